@@ -1,0 +1,51 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .treatAllWarnings(as: .error),
+]
+let strictC: [CSetting] = [.treatAllWarnings(as: .error)]
+
+let package = Package(
+  name: "trigger-host",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "TriggerHost", targets: ["TriggerHost"]),
+    .executable(name: "trigger-host", targets: ["trigger-host"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // The system's Lua 5.4 (Debian: liblua5.4-dev).
+    .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
+    // Our C beside Lua: sandbox, canonical encoding of Lua values, budgets, the run of one attempt.
+    .target(name: "CTriggerLua", dependencies: ["CLua"], cSettings: strictC),
+    // Values, stores and the pure machines (queue, order, cron). No threads, no I/O, no Lua.
+    .target(name: "TriggerCore", swiftSettings: strict),
+    // The one Swift target that imports Lua.
+    .target(name: "TriggerLua", dependencies: ["TriggerCore", "CTriggerLua"], swiftSettings: strict),
+    // The engine: workers, coordinator, scheduler. What embedders import.
+    .target(
+      name: "TriggerHost",
+      dependencies: ["TriggerCore", "TriggerLua", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: strict),
+    // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.
+    .target(name: "HostConfig", dependencies: ["TriggerCore", "Yams"], swiftSettings: strict),
+    .executableTarget(
+      name: "trigger-host",
+      dependencies: [
+        "TriggerHost", "HostConfig",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Sources/TriggerHostCLI", swiftSettings: strict),
+    .testTarget(name: "TriggerCoreTests", dependencies: ["TriggerCore"], swiftSettings: strict),
+    .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
+    .testTarget(name: "TriggerHostTests", dependencies: ["TriggerHost"], swiftSettings: strict),
+    .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
+  ]
+)

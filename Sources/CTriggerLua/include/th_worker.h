@@ -1,0 +1,122 @@
+// One worker: one lua_State with the sandbox, used by one thread.
+//
+// Path of an attempt: th_run decodes the event into Lua under pcall, calls the trigger's
+// `execute`, and leaves the intents it returned in a th_output. Reads go through th_host.
+// No Lua error ever leaves a function declared here; no th_host function may raise or unwind.
+#ifndef TH_WORKER_H
+#define TH_WORKER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct th_worker th_worker;
+typedef struct th_tree th_tree;        // one version of the script tree, as loaded by one worker
+typedef struct th_trigger th_trigger;  // one loaded script of a tree
+
+enum th_intent_kind {
+  TH_PUT = 1, TH_DELETE, TH_ADD, TH_MAX, TH_MIN, TH_APPEND,
+  TH_REPLACE,  // whole store: value is a CBOR map of key to value, base the seq it was read at
+  TH_EMIT,     // key is the event name, value its payload; store is NULL
+};
+
+typedef struct th_intent {
+  void *store;         // handle from th_host.store
+  uint32_t key_offset, key_length;      // into th_output.bytes
+  uint32_t value_offset, value_length;  // canonical encoding, into th_output.bytes
+  int64_t base;        // TH_REPLACE only
+  uint8_t kind;        // enum th_intent_kind
+} th_intent;
+
+// What one attempt prepared and returned. Zero it before the first use; reuse it freely:
+// th_run sets the lengths back and keeps the memory. Free with th_output_free.
+typedef struct th_output {
+  uint8_t *bytes;
+  th_intent *intents;   // in order of preparation
+  uint32_t *returned;   // indices into intents, in the order of the returned list
+  uint32_t bytes_length, bytes_capacity;
+  uint32_t intents_length, intents_capacity;
+  uint32_t returned_length, returned_capacity;
+} th_output;
+void th_output_free(th_output *output);
+
+// Called on the worker's thread during th_run. `attempt` is what th_run was given.
+typedef struct th_host {
+  // Handle of a store by name, or NULL with *refused pointing to a NUL-terminated text.
+  // *permanent = 1: the same handle holds for every later attempt (it may be cached).
+  void *(*store)(void *attempt, const char *name, size_t length, int *permanent, const char **refused);
+  // The value of a key at the snapshot in canonical encoding, NULL if absent; records the read.
+  // The bytes stay valid until the attempt ends.
+  const uint8_t *(*get)(void *attempt, void *store, const char *key, size_t key_length, size_t *length);
+  // Iterates keys with a prefix in byte order; records the prefix as read. begin returns a cursor
+  // that lives until the attempt ends; next returns 0 at the end.
+  void *(*scan_begin)(void *attempt, void *store, const char *prefix, size_t length);
+  int (*scan_next)(void *cursor, const char **key, size_t *key_length, const uint8_t **value, size_t *value_length);
+  // Number of keys with a prefix; records it as read.
+  int64_t (*count)(void *attempt, void *store, const char *prefix, size_t length);
+  // Seq of the last commit that changed the store as of the snapshot; records the whole store as read.
+  int64_t (*version)(void *attempt, void *store);
+  // print and ctx:log. fields: CBOR map or NULL.
+  void (*log)(void *attempt, const char *level, const char *message, size_t length,
+              const uint8_t *fields, size_t fields_length, const char *where);
+  // Source text of a module or script of a tree by relative path ("lib/rsi.lua"), NULL if there is none.
+  const char *(*source)(void *tree_context, const char *path, size_t *length);
+} th_host;
+
+typedef struct th_limits {
+  size_t memory_bytes;       // live bytes one attempt may hold above the idle state
+  size_t value_bytes;        // largest encoded value
+  uint32_t value_depth;      // deepest nesting
+  uint32_t intents;          // most intents prepared by one attempt
+  size_t output_bytes;       // most bytes of all intents of one attempt
+} th_limits;
+
+// What ctx shows of an attempt. Pointers stay valid during th_run.
+typedef struct th_attempt_info {
+  int64_t seq;               // the operation's first seq
+  int64_t admission_ns;      // nanoseconds since 1970-01-01T00:00:00Z
+  uint64_t random_seed;
+  const char *trigger; size_t trigger_length;
+  const char *event_name; size_t event_name_length;
+} th_attempt_info;
+
+// NULL when out of memory. `host` is copied.
+th_worker *th_worker_new(const th_host *host);
+void th_worker_free(th_worker *worker);
+// Binds the worker to the calling thread and installs the handler of TH_SIGNAL (once per process).
+// Call on the worker's own thread before the first th_run.
+void th_worker_bind(th_worker *worker);
+size_t th_worker_memory(const th_worker *worker);
+
+// A tree's modules are cached per tree. tree_context goes to th_host.source; clock and seed are
+// what chunks see as os.time and math.random while they load.
+th_tree *th_tree_new(th_worker *worker, void *tree_context, int64_t commit_time_ns, uint64_t seed);
+void th_tree_free(th_worker *worker, th_tree *tree);
+
+// Loads a script of the tree (source through th_host.source) and runs its chunk under the limits.
+// NULL on error: th_worker_error has the text ("triggers/rsi.lua:12: ...").
+th_trigger *th_trigger_load(th_worker *worker, th_tree *tree, const char *path, const th_limits *limits);
+// The returned table as CBOR, without `execute` (other functions become the text "function").
+// Returns 0, with th_worker_error set, when it cannot be encoded or has no execute function.
+int th_trigger_spec(th_worker *worker, th_trigger *trigger, uint8_t **bytes, size_t *length);
+// Frees bytes given by th_trigger_spec.
+void th_free(void *bytes);
+
+enum th_status { TH_OK = 0, TH_SCRIPT_ERROR, TH_KILLED, TH_OUT_OF_MEMORY };
+enum th_kill_reason { TH_KILL_NONE = 0, TH_KILL_TIMEOUT, TH_KILL_CANCELLED };
+
+// Runs one attempt. On any status but TH_OK the output has nothing returned and th_worker_error
+// has message and traceback (script name, line), at most 8 KiB.
+int th_run(th_worker *worker, th_trigger *trigger, void *attempt, const th_attempt_info *info,
+           const uint8_t *event, size_t event_length, const th_limits *limits, th_output *output);
+const char *th_worker_error(const th_worker *worker, size_t *length);
+
+// Number of the attempt now running, 0 when idle. Any thread.
+uint64_t th_worker_running(const th_worker *worker);
+// Asks that the given attempt end: call again until th_worker_running differs. Any thread.
+void th_worker_kill(th_worker *worker, uint64_t running, int reason);
+
+// Line tracing for `exec --trace`: called for each line executed; NULL switches it off.
+typedef void (*th_trace)(void *context, const char *where, int line);
+void th_worker_set_trace(th_worker *worker, th_trace trace, void *context);
+
+#endif

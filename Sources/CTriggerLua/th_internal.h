@@ -1,0 +1,92 @@
+// Shared by the C files of this target; not seen by Swift.
+#ifndef TH_INTERNAL_H
+#define TH_INTERNAL_H
+
+#include <lua.h>
+#include <lauxlib.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include "th_worker.h"
+
+#define TH_SIGNAL SIGURG  // ignored by default and passed on by debuggers; Go preempts with it too
+
+struct th_worker {
+  lua_State *main;
+  lua_State *volatile running;   // the coroutine now executing; written by the worker's thread only
+  pthread_t thread;              // valid when bound
+  int bound;
+  th_host host;
+  // --- the attempt in progress; worker's thread only
+  void *attempt;
+  const th_attempt_info *info;
+  const th_limits *limits;
+  th_output *output;
+  uint64_t random[4];            // xoshiro256** state of math.random
+  int64_t clock_ns;              // what os.time shows
+  th_tree *tree;                 // tree of the trigger or chunk now executing
+  // --- asked by other threads
+  _Atomic uint64_t attempt_number;   // 0 when idle
+  uint64_t attempts;                 // last number given
+  _Atomic uint64_t kill_number;      // attempt that is to end
+  _Atomic int kill_reason;
+  int out_of_memory;             // the limit was hit: the attempt is lost even if the script catches it
+  // --- memory (th_alloc.c)
+  struct th_alloc *alloc;
+  // --- error text of the last failed call
+  char *error; size_t error_length;
+  th_trace trace; void *trace_context;
+};
+
+static inline th_worker *th_worker_of(lua_State *L) { return *(th_worker **)lua_getextraspace(L); }
+
+// True when the running attempt is to end (killed or over memory).
+static inline int th_ending(th_worker *w) {
+  return w->out_of_memory ||
+         atomic_load_explicit(&w->kill_number, memory_order_relaxed) ==
+             atomic_load_explicit(&w->attempt_number, memory_order_relaxed);
+}
+// Raises the attempt's end; a script's pcall, coroutine.resume, __close or error handler passes it on.
+int th_raise_end(lua_State *L);
+// Call in every C loop whose length a script controls.
+#define th_check(L) do { if (__builtin_expect(th_ending(th_worker_of(L)), 0)) th_raise_end(L); } while (0)
+
+// The count hook that ends an attempt; set by the signal handler on `running`, and by our
+// coroutine.resume on the coroutine it enters when th_ending.
+void th_end_hook(lua_State *L, lua_Debug *ar);
+
+// --- th_base.c, th_string.c, th_table.c, th_math.c, th_os.c: each pushes nothing and sets globals or
+// library tables into the table on top of the stack (the sandbox's global table).
+void th_open_base(lua_State *L);       // assert error getmetatable ipairs load next pairs pcall print rawequal rawget rawlen rawset select setmetatable tonumber tostring type xpcall _VERSION, null, array
+void th_open_coroutine(lua_State *L);
+void th_open_string(lua_State *L);     // string, utf8, and the metatable of strings
+void th_open_table(lua_State *L);
+void th_open_math(lua_State *L);
+void th_open_os(lua_State *L);         // time date clock difftime, from worker->clock_ns, UTC
+
+// tostring without addresses; pushes the text. Honours __tostring and __name. May raise.
+const char *th_tostring(lua_State *L, int index, size_t *length);
+void th_seed(th_worker *w, uint64_t seed);   // math.random
+
+// --- th_codec.c
+// Appends the canonical encoding (RFC 8949, 4.2.1) of the value at index. Raises a Lua error that names
+// the path inside the value ("value.items[3]: a function cannot be stored") when it cannot be stored.
+void th_encode(lua_State *L, int index, th_output *output, const th_limits *limits);
+// Pushes the decoded value. Raises on malformed bytes or memory.
+void th_decode(lua_State *L, const uint8_t *bytes, size_t length);
+// Marks the table at index as array (decoded arrays and array{} carry the mark).
+void th_mark_array(lua_State *L, int index);
+int th_is_array(lua_State *L, int index);
+#define th_push_null(L) lua_pushlightuserdata((L), NULL)
+
+// --- th_tree.c
+// When the table at index is frozen (a loaded module's, kept between executions) pushes the table that
+// holds its content and returns 1; else pushes nothing and returns 0. Everything that looks at a table
+// raw (next, pairs, rawget, rawlen, table.*) looks at the content instead; a raw write to a frozen table
+// calls th_frozen_write.
+int th_frozen_content(lua_State *L, int index);
+// Called for a write to a frozen table. Marks the trigger as one whose chunk must run anew for each
+// execution and abandons this run (th_run then runs it again in that mode). Does not return.
+int th_frozen_write(lua_State *L);
+
+#endif
