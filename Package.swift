@@ -17,6 +17,7 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
@@ -32,7 +33,11 @@ let package = Package(
     // The engine: workers, coordinator, scheduler. What embedders import.
     .target(
       name: "TriggerHost",
-      dependencies: ["TriggerCore", "TriggerLua", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "TriggerCore", "TriggerLua",
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: strict),
     // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.
     .target(name: "HostConfig", dependencies: ["TriggerCore", "Yams"], swiftSettings: strict),

@@ -4,7 +4,7 @@
 /// Integers stay integers and `1.0` stays a float; `==` tells them apart, and compares floats by bit
 /// pattern (`-0.0` is not `0.0`, a NaN equals itself). Map keys are strings; their order is that of
 /// their UTF-8 bytes and carries no meaning.
-public enum Value: Sendable {
+public enum Value: Sendable, Hashable {
   /// JSON `null`; Lua's constant `null`.
   case null
   case bool(Bool)

@@ -1,0 +1,181 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Everything one attempt looked at, and the check whether it still holds.
+///
+/// A read is an address with a kind in its low bits; what a read saw is the snapshot's seq, the same for
+/// all, so a key still holds when its newest version is not newer than that. Filled by the attempt's
+/// thread, checked under the engine lock; the owner hands it over whole.
+package struct ReadSet: ~Copyable {
+  /// What was read. Stores outlive the engine's attempts, so they are held unretained.
+  private struct Read {
+    enum Kind: UInt8 { case key, absentKey, prefix, store }
+    var kind: Kind
+    var count: Int32  // bytes of key or prefix at `pointer`
+    var pointer: UnsafeMutableRawPointer?  // the entry, or own copy of the key or prefix
+    var table: Unmanaged<StoreTable>
+    var hash: UInt64
+  }
+
+  private var reads: UnsafeMutablePointer<Read>
+  private var capacity = 8
+  package private(set) var count = 0
+
+  package init() { reads = .allocate(capacity: capacity) }
+
+  deinit {
+    for index in 0..<count where reads[index].kind != .key { free(reads[index].pointer) }
+    reads.deallocate()
+  }
+
+  /// Empties the set and keeps its memory.
+  package mutating func removeAll() {
+    for index in 0..<count where reads[index].kind != .key { free(reads[index].pointer) }
+    count = 0
+  }
+
+  @inline(__always)
+  private mutating func append(_ read: Read) {
+    if count == capacity {
+      let larger = UnsafeMutablePointer<Read>.allocate(capacity: capacity * 2)
+      larger.moveInitialize(from: reads, count: count)
+      reads.deallocate()
+      reads = larger
+      capacity *= 2
+    }
+    (reads + count).initialize(to: read)
+    count &+= 1
+  }
+
+  @inline(__always)
+  package mutating func add(entry: UnsafeMutablePointer<Entry>, in table: StoreTable) {
+    append(
+      Read(
+        kind: .key, count: 0, pointer: UnsafeMutableRawPointer(entry), table: .passUnretained(table), hash: 0))
+  }
+
+  package mutating func add(absent key: UnsafePointer<UInt8>, _ count: Int, hash: UInt64, in table: StoreTable) {
+    append(
+      Read(
+        kind: .absentKey, count: Int32(count), pointer: copy(key, count), table: .passUnretained(table),
+        hash: hash))
+  }
+
+  package mutating func add(prefix: UnsafeBufferPointer<UInt8>, in table: StoreTable) {
+    guard let base = prefix.baseAddress, prefix.count > 0 else { return add(whole: table) }
+    append(
+      Read(
+        kind: .prefix, count: Int32(prefix.count), pointer: copy(base, prefix.count),
+        table: .passUnretained(table), hash: 0))
+  }
+
+  package mutating func add(whole table: StoreTable) {
+    append(Read(kind: .store, count: 0, pointer: nil, table: .passUnretained(table), hash: 0))
+  }
+
+  private func copy(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> UnsafeMutableRawPointer {
+    let block = malloc(max(count, 1))!
+    memcpy(block, bytes, count)
+    return block
+  }
+
+  /// True when nothing read has changed after `seq`. Engine lock. O(reads), see `StoreTable.changed` for
+  /// prefixes.
+  package func holds(since seq: Int64) -> Bool {
+    for index in 0..<count where !Self.holds(reads + index, since: seq) { return false }
+    return true
+  }
+
+  @inline(__always)
+  private static func holds(_ read: UnsafeMutablePointer<Read>, since seq: Int64) -> Bool {
+    switch read.pointee.kind {
+    case .key:
+      let entry = read.pointee.pointer!.assumingMemoryBound(to: Entry.self)
+      if entry.pointee.isUnlinked { return !reappeared(read, entry, since: seq) }
+      return Entry.newestSeq(entry) <= seq
+    case .absentKey:
+      let key = read.pointee.pointer!.assumingMemoryBound(to: UInt8.self)
+      return read.pointee.table._withUnsafeGuaranteedRef {
+        guard let entry = $0.entry(key, Int(read.pointee.count), hash: read.pointee.hash) else { return true }
+        return Entry.newestSeq(entry) <= seq
+      }
+    case .prefix:
+      let base = read.pointee.pointer!.assumingMemoryBound(to: UInt8.self)
+      let prefix = UnsafeBufferPointer(start: base, count: Int(read.pointee.count))
+      return read.pointee.table._withUnsafeGuaranteedRef { !$0.changed(prefix: prefix, after: seq) }
+    case .store:
+      return read.pointee.table._withUnsafeGuaranteedRef { $0.changed.load(ordering: .relaxed) <= seq }
+    }
+  }
+
+  /// The entry was a deletion when it was read and has left the table; is the key back since?
+  private static func reappeared(
+    _ read: UnsafeMutablePointer<Read>, _ old: UnsafeMutablePointer<Entry>, since seq: Int64
+  ) -> Bool {
+    read.pointee.table._withUnsafeGuaranteedRef {
+      if Entry.newestSeq(old) > seq { return true }
+      let now = $0.entry(Entry.key(old), Int(old.pointee.keyLength), hash: old.pointee.hash)
+      return now.map { Entry.newestSeq($0) > seq } ?? false
+    }
+  }
+
+  /// True when a write to the key would change something in this set. O(reads).
+  package func covers(key: UnsafeBufferPointer<UInt8>, in table: StoreTable) -> Bool {
+    for index in 0..<count {
+      let read = reads[index]
+      guard read.table.toOpaque() == Unmanaged.passUnretained(table).toOpaque() else { continue }
+      switch read.kind {
+      case .store: return true
+      case .key:
+        let entry = read.pointer!.assumingMemoryBound(to: Entry.self)
+        if Entry.compare(entry, key.baseAddress!, key.count) == 0 { return true }
+      case .absentKey:
+        if Int(read.count) == key.count, memcmp(read.pointer!, key.baseAddress!, key.count) == 0 { return true }
+      case .prefix:
+        if Int(read.count) <= key.count, memcmp(read.pointer!, key.baseAddress!, Int(read.count)) == 0 {
+          return true
+        }
+      }
+    }
+    return false
+  }
+
+  /// True when applying `writes` would change something in this set. O(reads × writes).
+  package func covers(_ writes: borrowing WriteSet) -> Bool {
+    for index in 0..<writes.count {
+      let write = writes.writes + index
+      guard let table = write.pointee.table else { continue }
+      let hit = table._withUnsafeGuaranteedRef { table in
+        write.pointee.kind == .replace ? covers(anyKeyOf: table) : covers(key: write.pointee.keyBytes, in: table)
+      }
+      if hit { return true }
+    }
+    return false
+  }
+
+  private func covers(anyKeyOf table: StoreTable) -> Bool {
+    (0..<count).contains { reads[$0].table.toOpaque() == Unmanaged.passUnretained(table).toOpaque() }
+  }
+
+  /// One line per read, for tests and traces: `charts/EURUSD`, `charts/EUR*`, `charts/*`.
+  package var descriptions: [String] {
+    (0..<count).map { index in
+      let read = reads[index]
+      let store = read.table._withUnsafeGuaranteedRef { $0.name }
+      func text(_ pointer: UnsafePointer<UInt8>, _ count: Int) -> String {
+        String(decoding: UnsafeBufferPointer(start: pointer, count: count), as: UTF8.self)
+      }
+      switch read.kind {
+      case .key:
+        let entry = read.pointer!.assumingMemoryBound(to: Entry.self)
+        return "\(store)/\(text(Entry.key(entry), Int(entry.pointee.keyLength)))"
+      case .absentKey: return "\(store)/\(text(read.pointer!.assumingMemoryBound(to: UInt8.self), Int(read.count)))"
+      case .prefix: return "\(store)/\(text(read.pointer!.assumingMemoryBound(to: UInt8.self), Int(read.count)))*"
+      case .store: return "\(store)/*"
+      }
+    }
+  }
+}

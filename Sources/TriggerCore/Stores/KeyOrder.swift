@@ -1,0 +1,82 @@
+import Synchronization
+
+/// The order of a store's keys: a skip list (Pugh 1990, p = 1/4) through the entries themselves, one
+/// writer, readers without locks. It is touched only when a key appears or disappears.
+final class KeyOrder {
+  static let maximumLevels = 16
+
+  private let head: UnsafeMutablePointer<Entry>
+  private var random = SplitMix(state: UInt64.random(in: .min ... .max))  // writer only
+
+  init() {
+    var nothing: UInt8 = 0
+    head = Entry.make(hash: 0, key: &nothing, count: 0, levels: Self.maximumLevels)
+  }
+
+  deinit { Entry.free(head) }
+
+  /// Levels for a new entry: 1, and one more with probability 1/4 each.
+  func randomLevels() -> Int {
+    min(Self.maximumLevels, 1 + random.next().trailingZeroBitCount / 2)
+  }
+
+  @inline(__always)
+  private static func follow(_ entry: UnsafeMutablePointer<Entry>, _ level: Int) -> UnsafeMutablePointer<Entry>? {
+    UnsafeMutablePointer(bitPattern: Entry.forward(entry, level).pointee.load(ordering: .acquiring))
+  }
+
+  /// First entry whose key is not below `key`. O(log n); any thread.
+  func lowerBound(_ key: UnsafePointer<UInt8>, _ count: Int) -> UnsafeMutablePointer<Entry>? {
+    var entry = head
+    for level in stride(from: Self.maximumLevels - 1, through: 0, by: -1) {
+      while let next = Self.follow(entry, level), Entry.compare(next, key, count) < 0 { entry = next }
+    }
+    return Self.follow(entry, 0)
+  }
+
+  /// The entry after `entry`; any thread.
+  @inline(__always)
+  func next(_ entry: UnsafeMutablePointer<Entry>) -> UnsafeMutablePointer<Entry>? { Self.follow(entry, 0) }
+
+  var first: UnsafeMutablePointer<Entry>? { Self.follow(head, 0) }
+
+  /// Writer only. O(log n).
+  func insert(_ entry: UnsafeMutablePointer<Entry>) {
+    let key = Entry.key(entry)
+    let count = Int(entry.pointee.keyLength)
+    var before = head
+    for level in stride(from: Self.maximumLevels - 1, through: 0, by: -1) {
+      while let next = Self.follow(before, level), Entry.compare(next, key, count) < 0 { before = next }
+      guard level < Int(entry.pointee.levels) else { continue }
+      let after = Entry.forward(before, level).pointee.load(ordering: .relaxed)
+      Entry.forward(entry, level).pointee.store(after, ordering: .relaxed)
+      Entry.forward(before, level).pointee.store(UInt(bitPattern: entry), ordering: .releasing)
+    }
+  }
+
+  /// Takes an entry out; its own links stay, so that a reader standing on it goes on. Writer only.
+  func remove(_ entry: UnsafeMutablePointer<Entry>) {
+    let key = Entry.key(entry)
+    let count = Int(entry.pointee.keyLength)
+    var before = head
+    for level in stride(from: Self.maximumLevels - 1, through: 0, by: -1) {
+      while let next = Self.follow(before, level), Entry.compare(next, key, count) < 0 { before = next }
+      if Self.follow(before, level) == entry {
+        let after = Entry.forward(entry, level).pointee.load(ordering: .relaxed)
+        Entry.forward(before, level).pointee.store(after, ordering: .releasing)
+      }
+    }
+  }
+}
+
+/// Sebastiano Vigna's splitmix64: levels need only be unpredictable enough to keep the list balanced.
+private struct SplitMix {
+  var state: UInt64
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}

@@ -1,0 +1,101 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Frees what no held snapshot can reach any more: superseded versions, unlinked entries, old index blocks.
+///
+/// Versions are retired in seq order, so a queue suffices: once every held snapshot is at or after the
+/// seq of a version, nobody steps to the one before it. Entries and index blocks can be held by attempts
+/// without a version chain between, so they wait until every attempt began after they were unlinked.
+package final class Reclaimer {
+  private struct Retired {
+    var version: UnsafeMutablePointer<Version>
+    var entry: UnsafeMutablePointer<Entry>
+    var table: Unmanaged<StoreTable>  // stores live as long as the engine
+  }
+  private enum Limbo {
+    case entry(UnsafeMutablePointer<Entry>, version: UnsafeMutablePointer<Version>)
+    case block(UnsafeMutableRawPointer)
+  }
+
+  private var retired: UnsafeMutablePointer<Retired>
+  private var capacity = 1024  // power of two
+  private var head = 0
+  private var count = 0
+  private var limbo: [(Limbo, since: Int64)] = []
+  private var limboHead = 0
+  /// Seq whose commit is being applied: what is unlinked now may be seen by snapshots before it.
+  private var currentSeq: Int64 = 0
+
+  package init() { retired = .allocate(capacity: capacity) }
+
+  deinit {
+    for (item, _) in limbo[limboHead...] { Self.release(item) }
+    retired.deallocate()
+  }
+
+  /// Versions that wait to be freed.
+  package var waiting: Int { count }
+
+  /// `version` just became the newest of its key: the one before it can go once nobody needs it.
+  @inline(__always)
+  func retire(_ version: UnsafeMutablePointer<Version>, of entry: UnsafeMutablePointer<Entry>, in table: StoreTable) {
+    currentSeq = version.pointee.seq
+    if version.pointee.previous == nil && !version.pointee.isDeleted { return }
+    if count == capacity { grow() }
+    retired[(head &+ count) & (capacity &- 1)] = Retired(
+      version: version, entry: entry, table: .passUnretained(table))
+    count &+= 1
+  }
+
+  func free(later block: UnsafeMutableRawPointer) { limbo.append((.block(block), since: currentSeq)) }
+
+  /// Frees what no snapshot at or after `horizon` can reach. O(freed).
+  package func reclaim(horizon: Int64) {
+    while count > 0 {
+      let item = retired[head]
+      guard item.version.pointee.seq <= horizon else { break }
+      head = (head &+ 1) & (capacity &- 1)
+      count &-= 1
+      if let old = item.version.pointee.previous {
+        item.version.pointee.previous = nil
+        Version.free(old)
+      }
+      if item.version.pointee.isDeleted, Entry.newestVersion(item.entry) == item.version {
+        item.table._withUnsafeGuaranteedRef { $0.unlink(item.entry, deletedBy: item.version.pointee.seq) }
+        limbo.append((.entry(item.entry, version: item.version), since: currentSeq))
+      }
+    }
+    while limboHead < limbo.count, limbo[limboHead].since < horizon {
+      Self.release(limbo[limboHead].0)
+      limboHead += 1
+    }
+    if limboHead == limbo.count, limboHead > 0 {
+      limbo.removeAll(keepingCapacity: limbo.count < 4096)
+      limboHead = 0
+    } else if limboHead > 4096, limboHead * 2 > limbo.count {
+      limbo.removeFirst(limboHead)
+      limboHead = 0
+    }
+  }
+
+  private static func release(_ item: Limbo) {
+    switch item {
+    case .entry(let entry, let version):
+      Version.free(version)
+      Entry.free(entry)
+    case .block(let block): Glibc.free(block)
+    }
+  }
+
+  private func grow() {
+    let larger = UnsafeMutablePointer<Retired>.allocate(capacity: capacity * 2)
+    for offset in 0..<count { larger[offset] = retired[(head + offset) & (capacity - 1)] }
+    retired.deallocate()
+    retired = larger
+    capacity *= 2
+    head = 0
+  }
+}

@@ -1,0 +1,163 @@
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// The content of one store: every key with its versions, newest first.
+///
+/// One writer (whoever holds the engine's lock) links new versions; readers on any thread read as of a
+/// committed seq without locks, provided that seq is held in a `SnapshotRegistry` meanwhile. A snapshot
+/// is therefore a number, and a commit costs what it changes. Superseded versions are freed in order as
+/// soon as no held snapshot can reach them; a key whose newest version is a deletion leaves the table then.
+///
+/// Memory per key: 16 to 64 bytes of index, 40 bytes of entry, 24 bytes per version, two `malloc` headers,
+/// the key and the value.
+package final class StoreTable: @unchecked Sendable {  // writer fields: engine lock; the rest as said above
+  package let name: String
+  private let index = HashIndex()
+  private let order = KeyOrder()
+
+  /// Seq of the last commit that changed the store, 0 before the first. Written by the writer.
+  package let changed = Atomic<Int64>(0)
+  /// Seq of the newest deletion whose key has left the table.
+  private let purged = Atomic<Int64>(0)
+  /// Keys with a value, as of the newest commit.
+  package let liveKeys = Atomic<Int>(0)
+  /// Bytes of keys and values, as of the newest commit.
+  package let liveBytes = Atomic<Int>(0)
+
+  package init(name: String) { self.name = name }
+
+  deinit {
+    var entry = order.first
+    while let current = entry {
+      entry = order.next(current)
+      var version = Entry.newestVersion(current)
+      while let old = version {
+        version = old.pointee.previous
+        Version.free(old)
+      }
+      Entry.free(current)
+    }
+  }
+
+  // MARK: Reading, any thread
+
+  /// The key's entry, nil when the key has none. O(1) expected.
+  @inline(__always)
+  package func entry(
+    _ key: UnsafePointer<UInt8>, _ count: Int, hash: UInt64
+  ) -> UnsafeMutablePointer<Entry>? {
+    index.find(hash: hash, key: key, count: count)
+  }
+
+  /// Visits keys with a prefix in byte order, with the version visible at `seq`, deletions left out.
+  /// O(log n + visited). `body` returns false to stop.
+  package func scan(
+    prefix: UnsafeBufferPointer<UInt8>, at seq: Int64,
+    _ body: (UnsafeMutablePointer<Entry>, UnsafeMutablePointer<Version>) -> Bool
+  ) {
+    var cursor = firstEntry(prefix: prefix)
+    while let entry = cursor {
+      if let version = Entry.visible(entry, at: seq), !version.pointee.isDeleted, !body(entry, version) { return }
+      cursor = nextEntry(entry, prefix: prefix)
+    }
+  }
+
+  package func firstEntry(prefix: UnsafeBufferPointer<UInt8>) -> UnsafeMutablePointer<Entry>? {
+    guard let base = prefix.baseAddress, prefix.count > 0 else { return order.first }
+    guard let entry = order.lowerBound(base, prefix.count) else { return nil }
+    return Entry.hasPrefix(entry, base, prefix.count) ? entry : nil
+  }
+
+  @inline(__always)
+  package func nextEntry(
+    _ entry: UnsafeMutablePointer<Entry>, prefix: UnsafeBufferPointer<UInt8>
+  ) -> UnsafeMutablePointer<Entry>? {
+    guard let next = order.next(entry) else { return nil }
+    guard let base = prefix.baseAddress, prefix.count > 0 else { return next }
+    return Entry.hasPrefix(next, base, prefix.count) ? next : nil
+  }
+
+  /// Seq of the last commit at or before `seq` that changed the store. O(1) when nothing changed since,
+  /// else O(keys).
+  package func version(at seq: Int64) -> Int64 {
+    let newest = changed.load(ordering: .acquiring)
+    if newest <= seq { return newest }
+    var latest = purged.load(ordering: .acquiring)
+    var cursor = order.first
+    while let entry = cursor {
+      if let version = Entry.visible(entry, at: seq) { latest = max(latest, version.pointee.seq) }
+      cursor = order.next(entry)
+    }
+    return latest
+  }
+
+  /// True when a key with the prefix changed after `seq`. O(1) when the store did not change since, else
+  /// O(keys with the prefix). Writer only.
+  package func changed(prefix: UnsafeBufferPointer<UInt8>, after seq: Int64) -> Bool {
+    if changed.load(ordering: .relaxed) <= seq { return false }
+    if prefix.count == 0 { return true }
+    if purged.load(ordering: .relaxed) > seq { return true }
+    var cursor = firstEntry(prefix: prefix)
+    while let entry = cursor {
+      if Entry.newestSeq(entry) > seq { return true }
+      cursor = nextEntry(entry, prefix: prefix)
+    }
+    return false
+  }
+
+  // MARK: Writing, engine lock
+
+  /// The key's entry, made when it is absent. O(1), and O(log n) for a new key.
+  package func makeEntry(
+    _ key: UnsafePointer<UInt8>, _ count: Int, hash: UInt64, reclaim: Reclaimer
+  ) -> UnsafeMutablePointer<Entry> {
+    if let entry = index.find(hash: hash, key: key, count: count) { return entry }
+    let entry = Entry.make(hash: hash, key: key, count: count, levels: order.randomLevels())
+    order.insert(entry)
+    if let block = index.insert(entry) { reclaim.free(later: block) }
+    return entry
+  }
+
+  /// Links `version` as the key's newest, as written by `seq`. Takes ownership of `version`.
+  @inline(__always)
+  package func put(
+    _ version: UnsafeMutablePointer<Version>, to entry: UnsafeMutablePointer<Entry>, seq: Int64,
+    reclaim: Reclaimer
+  ) {
+    let old = Entry.newestVersion(entry)
+    version.pointee.seq = seq
+    version.pointee.previous = old
+    account(entry, old: old, new: version)
+    entry.pointee.newest.store(UInt(bitPattern: version), ordering: .releasing)
+    changed.store(seq, ordering: .releasing)
+    reclaim.retire(version, of: entry, in: self)
+  }
+
+  @inline(__always)
+  private func account(
+    _ entry: UnsafeMutablePointer<Entry>, old: UnsafeMutablePointer<Version>?,
+    new: UnsafeMutablePointer<Version>
+  ) {
+    let key = Int(entry.pointee.keyLength)
+    let before = old.map { $0.pointee.isDeleted ? 0 : Int($0.pointee.length) + key } ?? 0
+    let after = new.pointee.isDeleted ? 0 : Int(new.pointee.length) + key
+    if before == 0 || after == 0 {
+      let step = (after > 0 ? 1 : 0) - (before > 0 ? 1 : 0)
+      liveKeys.store(liveKeys.load(ordering: .relaxed) &+ step, ordering: .relaxed)
+    }
+    liveBytes.store(liveBytes.load(ordering: .relaxed) &+ after &- before, ordering: .relaxed)
+  }
+
+  /// Takes out a key whose newest version is a deletion that every held snapshot sees.
+  func unlink(_ entry: UnsafeMutablePointer<Entry>, deletedBy seq: Int64) {
+    purged.store(max(purged.load(ordering: .relaxed), seq), ordering: .releasing)
+    entry.pointee.isUnlinked = true
+    index.remove(entry)
+    order.remove(entry)
+  }
+}

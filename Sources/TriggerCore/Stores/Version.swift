@@ -1,0 +1,52 @@
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// One value a key had: the seq that wrote it, its canonical encoding, and the value before it.
+///
+/// A block of raw memory: this header, then `length` bytes. `length` -1 marks a deletion. `seq` and
+/// `previous` are written before the block is linked and `previous` is cut only when no reader can step
+/// past this version, so readers need no lock.
+package struct Version {
+  package var seq: Int64
+  package var previous: UnsafeMutablePointer<Version>?
+  package var length: Int32
+
+  static let deletedLength: Int32 = -1
+  @inline(__always) package var isDeleted: Bool { length < 0 }
+
+  /// Copies `count` bytes into a new, unlinked version.
+  @inline(__always)
+  package static func make(_ bytes: UnsafeRawPointer?, count: Int) -> UnsafeMutablePointer<Version> {
+    let block = malloc(MemoryLayout<Version>.size &+ count)!
+    let version = block.bindMemory(to: Version.self, capacity: 1)
+    version.initialize(to: Version(seq: 0, previous: nil, length: Int32(truncatingIfNeeded: count)))
+    if count > 0 { memcpy(block + MemoryLayout<Version>.size, bytes!, count) }
+    return version
+  }
+
+  package static func makeDeleted() -> UnsafeMutablePointer<Version> {
+    let version = make(nil, count: 0)
+    version.pointee.length = deletedLength
+    return version
+  }
+
+  @inline(__always)
+  package static func bytes(_ version: UnsafeMutablePointer<Version>) -> UnsafePointer<UInt8> {
+    UnsafePointer(
+      (UnsafeMutableRawPointer(version) + MemoryLayout<Version>.size).assumingMemoryBound(to: UInt8.self))
+  }
+
+  @inline(__always)
+  package static func free(_ version: UnsafeMutablePointer<Version>) {
+    #if canImport(Glibc)
+      Glibc.free(version)
+    #else
+      Darwin.free(version)
+    #endif
+  }
+}

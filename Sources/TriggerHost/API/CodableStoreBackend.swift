@@ -1,0 +1,49 @@
+import Foundation
+import Synchronization
+import TriggerCore
+
+/// Wraps an existing Swift model: each top-level coding key is a key of the store. `model` follows the
+/// commits, in order, shortly after each.
+public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend {
+  private struct State {
+    var model: Model
+    var values: [String: Value]
+  }
+  private let state: Mutex<State>
+  private let initial: [String: Value]
+
+  /// - Throws: `StoreError` when the model does not encode as a keyed container of plain values.
+  public init(_ model: Model) throws {
+    initial = try Self.encode(model)
+    state = Mutex(State(model: model, values: initial))
+  }
+
+  /// The model as of the last applied commit. Any thread.
+  public var model: Model { state.withLock { $0.model } }
+
+  public func load() -> [String: Value] { initial }
+
+  public func apply(seq: Int64, _ changes: [StoreChange]) {
+    state.withLock { state in
+      for change in changes { state.values[change.key] = change.value }
+      // Keys that do not fit the model stay in the store; the model keeps its last fitting state.
+      if let model = try? Self.decode(state.values) { state.model = model }
+    }
+  }
+
+  public func content(of values: [String: Value]) throws -> Model { try Self.decode(values) }
+  public func values(of content: Model) throws -> [String: Value] { try Self.encode(content) }
+
+  private static func encode(_ model: Model) throws -> [String: Value] {
+    let encoder = JSONEncoder()
+    guard case .map(let values) = try JSON.parse(Array(try encoder.encode(model))) else {
+      throw StoreError("\(Model.self) does not encode as a keyed container; a store needs named fields")
+    }
+    return values
+  }
+
+  private static func decode(_ values: [String: Value]) throws -> Model {
+    let text = try JSON.serialize(.map(values))
+    return try JSONDecoder().decode(Model.self, from: Data(text.utf8))
+  }
+}

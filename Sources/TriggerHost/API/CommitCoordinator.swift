@@ -1,0 +1,44 @@
+import TriggerCore
+
+/// Owns the stores and the one order of commits. Make one, register stores, give it to a `TriggerQueue`.
+public final class CommitCoordinator: Sendable {
+  let engine: Engine
+
+  /// - Parameters:
+  ///   - configuration: default: one worker per core, in memory.
+  ///   - clock: where admission times come from.
+  ///   - log: receives every decided seq in order.
+  public init(
+    _ configuration: EngineConfiguration = EngineConfiguration(), clock: EngineClock = EngineClock(),
+    log: (any CommitLog)? = nil
+  ) {
+    engine = Engine(configuration: configuration, clock: clock, log: log)
+  }
+
+  /// Makes a store known. Its backend's content is there at seq 0.
+  ///
+  /// - Throws: what the backend's `load` throws.
+  @discardableResult
+  public func register<Backend>(_ store: VersionedStore<Backend>) throws -> VersionedStore<Backend> {
+    let table = engine.stores.declare(store.name)
+    store.attach(to: engine, table: table)
+    engine.fill(table, with: try store.backend.load())
+    return store
+  }
+
+  /// A store by name, as documents, whatever its backend. It need not exist yet.
+  public func store(_ name: String) throws -> VersionedStore<MemoryStoreBackend> {
+    let store = VersionedStore(name, backend: MemoryStoreBackend())
+    store.attach(to: engine, table: try engine.stores.table(name))
+    return store
+  }
+
+  /// Names of the stores that were registered or written to, in byte order.
+  public var storeNames: [String] { engine.stores.existing.map(\.name) }
+
+  /// Counters and gauges, as of now. Any thread.
+  public var stats: EngineStats { engine.currentStats() }
+
+  /// What is known of a seq; nil for one not given out yet, or decided too long ago.
+  public func executionRecord(for seq: Int64) -> ExecutionRecord? { engine.executionRecord(for: seq) }
+}

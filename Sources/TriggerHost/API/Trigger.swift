@@ -1,0 +1,51 @@
+import TriggerCore
+
+/// What reacts to an event: the Swift form of a trigger. (The other form is a Lua script.)
+///
+/// `execute` runs on the cooperative pool with `ExecutionContext.current` set; it reads stores at the
+/// context's snapshot and returns intents. It may run more than once for one operation: an attempt whose
+/// reads have changed is thrown away and made anew under the same seq, so it must have no effects of its
+/// own. An error ends the operation as `failed` with nothing applied.
+public protocol Trigger: Sendable {
+  /// Unique among the triggers in force. Default: the type's name.
+  var name: String { get }
+  /// Priority, bindings and limits. Default: `TriggerOptions()`.
+  var options: TriggerOptions { get }
+  func execute() async throws -> [CommitIntent]
+}
+
+extension Trigger {
+  public var name: String { String(describing: type(of: self)) }
+  public var options: TriggerOptions { TriggerOptions() }
+}
+
+/// One prepared change. Preparing changes nothing; returning it from `execute` does, when the seq commits.
+public struct CommitIntent: Sendable {
+  package var kind: IntentKind
+  /// Store name; nil for `emit`.
+  package var store: String?
+  /// Key of the store, or the event's name.
+  package var key: String
+  package var value: [UInt8]
+
+  /// Admits an event when the commit is applied, exactly once.
+  public static func emit(_ name: String, _ payload: Value = .map([:])) -> CommitIntent {
+    CommitIntent(kind: .emit, store: nil, key: name, value: CanonicalEncoding.encode(payload))
+  }
+}
+
+/// Feeds a data update to the triggers bound to it: writes nothing, emits the event.
+public struct DataUpdateTrigger: Trigger {
+  public let source: String
+  public let payload: Value
+  public var options = TriggerOptions()
+
+  /// - Parameter source: the event's name, like `bars/EURUSD`.
+  public init(source: String, payload: Value) {
+    self.source = source
+    self.payload = payload
+  }
+
+  public var name: String { "data-update" }
+  public func execute() async throws -> [CommitIntent] { [.emit(source, payload)] }
+}

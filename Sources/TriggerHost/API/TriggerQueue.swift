@@ -1,0 +1,159 @@
+import TriggerCore
+
+/// Where everything that changes state comes in.
+public final class TriggerQueue: Sendable {
+  let engine: Engine
+
+  public init(_ coordinator: CommitCoordinator) { engine = coordinator.engine }
+
+  /// Starts the workers. Safe to call twice.
+  public func start() { engine.start() }
+
+  /// Ends the workers; what is queued stays undone. Blocks until the threads have ended; safe to call
+  /// before `start` and twice.
+  public func stop() { engine.stop() }
+
+  /// Binds Swift triggers to the events in their options, together with the scripts in force.
+  public func bind(_ triggers: [any Trigger], scripts: ScriptTree? = nil) {
+    var set: [(name: String, body: LoadedTrigger.Body, options: TriggerOptions)] = triggers.map {
+      ($0.name, .swift($0), $0.options)
+    }
+    guard let scripts else { return engine.install(set, tree: nil) }
+    let tree = LoadedTree(
+      index: engine.treeCount, time: engine.clock.now(), seed: engine.configuration.seed, files: scripts.files)
+    set += scripts.triggers.map { ($0.name, .lua(tree: tree, path: $0.path), $0.options) }
+    engine.install(set, tree: tree)
+  }
+
+  /// Admits an event; every trigger bound to it makes an operation. Returns how many did.
+  ///
+  /// - Throws: `QueueFull` when the queue is full and `whenFull` is `refuse`; otherwise waits for room.
+  @discardableResult
+  public func enqueue(_ event: Event) async throws -> Int {
+    while true {
+      if let count = offer(event) { return count }
+      try await makeRoom()
+    }
+  }
+
+  /// Admits an event without waiting; nil when the queue is full. Any thread.
+  public func offer(
+    _ event: Event, completion: (@Sendable (OperationResult) -> Void)? = nil
+  ) -> Int? {
+    event.payload.withUnsafeBufferPointer {
+      engine.admit(event.arrival, payload: $0, completion: completion)
+    }
+  }
+
+  /// Admits an event and waits until all its operations are decided.
+  public func perform(_ event: Event) async throws -> [OperationResult] {
+    let (stream, results) = AsyncStream.makeStream(of: OperationResult.self)
+    var expected: Int?
+    while expected == nil {
+      expected = offer(event) { results.yield($0) }
+      if expected == nil { try await makeRoom() }
+    }
+    return await Self.collect(expected!, from: stream)
+  }
+
+  /// Runs a trigger once. Returns when it is queued.
+  public func enqueue(_ trigger: any Trigger, priority: Priority? = nil) async throws {
+    try await enqueue(trigger, priority: priority, completion: nil)
+  }
+
+  /// Runs a trigger once and waits for its outcome.
+  public func perform(_ trigger: any Trigger, priority: Priority? = nil) async throws -> OperationResult {
+    let (stream, results) = AsyncStream.makeStream(of: OperationResult.self)
+    try await enqueue(trigger, priority: priority) { results.yield($0) }
+    return await Self.collect(1, from: stream)[0]
+  }
+
+  private func enqueue(
+    _ trigger: any Trigger, priority: Priority?, completion: (@Sendable (OperationResult) -> Void)?
+  ) async throws {
+    let loaded = engine.adopt(name: trigger.name, body: .swift(trigger), options: trigger.options)
+    let arrival = Engine.Arrival(name: "", priority: priority)
+    let payload = CanonicalEncoding.encode(.map([:]))
+    while true {
+      if admit(loaded, arrival, payload, completion) { return }
+      try await makeRoom()
+    }
+  }
+
+  private func admit(
+    _ trigger: LoadedTrigger, _ arrival: Engine.Arrival, _ payload: [UInt8],
+    _ completion: (@Sendable (OperationResult) -> Void)?
+  ) -> Bool {
+    payload.withUnsafeBufferPointer { (payload: UnsafeBufferPointer<UInt8>) -> Bool in
+      engine.admit(to: trigger, arrival, payload: payload, completion: completion)
+    }
+  }
+
+  private func makeRoom() async throws {
+    if engine.configuration.whenFull == .refuse { throw QueueFull(capacity: engine.configuration.queueCapacity) }
+    await engine.waitForRoom()
+    if engine.isStopping.load(ordering: .acquiring) { throw CancellationError() }
+  }
+
+  private static func collect(_ count: Int, from stream: AsyncStream<OperationResult>) async -> [OperationResult] {
+    var results: [OperationResult] = []
+    if count == 0 { return results }
+    for await result in stream {
+      results.append(result)
+      if results.count == count { break }
+    }
+    return results.sorted { $0.seq < $1.seq }
+  }
+
+  /// Waits until everything admitted, and all that came of it, is decided.
+  public func waitUntilIdle() async { await engine.waitUntilIdle() }
+
+  /// Called for every decided operation that failed or logged something. On a worker's thread: be quick.
+  public func observe(_ body: (@Sendable (OperationResult, [ExecutionLog]) -> Void)?) {
+    let observer: (@Sendable (DecidedOperation) -> Void)?
+    if let body { observer = { @Sendable decided in body(decided.result, decided.logs) } } else { observer = nil }
+    engine.setObserver(observer)
+  }
+}
+
+/// A named value that arrives.
+public struct Event: Sendable {
+  public var kind: EventKind
+  public var name: String
+  /// Canonical encoding of the event.
+  public var payload: [UInt8]
+  /// Default: what each trigger declares.
+  public var priority: Priority?
+  /// Events of one source keep their order at each trigger.
+  public var source: UInt64
+
+  public init(
+    _ name: String, _ payload: Value = .map([:]), kind: EventKind = .event, priority: Priority? = nil,
+    source: UInt64 = 0
+  ) {
+    self.init(name, encoded: CanonicalEncoding.encode(payload), kind: kind, priority: priority, source: source)
+  }
+
+  /// - Parameter encoded: canonical encoding of the event, as `CanonicalEncoding.encode` gives it.
+  public init(
+    _ name: String, encoded: [UInt8], kind: EventKind = .event, priority: Priority? = nil, source: UInt64 = 0
+  ) {
+    self.name = name
+    payload = encoded
+    self.kind = kind
+    self.priority = priority
+    self.source = source
+  }
+
+  var arrival: Engine.Arrival {
+    Engine.Arrival(kind: kind, name: name, source: source, priority: priority)
+  }
+}
+
+/// The queue has no room and the configuration says to refuse.
+public struct QueueFull: Error, CustomStringConvertible {
+  public let capacity: Int
+  public var description: String {
+    "the queue is full (\(capacity) operations): try again later, or raise queue.capacity"
+  }
+}

@@ -1,0 +1,116 @@
+import TriggerCore
+
+/// A store as Swift code sees it: reads as of a snapshot, and prepares changes.
+///
+/// Inside a trigger every read is as of the execution's snapshot and joins its read set. Outside, it is as
+/// of the newest commit. A store must be registered with a coordinator before it is read.
+public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, CustomStringConvertible {
+  // `attachment` is written once, by `register`, before the store is used.
+  public let name: String
+  public let backend: Backend
+  private(set) var attachment: (engine: Engine, table: StoreTable)?
+
+  public init(_ name: String, backend: Backend) {
+    self.name = name
+    self.backend = backend
+  }
+
+  func attach(to engine: Engine, table: StoreTable) { attachment = (engine, table) }
+
+  /// Seq of the last commit that changed the store, and its whole content. Joins the whole store to the
+  /// read set. O(keys).
+  ///
+  /// - Throws: `StoreError` when the store is not registered, or the backend cannot make a content of it.
+  public func readSnapshot() throws -> (seq: Int64, value: Backend.Content) {
+    let (engine, table) = try attached()
+    return try engine.reading { snapshot, context in
+      context?.record { $0?.reads.add(whole: table) }
+      let seq = table.version(at: snapshot)
+      context?.noteVersion(seq, of: name)
+      var values: [String: Value] = [:]
+      table.scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: snapshot) { entry, version in
+        values[Self.key(entry)] = Self.value(version)
+        return true
+      }
+      return (seq, try backend.content(of: values))
+    }
+  }
+
+  /// Replaces the whole store; applied as the keys that differ. Changes nothing yet.
+  ///
+  /// - Parameter seq: what `readSnapshot` gave in this execution.
+  public func prepareCommit(_ seq: Int64, _ content: Backend.Content) throws -> CommitIntent {
+    if let context = ExecutionContext.current, !context.hasRead(seq, of: name) {
+      throw StoreError("prepareCommit(\(seq)) on store '\(name)': that seq was not read in this execution")
+    }
+    let value = Value.map(try backend.values(of: content))
+    return CommitIntent(kind: .replace, store: name, key: "", value: CanonicalEncoding.encode(value))
+  }
+
+  /// The value at a key, nil when there is none. O(1).
+  public func get(_ key: String) throws -> Value? {
+    let (engine, table) = try attached()
+    var key = key
+    return try engine.reading { snapshot, context in
+      key.withUTF8 { bytes in
+        guard let base = bytes.baseAddress, bytes.count > 0 else { return nil }
+        let hash = KeyHash.of(base, count: bytes.count)
+        let entry = table.entry(base, bytes.count, hash: hash)
+        context?.record { attempt in
+          if let entry {
+            attempt?.reads.add(entry: entry, in: table)
+          } else {
+            attempt?.reads.add(absent: base, bytes.count, hash: hash, in: table)
+          }
+        }
+        guard let entry, let version = Entry.visible(entry, at: snapshot), !version.pointee.isDeleted else {
+          return nil
+        }
+        return Self.value(version)
+      }
+    }
+  }
+
+  public func put(_ key: String, _ value: Value?) -> CommitIntent {
+    guard let value else { return CommitIntent(kind: .delete, store: name, key: key, value: []) }
+    return prepare(.put, key, value)
+  }
+  public func add(_ key: String, _ value: Value) -> CommitIntent { prepare(.add, key, value) }
+  public func max(_ key: String, _ value: Value) -> CommitIntent { prepare(.max, key, value) }
+  public func min(_ key: String, _ value: Value) -> CommitIntent { prepare(.min, key, value) }
+  public func append(_ key: String, _ value: Value) -> CommitIntent { prepare(.append, key, value) }
+
+  private func prepare(_ kind: IntentKind, _ key: String, _ value: Value) -> CommitIntent {
+    CommitIntent(kind: kind, store: name, key: key, value: CanonicalEncoding.encode(value))
+  }
+
+  private func attached() throws -> (engine: Engine, table: StoreTable) {
+    guard let attachment else { throw StoreError("store '\(name)' is not registered with a coordinator") }
+    return attachment
+  }
+
+  private static func key(_ entry: UnsafeMutablePointer<Entry>) -> String {
+    String(
+      decoding: UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength)), as: UTF8.self)
+  }
+
+  private static func value(_ version: UnsafeMutablePointer<Version>) -> Value {
+    let bytes = UnsafeRawBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length))
+    guard let value = try? CanonicalEncoding.decode(bytes) else {
+      preconditionFailure("a stored value is not in canonical encoding")
+    }
+    return value
+  }
+
+  public var description: String {
+    guard let table = attachment?.table else { return "store \(name) (not registered)" }
+    let keys = table.liveKeys.load(ordering: .relaxed)
+    return "store \(name): seq \(table.changed.load(ordering: .relaxed)), \(keys) keys"
+  }
+}
+
+/// A store was used in a way it cannot be.
+public struct StoreError: Error, CustomStringConvertible {
+  public let description: String
+  init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,192 @@
+import TriggerCore
+
+/// Applies the write set of one seq, all or none. Engine lock.
+struct Committer {
+  let reclaimer: Reclaimer
+  let limits: ValueLimits
+
+  /// Why a commutative or whole-store intent cannot apply.
+  struct Failure: Error {
+    var message: String
+  }
+
+  private struct Staged {
+    var table: Unmanaged<StoreTable>
+    var key: [UInt8]
+    var version: UnsafeMutablePointer<Version>
+  }
+
+  /// O(writes), plus O(keys of the store) for a replacement.
+  func apply(_ writes: borrowing WriteSet, seq: Int64) throws(Failure) {
+    guard writes.isPlain else { return try applyStaged(writes, seq: seq) }
+    for index in 0..<writes.count {
+      let write = writes.writes + index
+      guard let table = write.pointee.table else { continue }
+      let version = writes.takeVersion(index)
+      table._withUnsafeGuaranteedRef { table in
+        table.put(version, to: entry(of: write, in: table), seq: seq, reclaim: reclaimer)
+      }
+    }
+  }
+
+  @inline(__always)
+  private func entry(
+    of write: UnsafeMutablePointer<WriteSet.Write>, in table: StoreTable
+  ) -> UnsafeMutablePointer<Entry> {
+    if let entry = write.pointee.entry, !entry.pointee.isUnlinked { return entry }
+    let key = write.pointee.keyBytes
+    return table.makeEntry(key.baseAddress!, key.count, hash: write.pointee.hash, reclaim: reclaimer)
+  }
+
+  /// Commutative intents and replacements look at the state, and each sees what those before it in the
+  /// list did; nothing is linked until all of them could be worked out.
+  private func applyStaged(_ writes: borrowing WriteSet, seq: Int64) throws(Failure) {
+    var staged: [Staged] = []
+    do throws(Failure) {
+      for index in 0..<writes.count {
+        let write = writes.writes[index]
+        guard let table = write.table else { continue }
+        if write.kind == .replace {
+          try stageReplacement(write.operand, in: table, seq: seq, into: &staged)
+          continue
+        }
+        let key = Array(write.keyBytes)
+        let version: UnsafeMutablePointer<Version>
+        switch write.kind {
+        case .put, .delete: version = writes.takeVersion(index)
+        default:
+          let current = staged.last { $0.table.toOpaque() == table.toOpaque() && $0.key == key }?.version
+          version = try combine(
+            write.kind, current: current ?? committed(key, write.hash, in: table), operand: write.operand,
+            place: { "\(table._withUnsafeGuaranteedRef { $0.name })/\(String(decoding: key, as: UTF8.self))" })
+        }
+        staged.append(Staged(table: table, key: key, version: version))
+      }
+    } catch {
+      for item in staged { Version.free(item.version) }
+      throw error
+    }
+    for item in staged {
+      item.table._withUnsafeGuaranteedRef { table in
+        item.key.withUnsafeBufferPointer { key in
+          let hash = KeyHash.of(key.baseAddress!, count: key.count)
+          let entry = table.makeEntry(key.baseAddress!, key.count, hash: hash, reclaim: reclaimer)
+          table.put(item.version, to: entry, seq: seq, reclaim: reclaimer)
+        }
+      }
+    }
+  }
+
+  private func committed(
+    _ key: [UInt8], _ hash: UInt64, in table: Unmanaged<StoreTable>
+  ) -> UnsafeMutablePointer<Version>? {
+    table._withUnsafeGuaranteedRef { table in
+      key.withUnsafeBufferPointer { table.entry($0.baseAddress!, $0.count, hash: hash) }
+    }.flatMap { Entry.visible($0, at: .max) }
+  }
+
+  // MARK: Commutative intents
+
+  private func combine(
+    _ kind: IntentKind, current: UnsafeMutablePointer<Version>?, operand: UnsafeBufferPointer<UInt8>,
+    place: () -> String
+  ) throws(Failure) -> UnsafeMutablePointer<Version> {
+    let old = try current.flatMap { version throws(Failure) in
+      version.pointee.isDeleted
+        ? nil : try decode(UnsafeBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length)))
+    }
+    let new: Value
+    switch (old, try decode(operand)) {
+    case (nil, let value): new = kind == .append ? .array([value]) : value
+    case (.array(let items)?, let value) where kind == .append: new = .array(items + [value])
+    case (.int(let a)?, .int(let b)) where kind == .add:
+      let (sum, overflow) = a.addingReportingOverflow(b)
+      if overflow { throw Failure(message: "add at \(place()): \(a) + \(b) does not fit in 64 bits") }
+      new = .int(sum)
+    case (let a?, let b) where kind != .append:
+      guard let x = a.number, let y = b.number else {
+        throw Failure(message: "\(kind) at \(place()): the value there is \(a.kindName), expected a number")
+      }
+      switch kind {
+      case .add: new = .double(x + y)
+      case .max: new = y > x ? b : a
+      default: new = y < x ? b : a
+      }
+    case (let a?, _):
+      throw Failure(message: "append at \(place()): the value there is \(a.kindName), expected an array")
+    }
+    let bytes = CanonicalEncoding.encode(new)
+    if bytes.count > limits.encodedSize {
+      throw Failure(
+        message: "\(kind) at \(place()): the value would take \(bytes.count) bytes, the limit is \(limits.encodedSize)")
+    }
+    return bytes.withUnsafeBytes { Version.make($0.baseAddress, count: $0.count) }
+  }
+
+  private func decode(_ bytes: UnsafeBufferPointer<UInt8>) throws(Failure) -> Value {
+    do { return try CanonicalEncoding.decode(UnsafeRawBufferPointer(bytes)) } catch {
+      throw Failure(message: "a stored value is damaged: \(error)")
+    }
+  }
+
+  // MARK: Whole store
+
+  /// The store becomes `content` (a map): keys that differ are put, keys that are gone are deleted.
+  private func stageReplacement(
+    _ content: UnsafeBufferPointer<UInt8>, in table: Unmanaged<StoreTable>, seq: Int64,
+    into staged: inout [Staged]
+  ) throws(Failure) {
+    guard case .map(var wanted) = try decode(content) else {
+      throw Failure(message: "prepare_commit needs a map of keys to values")
+    }
+    if wanted[""] != nil { throw Failure(message: "prepare_commit: a key is empty") }
+    table._withUnsafeGuaranteedRef { store in
+      store.scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: .max) { entry, version in
+        let key = Array(UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength)))
+        guard let value = wanted.removeValue(forKey: String(decoding: key, as: UTF8.self)) else {
+          staged.append(Staged(table: table, key: key, version: Version.makeDeleted()))
+          return true
+        }
+        let bytes = CanonicalEncoding.encode(value)
+        let old = UnsafeBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length))
+        if !bytes.elementsEqual(old) {
+          staged.append(
+            Staged(
+              table: table, key: key,
+              version: bytes.withUnsafeBytes { Version.make($0.baseAddress, count: $0.count) }))
+        }
+        return true
+      }
+    }
+    for (key, value) in wanted.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
+      let bytes = CanonicalEncoding.encode(value)
+      staged.append(
+        Staged(
+          table: table, key: Array(key.utf8),
+          version: bytes.withUnsafeBytes { Version.make($0.baseAddress, count: $0.count) }))
+    }
+  }
+}
+
+extension Value {
+  /// Integers and floats as a double, nil for anything else.
+  fileprivate var number: Double? {
+    switch self {
+    case .int(let value): Double(value)
+    case .double(let value): value
+    default: nil
+    }
+  }
+
+  fileprivate var kindName: String {
+    switch self {
+    case .null: "null"
+    case .bool: "a boolean"
+    case .int, .double: "a number"
+    case .string: "a string"
+    case .bytes: "a byte string"
+    case .array: "an array"
+    case .map: "a map"
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import TriggerCore
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+extension EngineConfiguration {
+  /// One worker per core.
+  public init() { self.init(workers: max(1, min(64, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))) }
+}
+
+extension Engine {
+  /// Runs `body` as of the execution's snapshot, or of the newest commit outside of one.
+  func reading<Result>(
+    _ body: (_ snapshot: Int64, _ context: ExecutionContext?) throws -> Result
+  ) throws -> Result {
+    if let context = ExecutionContext.current { return try body(context.snapshot, context) }
+    guard let slot = registry.takeSlot() else {
+      throw StoreError("too many readers at once: close some")
+    }
+    defer { registry.giveBack(slot) }
+    return try body(registry.hold(slot), nil)
+  }
+}
+
+extension Engine {
+  /// Puts a backend's content into a table, as of seq 0. Before the first commit.
+  func fill(_ table: StoreTable, with values: [String: Value]) {
+    withState { state in
+      for (key, value) in values.sorted(by: { $0.key < $1.key }) where !key.isEmpty {
+        var key = key
+        key.withUTF8 { key in
+          let base = key.baseAddress!
+          let entry = table.makeEntry(
+            base, key.count, hash: KeyHash.of(base, count: key.count), reclaim: state.reclaimer)
+          let version = CanonicalEncoding.encode(value).withUnsafeBytes {
+            Version.make($0.baseAddress, count: $0.count)
+          }
+          table.put(version, to: entry, seq: 0, reclaim: state.reclaimer)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,434 @@
+import Synchronization
+import TriggerCore
+
+/// The shell around `EngineState`: the intake that sources fill, the workers, the watchdog.
+///
+/// Locks, in the order they may be taken: engine lock, then intake lock. No user code runs under either.
+final class Engine: @unchecked Sendable {  // each field says what guards it
+  let configuration: EngineConfiguration
+  let clock: EngineClock
+  let registry: SnapshotRegistry
+  let stores: StoreDirectory
+
+  private let lock = EngineLock()
+  private var state: EngineState  // engine lock
+
+  private let intakeLock = EngineLock()
+  private var incoming: [Operation] = []  // intake lock
+  private var router = Router(triggers: [])  // intake lock
+  private var triggers: [LoadedTrigger] = []  // intake lock; everything ever loaded, by index
+  private var trees: [LoadedTree] = []  // intake lock
+  private var waitingForRoom: [CheckedContinuation<Void, Never>] = []  // intake lock
+  private var waitingForIdle: [CheckedContinuation<Void, Never>] = []  // intake lock
+  /// Admitted and not yet dequeued.
+  private let queued = Atomic<Int>(0)
+  /// Admitted and not yet decided.
+  private let unfinished = Atomic<Int>(0)
+
+  private var workers: [Worker] = []  // set once in start
+  private var watchdog: Watchdog?  // set once in start
+  private let idle = Mutex<[Worker]>([])
+  private let idleCount = Atomic<Int>(0)
+  let isStopping = Atomic<Bool>(false)
+  private let isStarted = Atomic<Bool>(false)
+
+  /// Sees every announcement (errors, logs of decided attempts), on a worker's thread.
+  private let observer: Mutex<(@Sendable (DecidedOperation) -> Void)?> = Mutex(nil)
+
+  func setObserver(_ new: (@Sendable (DecidedOperation) -> Void)?) { observer.withLock { $0 = new } }
+
+  init(configuration: EngineConfiguration, clock: EngineClock, log: (any CommitLog)?) {
+    self.configuration = configuration
+    self.clock = clock
+    registry = SnapshotRegistry(capacity: 256)
+    stores = StoreDirectory(isStrict: configuration.strictStores, limit: configuration.maximumStores)
+    state = EngineState(configuration: configuration, registry: registry, log: log)
+  }
+
+  // MARK: Life
+
+  func start() {
+    guard !isStarted.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    workers = (0..<configuration.workers).map { Worker(engine: self, name: "worker-\($0)", atLeast: .low) }
+    for priority in [Priority.critical, .high, .normal] {
+      workers.append(Worker(engine: self, name: "reserve-\(priority)", atLeast: priority))
+    }
+    let watchdog = Watchdog(engine: self, workers: workers)
+    self.watchdog = watchdog
+    for worker in workers { worker.start() }
+    watchdog.start()
+  }
+
+  /// Ends all threads; what is queued stays undone. Running attempts are cancelled.
+  func stop() {
+    guard isStarted.load(ordering: .acquiring),
+      !isStopping.exchange(true, ordering: .acquiringAndReleasing)
+    else { return }
+    for worker in workers {
+      worker.cancel()
+      worker.wakeUp.wake()
+    }
+    for worker in workers { worker.join() }
+    watchdog?.stop()
+    let (room, idle) = intakeLock.withLock {
+      let result = (waitingForRoom, waitingForIdle)
+      waitingForRoom = []
+      waitingForIdle = []
+      return result
+    }
+    for continuation in room + idle { continuation.resume() }
+  }
+
+  // MARK: Triggers
+
+  /// Puts a set of triggers in force. Triggers of the set before that are missing now end `skipped`.
+  func install(_ set: [(name: String, body: LoadedTrigger.Body, options: TriggerOptions)], tree: LoadedTree?) {
+    intakeLock.lock()
+    if let tree { trees.append(tree) }
+    let loaded = set.map { item in
+      defer { _ = triggers.count }
+      let trigger = LoadedTrigger(
+        index: triggers.count, name: item.name, body: item.body, options: item.options)
+      triggers.append(trigger)
+      return trigger
+    }
+    let names = Set(loaded.map(\.name))
+    for old in router.triggers where !names.contains(old.name) { old.isLive.store(false, ordering: .relaxed) }
+    router = Router(triggers: loaded.sorted { $0.name < $1.name })
+    let wantsChangedKeys = !router.commitTriggers.isEmpty
+    intakeLock.unlock()
+    lock.withLock { state.wantsChangedKeys = wantsChangedKeys }
+  }
+
+  var treeCount: Int { intakeLock.withLock { trees.count } }
+  var installed: [LoadedTrigger] { intakeLock.withLock { router.triggers } }
+
+  /// Adds one trigger to those in force (Swift triggers enqueued directly).
+  func adopt(name: String, body: LoadedTrigger.Body, options: TriggerOptions) -> LoadedTrigger {
+    intakeLock.withLock {
+      let trigger = LoadedTrigger(index: triggers.count, name: name, body: body, options: options)
+      triggers.append(trigger)
+      return trigger
+    }
+  }
+
+  // MARK: Intake
+
+  struct Arrival {
+    var kind = EventKind.event
+    var name: String
+    var source: UInt64 = 0
+    var priority: Priority?
+    var hops: UInt8 = 0
+    /// Bypasses the bound: emitted by a commit.
+    var isInternal = false
+  }
+
+  /// True when the queue has room for an event from outside.
+  var hasRoom: Bool { queued.load(ordering: .relaxed) < configuration.queueCapacity }
+
+  /// Admits an event: one operation for each trigger it matches. Returns how many; nil when the queue is
+  /// full. Any thread; O(matching triggers).
+  func admit(
+    _ arrival: Arrival, payload: UnsafeBufferPointer<UInt8>,
+    completion: (@Sendable (OperationResult) -> Void)? = nil
+  ) -> Int? {
+    if !arrival.isInternal, !hasRoom { return nil }
+    let now = clock.now()
+    var name = arrival.name
+    intakeLock.lock()
+    let matching = router.route(arrival.kind, name)
+    name.withUTF8 { name in
+      for trigger in matching {
+        incoming.append(
+          makeOperation(trigger, arrival, name: name, payload: payload, now: now, completion: completion))
+      }
+    }
+    _ = queued.wrappingAdd(matching.count, ordering: .relaxed)
+    _ = unfinished.wrappingAdd(matching.count, ordering: .relaxed)
+    intakeLock.unlock()
+    if !matching.isEmpty { wakeWorker() }
+    return matching.count
+  }
+
+  /// Admits an operation for one trigger, whatever it is bound to. False when the queue is full.
+  func admit(
+    to trigger: LoadedTrigger, _ arrival: Arrival, payload: UnsafeBufferPointer<UInt8>,
+    completion: (@Sendable (OperationResult) -> Void)? = nil
+  ) -> Bool {
+    if !arrival.isInternal, !hasRoom { return false }
+    var name = arrival.name
+    let operation = name.withUTF8 {
+      makeOperation(trigger, arrival, name: $0, payload: payload, now: clock.now(), completion: completion)
+    }
+    intakeLock.lock()
+    incoming.append(operation)
+    _ = queued.wrappingAdd(1, ordering: .relaxed)
+    _ = unfinished.wrappingAdd(1, ordering: .relaxed)
+    intakeLock.unlock()
+    wakeWorker()
+    return true
+  }
+
+  private func makeOperation(
+    _ trigger: LoadedTrigger, _ arrival: Arrival, name: UnsafeBufferPointer<UInt8>,
+    payload: UnsafeBufferPointer<UInt8>, now: Int64, completion: (@Sendable (OperationResult) -> Void)?
+  ) -> Operation {
+    let keys = OperationKeys(trigger: trigger, source: arrival.source, payload: payload)
+    return Operation(
+      trigger: trigger, priority: arrival.priority ?? trigger.options.priority, hops: arrival.hops,
+      orderKey: keys.order, admitted: now, name: name, payload: payload, coalesceKey: keys.coalesce,
+      completion: completion)
+  }
+
+  /// Suspends until the queue has room.
+  func waitForRoom() async {
+    await withCheckedContinuation { continuation in
+      let mayGo = intakeLock.withLock {
+        if hasRoom || isStopping.load(ordering: .acquiring) { return true }
+        waitingForRoom.append(continuation)
+        return false
+      }
+      if mayGo { continuation.resume() }
+    }
+  }
+
+  /// Suspends until everything admitted so far, and all that came of it, is decided.
+  func waitUntilIdle() async {
+    await withCheckedContinuation { continuation in
+      let isIdle = intakeLock.withLock {
+        if unfinished.load(ordering: .acquiring) == 0 { return true }
+        waitingForIdle.append(continuation)
+        return false
+      }
+      if isIdle { continuation.resume() }
+    }
+  }
+
+  // MARK: The workers' side
+
+  /// Hands in what a worker finished, moves the frontier, and takes the next batch. One lock for all of it.
+  func exchange(_ worker: Worker) {
+    let now = clock.now()
+    lock.lock()
+    worker.handIn(to: &state, at: now)
+    let undecidedBefore = stats(decided: state)
+    let moved = state.advance(at: now)
+    if moved { route(&state) }
+    takeIncoming(&state)
+    let share = max(
+      1, min(configuration.batch, (state.lanes.count + configuration.workers - 1) / configuration.workers))
+    worker.clearBatch()
+    let before = state.lanes.count
+    state.nextWork(atLeast: worker.atLeast, share: share, into: &worker.batch)
+    let taken = before - state.lanes.count
+    let coalesced = state.takeCoalesced()
+    let decided = stats(decided: state) - undecidedBefore
+    let announcements = state.takeAnnouncements()
+    let mightFeedAnother = state.lanes.count > 0 || !state.reruns.isEmpty
+    lock.unlock()
+    settle(taken: taken + coalesced, decided: decided + coalesced)
+    if mightFeedAnother { wakeWorker() }
+    announce(announcements)
+  }
+
+  private func stats(decided state: EngineState) -> Int {
+    state.stats.committed &+ state.stats.failed &+ state.stats.skipped
+  }
+
+  private func takeIncoming(_ state: inout EngineState) {
+    intakeLock.lock()
+    swap(&incoming, &state.arrived)
+    intakeLock.unlock()
+    for operation in state.arrived { state.admit(operation) }
+    state.arrived.removeAll(keepingCapacity: true)
+  }
+
+  /// Events of the commits just applied become operations. Engine lock held; takes the intake lock.
+  private func route(_ state: inout EngineState) {
+    guard !state.emissions.isEmpty else { return }
+    for emission in state.emissions {
+      for event in emission.events {
+        let arrival = Arrival(
+          name: String(decoding: event.name, as: UTF8.self), source: UInt64(emission.source.index) | 1 << 63,
+          hops: emission.hops + 1, isInternal: true)
+        state.stats.emitted += 1
+        event.payload.withUnsafeBufferPointer { admitInternal(arrival, payload: $0) }
+      }
+      if !emission.changedKeys.isEmpty { routeCommit(emission) }
+    }
+    state.emissions.removeAll(keepingCapacity: true)
+  }
+
+  private func admitInternal(_ arrival: Arrival, payload: UnsafeBufferPointer<UInt8>) {
+    _ = admit(arrival, payload: payload)
+  }
+
+  /// One event per commit and trigger bound to `commit`, listing the keys.
+  private func routeCommit(_ emission: EngineState.Emission) {
+    let commitTriggers = intakeLock.withLock { router.commitTriggers }
+    for trigger in commitTriggers where emission.hops < configuration.maximumHops {
+      let patterns = trigger.options.on.filter { $0.kind == .commit }
+      let keys = emission.changedKeys.filter { key in patterns.contains { $0.matches(key) } }
+      if keys.isEmpty { continue }
+      let event = Value.map([
+        "keys": .array(keys.map { .string($0) }), "seq": .int(emission.seq),
+        "trigger": .string(emission.source.name),
+      ])
+      CanonicalEncoding.encode(event).withUnsafeBufferPointer {
+        _ = admit(
+          to: trigger,
+          Arrival(
+            kind: .commit, name: "commit", source: 1 << 62, hops: emission.hops + 1, isInternal: true),
+          payload: $0)
+      }
+    }
+  }
+
+  private func settle(taken: Int, decided: Int) {
+    if taken > 0 {
+      let left = queued.wrappingSubtract(taken, ordering: .relaxed).newValue
+      if left < configuration.queueCapacity { resumeWaitingForRoom() }
+    }
+    if decided > 0, unfinished.wrappingSubtract(decided, ordering: .acquiringAndReleasing).newValue == 0 {
+      let waiting = intakeLock.withLock {
+        let waiting = waitingForIdle
+        waitingForIdle = []
+        return waiting
+      }
+      for continuation in waiting { continuation.resume() }
+    }
+  }
+
+  private func resumeWaitingForRoom() {
+    intakeLock.lock()
+    let waiting = waitingForRoom
+    if !waiting.isEmpty { waitingForRoom = [] }
+    intakeLock.unlock()
+    for continuation in waiting { continuation.resume() }
+  }
+
+  private func announce(_ announcements: [EngineState.Announcement]) {
+    guard !announcements.isEmpty else { return }
+    let observer = observer.withLock { $0 }
+    for item in announcements {
+      let result = OperationResult(
+        trigger: item.operation.trigger.name, identity: item.operation.identity, seq: item.seq,
+        outcome: item.outcome, error: item.error)
+      item.operation.completion?(result)
+      for completion in item.operation.absorbed { completion(result) }
+      observer?(DecidedOperation(result: result, attempts: Int(item.operation.attempts), logs: item.logs))
+    }
+  }
+
+  // MARK: Waking
+
+  @inline(__always)
+  private func wakeWorker() {
+    if idleCount.load(ordering: .sequentiallyConsistent) > 0 { wakeOne() }
+  }
+
+  private func wakeOne() {
+    let worker = idle.withLock { idle -> Worker? in
+      guard let index = idle.lastIndex(where: { $0.atLeast == .low }) else { return nil }
+      idleCount.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+      return idle.remove(at: index)
+    }
+    worker?.wakeUp.wake()
+    watchdog?.rouse()
+  }
+
+  /// A worker without work goes to sleep, unless work came meanwhile.
+  func rest(_ worker: Worker) {
+    guard worker.atLeast == .low else { return worker.wakeUp.sleep() }
+    idle.withLock {
+      $0.append(worker)
+      idleCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    }
+    if intakeLock.withLock({ !incoming.isEmpty }) { wakeOne() }
+    worker.wakeUp.sleep()
+  }
+
+  /// A Swift trigger's attempt ended, off the workers' threads.
+  func finishDetached(_ operation: Operation) {
+    lock.lock()
+    state.complete(operation, at: clock.now())
+    lock.unlock()
+    nudge()
+  }
+
+  /// Makes some worker look at the frontier.
+  private func nudge() { turn(defers: false) }
+
+  // MARK: The watchdog's side
+
+  /// Takes over what stuck workers hold, defers what holds up others, moves the frontier. Returns the most
+  /// urgent priority that waits, and whether anything is undecided.
+  @discardableResult
+  func turn(defers: Bool, stuck: [Worker] = []) -> (waiting: Priority?, isActive: Bool) {
+    let now = clock.now()
+    lock.lock()
+    for worker in stuck { worker.giveUpBatch(to: &state, at: now) }
+    takeIncoming(&state)
+    let decidedBefore = stats(decided: state)
+    var moved = state.advance(at: now)
+    if defers, state.deferOverdue(at: now) { moved = state.advance(at: now) || moved }
+    if moved { route(&state) }
+    let decided = stats(decided: state) - decidedBefore
+    let coalesced = state.takeCoalesced()
+    let announcements = state.takeAnnouncements()
+    let waiting = [state.lanes.mostUrgent, state.reruns.map(\.priority).max()].compactMap { $0 }.max()
+    let isActive = state.order.undecided > 0 || state.lanes.count > 0 || !state.parking.isEmpty
+    lock.unlock()
+    settle(taken: coalesced, decided: decided + coalesced)
+    if waiting != nil { wakeWorker() }
+    announce(announcements)
+    return (waiting, isActive)
+  }
+
+  // MARK: Looking in from outside
+
+  func withState<Result>(_ body: (inout EngineState) -> Result) -> Result {
+    lock.withLock { body(&state) }
+  }
+
+  func currentStats() -> EngineStats {
+    lock.withLock {
+      var stats = state.stats
+      stats.currentSeq = state.order.frontier
+      stats.pendingCommits = state.order.finished
+      stats.undecided = state.order.undecided
+      stats.parked = state.parking.count
+      stats.queued = queued.load(ordering: .relaxed)
+      stats.retainedVersions = state.reclaimer.waiting
+      for priority in Priority.allCases { stats.latency[priority] = state.latency[Int(priority.rawValue)] }
+      return stats
+    }
+  }
+
+  func executionRecord(for seq: Int64) -> ExecutionRecord? {
+    lock.lock()
+    defer { lock.unlock() }
+    if let operation = state.order.isUndecided(seq) ? state.order.undecidedOperation(seq) : nil {
+      let isFinished = state.order.isFinished(seq)
+      return ExecutionRecord(
+        seq: seq, identity: operation.identity, trigger: operation.trigger.name,
+        state: isFinished ? .waiting : operation.attempts > 1 ? .rerunning : .running,
+        attempts: Int(operation.attempts), conflicts: Int(operation.conflicts), admitted: operation.admitted,
+        decided: nil, error: nil)
+    }
+    guard let item = state.records.item(for: seq) else { return nil }
+    let name = intakeLock.withLock { triggers[Int(item.trigger)].name }
+    return ExecutionRecord(
+      seq: seq, identity: item.identity, trigger: name, state: .decided(item.outcome),
+      attempts: Int(item.attempts), conflicts: Int(item.conflicts), admitted: item.admitted,
+      decided: item.decided, error: state.records.error(for: seq))
+  }
+}
+
+/// A decided operation that had something to tell: an error, log lines, or a sender that waits.
+struct DecidedOperation: Sendable {
+  var result: OperationResult
+  var attempts: Int
+  var logs: [ExecutionLog]
+}

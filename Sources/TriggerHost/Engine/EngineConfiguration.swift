@@ -1,0 +1,61 @@
+import TriggerCore
+
+/// How an engine runs. The defaults suit a host with nothing to configure.
+public struct EngineConfiguration: Sendable {
+  /// What happens to an event when the queue is full.
+  public enum WhenFull: String, Sendable, CaseIterable {
+    /// The source waits for room.
+    case wait
+    /// The source gets an error that says so.
+    case refuse
+  }
+
+  /// General worker threads, 1 to 64. Reserve workers for higher priorities come on top and sleep until
+  /// the general ones are all held up.
+  public var workers: Int
+  /// Most operations waiting in the queue. Events that commits emit pass this bound.
+  public var queueCapacity = 100_000
+  public var whenFull = WhenFull.wait
+  /// `order: strict`: nothing is deferred, a slow operation holds up every later commit.
+  public var strictOrder = false
+  /// How long a finished operation waits before lower-priority ones ahead of it are deferred.
+  public var grace: Duration = .milliseconds(1)
+  /// How long anything may hold up a finished operation.
+  public var hold: Duration = .milliseconds(10)
+  /// A script may only use stores that were registered.
+  public var strictStores = false
+  /// Seed of every `math.random`; part of what makes a run repeatable.
+  public var seed: UInt64 = 0
+  /// Records of decided seqs kept in memory, a power of two.
+  public var recordsKept = 65_536
+
+  var valueLimits = ValueLimits()
+  /// Most undecided seqs at a time, a power of two: what may pile up behind the frontier.
+  var window = 16_384
+  /// Most operations a worker takes at a time, and about how much work (nanoseconds) that may be.
+  var batch = 16
+  var batchNanoseconds: Int64 = 100_000
+  var commitsPerReclaim = 256
+  var conflictsBeforeReservation: Int32 = 3
+  var maximumHops: UInt8 = 64
+  var maximumStores = 10_000
+  var maximumIntents: UInt32 = 10_000
+  var maximumOutputBytes = 16 << 20
+  /// How often the watchdog looks while anything runs.
+  var tick: Duration = .microseconds(500)
+
+  public init(workers: Int) { self.workers = workers }
+
+  var orderLimits: CommitOrder<Operation>.Limits {
+    CommitOrder<Operation>.Limits(
+      grace: grace.nanoseconds, hold: hold.nanoseconds, defers: !strictOrder)
+  }
+}
+
+extension Duration {
+  /// Whole nanoseconds.
+  var nanoseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+  }
+}

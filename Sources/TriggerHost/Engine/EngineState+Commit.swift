@@ -1,0 +1,230 @@
+import TriggerCore
+
+/// Results come in, the frontier moves. Engine lock.
+extension EngineState {
+  /// A worker finished an attempt of the operation.
+  mutating func complete(_ operation: Operation, at now: Int64) {
+    operation.isRunning = false
+    guard operation.isParked else { return order.finish(operation.seq, at: now) }
+    // A parked operation has no seq to wait for: if its reads are stale already it runs again right away.
+    let attempt = operation.attempt!
+    if attempt.reads.holds(since: attempt.snapshot) {
+      parking.finish(operation)
+    } else {
+      countConflict(operation)
+      runAgain(operation)
+    }
+  }
+
+  /// Decides whatever the frontier allows. Returns true when it moved.
+  mutating func advance(at now: Int64) -> Bool {
+    let before = order.frontier
+    loop: while true {
+      if !parking.isEmpty { seatParked(at: now) }
+      switch order.step() {
+      case .wait: break loop
+      case .passedDeferred(let seq): passDeferred(seq, at: now)
+      case .decide(let operation): if !decide(operation, at: now) { break loop }
+      }
+    }
+    let moved = order.frontier - before
+    if moved > 0 { publish(moved) }
+    return moved > 0
+  }
+
+  /// Defers whatever holds up finished operations for too long. Returns true when anything was.
+  mutating func deferOverdue(at now: Int64) -> Bool {
+    let overdue = order.overdue(at: now)
+    for seq in overdue {
+      // A seq may have been deferred meanwhile, as a follower of an earlier one.
+      if let operation = order.running(seq) { putOff(operation) }
+    }
+    return !overdue.isEmpty
+  }
+
+  // MARK: One seq
+
+  /// Checks and decides the finished operation at the frontier. False when it must run again first.
+  private mutating func decide(_ operation: Operation, at now: Int64) -> Bool {
+    let attempt = operation.attempt!
+    if attempt.snapshot < order.frontier, !attempt.reads.holds(since: attempt.snapshot) {
+      countConflict(operation)
+      order.restart(operation.seq)
+      runAgain(operation)
+      return false
+    }
+    if runsIntoReservation(operation, attempt) {
+      putOff(operation, waitsForHolder: true)
+      return true
+    }
+    var outcome = Outcome.committed
+    // Applying hands the values over to the stores, so a log takes the intents first.
+    let intents = log == nil ? [] : intents(of: attempt)
+    if !operation.trigger.isLive.load(ordering: .relaxed) {
+      outcome = .skipped
+    } else if attempt.status != .succeeded {
+      outcome = .failed
+    } else if attempt.writes.emits > 0, operation.hops >= configuration.maximumHops {
+      outcome = .failed
+      attempt.error =
+        "loop: \(operation.trigger.name) emits after \(configuration.maximumHops) hops from one cause"
+    } else {
+      if attempt.writes.emits > 0 || wantsChangedKeys { collectEmission(of: operation, attempt) }
+      do throws(Committer.Failure) {
+        try committer.apply(attempt.writes, seq: operation.seq)
+      } catch {
+        outcome = .failed
+        attempt.error = error.message
+        if emissions.last?.seq == operation.seq { emissions.removeLast() }
+      }
+    }
+    if let log {
+      log.append(
+        finalRecord(of: operation, attempt, outcome: outcome, intents: intents, wantsReads: log.wantsReads))
+    }
+    order.decided()
+    conclude(operation, attempt, outcome, at: now)
+    return true
+  }
+
+  private mutating func conclude(
+    _ operation: Operation, _ attempt: Attempt, _ outcome: Outcome, at now: Int64
+  ) {
+    switch outcome {
+    case .committed: stats.committed &+= 1
+    case .failed: stats.failed &+= 1
+    case .skipped: stats.skipped &+= 1
+    case .deferred: break
+    }
+    latency[Int(operation.priority.rawValue)].add(nanoseconds: now &- operation.admitted)
+    records.store(
+      RecordRing.Item(
+        seq: operation.seq, identity: operation.identity, admitted: operation.admitted, decided: now,
+        trigger: Int32(operation.trigger.index), attempts: operation.attempts, conflicts: operation.conflicts,
+        outcome: outcome))
+    if let error = attempt.error { records.store(error: error, for: operation.seq) }
+    if operation.completion != nil || !operation.absorbed.isEmpty || attempt.error != nil || !attempt.logs.isEmpty {
+      announcements.append(
+        Announcement(
+          operation: operation, seq: operation.seq, outcome: outcome, error: attempt.error, logs: attempt.logs))
+    }
+    if parking.holder === operation {
+      parking.release(operation)
+      if let reserved { recycle(reserved) }
+      reserved = nil
+    }
+    operation.attempt = nil
+    recycle(attempt)
+  }
+
+  private mutating func recycle(_ attempt: Attempt) {
+    attempt.reset()
+    if freeAttempts.count < configuration.window { freeAttempts.append(attempt) }
+  }
+
+  private mutating func collectEmission(of operation: Operation, _ attempt: Attempt) {
+    var emission = Emission(seq: operation.seq, source: operation.trigger, hops: operation.hops)
+    for index in 0..<attempt.writes.count {
+      let write = attempt.writes.writes[index]
+      if let table = write.table {
+        guard wantsChangedKeys else { continue }
+        let store = table._withUnsafeGuaranteedRef { $0.name }
+        let key = write.kind == .replace ? "" : String(decoding: write.keyBytes, as: UTF8.self)
+        emission.changedKeys.append("\(store)/\(key)")
+      } else {
+        emission.events.append((Array(write.keyBytes), Array(write.operand)))
+      }
+    }
+    if !emission.events.isEmpty || !emission.changedKeys.isEmpty { emissions.append(emission) }
+  }
+
+  // MARK: Conflicts, deferral, reservation
+
+  private mutating func runAgain(_ operation: Operation) {
+    operation.attempt!.reset()
+    reruns.append(operation)
+  }
+
+  private mutating func countConflict(_ operation: Operation) {
+    operation.conflicts &+= 1
+    stats.conflicts &+= 1
+    guard operation.deferrals > 0, operation.conflicts >= configuration.conflictsBeforeReservation,
+      parking.holder == nil || parking.holder === operation
+    else { return }
+    if parking.holder == nil { stats.reservations += 1 }
+    parking.reserve(for: operation)
+    if let reserved { recycle(reserved) }
+    reserved = operation.attempt
+    operation.attempt = freeAttempts.popLast() ?? Attempt()
+  }
+
+  private func runsIntoReservation(_ operation: Operation, _ attempt: Attempt) -> Bool {
+    guard let reserved, let holder = parking.holder, holder !== operation,
+      holder.orderKey != operation.orderKey, order.limits.defers
+    else { return false }
+    return reserved.reads.covers(attempt.writes)
+  }
+
+  /// Ends the operation's seq as deferred, and those of the later ones with its order key: it runs on
+  /// without a seq.
+  mutating func putOff(_ operation: Operation, waitsForHolder: Bool = false) {
+    let seq = operation.seq
+    park(operation, waitsForHolder: waitsForHolder)
+    for follower in order.followers(of: operation.orderKey, after: seq) {
+      park(order.undecidedOperation(follower)!)
+    }
+  }
+
+  mutating func park(_ operation: Operation, waitsForHolder: Bool = false) {
+    let seq = operation.seq
+    let isFinished = order.isFinished(seq)
+    order.putOff(seq)
+    deferredSeqs[seq] = operation
+    operation.seq = 0
+    operation.isParked = true
+    operation.deferrals &+= 1
+    stats.deferred &+= 1
+    parking.park(
+      operation, orderKey: operation.orderKey, isFinished: isFinished, waitsForHolder: waitsForHolder)
+  }
+
+  /// Parked operations that are finished and behind nobody take a seq at the tail.
+  private mutating func seatParked(at now: Int64) {
+    while !order.isFull, let operation = parking.takeReady() {
+      operation.isParked = false
+      operation.seq = order.assign(operation, priority: operation.priority, orderKey: operation.orderKey)
+      order.finish(operation.seq, at: now)
+    }
+  }
+
+  private mutating func passDeferred(_ seq: Int64, at now: Int64) {
+    guard let operation = deferredSeqs.removeValue(forKey: seq) else { return }
+    records.store(
+      RecordRing.Item(
+        seq: seq, identity: operation.identity, admitted: operation.admitted, decided: now,
+        trigger: Int32(operation.trigger.index), attempts: operation.attempts, conflicts: operation.conflicts,
+        outcome: .deferred))
+    log?.append(record(of: operation, seq: seq, outcome: .deferred))
+  }
+
+  // MARK: Visibility
+
+  private mutating func publish(_ moved: Int64) {
+    registry.committed.store(order.frontier, ordering: .releasing)
+    commitsSinceReclaim += Int(moved)
+    if commitsSinceReclaim >= configuration.commitsPerReclaim { reclaim() }
+  }
+
+  private mutating func reclaim() {
+    commitsSinceReclaim = 0
+    var lowest = order.frontier
+    order.forEachUndecided { _, operation, _ in
+      if let attempt = operation.attempt { lowest = min(lowest, attempt.snapshot) }
+    }
+    parking.forEach { operation, _ in
+      if let attempt = operation.attempt { lowest = min(lowest, attempt.snapshot) }
+    }
+    if let reserved { lowest = min(lowest, reserved.snapshot) }
+    reclaimer.reclaim(horizon: registry.advanceHorizon(undecided: lowest))
+  }
+}

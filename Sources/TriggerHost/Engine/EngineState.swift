@@ -1,0 +1,150 @@
+import DequeModule
+import TriggerCore
+
+/// Everything the engine lock guards: the queue, the order, what is parked, the records. It decides; the
+/// workers run attempts and bring their results here.
+///
+///     admitted ─▶ lanes ─▶ order.assign ─▶ [worker runs] ─▶ complete ─▶ order.step ─▶ check ─▶ apply
+///                                 ▲                                        │ conflict
+///                                 └── reruns ◀─────────────────────────────┘
+struct EngineState {
+  let configuration: EngineConfiguration
+  let registry: SnapshotRegistry
+  let reclaimer = Reclaimer()
+  let committer: Committer
+  let log: (any CommitLog)?
+
+  var lanes = PriorityLanes<Operation>()
+  var order: CommitOrder<Operation>
+  var parking = Parking<Operation>()
+  /// Operations that have been dequeued and must run before anything new: conflicts, and what was taken
+  /// back from a worker that is stuck.
+  var reruns: Deque<Operation> = []
+  var records: RecordRing
+  var stats = EngineStats()
+  var latency = [LatencyHistogram](repeating: LatencyHistogram(), count: Priority.allCases.count)
+  /// Queued operations that may absorb newer events, by coalesce key.
+  var coalescing: [UInt64: Operation] = [:]
+
+  var freeAttempts: [Attempt] = []
+  var commitsSinceReclaim = 0
+  /// The last read set of the reservation's holder; writers of these keys are deferred behind it.
+  var reserved: Attempt?
+  /// Who ended each deferred seq that the frontier has not passed yet.
+  var deferredSeqs: [Int64: Operation] = [:]
+  /// True when some trigger is bound to `commit`.
+  var wantsChangedKeys = false
+  /// Just taken from the intake.
+  var arrived: [Operation] = []
+  /// Operations absorbed by queued ones since last asked.
+  private var coalescedSinceTaken = 0
+  /// Outcomes to tell once the lock is released.
+  var announcements: [Announcement] = []
+  /// Commits whose events must be routed once applied, in seq order.
+  var emissions: [Emission] = []
+
+  struct Emission {
+    var seq: Int64
+    var source: LoadedTrigger
+    var hops: UInt8
+    var events: [(name: [UInt8], payload: [UInt8])] = []
+    /// `store/key` of every write; the key is empty when the whole store was replaced.
+    var changedKeys: [String] = []
+  }
+
+  struct Announcement {
+    var operation: Operation
+    /// Seq it was decided under.
+    var seq: Int64
+    var outcome: Outcome
+    var error: String?
+    var logs: [ExecutionLog]
+  }
+
+  init(configuration: EngineConfiguration, registry: SnapshotRegistry, log: (any CommitLog)?) {
+    self.configuration = configuration
+    self.registry = registry
+    self.log = log
+    committer = Committer(reclaimer: reclaimer, limits: configuration.valueLimits)
+    order = CommitOrder(window: configuration.window, limits: configuration.orderLimits)
+    records = RecordRing(capacity: configuration.recordsKept)
+  }
+
+  // MARK: Queue
+
+  /// Puts an admitted operation into its lane, or lets a queued one absorb it.
+  mutating func admit(_ operation: Operation) {
+    if operation.coalesceKey != 0 {
+      if let waiting = coalescing[operation.coalesceKey] {
+        waiting.replacePayload(operation.payload)
+        if let completion = operation.completion { waiting.absorbed.append(completion) }
+        if operation.priority > waiting.priority {
+          lanes.raise(where: { $0 === waiting }, to: operation.priority)
+        }
+        stats.coalesced += 1
+        coalescedSinceTaken += 1
+        return
+      }
+      coalescing[operation.coalesceKey] = operation
+    }
+    lanes.join(
+      operation, priority: operation.priority, orderKey: operation.orderKey,
+      boosted: operation.priority > operation.trigger.options.priority)
+  }
+
+  /// The next operations for a worker: what must run again first, then new ones from the queue, as many as
+  /// are cheap enough to be taken together.
+  mutating func nextWork(
+    atLeast: Priority, share: Int, into batch: inout [Operation]
+  ) {
+    while let operation = takeRerun(atLeast: atLeast) {
+      begin(operation)
+      batch.append(operation)
+      if batch.count >= share { return }
+    }
+    var budget = configuration.batchNanoseconds
+    while batch.count < share, !order.isFull, let operation = lanes.dequeue(atLeast: atLeast) {
+      if operation.coalesceKey != 0 { coalescing[operation.coalesceKey] = nil }
+      operation.seq = order.assign(operation, priority: operation.priority, orderKey: operation.orderKey)
+      operation.identity = operation.seq
+      if !parking.isEmpty, parking.holds(orderKey: operation.orderKey) { park(operation) }
+      begin(operation)
+      batch.append(operation)
+      budget -= operation.trigger.meanCost.load(ordering: .relaxed)
+      if budget <= 0 { return }
+    }
+  }
+
+  private mutating func takeRerun(atLeast: Priority) -> Operation? {
+    if atLeast == .low { return reruns.popFirst() }
+    guard let index = reruns.firstIndex(where: { $0.priority >= atLeast }) else { return nil }
+    return reruns.remove(at: index)
+  }
+
+  @inline(__always)
+  private mutating func begin(_ operation: Operation) {
+    let attempt = operation.attempt ?? freeAttempts.popLast() ?? Attempt()
+    attempt.snapshot = order.frontier
+    operation.attempt = attempt
+    operation.attempts &+= 1
+    operation.isRunning = true
+  }
+
+  /// An operation that a worker had taken and not begun.
+  mutating func takeBack(_ operation: Operation) {
+    operation.isRunning = false
+    operation.attempts &-= 1
+    reruns.append(operation)
+  }
+
+  mutating func takeCoalesced() -> Int {
+    defer { coalescedSinceTaken = 0 }
+    return coalescedSinceTaken
+  }
+
+  mutating func takeAnnouncements() -> [Announcement] {
+    if announcements.isEmpty { return [] }
+    defer { announcements = [] }
+    return announcements
+  }
+}

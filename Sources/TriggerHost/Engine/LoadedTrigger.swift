@@ -1,0 +1,98 @@
+import Synchronization
+import TriggerCore
+
+/// What a trigger is bound to.
+public enum EventKind: String, Sendable, CaseIterable {
+  case message, event, data, commit, cron, every, at, start
+}
+
+/// One `on` entry: a kind and a name pattern. `*` stands for any characters but `/`, `**` for any at all.
+public struct EventPattern: Sendable, Hashable {
+  public var kind: EventKind
+  public var pattern: String
+
+  public init(_ kind: EventKind, _ pattern: String) {
+    self.kind = kind
+    self.pattern = pattern
+  }
+
+  /// O(pattern × name).
+  public func matches(_ name: some StringProtocol) -> Bool {
+    Self.matches(Array(pattern.utf8)[...], Array(name.utf8)[...])
+  }
+
+  private static func matches(_ pattern: ArraySlice<UInt8>, _ name: ArraySlice<UInt8>) -> Bool {
+    guard let first = pattern.first else { return name.isEmpty }
+    let star = UInt8(ascii: "*")
+    guard first == star else { return name.first == first && matches(pattern.dropFirst(), name.dropFirst()) }
+    let crossesSlash = pattern.dropFirst().first == star
+    let rest = pattern.drop { $0 == star }
+    var tail = name
+    while true {
+      if matches(rest, tail) { return true }
+      guard let next = tail.first, crossesSlash || next != UInt8(ascii: "/") else { return false }
+      tail = tail.dropFirst()
+    }
+  }
+}
+
+/// What a trigger's author decides about it.
+public struct TriggerOptions: Sendable {
+  public var priority = Priority.normal
+  /// CPU time of one attempt; ten times that in wall time is the backstop.
+  public var timeout: Duration = .milliseconds(200)
+  /// Live bytes an attempt may hold.
+  public var memory = 64 << 20
+  public var on: [EventPattern] = []
+  /// Path into the event: operations with an equal value there keep their arrival order.
+  public var orderBy: [String]?
+  /// Path into the event: a queued operation with an equal value there takes the newer payload. An empty
+  /// path coalesces all events of the trigger.
+  public var coalesce: [String]?
+
+  public init() {}
+}
+
+/// A trigger as the engine runs it. Kept for the engine's life.
+final class LoadedTrigger: @unchecked Sendable {  // constant but for two atomics
+  enum Body {
+    /// A script of the tree, by path.
+    case lua(tree: LoadedTree, path: String)
+    case swift(any Trigger)
+  }
+
+  let index: Int
+  let name: String
+  let body: Body
+  let options: TriggerOptions
+  let timeoutNanoseconds: Int64
+  /// Running mean of what an attempt costs; decides how many operations a worker takes at a time.
+  let meanCost = Atomic<Int64>(1_000_000)
+  /// False once no tree in force has it: queued operations end `skipped`.
+  let isLive = Atomic<Bool>(true)
+
+  init(index: Int, name: String, body: Body, options: TriggerOptions) {
+    self.index = index
+    self.name = name
+    self.body = body
+    self.options = options
+    let (seconds, attoseconds) = options.timeout.components
+    timeoutNanoseconds = seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+  }
+}
+
+/// One version of the script tree: sources by relative path. Immutable.
+final class LoadedTree: Sendable {
+  let index: Int
+  /// Commit time, nanoseconds since 1970: the clock of chunks while they load.
+  let time: Int64
+  let seed: UInt64
+  let files: [String: [UInt8]]
+
+  init(index: Int, time: Int64, seed: UInt64, files: [String: [UInt8]]) {
+    self.index = index
+    self.time = time
+    self.seed = seed
+    self.files = files
+  }
+}

@@ -1,0 +1,138 @@
+import TriggerCore
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// One event for one trigger, from admission to its outcome.
+///
+/// Fields of the event never change after init. The rest belongs to whoever holds the operation: the
+/// queue, then the worker that runs it, then the engine lock's holder; the engine lock hands it over.
+final class Operation: @unchecked Sendable {
+  // Triggers are kept by their tree for as long as the engine lives: no reference counting per operation.
+  unowned(unsafe) let trigger: LoadedTrigger
+  let priority: Priority
+  let hops: UInt8
+  /// Operations with equal keys keep their arrival order: trigger and source, or trigger and `order_by`.
+  let orderKey: UInt64
+  /// Admission time, nanoseconds since 1970.
+  let admitted: Int64
+  /// Event name and payload in one block: name bytes, then the payload in canonical encoding.
+  private var block: UnsafeMutableRawPointer
+  private(set) var nameCount: Int
+  private(set) var payloadCount: Int
+  let coalesceKey: UInt64
+  /// Called with the outcome, after the commit is as durable as the mode promises. Never under the lock.
+  let completion: (@Sendable (OperationResult) -> Void)?
+
+  /// The first seq: the operation's identity. 0 until dequeued.
+  var identity: Int64 = 0
+  /// The current seq, 0 while it has none (queued, or deferred and running on).
+  var seq: Int64 = 0
+  var isParked = false
+  var isRunning = false
+  var attempts: Int32 = 0
+  var conflicts: Int32 = 0
+  var deferrals: Int32 = 0
+  var attempt: Attempt?
+  /// Ids of events that coalesced into this one.
+  var absorbed: [@Sendable (OperationResult) -> Void] = []
+
+  init(
+    trigger: LoadedTrigger, priority: Priority, hops: UInt8, orderKey: UInt64, admitted: Int64,
+    name: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>, coalesceKey: UInt64 = 0,
+    completion: (@Sendable (OperationResult) -> Void)? = nil
+  ) {
+    self.trigger = trigger
+    self.priority = priority
+    self.hops = hops
+    self.orderKey = orderKey
+    self.admitted = admitted
+    self.coalesceKey = coalesceKey
+    self.completion = completion
+    nameCount = name.count
+    payloadCount = payload.count
+    block = malloc(max(name.count &+ payload.count, 1))!
+    if name.count > 0 { memcpy(block, name.baseAddress!, name.count) }
+    if payload.count > 0 { memcpy(block + name.count, payload.baseAddress!, payload.count) }
+  }
+
+  deinit { free(block) }
+
+  var name: UnsafeBufferPointer<UInt8> {
+    UnsafeBufferPointer(start: UnsafePointer(block.assumingMemoryBound(to: UInt8.self)), count: nameCount)
+  }
+  var payload: UnsafeBufferPointer<UInt8> {
+    UnsafeBufferPointer(
+      start: UnsafePointer((block + nameCount).assumingMemoryBound(to: UInt8.self)), count: payloadCount)
+  }
+
+  /// Coalescing: the newest payload takes the place of the queued one.
+  func replacePayload(_ payload: UnsafeBufferPointer<UInt8>) {
+    block = realloc(block, max(nameCount + payload.count, 1))!
+    if payload.count > 0 { memcpy(block + nameCount, payload.baseAddress!, payload.count) }
+    payloadCount = payload.count
+  }
+}
+
+/// One execution of an operation: the snapshot it ran on, what it read, what it would write, how it went.
+final class Attempt {
+  enum Status { case succeeded, failed, killed }
+
+  var snapshot: Int64 = 0
+  var reads = ReadSet()
+  var writes = WriteSet()
+  var status = Status.succeeded
+  /// Message and traceback of a failed attempt.
+  var error: String?
+  var logs: [ExecutionLog] = []
+  // Worker's thread only, during the run.
+  var cursors: [ScanCursor] = []
+
+  func reset() {
+    reads.removeAll()
+    writes.removeAll()
+    status = .succeeded
+    if error != nil { error = nil }
+    if !logs.isEmpty { logs.removeAll() }
+    if !cursors.isEmpty { cursors.removeAll() }
+  }
+}
+
+/// One `print` or `ctx:log` of a script.
+public struct ExecutionLog: Sendable {
+  public let level: String
+  public let message: String
+  /// Fields given to `ctx:log`, nil for `print`.
+  public let fields: Value?
+  /// `file:line` of the call.
+  public let place: String
+}
+
+/// A prefix scan in progress.
+final class ScanCursor {
+  let table: StoreTable
+  let prefix: [UInt8]
+  let snapshot: Int64
+  var entry: UnsafeMutablePointer<Entry>?
+
+  init(table: StoreTable, prefix: [UInt8], snapshot: Int64) {
+    self.table = table
+    self.prefix = prefix
+    self.snapshot = snapshot
+    entry = prefix.withUnsafeBufferPointer { table.firstEntry(prefix: $0) }
+  }
+
+  /// The next visible entry in byte order.
+  func next() -> (UnsafeMutablePointer<Entry>, UnsafeMutablePointer<Version>)? {
+    while let current = entry {
+      entry = prefix.withUnsafeBufferPointer { table.nextEntry(current, prefix: $0) }
+      if let version = Entry.visible(current, at: snapshot), !version.pointee.isDeleted {
+        return (current, version)
+      }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,58 @@
+import Synchronization
+import TriggerCore
+
+/// The stores of an engine by name. A table is made at the first mention of a name; the store counts as
+/// existing once it was declared or written to. Tables live as long as the engine.
+final class StoreDirectory: Sendable {
+  struct Refusal: Error { var message: String }
+
+  private struct Contents {
+    var tables: [String: StoreTable] = [:]
+    var declared: Set<String> = []
+  }
+  private let contents = Mutex(Contents())
+  private let isStrict: Bool
+  private let limit: Int
+
+  init(isStrict: Bool, limit: Int) {
+    self.isStrict = isStrict
+    self.limit = limit
+  }
+
+  /// Registers a store by name.
+  func declare(_ name: String) -> StoreTable {
+    contents.withLock { contents in
+      contents.declared.insert(name)
+      if let table = contents.tables[name] { return table }
+      let table = StoreTable(name: name)
+      contents.tables[name] = table
+      return table
+    }
+  }
+
+  /// The table for a name a script or an intent mentions.
+  func table(_ name: String) throws(Refusal) -> StoreTable {
+    try contents.withLock { contents throws(Refusal) in
+      if let table = contents.tables[name] { return table }
+      if name.isEmpty { throw Refusal(message: "a store needs a name") }
+      if isStrict {
+        let known = contents.declared.sorted()
+        let hint = Suggestion.hint(for: name, among: known)
+        throw Refusal(message: "no store '\(name)' is configured and strict_stores is on\(hint)")
+      }
+      if contents.tables.count >= limit { throw Refusal(message: "more than \(limit) stores") }
+      let table = StoreTable(name: name)
+      contents.tables[name] = table
+      return table
+    }
+  }
+
+  /// Stores that were declared or written to, by name.
+  var existing: [StoreTable] {
+    contents.withLock { contents in
+      contents.tables.values
+        .filter { contents.declared.contains($0.name) || $0.changed.load(ordering: .relaxed) > 0 }
+        .sorted { $0.name < $1.name }
+    }
+  }
+}

@@ -1,0 +1,32 @@
+import TriggerCore
+
+/// Runs an attempt of a Swift trigger as a task on the cooperative pool; the worker goes on at once.
+enum SwiftRunner {
+  static func run(_ trigger: any Trigger, _ operation: Operation, _ attempt: Attempt, engine: Engine) {
+    let context = ExecutionContext(operation: operation, attempt: attempt)
+    // The attempt belongs to this task until finishDetached hands it back under the engine lock.
+    nonisolated(unsafe) let attempt = attempt
+    Task {
+      do {
+        let intents = try await ExecutionContext.$current.withValue(context) { try await trigger.execute() }
+        context.end()
+        try prepare(intents, into: attempt, engine: engine)
+      } catch {
+        context.end()
+        attempt.status = .failed
+        attempt.error = "\(trigger.name): \(error)"
+      }
+      engine.finishDetached(operation)
+    }
+  }
+
+  private static func prepare(_ intents: [CommitIntent], into attempt: Attempt, engine: Engine) throws {
+    for intent in intents {
+      let table = try intent.store.map { try engine.stores.table($0) }
+      var key = intent.key
+      key.withUTF8 { key in
+        intent.value.withUnsafeBytes { attempt.writes.add(intent.kind, table: table, key: key, value: $0) }
+      }
+    }
+  }
+}

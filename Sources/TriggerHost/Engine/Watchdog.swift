@@ -1,0 +1,105 @@
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Looks at the workers twice per millisecond while anything runs: ends attempts that are over their time,
+/// frees what a stuck worker holds, finds a reserve worker for urgent work, and lets the engine defer what
+/// holds up others. Costs nothing while the engine is idle, and nothing per attempt.
+final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdog's thread
+  private struct Watch {
+    var attempt: UInt64 = 0
+    var since: Int64 = 0  // engine clock when first seen
+    var cpuSince: Int64 = 0
+  }
+
+  private unowned let engine: Engine
+  private let workers: [Worker]
+  private var watches: [Watch]
+  private let wakeUp = WakeUp()
+  private let isAsleep = Atomic<Bool>(false)
+  private let isStopping = Atomic<Bool>(false)
+  private var thread = pthread_t()
+
+  init(engine: Engine, workers: [Worker]) {
+    self.engine = engine
+    self.workers = workers
+    watches = Array(repeating: Watch(), count: workers.count)
+  }
+
+  func start() { thread = Thread.spawn(name: "watchdog", stackBytes: 1 << 20) { self.loop() } }
+
+  func stop() {
+    isStopping.store(true, ordering: .releasing)
+    wakeUp.wake()
+    pthread_join(thread, nil)
+  }
+
+  /// Something was admitted.
+  @inline(__always)
+  func rouse() {
+    if isAsleep.load(ordering: .sequentiallyConsistent) { wakeUp.wake() }
+  }
+
+  private func loop() {
+    let tick = engine.configuration.tick.nanoseconds
+    while !isStopping.load(ordering: .acquiring) {
+      let stuck = lookAtWorkers()
+      let (waiting, isActive) = engine.turn(defers: true, stuck: stuck)
+      if let waiting, stuck.count(where: { $0.atLeast == .low }) == engine.configuration.workers {
+        wakeReserve(for: waiting)
+      }
+      if isActive || workers.contains(where: { $0.running != 0 }) {
+        wakeUp.sleep(nanoseconds: tick)
+      } else {
+        isAsleep.store(true, ordering: .sequentiallyConsistent)
+        wakeUp.sleep()
+        isAsleep.store(false, ordering: .sequentiallyConsistent)
+      }
+    }
+  }
+
+  /// Workers that are in the same attempt as at the last look.
+  private func lookAtWorkers() -> [Worker] {
+    var stuck: [Worker] = []
+    for (index, worker) in workers.enumerated() {
+      let attempt = worker.running
+      if attempt == 0 {
+        watches[index].attempt = 0
+      } else if watches[index].attempt != attempt {
+        watches[index] = Watch(attempt: attempt, since: engine.clock.now(), cpuSince: cpuTime(of: worker))
+      } else {
+        stuck.append(worker)
+        endIfOverTime(worker, watches[index])
+      }
+    }
+    return stuck
+  }
+
+  /// CPU time is what counts; ten times that in wall time is the backstop.
+  private func endIfOverTime(_ worker: Worker, _ watch: Watch) {
+    let timeout = worker.timeout.load(ordering: .relaxed)
+    let cpu = cpuTime(of: worker) - watch.cpuSince
+    let wall = engine.clock.now() - watch.since
+    if cpu >= timeout || wall >= 10 * timeout { worker.kill(watch.attempt) }
+  }
+
+  private func cpuTime(of worker: Worker) -> Int64 {
+    var clock = clockid_t()
+    guard pthread_getcpuclockid(worker.thread, &clock) == 0 else { return 0 }
+    var time = timespec()
+    clock_gettime(clock, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+
+  /// The least special reserve worker that may take the priority and sleeps.
+  private func wakeReserve(for priority: Priority) {
+    let reserve = workers
+      .filter { $0.atLeast > .low && $0.atLeast <= priority && $0.isAsleep.load(ordering: .relaxed) }
+      .min { $0.atLeast < $1.atLeast }
+    reserve?.wakeUp.wake()
+  }
+}

@@ -1,0 +1,158 @@
+import Synchronization
+import TriggerCore
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// A dedicated thread that runs attempts, and the Lua state that belongs to it.
+///
+/// It takes a batch under the engine lock, runs it outside, and hands the results in when it takes the
+/// next. Operations of a batch are claimed one by one, so that the watchdog can hand in what is done and
+/// take back what has not begun when one of them takes long.
+final class Worker: @unchecked Sendable {  // fields: see the comments
+  let name: String
+  /// The lowest priority this worker takes; above `low` for reserve workers.
+  let atLeast: Priority
+  let wakeUp = WakeUp()
+  /// Written under the engine lock; read by this worker's thread.
+  var batch: [Operation] = []
+  private var handedIn = 0  // engine lock: results of `batch` already handed in
+  private let claimed = Atomic<Int>(0)
+  private let done = Atomic<Int>(0)
+  /// Timeout in nanoseconds of the attempt now running.
+  let timeout = Atomic<Int64>(0)
+  let isAsleep = Atomic<Bool>(false)
+
+  private unowned let engine: Engine
+  private let lua: LuaRunner
+  private(set) var thread = pthread_t()  // set once, before the thread runs anything
+
+  init(engine: Engine, name: String, atLeast: Priority) {
+    self.engine = engine
+    self.name = name
+    self.atLeast = atLeast
+    lua = LuaRunner(engine: engine)
+  }
+
+  // MARK: Thread
+
+  func start() {
+    // Lua's C recursion (200 levels of library functions with buffers on the stack) needs about 2 MiB.
+    thread = Thread.spawn(name: name, stackBytes: 16 << 20) { self.loop() }
+  }
+
+  func join() { pthread_join(thread, nil) }
+
+  private func loop() {
+    lua.bind()
+    while !engine.isStopping.load(ordering: .acquiring) {
+      engine.exchange(self)
+      if batch.isEmpty {
+        isAsleep.store(true, ordering: .sequentiallyConsistent)
+        engine.rest(self)
+        isAsleep.store(false, ordering: .sequentiallyConsistent)
+      } else {
+        runBatch()
+      }
+    }
+  }
+
+  private func runBatch() {
+    let count = batch.count
+    let started = engine.clock.now()
+    var ran = 0
+    while true {
+      let index = claimed.wrappingAdd(1, ordering: .relaxed).oldValue
+      if index >= count { break }
+      run(batch[index])
+      done.store(index + 1, ordering: .releasing)
+      ran = index + 1
+    }
+    if ran > 0 { learnCost(of: batch[ran - 1].trigger, (engine.clock.now() - started) / Int64(ran)) }
+  }
+
+  /// Moves the trigger's running mean towards what this batch took per operation: quickly upwards, so
+  /// that a trigger that became slow is taken alone, slowly downwards.
+  private func learnCost(of trigger: LoadedTrigger, _ cost: Int64) {
+    let mean = trigger.meanCost.load(ordering: .relaxed)
+    trigger.meanCost.store(cost > mean ? cost : mean - (mean - cost) / 4, ordering: .relaxed)
+  }
+
+  private func run(_ operation: Operation) {
+    switch operation.trigger.body {
+    case .lua(let tree, let path):
+      timeout.store(operation.trigger.timeoutNanoseconds, ordering: .relaxed)
+      lua.run(operation, operation.attempt!, tree: tree, path: path)
+    case .swift(let trigger): SwiftRunner.run(trigger, operation, operation.attempt!, engine: engine)
+    }
+  }
+
+  // MARK: Under the engine lock
+
+  /// Completes what has been run and not yet handed in.
+  func handIn(to state: inout EngineState, at now: Int64) {
+    let end = done.load(ordering: .acquiring)
+    while handedIn < end {
+      let operation = batch[handedIn]
+      handedIn += 1
+      // Swift triggers report for themselves when their task ends.
+      if case .swift = operation.trigger.body { continue }
+      state.complete(operation, at: now)
+    }
+  }
+
+  func clearBatch() {
+    batch.removeAll(keepingCapacity: true)
+    handedIn = 0
+    claimed.store(0, ordering: .relaxed)
+    done.store(0, ordering: .relaxed)
+  }
+
+  /// This worker is stuck in one attempt: what it has done counts now, what it has not begun goes to
+  /// others.
+  func giveUpBatch(to state: inout EngineState, at now: Int64) {
+    handIn(to: &state, at: now)
+    let begun = claimed.exchange(batch.count, ordering: .acquiringAndReleasing)
+    guard begun < batch.count else { return }
+    for operation in batch[begun...] { state.takeBack(operation) }
+  }
+
+  // MARK: Any thread
+
+  /// Number of the attempt now running in Lua, 0 when none is.
+  var running: UInt64 { lua.running }
+  func kill(_ attempt: UInt64, cancelled: Bool = false) { lua.kill(attempt, cancelled: cancelled) }
+  func cancel() {
+    let attempt = running
+    if attempt != 0 { kill(attempt, cancelled: true) }
+  }
+}
+
+enum Thread {
+  private final class Start {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+  }
+
+  /// Starts a joinable thread. Traps when the system has no thread to give.
+  static func spawn(name: String, stackBytes: Int, _ body: @escaping @Sendable () -> Void) -> pthread_t {
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setstacksize(&attributes, stackBytes)
+    defer { pthread_attr_destroy(&attributes) }
+    var thread = pthread_t()
+    let start = Unmanaged.passRetained(Start(body))
+    let code = pthread_create(
+      &thread, &attributes,
+      { argument in
+        let start = Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
+        start.body()
+        return nil
+      }, start.toOpaque())
+    precondition(code == 0, "cannot start thread \(name): error \(code)")
+    return thread
+  }
+}

@@ -1,0 +1,22 @@
+/// How urgent an operation is. Higher priorities are dequeued first; a finished operation is never held up
+/// for long by one of a lower priority.
+public enum Priority: UInt8, Sendable, Comparable, CaseIterable, CustomStringConvertible {
+  case critical, high, normal, low
+
+  /// `critical` is the greatest.
+  public static func < (a: Priority, b: Priority) -> Bool { a.rawValue > b.rawValue }
+
+  public init?(_ name: some StringProtocol) {
+    guard let found = Self.allCases.first(where: { $0.description == name }) else { return nil }
+    self = found
+  }
+
+  public var description: String {
+    switch self {
+    case .critical: "critical"
+    case .high: "high"
+    case .normal: "normal"
+    case .low: "low"
+    }
+  }
+}
