@@ -71,6 +71,25 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
     }
   }
 
+  /// Keys with a prefix and their values, in byte order of the keys; the prefix joins the read set, so a
+  /// key that appears under it later is a conflict. O(log keys + result).
+  public func scan(prefix: String = "") throws -> [(key: String, value: Value)] {
+    let (engine, table) = try attached()
+    var prefix = prefix
+    return try engine.reading { snapshot, context in
+      prefix.withUTF8 { bytes in
+        context?.record { $0?.reads.add(prefix: bytes, in: table) }
+        var result: [(key: String, value: Value)] = []
+        table.scan(prefix: bytes, at: snapshot) { entry, version in
+          result.append((Self.key(entry), Self.value(version)))
+          return true
+        }
+        return result
+      }
+    }
+  }
+
+  /// `value` nil deletes the key.
   public func put(_ key: String, _ value: Value?) -> CommitIntent {
     guard let value else { return CommitIntent(kind: .delete, store: name, key: key, value: []) }
     return prepare(.put, key, value)

@@ -5,15 +5,7 @@ extension EngineState {
   /// A worker finished an attempt of the operation.
   mutating func complete(_ operation: Operation, at now: Int64) {
     operation.isRunning = false
-    guard operation.isParked else { return order.finish(operation.seq, at: now) }
-    // A parked operation has no seq to wait for: if its reads are stale already it runs again right away.
-    let attempt = operation.attempt!
-    if attempt.reads.holds(since: attempt.snapshot) {
-      parking.finish(operation)
-    } else {
-      countConflict(operation)
-      runAgain(operation)
-    }
+    if operation.isParked { parking.finish(operation) } else { order.finish(operation.seq, at: now) }
   }
 
   /// Decides whatever the frontier allows. Returns true when it moved.
@@ -49,7 +41,7 @@ extension EngineState {
     let attempt = operation.attempt!
     if attempt.snapshot < order.frontier, !attempt.reads.holds(since: attempt.snapshot) {
       countConflict(operation)
-      order.restart(operation.seq)
+      order.restart(operation.seq, at: now)
       runAgain(operation)
       return false
     }
@@ -185,12 +177,21 @@ extension EngineState {
     operation.deferrals &+= 1
     stats.deferred &+= 1
     parking.park(
-      operation, orderKey: operation.orderKey, isFinished: isFinished, waitsForHolder: waitsForHolder)
+      operation, identity: operation.identity, orderKey: operation.orderKey, isFinished: isFinished, waitsForHolder: waitsForHolder)
   }
 
-  /// Parked operations that are finished and behind nobody take a seq at the tail.
+  /// Parked operations that are finished and behind nobody take a seq at the tail. One whose reads are
+  /// stale already would only conflict there, so it runs again first.
   private mutating func seatParked(at now: Int64) {
-    while !order.isFull, let operation = parking.takeReady() {
+    while !order.isFull, let operation = parking.nextReady() {
+      let attempt = operation.attempt!
+      guard attempt.reads.holds(since: attempt.snapshot) else {
+        parking.restart(operation)
+        countConflict(operation)
+        runAgain(operation)
+        continue
+      }
+      parking.leave(operation)
       operation.isParked = false
       operation.seq = order.assign(operation, priority: operation.priority, orderKey: operation.orderKey)
       order.finish(operation.seq, at: now)

@@ -34,7 +34,8 @@ struct CommitOrder<Operation: AnyObject> {
     var state = State.running
     var priority = Priority.normal
     var orderKey: UInt64 = 0
-    var finishedAt: Int64 = 0
+    /// When it finished; while it runs, when it last began anew after a conflict.
+    var since: Int64 = 0
   }
 
   let limits: Limits
@@ -72,14 +73,15 @@ struct CommitOrder<Operation: AnyObject> {
   mutating func finish(_ seq: Int64, at now: Int64) {
     precondition(slots[Int(seq & mask)].state == .running, "seq \(seq) finished twice")
     slots[Int(seq & mask)].state = .finished
-    slots[Int(seq & mask)].finishedAt = now
+    slots[Int(seq & mask)].since = now
     finished += 1
   }
 
   /// A finished operation runs again under its seq.
-  mutating func restart(_ seq: Int64) {
+  mutating func restart(_ seq: Int64, at now: Int64) {
     precondition(slots[Int(seq & mask)].state == .finished, "seq \(seq) restarted while it runs")
     slots[Int(seq & mask)].state = .running
+    slots[Int(seq & mask)].since = now
     finished -= 1
   }
 
@@ -129,22 +131,24 @@ struct CommitOrder<Operation: AnyObject> {
   func isFinished(_ seq: Int64) -> Bool { slots[Int(seq & mask)].state == .finished }
 
   /// Seqs to defer now, lowest first: unfinished operations ahead of one that finished at least `grace`
-  /// ago and has a higher priority, and those ahead of any that finished at least `hold` ago. O(undecided).
+  /// ago and has a higher priority, and those ahead of any that finished at least `hold` ago. One that
+  /// runs again after a conflict gets both spans anew: at the frontier it cannot conflict, so it ends.
+  /// O(undecided).
   func overdue(at now: Int64) -> [Int64] {
     guard limits.defers, finished > 0 else { return [] }
     var result: [Int64] = []
     var waiting: Priority?  // the most urgent that has waited for the grace
-    var heldUp = false
+    var isHeldUp = false
     for seq in stride(from: next - 1, to: frontier, by: -1) {
       let slot = slots[Int(seq & mask)]
       switch slot.state {
       case .deferred: continue
       case .finished:
-        let waited = now - slot.finishedAt
-        if waited >= limits.grace { waiting = Swift.max(waiting ?? .low, slot.priority) }
-        if waited >= limits.hold { heldUp = true }
+        if now - slot.since >= limits.grace { waiting = Swift.max(waiting ?? .low, slot.priority) }
+        if now - slot.since >= limits.hold { isHeldUp = true }
       case .running:
-        if heldUp || (waiting.map { slot.priority < $0 } ?? false) { result.append(seq) }
+        let isOutranked = now - slot.since >= limits.grace && (waiting.map { slot.priority < $0 } ?? false)
+        if isOutranked || (isHeldUp && now - slot.since >= limits.hold) { result.append(seq) }
       }
     }
     return result.reversed()

@@ -8,12 +8,14 @@
 struct Parking<Operation: AnyObject> {
   private struct Spot {
     var operation: Operation
+    var identity: Int64
     var orderKey: UInt64
     var isFinished: Bool
     var waitsForHolder: Bool
   }
 
-  private var spots: [Spot] = []  // in the order of their first deferral
+  private var spots: [Spot] = []  // by identity: the order of their first dequeue
+  private var mayHaveReady = false
   /// The operation whose read set is reserved: writers of it are deferred until it is decided.
   private(set) var holder: Operation?
 
@@ -22,11 +24,13 @@ struct Parking<Operation: AnyObject> {
 
   func holds(orderKey: UInt64) -> Bool { spots.contains { $0.orderKey == orderKey } }
 
-  mutating func park(_ operation: Operation, orderKey: UInt64, isFinished: Bool, waitsForHolder: Bool = false) {
-    spots.append(
+  mutating func park(_ operation: Operation, identity: Int64, orderKey: UInt64, isFinished: Bool, waitsForHolder: Bool = false) {
+    mayHaveReady = true
+    let place = spots.lastIndex { $0.identity < identity }.map { $0 + 1 } ?? 0
+    spots.insert(
       Spot(
-        operation: operation, orderKey: orderKey, isFinished: isFinished,
-        waitsForHolder: waitsForHolder && holder != nil))
+        operation: operation, identity: identity, orderKey: orderKey, isFinished: isFinished,
+        waitsForHolder: waitsForHolder && holder != nil), at: place)
   }
 
   mutating func finish(_ operation: Operation) {
@@ -34,10 +38,13 @@ struct Parking<Operation: AnyObject> {
       preconditionFailure("finished an operation that is not parked")
     }
     spots[index].isFinished = true
+    mayHaveReady = true
   }
 
+  /// The operation runs again before it may have a seq.
   mutating func restart(_ operation: Operation) {
-    if let index = spots.firstIndex(where: { $0.operation === operation }) { spots[index].isFinished = false }
+    guard let index = spots.firstIndex(where: { $0.operation === operation }) else { return }
+    spots[index].isFinished = false
   }
 
   /// Makes the operation the holder when there is none.
@@ -50,20 +57,25 @@ struct Parking<Operation: AnyObject> {
     guard holder === operation else { return }
     holder = nil
     for index in spots.indices { spots[index].waitsForHolder = false }
+    mayHaveReady = true
   }
 
-  /// Takes out the first operation that may have a new seq now. O(count).
-  mutating func takeReady() -> Operation? {
+  /// The first operation that may have a new seq now; it stays parked until `leave`. O(count), and O(1)
+  /// while nothing changed since it last gave nil.
+  mutating func nextReady() -> Operation? {
+    guard mayHaveReady else { return nil }
     var passedKeys: Set<UInt64> = []
-    for index in spots.indices {
-      let spot = spots[index]
-      if spot.isFinished, !spot.waitsForHolder, !passedKeys.contains(spot.orderKey) {
-        spots.remove(at: index)
-        return spot.operation
-      }
+    for spot in spots {
+      if spot.isFinished, !spot.waitsForHolder, !passedKeys.contains(spot.orderKey) { return spot.operation }
       passedKeys.insert(spot.orderKey)
     }
+    mayHaveReady = false
     return nil
+  }
+
+  mutating func leave(_ operation: Operation) {
+    spots.removeAll { $0.operation === operation }
+    mayHaveReady = true
   }
 
   func forEach(_ body: (Operation, _ isFinished: Bool) -> Void) {

@@ -1,0 +1,134 @@
+import Testing
+import TriggerCore
+
+@testable import TriggerHost
+
+/// The rule all others serve: the result equals running every operation alone, one after another, in seq
+/// order. Random workloads run in parallel; then the model runs the logged seqs one by one.
+@Suite(.serialized) struct OracleTests {
+  private struct Reader: WorkloadReader {
+    let stores: [String: VersionedStore<MemoryStoreBackend>]
+    func get(_ store: String, _ key: String) throws -> Value? { try stores[store]!.get(key) }
+    func scan(_ store: String, _ prefix: String) throws -> [(key: String, value: Value)] {
+      try stores[store]!.scan(prefix: prefix)
+    }
+    func whole(_ store: String) throws -> (seq: Int64, content: [String: Value]) {
+      let (seq, content) = try stores[store]!.readSnapshot()
+      return (seq, content)
+    }
+  }
+
+  private struct RandomTrigger: Trigger {
+    let workload: RandomWorkload
+    let reader: Reader
+    let priority: Priority
+    var name: String { "random-\(priority)" }
+    var options: TriggerOptions {
+      var options = TriggerOptions()
+      options.priority = priority
+      options.on = [EventPattern(.event, "op/\(priority)")]
+      return options
+    }
+
+    func execute() async throws -> [CommitIntent] {
+      guard case .map(let event) = ExecutionContext.current!.event, case .int(let seed)? = event["seed"] else {
+        throw StoreError("no seed")
+      }
+      for _ in 0..<(seed & 3) { await Task.yield() }
+      let changes = try workload.run(seed, reader)
+      for _ in 0..<(seed >> 2 & 3) { await Task.yield() }
+      return try changes.map { try intent($0) }
+    }
+
+    private func intent(_ change: RandomWorkload.Change) throws -> CommitIntent {
+      switch change {
+      case .put(let store, let key, let value): reader.stores[store]!.put(key, value)
+      case .add(let store, let key, let value): reader.stores[store]!.add(key, value)
+      case .max(let store, let key, let value): reader.stores[store]!.max(key, value)
+      case .append(let store, let key, let value): reader.stores[store]!.append(key, value)
+      case .replace(let store, let seq, let content): try reader.stores[store]!.prepareCommit(seq, content)
+      case .emit(let seed): .emit("op/normal", .map(["seed": .int(seed)]))
+      }
+    }
+  }
+
+  @Test(arguments: [1], [0])
+  func parallelEqualsSerial(workers: Int, shape: Int) async throws {
+    let seed = UInt64.random(in: .min ... .max)
+    try await check(seed: seed, workers: workers, shape: Self.shapes[shape], operations: 400)
+  }
+
+  private static let shapes: [RandomWorkload.Shape] = [
+    .init(),
+    .init(keys: 3),
+    .init(keys: 5000, scans: false, wholeStores: false),
+    .init(keys: 12, scans: true, wholeStores: false, commutative: true, failures: false, emits: false),
+  ]
+
+  private func check(seed: UInt64, workers: Int, shape: RandomWorkload.Shape, operations: Int) async throws {
+    var random = SplitMix64(seed: seed)
+    let workload = RandomWorkload(shape: shape)
+    var configuration = EngineConfiguration(workers: workers)
+    // Half of the runs defer whatever they can.
+    if workers % 2 == 0 {
+      configuration.grace = .microseconds(200)
+      configuration.hold = .milliseconds(1)
+    }
+    configuration.commitsPerReclaim = 3
+    configuration.window = 256
+    let log = MemoryCommitLog(wantsReads: true)
+    let coordinator = CommitCoordinator(configuration, log: log)
+    var stores: [String: VersionedStore<MemoryStoreBackend>] = [:]
+    for name in RandomWorkload.stores {
+      stores[name] = try coordinator.register(VersionedStore(name, backend: MemoryStoreBackend()))
+    }
+    let queue = TriggerQueue(coordinator)
+    queue.bind(Priority.allCases.map { RandomTrigger(workload: workload, reader: Reader(stores: stores), priority: $0) })
+    queue.start()
+    for _ in 0..<operations {
+      let priority = Priority.allCases.randomElement(using: &random)!
+      let event = Event(
+        "op/\(priority)", .map(["seed": .int(Int64.random(in: 0...Int64.max, using: &random))]),
+        source: UInt64.random(in: 0..<50, using: &random))
+      try await queue.enqueue(event)
+    }
+    await queue.waitUntilIdle()
+    queue.stop()
+    var model = Model()
+    var firstDifference: String?
+    for record in log.all where firstDifference == nil {
+      firstDifference = try difference(record, on: &model, workload: workload)
+    }
+    #expect(firstDifference == nil, "seed \(seed), \(workers) workers")
+    if firstDifference == nil {
+      for (name, store) in stores {
+        let isEqual = try store.readSnapshot().value == model.stores[name] ?? [:]
+        #expect(isEqual, "store \(name), seed \(seed), \(workers) workers")
+      }
+    }
+    #expect(log.all.map(\.seq) == (0..<log.all.count).map { Int64($0 + 1) }, "dense order, seed \(seed)")
+  }
+
+  /// Runs the record's operation on the model; says how the engine's result differs, nil when it is the
+  /// same.
+  private func difference(
+    _ record: LogRecord, on model: inout Model, workload: RandomWorkload
+  ) throws -> String? {
+    // The hop limit is the engine's decision, logged; it applies nothing.
+    if record.outcome == .deferred || record.error?.hasPrefix("loop:") == true { return nil }
+    guard case .map(let event) = try record.payload.withUnsafeBytes({ try CanonicalEncoding.decode($0) }),
+      case .int(let seed)? = event["seed"]
+    else { return "seq \(record.seq) has no seed" }
+    let got = "seq \(record.seq) \(record.outcome), \(record.intents.count) intents, \(record.error ?? "no error")"
+    do {
+      let changes = try workload.run(seed, model)
+      let applied = model.apply(changes, seq: record.seq)
+      let isSame =
+        applied == (record.outcome == .committed) && (!applied || record.intents.count == changes.count)
+      return isSame ? nil : "\(got); alone it gives \(applied ? "a commit" : "a failure") with \(changes), reads \(record.reads)"
+    } catch let failure as RandomWorkload.Failure {
+      let isSame = record.outcome == .failed && record.error == "\(record.trigger): \(failure)"
+      return isSame ? nil : "\(got); alone it gives: \(failure), reads \(record.reads)"
+    }
+  }
+}
