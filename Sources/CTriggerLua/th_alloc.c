@@ -10,6 +10,7 @@
 //   hard  the limit. The first refusal makes Lua run an emergency collection and ask again
 //         (lmem.c, tryagain); refusing again marks the attempt out of memory. lauxlib's buffers do not
 //         ask again: then the next request differs from the refused one, which is how we know.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "th_runner.h"
@@ -19,9 +20,10 @@ enum {
   SMALL_BYTES = 512,
   CLASSES = SMALL_BYTES / CLASS_BYTES + 1,
   CHUNK_BYTES = 64 * 1024,
+  DEEP_CALLS = 10000,
 };
 static const size_t soft_step = 4u << 20;        // garbage one attempt may pile up before it collects
-static const size_t sweep_step = 512u << 10;     // garbage between attempts; see th_alloc_sweep
+static const size_t sweep_step = 512u << 10;     // least garbage before a sweep
 static const size_t last_words = 64u << 10;      // for the error text once out of memory
 
 struct chunk { struct chunk *next; uint64_t align; };
@@ -91,6 +93,21 @@ static inline void give(struct th_alloc *a, void *block, size_t bytes) {
   a->free[class] = block;
 }
 
+// Lua does not call message handlers for memory errors, so where it happened is noted here. lua_getstack
+// and lua_getinfo with "Sl" only read frames; Lua has saved its program counter before it allocates.
+static void note_place(th_worker *w) {
+  lua_State *L = w->running;
+  lua_Debug ar;
+  w->runner->memory_place[0] = 0;
+  w->runner->deep = lua_getstack(L, DEEP_CALLS, &ar);
+  for (int level = 0; level < 20 && lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline <= 0) continue;
+    snprintf(w->runner->memory_place, sizeof w->runner->memory_place, "%s:%d: ", ar.short_src, ar.currentline);
+    return;
+  }
+}
+
 // Decides about a request beyond the soft line.
 static int admit(struct th_alloc *a, void *block, size_t old_size, size_t new_size) {
   th_worker *w = a->worker;
@@ -98,6 +115,7 @@ static int admit(struct th_alloc *a, void *block, size_t old_size, size_t new_si
     int same = block == a->refused_block && old_size == a->refused_old && new_size == a->refused_new;
     a->refused = 0;
     if (!same || a->live + (new_size - old_size) > a->hard) {
+      if (!w->out_of_memory) note_place(w);
       w->out_of_memory = 1;
       a->hard += last_words;
     }
@@ -158,16 +176,21 @@ void th_alloc_begin(th_worker *w, size_t memory_bytes) {
 
 void th_alloc_end(th_worker *w) {
   struct th_alloc *a = w->alloc;
-  if (a->refused) w->out_of_memory = 1;  // a buffer gave up and nothing was asked for since
+  if (a->refused && !w->out_of_memory) {  // a buffer gave up and nothing was asked for since
+    note_place(w);
+    w->out_of_memory = 1;
+  }
   a->soft = a->hard = SIZE_MAX;
   a->refused = a->wants_collection = 0;
 }
 
-// Figures (bump, per run): see the commit that set sweep_step. A full incremental cycle marks the idle
-// heap (libraries, loaded scripts) and sweeps; spread over half a MiB of garbage it disappears.
+// A full cycle marks the idle heap (libraries, loaded scripts) and sweeps. Spread over half a MiB of
+// garbage, or half the idle heap when that is more, it costs a bump run less than can be measured:
+// 0.56 to 0.62 us for any step from 128 KiB to 2 MiB, young collections of the generational mode alike.
 void th_alloc_sweep(th_worker *w) {
   struct th_alloc *a = w->alloc;
-  if (a->live < a->after_sweep + sweep_step) return;
+  size_t step = a->after_sweep / 2 > sweep_step ? a->after_sweep / 2 : sweep_step;
+  if (a->live < a->after_sweep + step) return;
   lua_gc(w->main, LUA_GCCOLLECT);
   a->after_sweep = a->live;
 }

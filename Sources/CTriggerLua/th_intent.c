@@ -31,6 +31,9 @@ th_intent *th_prepare(lua_State *L, int kind, void *store, const char *key, size
   if (o->intents_length >= w->limits->intents)
     luaL_error(L, "more than %I intents in one execution", (LUAI_UACINT)w->limits->intents);
   if (o->intents_length == o->intents_capacity && !grow_intents(o)) luaL_error(L, "not enough memory");
+  // Drops what an intent that failed and was caught left behind.
+  const th_intent *last = o->intents_length ? &o->intents[o->intents_length - 1] : NULL;
+  o->bytes_length = last ? last->value_offset + last->value_length : 0;
   th_output_reserve(L, o, key_length);
   th_intent *intent = &o->intents[o->intents_length];
   *intent = (th_intent){.store = store, .key_offset = o->bytes_length, .key_length = (uint32_t)key_length,

@@ -12,7 +12,7 @@
 #include <lualib.h>
 #include "th_runner.h"
 
-enum { ERROR_BYTES = 8192, MESSAGE_BYTES = 6000 };
+enum { ERROR_BYTES = 8192, MESSAGE_BYTES = 6000, ENDING_BYTES = 256 };
 static _Thread_local th_worker *bound_worker;
 static const char end_marker;
 
@@ -98,9 +98,15 @@ static int to_text(lua_State *L) {
   return 1;
 }
 
-static const char *ending_text(th_worker *w) {
-  if (w->out_of_memory) return "out of memory: the attempt reached its memory limit";
-  return atomic_load(&w->kill_reason) == TH_KILL_TIMEOUT ? "timeout: the attempt used up its time" : "cancelled";
+// `text` has room for ENDING_BYTES.
+static const char *ending_text(th_worker *w, char *text) {
+  if (w->out_of_memory)
+    snprintf(text, ENDING_BYTES, "%sout of memory: the attempt reached its limit of %zu bytes%s", w->runner->memory_place,
+             w->limits->memory_bytes, w->runner->deep ? " (calls nested very deep: endless recursion?)" : "");
+  else
+    snprintf(text, ENDING_BYTES, "%s", atomic_load(&w->kill_reason) == TH_KILL_TIMEOUT
+             ? "timeout: the attempt used up its time" : "cancelled");
+  return text;
 }
 
 static int in_lua(lua_State *L) {
@@ -118,8 +124,9 @@ static int describe(lua_State *L) {
   if (w->abandoned) return 1;
   lua_settop(L, 1);
   if (th_ending(w)) {
-    luaL_where(L, 1);
-    lua_pushstring(L, ending_text(w));
+    char ending[ENDING_BYTES];
+    if (w->out_of_memory) lua_pushliteral(L, ""); else luaL_where(L, 1);
+    lua_pushstring(L, ending_text(w, ending));
     lua_concat(L, 2);
   } else if (lua_type(L, 1) != LUA_TSTRING) {
     lua_pushcfunction(L, to_text);
@@ -141,10 +148,11 @@ static int describe(lua_State *L) {
 }
 
 static void take_error(th_worker *w, lua_State *L) {
-  size_t n;
+  size_t n = 0;
+  char ending[ENDING_BYTES];
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
   int in_memory = text && strncmp(text, "not enough memory", n) == 0;
-  if (th_ending(w) && (!text || in_memory)) { text = ending_text(w); n = strlen(text); }
+  if (th_ending(w) && (!text || in_memory)) { text = ending_text(w, ending); n = strlen(text); }
   if (!text) { text = "error in error handling"; n = strlen(text); }
   th_set_error(w, text, n);
 }
