@@ -396,6 +396,11 @@ void th_encode_spec(lua_State *L, int index, th_output *o, const th_limits *limi
 
 void th_mark_array(lua_State *L, int index) {
   index = lua_absindex(L, index);
+  if (th_frozen_content(L, index)) {  // a mark would replace the guard
+    lua_pop(L, 1);
+    if (!th_is_array(L, index)) th_frozen_write(L);
+    return;
+  }
   th_get_ref(L, th_worker_of(L)->runner->array_ref);
   lua_setmetatable(L, index);
 }

@@ -107,4 +107,17 @@ struct StateTests {
     #expect(host.failure("string.rep = 1").hasPrefix("triggers/test.lua:2: 'string.rep' is read-only"))
     #expect(host.failure("assert(undefined_name == nil)") == "")
   }
+
+  @Test func markingAKeptTableIsAWrite() throws {
+    let host = DictionaryHost()
+    let trigger = try host.load(
+      """
+      local t = {}
+      return { execute = function(e, ctx)
+        local s = ctx:store("s")
+        return { s:put("before", t), s:put("after", array(t)) }
+      end }
+      """)
+    for _ in 0..<2 { #expect(try host.run(trigger).map(\.value) == ["a0", "80"]) }
+  }
 }
