@@ -36,13 +36,16 @@ struct th_worker {
   // --- error text of the last failed call
   char *error; size_t error_length;
   th_trace trace; void *trace_context;
+  // --- the runner's own (th_runner.h)
+  int abandoned;                 // a frozen table was written: the attempt runs again with fresh chunks
+  struct th_runner *runner;
 };
 
 static inline th_worker *th_worker_of(lua_State *L) { return *(th_worker **)lua_getextraspace(L); }
 
-// True when the running attempt is to end (killed or over memory).
+// True when the running attempt is to end (killed, over memory, or to be run again).
 static inline int th_ending(th_worker *w) {
-  return w->out_of_memory ||
+  return w->out_of_memory || w->abandoned ||
          atomic_load_explicit(&w->kill_number, memory_order_relaxed) ==
              atomic_load_explicit(&w->attempt_number, memory_order_relaxed);
 }
@@ -88,5 +91,10 @@ int th_frozen_content(lua_State *L, int index);
 // Called for a write to a frozen table. Marks the trigger as one whose chunk must run anew for each
 // execution and abandons this run (th_run then runs it again in that mode). Does not return.
 int th_frozen_write(lua_State *L);
+// The metatable of the value at index as a script may see it: pushes it and returns 1, or pushes
+// nothing and returns 0. The mark of arrays is not shown; a frozen table shows the metatable it had.
+// `__metatable` is the caller's business. setmetatable is the other half: a frozen table given as
+// metatable is attached by its content, so that the VM finds the metamethods raw.
+int th_shown_metatable(lua_State *L, int index);
 
 #endif

@@ -1,1 +1,348 @@
-#include "th_internal.h"
+// A worker's life, the run of one attempt, and its end from outside.
+//
+// To end an attempt another thread stores its number and signals the worker's thread. The handler runs on
+// that thread, so setting a hook on the running coroutine is safe there (ldebug.c says so of
+// lua_sethook); the hook raises at the next instruction and keeps raising until the stack is unwound.
+// Nothing is hooked otherwise: a set hook slows every instruction.
+//
+//   idle (attempt_number 0) -> running n -> ending (kill_number == n) -> idle
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <lualib.h>
+#include "th_runner.h"
+
+enum { ERROR_BYTES = 8192, MESSAGE_BYTES = 6000, ENDING_BYTES = 256 };
+static _Thread_local th_worker *bound_worker;
+static const char end_marker;
+
+// --- ending an attempt
+
+int th_raise_end(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&end_marker);
+  return lua_error(L);
+}
+
+// Also the line hook of --trace, and the place where an attempt that allocates much collects.
+void th_end_hook(lua_State *L, lua_Debug *ar) {
+  th_worker *w = th_worker_of(L);
+  if (th_ending(w)) th_raise_end(L);
+  if (ar->event == LUA_HOOKLINE) {
+    if (!w->trace) return;
+    lua_getinfo(L, "S", ar);
+    w->trace(w->trace_context, ar->short_src, ar->currentline);
+    return;
+  }
+  if (th_alloc_wants_collection(w)) th_alloc_collect(L);
+  lua_sethook(L, w->trace ? th_end_hook : NULL, w->trace ? LUA_MASKLINE : 0, 0);
+  if (th_ending(w)) th_raise_end(L);  // a signal between the first test and lua_sethook
+}
+
+static void on_signal(int number) {
+  (void)number;
+  th_worker *w = bound_worker;
+  if (w && th_ending(w)) lua_sethook(w->running, th_end_hook, LUA_MASKCOUNT, 1);
+}
+
+static void install_handler(void) {
+  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  sigaction(TH_SIGNAL, &action, NULL);
+}
+
+void th_worker_bind(th_worker *w) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, install_handler);
+  bound_worker = w;
+  w->thread = pthread_self();
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, TH_SIGNAL);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  w->bound = 1;
+}
+
+uint64_t th_worker_running(const th_worker *w) {
+  return atomic_load_explicit(&w->attempt_number, memory_order_acquire);
+}
+
+void th_worker_kill(th_worker *w, uint64_t running, int reason) {
+  if (!running || th_worker_running(w) != running) return;
+  atomic_store_explicit(&w->kill_reason, reason, memory_order_relaxed);
+  atomic_store_explicit(&w->kill_number, running, memory_order_release);
+  if (w->bound) pthread_kill(w->thread, TH_SIGNAL);
+}
+
+void th_worker_set_trace(th_worker *w, th_trace trace, void *context) {
+  w->trace = trace;
+  w->trace_context = context;
+}
+
+// --- error texts
+
+void th_set_error(th_worker *w, const char *text, size_t length) {
+  if (length >= ERROR_BYTES) length = ERROR_BYTES - 1;
+  memcpy(w->error, text, length);
+  w->error[length] = 0;
+  w->error_length = length;
+}
+
+const char *th_worker_error(const th_worker *w, size_t *length) {
+  if (length) *length = w->error_length;
+  return w->error;
+}
+
+static int to_text(lua_State *L) {
+  size_t n;
+  th_tostring(L, 1, &n);
+  return 1;
+}
+
+// `text` has room for ENDING_BYTES.
+static const char *ending_text(th_worker *w, char *text) {
+  if (w->out_of_memory)
+    snprintf(text, ENDING_BYTES, "%sout of memory: the attempt reached its limit of %zu bytes%s", w->runner->memory_place,
+             w->limits->memory_bytes, w->runner->deep ? " (calls nested very deep: endless recursion?)" : "");
+  else
+    snprintf(text, ENDING_BYTES, "%s", atomic_load(&w->kill_reason) == TH_KILL_TIMEOUT
+             ? "timeout: the attempt used up its time" : "cancelled");
+  return text;
+}
+
+static int in_lua(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; level < 50 && lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "S", &ar);
+    if (*ar.what != 'C') return 1;
+  }
+  return 0;
+}
+
+// The message handler: any error object becomes "message\nstack traceback: ...", cut to ERROR_BYTES.
+static int describe(lua_State *L) {
+  th_worker *w = th_worker_of(L);
+  if (w->abandoned) return 1;
+  lua_settop(L, 1);
+  if (th_ending(w)) {
+    char ending[ENDING_BYTES];
+    if (w->out_of_memory) lua_pushliteral(L, ""); else luaL_where(L, 1);
+    lua_pushstring(L, ending_text(w, ending));
+    lua_concat(L, 2);
+  } else if (lua_type(L, 1) != LUA_TSTRING) {
+    lua_pushcfunction(L, to_text);
+    lua_pushvalue(L, 1);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+      lua_pushfstring(L, "(error object is a %s value and its __tostring failed)", luaL_typename(L, 1));
+    }
+  }
+  size_t n;
+  const char *text = lua_tolstring(L, -1, &n);
+  if (!text) text = "(no error text)", n = strlen(text);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addlstring(&b, text, n < MESSAGE_BYTES ? n : MESSAGE_BYTES);
+  if (n > MESSAGE_BYTES) luaL_addstring(&b, "... (cut)");
+  luaL_pushresult(&b);
+  if (in_lua(L)) luaL_traceback(L, L, lua_tostring(L, -1), 1);
+  return 1;
+}
+
+static void take_error(th_worker *w, lua_State *L) {
+  size_t n = 0;
+  char ending[ENDING_BYTES];
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
+  int in_memory = text && strncmp(text, "not enough memory", n) == 0;
+  if (th_ending(w) && (!text || in_memory)) { text = ending_text(w, ending); n = strlen(text); }
+  if (!text) { text = "error in error handling"; n = strlen(text); }
+  th_set_error(w, text, n);
+}
+
+// --- attempts
+
+static int once(th_worker *w, lua_CFunction body, void *argument, const th_limits *limits) {
+  lua_State *L = w->main;
+  th_alloc_begin(w, limits->memory_bytes);
+  lua_settop(L, 1);
+  lua_pushcfunction(L, body);
+  lua_pushlightuserdata(L, argument);
+  w->running = L;
+  if (__builtin_expect(w->trace != NULL, 0)) lua_sethook(L, th_end_hook, LUA_MASKLINE, 0);
+  int status = lua_pcall(L, 1, 0, 1);
+  w->running = L;
+  th_alloc_end(w);
+  if (__builtin_expect(status == LUA_OK && !th_ending(w), 1)) return TH_OK;
+  if (!w->abandoned) take_error(w, L);
+  lua_settop(L, 1);
+  return w->out_of_memory ? TH_OUT_OF_MEMORY : th_ending(w) ? TH_KILLED : TH_SCRIPT_ERROR;
+}
+
+static void reset_output(th_output *o) {
+  if (o) o->bytes_length = o->intents_length = o->returned_length = 0;
+}
+
+int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limits *limits) {
+  struct th_runner *r = w->runner;
+  w->limits = limits;
+  w->out_of_memory = w->abandoned = 0;
+  r->loading = NULL;
+  r->logs = r->logs_to_skip = 0;
+  r->seen_length = 0;
+  r->fresh = r->trigger && r->trigger->fresh;
+  reset_output(w->output);
+  atomic_store_explicit(&w->attempt_number, ++w->attempts, memory_order_release);
+  int status = once(w, body, argument, limits);
+  if (__builtin_expect(w->abandoned, 0) && !w->out_of_memory) {
+    w->abandoned = 0;
+    r->trigger->fresh = r->fresh = 1;
+    r->loading = NULL;
+    r->logs_to_skip = r->logs;
+    r->logs = 0;
+    r->seen_length = 0;
+    reset_output(w->output);
+    lua_sethook(w->main, NULL, 0, 0);
+    status = th_ending(w) ? TH_KILLED : once(w, body, argument, limits);
+  }
+  atomic_store_explicit(&w->attempt_number, 0, memory_order_release);
+  if (__builtin_expect(lua_gethookmask(w->main), 0)) lua_sethook(w->main, NULL, 0, 0);
+  if (__builtin_expect(status != TH_OK, 0)) {
+    if (status == TH_OUT_OF_MEMORY) {
+      w->out_of_memory = 0;
+      lua_gc(w->main, LUA_GCCOLLECT);
+    }
+    if (w->output) w->output->returned_length = 0;
+  }
+  w->out_of_memory = 0;
+  th_api_attempt_end(w);
+  th_alloc_sweep(w);
+  return status;
+}
+
+static int run_body(lua_State *L) {
+  th_worker *w = th_worker_of(L);
+  struct th_runner *r = w->runner;
+  if (__builtin_expect(r->fresh || r->trigger->execute_ref == LUA_NOREF, 0)) th_push_execute(L, r->trigger);
+  else th_get_ref(L, r->trigger->execute_ref);
+  w->clock_ns = w->info->admission_ns;
+  th_seed(w, w->info->random_seed);
+  th_decode(L, r->event, r->event_length);
+  th_get_ref(L, r->ctx_ref);
+  lua_call(L, 2, 1);
+  th_collect_returned(L, lua_gettop(L));
+  return 0;
+}
+
+int th_run(th_worker *w, th_trigger *t, void *attempt, const th_attempt_info *info,
+           const uint8_t *event, size_t event_length, const th_limits *limits, th_output *output) {
+  struct th_runner *r = w->runner;
+  w->attempt = attempt;
+  w->info = info;
+  w->output = output;
+  w->tree = t->tree;
+  r->trigger = t;
+  r->event = event;
+  r->event_length = event_length;
+  int status = th_protected(w, run_body, NULL, limits);
+  r->trigger = NULL;
+  w->attempt = NULL;
+  w->info = NULL;
+  w->output = NULL;
+  w->tree = NULL;
+  return status;
+}
+
+void th_output_free(th_output *o) {
+  free(o->bytes);
+  free(o->intents);
+  free(o->returned);
+  memset(o, 0, sizeof *o);
+}
+
+// --- life
+
+static int panic(lua_State *L) {
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "?";
+  fprintf(stderr, "trigger-host: Lua error outside a protected call: %s\n", text);
+  abort();
+}
+
+static int write_global(lua_State *L) {
+  size_t n;
+  const char *key = th_tostring(L, 2, &n);
+  return luaL_error(L, "global '%s' is read-only: use local, or keep state in a store", key);
+}
+
+static int write_library(lua_State *L) {
+  size_t n;
+  const char *key = th_tostring(L, 2, &n);
+  return luaL_error(L, "'%s.%s' is read-only", lua_tostring(L, lua_upvalueindex(1)), key);
+}
+
+static int open_body(lua_State *L) {
+  struct th_runner *r = th_worker_of(L)->runner;
+  int *refs[] = {&r->array_ref, &r->stores_ref, &r->passing_ref, &r->fresh_ref};
+  for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) {
+    lua_newtable(L);
+    *refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_newtable(L);
+  int globals = lua_gettop(L);
+  th_open_base(L);
+  th_open_coroutine(L);
+  th_open_string(L);
+  th_open_table(L);
+  th_open_math(L);
+  th_open_os(L);
+  th_open_require(L);
+  th_open_api(L);
+  lua_settop(L, globals);
+  lua_pushnil(L);
+  while (lua_next(L, globals)) {
+    if (lua_istable(L, -1) && !lua_rawequal(L, -1, globals))
+      th_freeze_library(L, lua_tostring(L, -2), write_library);
+    lua_pop(L, 1);
+  }
+  th_freeze_library(L, "_G", write_global);
+  lua_pushvalue(L, globals);
+  lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+  th_purity_selftest(L);
+  r->globals_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+th_worker *th_worker_new(const th_host *host) {
+  static const th_limits limits = {SIZE_MAX, SIZE_MAX, 0, 0, 0};
+  th_worker *w = calloc(1, sizeof *w);
+  if (!w) return NULL;
+  w->host = *host;
+  atomic_store(&w->kill_number, UINT64_MAX);  // never an attempt's number
+  w->runner = calloc(1, sizeof *w->runner);
+  w->error = calloc(1, ERROR_BYTES);
+  w->alloc = th_alloc_new(w);
+  if (w->runner && w->error && w->alloc) w->main = lua_newstate(th_allocate, w->alloc);
+  if (!w->main) { th_worker_free(w); return NULL; }
+  *(th_worker **)lua_getextraspace(w->main) = w;
+  w->running = w->main;
+  lua_atpanic(w->main, panic);
+  lua_gc(w->main, LUA_GCSTOP);
+  lua_pushcfunction(w->main, describe);
+  if (th_protected(w, open_body, NULL, &limits) == TH_OK) return w;
+  th_worker_free(w);
+  return NULL;
+}
+
+// The caller has stopped every thread that may call th_worker_kill on this worker.
+void th_worker_free(th_worker *w) {
+  if (!w) return;
+  if (bound_worker == w) bound_worker = NULL;
+  w->bound = 0;
+  if (w->main) lua_close(w->main);
+  if (w->alloc) th_alloc_free(w->alloc);
+  if (w->runner) {
+    th_output_free(&w->runner->scratch);
+    free(w->runner->seen);
+    free(w->runner->marks);
+  }
+  free(w->runner);
+  free(w->error);
+  free(w);
+}

@@ -1,0 +1,215 @@
+// ctx and print. ctx is one userdata per worker: what it shows is the attempt in progress. Its methods
+// are found by the VM in a plain table; only its fields and unknown names reach C.
+#include <stdlib.h>
+#include <string.h>
+#include "th_api.h"
+
+static const th_attempt_info *check_ctx(lua_State *L, const char *method) {
+  const th_attempt_info *info = th_worker_of(L)->info;
+  if (lua_type(L, 1) != LUA_TUSERDATA) luaL_error(L, "call it with a colon: ctx:%s(...)", method);
+  if (!info) luaL_error(L, "ctx:%s works in execute only", method);
+  return info;
+}
+
+static void push_time(lua_State *L, const th_attempt_info *info) {
+  lua_pushnumber(L, (lua_Number)info->admission_ns / 1e9);
+}
+
+static int ctx_now(lua_State *L) {
+  push_time(L, check_ctx(L, "now"));
+  return 1;
+}
+
+// A payload that is nil or missing is an empty map, so that `event.field` works in every receiver.
+static int ctx_emit(lua_State *L) {
+  check_ctx(L, "emit");
+  th_worker *w = th_worker_of(L);
+  size_t length;
+  const char *name = th_check_key(L, 2, &length, "ctx:emit: the event's name");
+  lua_settop(L, 3);
+  if (lua_isnil(L, 3)) { lua_newtable(L); lua_replace(L, 3); }
+  th_prepare(L, TH_EMIT, NULL, name, length);
+  th_encode_named(L, 3, w->output, w->limits, "payload");
+  return th_prepared(L);
+}
+
+// --- log
+
+static void write_log(lua_State *L, const char *level, const char *text, size_t length,
+                      const uint8_t *fields, size_t fields_length) {
+  th_worker *w = th_worker_of(L);
+  struct th_runner *r = w->runner;
+  if (r->loading && w->info) return;  // a chunk that runs anew said it when it was loaded
+  if (r->logs++ < r->logs_to_skip) return;
+  luaL_where(L, 1);
+  size_t n;
+  const char *where = lua_tolstring(L, -1, &n);
+  if (n > 2) { lua_pushlstring(L, where, n - 2); where = lua_tostring(L, -1); }
+  w->host.log(w->attempt, level, text, length, fields, fields_length, where);
+}
+
+static int ctx_log(lua_State *L) {
+  static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
+  check_ctx(L, "log");
+  th_worker *w = th_worker_of(L);
+  lua_settop(L, 4);
+  const char *level = luaL_checkstring(L, 2);
+  if (strcmp(level, "warn") == 0) level = "warning";
+  int i = 0;
+  while (levels[i] && strcmp(levels[i], level) != 0) i++;
+  if (!levels[i]) return luaL_error(L, "ctx:log: no level '%s' (debug, info, warning or error)", level);
+  size_t length;
+  const char *text = th_tostring(L, 3, &length);
+  th_output *scratch = &w->runner->scratch;
+  scratch->bytes_length = 0;
+  if (!lua_isnil(L, 4)) {
+    luaL_checktype(L, 4, LUA_TTABLE);
+    th_encode_named(L, 4, scratch, w->limits, "fields");
+  }
+  write_log(L, levels[i], text, length, scratch->bytes_length ? scratch->bytes : NULL, scratch->bytes_length);
+  return 0;
+}
+
+static int print(lua_State *L) {
+  int n = lua_gettop(L);
+  luaL_checkstack(L, n + 4, "too many arguments");
+  for (int i = 1; i <= n; i++) {
+    if (i > 1) lua_pushliteral(L, "\t");
+    th_tostring(L, i, NULL);
+  }
+  if (n) lua_concat(L, n * 2 - 1); else lua_pushliteral(L, "");
+  size_t length;
+  const char *text = lua_tolstring(L, -1, &length);
+  write_log(L, "info", text, length, NULL, 0);
+  return 0;
+}
+
+// --- unknown names
+
+// Edit distance of short words, `most` when it is that or more.
+static int distance(const char *a, const char *b, int most) {
+  int row[33];
+  size_t n = strlen(b);
+  if (n > 32 || strlen(a) > 32) return most;
+  for (size_t j = 0; j <= n; j++) row[j] = (int)j;
+  for (size_t i = 1; a[i - 1]; i++) {
+    int corner = row[0];
+    row[0] = (int)i;
+    for (size_t j = 1; j <= n; j++) {
+      int best = corner + (a[i - 1] != b[j - 1]);
+      if (row[j] + 1 < best) best = row[j] + 1;
+      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+      corner = row[j];
+      row[j] = best;
+    }
+  }
+  return row[n] < most ? row[n] : most;
+}
+
+static const char *const ctx_fields[] = {"seq", "trigger", "event_name", "time", NULL};
+
+static void try_name(const char *name, const char *key, const char **best, int *nearest) {
+  int d = distance(key, name, *nearest);
+  // by distance, then by name: the order of lua_next must not show
+  if (d < *nearest || (d == *nearest && *best && distance(key, name, d + 1) == d && strcmp(name, *best) < 0)) {
+    *nearest = d;
+    *best = name;
+  }
+}
+
+int th_unknown_field(lua_State *L) {
+  size_t n;
+  const char *what = lua_tostring(L, lua_upvalueindex(1)), *best = NULL;
+  const char *key = th_tostring(L, 2, &n);
+  int nearest = 3;
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    if (lua_type(L, -2) == LUA_TSTRING) try_name(lua_tostring(L, -2), key, &best, &nearest);
+    lua_pop(L, 1);
+  }
+  if (strcmp(what, "ctx") == 0)
+    for (int i = 0; ctx_fields[i]; i++) try_name(ctx_fields[i], key, &best, &nearest);
+  if (!best) return luaL_error(L, "%s has no field '%s'", what, key);
+  return luaL_error(L, "%s has no field '%s'; did you mean '%s'?", what, key, best);
+}
+
+// (methods, key): fields of the attempt
+static int ctx_field(lua_State *L) {
+  const th_attempt_info *info = th_worker_of(L)->info;
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (!info) return luaL_error(L, "ctx works in execute only");
+  if (strcmp(key, "seq") == 0) lua_pushinteger(L, info->seq);
+  else if (strcmp(key, "time") == 0) push_time(L, info);
+  else if (strcmp(key, "trigger") == 0) lua_pushlstring(L, info->trigger, info->trigger_length);
+  else if (strcmp(key, "event_name") == 0) lua_pushlstring(L, info->event_name, info->event_name_length);
+  else return th_unknown_field(L);
+  return 1;
+}
+
+// --- opening
+
+static int ctx_tostring(lua_State *L) {
+  lua_pushliteral(L, "ctx");
+  return 1;
+}
+
+static int read_only(lua_State *L) { return luaL_error(L, "ctx cannot be changed"); }
+
+static void make_ctx(lua_State *L) {
+  static const luaL_Reg methods[] = {{"now", ctx_now}, {"emit", ctx_emit}, {"log", ctx_log}, {NULL, NULL}};
+  struct th_runner *r = th_worker_of(L)->runner;
+  lua_newuserdatauv(L, 1, 0);
+  lua_createtable(L, 0, 5);
+  luaL_newlib(L, methods);
+  th_get_ref(L, r->stores_ref);
+  lua_pushcclosure(L, th_ctx_store, 1);
+  lua_setfield(L, -2, "store");
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "ctx");
+  lua_pushcclosure(L, ctx_field, 1);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, ctx_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushcfunction(L, read_only);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pushliteral(L, "ctx");
+  lua_setfield(L, -2, "__name");
+  lua_setmetatable(L, -2);
+  r->ctx_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void th_open_api(lua_State *L) {
+  lua_pushcfunction(L, print);
+  lua_setfield(L, -2, "print");
+  th_open_stores(L);
+  make_ctx(L);
+  th_push_null(L);  // the metatable of all light userdata: intents and null
+  lua_createtable(L, 0, 2);
+  lua_pushcfunction(L, th_intent_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+}
+
+// Emptying a table by assigning nil to existing fields cannot raise.
+void th_api_attempt_end(th_worker *w) {
+  struct th_runner *r = w->runner;
+  if (__builtin_expect(!r->passing_used, 1)) return;
+  lua_State *L = w->main;
+  th_get_ref(L, r->passing_ref);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 1);
+  r->passing_used = 0;
+}

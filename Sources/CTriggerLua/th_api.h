@@ -1,0 +1,24 @@
+// Shared by th_api.c, th_store.c and th_intent.c: what scripts call. All raise.
+#ifndef TH_API_H
+#define TH_API_H
+
+#include "th_runner.h"
+
+// A string of 1 to 1024 bytes at index; `what` begins the error text.
+const char *th_check_key(lua_State *L, int index, size_t *length, const char *what);
+// Begins an intent: the value is to be appended to output->bytes; th_prepared ends it and pushes it.
+// The pointer is valid until the next call that may grow output->intents.
+th_intent *th_prepare(lua_State *L, int kind, void *store, const char *key, size_t key_length);
+int th_prepared(lua_State *L);
+int th_intent_tostring(lua_State *L);
+// Pushes the name of a store handle, "?" when unknown.
+void th_push_store_name(lua_State *L, const void *handle);
+
+// --- th_store.c
+void th_open_stores(lua_State *L);         // metatable parts of store objects
+int th_ctx_store(lua_State *L);            // ctx:store(name)
+// __index of a table of methods: (methods, key) raises "X has no field 'y'; did you mean 'z'?".
+// upvalue 1: the word for X.
+int th_unknown_field(lua_State *L);
+
+#endif

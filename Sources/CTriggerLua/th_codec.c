@@ -1,0 +1,416 @@
+// Lua values to canonical CBOR (RFC 8949, 4.2.1: shortest heads and floats, map keys in bytewise order
+// of their encoding). th_decode.c is the way back.
+//
+// One pass writes a table as lua_next gives it; a map's entries are put into order afterwards by moving
+// their bytes, since the order of a small map costs less to repair than to prepare. The chain of frames
+// on the C stack costs nothing until an error needs the path inside the value.
+#include <stdlib.h>
+#include <string.h>
+#include "th_runner.h"
+
+enum { ENTRIES_ON_STACK = 16, ENTRIES_INSERTION = 24 };
+
+typedef struct frame {
+  const struct frame *up;
+  const void *table;
+  const char *key; size_t key_length;  // NULL: an array, index below
+  lua_Integer index;
+} frame;
+
+typedef struct encoder {
+  lua_State *L;
+  th_output *output;
+  const th_limits *limits;
+  const char *root;
+  uint32_t start;
+  int functions_as_text;
+} encoder;
+
+typedef struct entry { uint32_t offset, key_length, length; } entry;
+
+static void encode_value(encoder *e, int index, const frame *up, uint32_t depth);
+
+// --- errors
+
+static void push_path(encoder *e, const frame *f) {
+  const frame *chain[64];
+  int n = 0;
+  for (; f && n < 64; f = f->up) chain[n++] = f;
+  luaL_Buffer b;
+  luaL_buffinit(e->L, &b);
+  luaL_addstring(&b, e->root);
+  while (n--) {
+    f = chain[n];
+    if (f->key) {
+      luaL_addchar(&b, '.');
+      luaL_addlstring(&b, f->key, f->key_length < 80 ? f->key_length : 80);
+    } else if (f->index) {
+      lua_pushfstring(e->L, "[%I]", (LUAI_UACINT)f->index);
+      luaL_addvalue(&b);
+    }
+  }
+  luaL_pushresult(&b);
+}
+
+static _Noreturn void refuse(encoder *e, const frame *f, const char *why) {
+  push_path(e, f);
+  e->output->bytes_length = e->start;
+  luaL_error(e->L, "%s: %s", lua_tostring(e->L, -1), why);
+  abort();
+}
+
+static int in_chain(const frame *f, const void *table) {
+  for (; f; f = f->up) if (f->table == table) return 1;
+  return 0;
+}
+
+static _Noreturn void refuse_size(encoder *e, const frame *f) {
+  for (const frame *g = f; g; g = g->up)
+    if (g->table && in_chain(g->up, g->table)) refuse(e, f, "a table that contains itself cannot be stored");
+  lua_pushfstring(e->L, "the value is larger than %I bytes", (LUAI_UACINT)e->limits->value_bytes);
+  refuse(e, NULL, lua_tostring(e->L, -1));
+}
+
+// --- bytes
+
+static int grow(th_output *o, size_t more) {
+  size_t need = (size_t)o->bytes_length + more;
+  if (need > UINT32_MAX / 2) return 0;
+  size_t capacity = o->bytes_capacity ? o->bytes_capacity : 1024;
+  while (capacity < need) capacity *= 2;
+  uint8_t *bytes = realloc(o->bytes, capacity);
+  if (!bytes) return 0;
+  o->bytes = bytes;
+  o->bytes_capacity = (uint32_t)capacity;
+  return 1;
+}
+
+void th_output_reserve(lua_State *L, th_output *o, size_t more) {
+  if (o->bytes_capacity - o->bytes_length < more && !grow(o, more)) luaL_error(L, "not enough memory for the result");
+}
+
+// Room for `more` bytes within the value's limit; returns where they go.
+static inline uint8_t *room(encoder *e, size_t more, const frame *f) {
+  th_output *o = e->output;
+  if (o->bytes_length - e->start + more > e->limits->value_bytes + 9) refuse_size(e, f);
+  th_output_reserve(e->L, o, more);
+  return o->bytes + o->bytes_length;
+}
+
+static inline unsigned put_head(uint8_t *p, unsigned major, uint64_t n) {
+  major <<= 5;
+  if (n < 24) { p[0] = (uint8_t)(major | n); return 1; }
+  if (n <= 0xff) { p[0] = (uint8_t)(major | 24); p[1] = (uint8_t)n; return 2; }
+  unsigned bytes = n <= 0xffff ? 2 : n <= 0xffffffff ? 4 : 8;
+  p[0] = (uint8_t)(major | (bytes == 2 ? 25 : bytes == 4 ? 26 : 27));
+  for (unsigned i = 0; i < bytes; i++) p[1 + i] = (uint8_t)(n >> (8 * (bytes - 1 - i)));
+  return 1 + bytes;
+}
+
+static inline void put_big_endian(uint8_t *p, uint64_t n, unsigned bytes) {
+  for (unsigned i = 0; i < bytes; i++) p[i] = (uint8_t)(n >> (8 * (bytes - 1 - i)));
+}
+
+// The half-precision bits of a float that is exactly one, else -1.
+static int half_bits(float value) {
+  uint32_t u;
+  memcpy(&u, &value, 4);
+  uint32_t sign = u >> 16 & 0x8000, fraction = u & 0x7fffff;
+  int exponent = (int)(u >> 23 & 0xff);
+  if (exponent == 255) return fraction ? 0x7e00 : (int)(sign | 0x7c00);
+  if ((u & 0x7fffffff) == 0) return (int)sign;
+  exponent -= 127;
+  if (exponent > 15 || exponent < -24) return -1;
+  if (exponent >= -14)
+    return fraction & 0x1fff ? -1 : (int)(sign | (uint32_t)(exponent + 15) << 10 | fraction >> 13);
+  uint32_t whole = fraction | 0x800000;
+  int shift = -exponent - 1;  // subnormal half: fraction * 2^-24
+  return whole & ((1u << shift) - 1) ? -1 : (int)(sign | whole >> shift);
+}
+
+static unsigned put_double(uint8_t *p, double d) {
+  if (d != d) { p[0] = 0xf9; p[1] = 0x7e; p[2] = 0; return 3; }
+  float f = d > 3.4028234663852886e38 || d < -3.4028234663852886e38 ? 0 : (float)d;
+  if (d - d != 0) f = d > 0 ? __builtin_inff() : -__builtin_inff();
+  if ((double)f == d) {
+    int half = half_bits(f);
+    if (half >= 0) { p[0] = 0xf9; put_big_endian(p + 1, (uint64_t)half, 2); return 3; }
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    p[0] = 0xfa; put_big_endian(p + 1, u, 4);
+    return 5;
+  }
+  uint64_t u;
+  memcpy(&u, &d, 8);
+  p[0] = 0xfb; put_big_endian(p + 1, u, 8);
+  return 9;
+}
+
+// RFC 3629: no surrogates, no overlong forms, nothing above U+10FFFF.
+static int valid_utf8(const uint8_t *s, size_t n) {
+  size_t i = 0;
+  for (;;) {
+    for (; i + 8 <= n; i += 8) {
+      uint64_t word;
+      memcpy(&word, s + i, 8);
+      if (word & 0x8080808080808080u) break;
+    }
+    while (i < n && s[i] < 0x80) i++;
+    if (i == n) return 1;
+    uint8_t c = s[i];
+    unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+    if (c < 0xc2 || c > 0xf4 || n - i <= more) return 0;
+    uint8_t low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+    uint8_t high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+    if (s[i + 1] < low || s[i + 1] > high) return 0;
+    for (unsigned k = 2; k <= more; k++) if ((s[i + k] & 0xc0) != 0x80) return 0;
+    i += more + 1;
+  }
+}
+
+static inline void encode_string(encoder *e, const char *s, size_t n, const frame *f) {
+  uint8_t *p = room(e, n + 9, f);
+  unsigned head = put_head(p, valid_utf8((const uint8_t *)s, n) ? 3 : 2, n);
+  memcpy(p + head, s, n);
+  e->output->bytes_length += head + (uint32_t)n;
+}
+
+// --- tables
+
+static int before(const uint8_t *base, const entry *a, const entry *b) {
+  uint32_t n = a->key_length < b->key_length ? a->key_length : b->key_length;
+  return memcmp(base + a->offset, base + b->offset, n) < 0;  // no encoded key is a prefix of another
+}
+
+static void sift(const uint8_t *base, entry *list, size_t root, size_t n) {
+  for (size_t child; (child = root * 2 + 1) < n; root = child) {
+    if (child + 1 < n && before(base, &list[child], &list[child + 1])) child++;
+    if (!before(base, &list[root], &list[child])) return;
+    entry swap = list[root]; list[root] = list[child]; list[child] = swap;
+  }
+}
+
+// Heap sort above a small size: no allocation, no bad case a script could build.
+static void sort_entries(const uint8_t *base, entry *list, size_t n) {
+  if (n <= ENTRIES_INSERTION) {
+    for (size_t i = 1; i < n; i++) {
+      entry moving = list[i];
+      size_t j = i;
+      for (; j && before(base, &moving, &list[j - 1]); j--) list[j] = list[j - 1];
+      list[j] = moving;
+    }
+    return;
+  }
+  for (size_t i = n / 2; i--;) sift(base, list, i, n);
+  for (size_t end = n; --end;) {
+    entry swap = list[0]; list[0] = list[end]; list[end] = swap;
+    sift(base, list, 0, end);
+  }
+}
+
+static void order_entries(encoder *e, uint32_t from, entry *list, size_t n) {
+  th_output *o = e->output;
+  uint32_t bytes = o->bytes_length - from;
+  th_output_reserve(e->L, o, bytes);
+  sort_entries(o->bytes, list, n);
+  uint8_t *ordered = o->bytes + o->bytes_length;
+  for (size_t i = 0; i < n; i++) {
+    memcpy(ordered, o->bytes + list[i].offset, list[i].length);
+    ordered += list[i].length;
+  }
+  memcpy(o->bytes + from, o->bytes + o->bytes_length, bytes);
+}
+
+// Room for more entries in a userdata at stack index `holder`.
+static entry *more_entries(lua_State *L, int holder, const entry *list, size_t n, size_t capacity) {
+  entry *bigger = lua_newuserdatauv(L, capacity * sizeof *bigger, 0);
+  memcpy(bigger, list, n * sizeof *bigger);
+  lua_replace(L, holder);
+  return bigger;
+}
+
+static _Noreturn void refuse_key(encoder *e, const frame *up, int key, int array) {
+  lua_State *L = e->L;
+  const char *type = lua_isinteger(L, key) ? "integer" : luaL_typename(L, key);
+  if (lua_isinteger(L, key) || array)
+    refuse(e, up, "a table with holes, or with both list and map keys, cannot be stored");
+  lua_pushfstring(L, "a table with a %s key cannot be stored", type);
+  refuse(e, up, lua_tostring(L, -1));
+}
+
+static void encode_map(encoder *e, int table, frame *f, uint32_t depth) {
+  lua_State *L = e->L;
+  th_output *o = e->output;
+  entry on_stack[ENTRIES_ON_STACK], *list = on_stack;
+  size_t n = 0, capacity = ENTRIES_ON_STACK;
+  int sorted = 1, holder = lua_gettop(L) + 1;
+  *room(e, 1, f->up) = 0xa0;
+  uint32_t from = ++o->bytes_length;
+  lua_pushnil(L);  // the holder
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    if (lua_type(L, -2) != LUA_TSTRING) refuse_key(e, f->up, -2, 0);
+    if (n == capacity) list = more_entries(L, holder, list, n, capacity *= 4);
+    f->key = lua_tolstring(L, -2, &f->key_length);
+    list[n].offset = o->bytes_length;
+    encode_string(e, f->key, f->key_length, f);
+    list[n].key_length = o->bytes_length - list[n].offset;
+    encode_value(e, holder + 2, f, depth);
+    list[n].length = o->bytes_length - list[n].offset;
+    if (n && sorted) sorted = before(o->bytes, &list[n - 1], &list[n]);
+    n++;
+    lua_settop(L, holder + 1);
+  }
+  if (!sorted) order_entries(e, from, list, n);
+  lua_settop(L, holder - 1);
+  if (n < 24) { o->bytes[from - 1] = (uint8_t)(0xa0 | n); return; }
+  uint8_t head[9];
+  unsigned length = put_head(head, 5, n);
+  room(e, length, f->up);
+  memmove(o->bytes + from - 1 + length, o->bytes + from, o->bytes_length - from);
+  memcpy(o->bytes + from - 1, head, length);
+  o->bytes_length += length - 1;
+}
+
+// Lists whose keys are not in the array part in order: element by element, then a count of all keys.
+static void encode_scattered(encoder *e, int table, frame *f, uint32_t depth, lua_Integer n) {
+  lua_State *L = e->L;
+  lua_Integer count = 0;
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    lua_pop(L, 1);
+    if (!lua_isinteger(L, -1)) refuse_key(e, f->up, -1, 1);
+    count++;
+  }
+  for (f->index = 1; f->index <= n; f->index++) {
+    if (lua_rawgeti(L, table, f->index) == LUA_TNIL || count != n)
+      refuse(e, f->up, "a table with holes, or with both list and map keys, cannot be stored");
+    encode_value(e, lua_gettop(L), f, depth);
+    lua_pop(L, 1);
+  }
+}
+
+static void encode_list(encoder *e, int table, frame *f, uint32_t depth, lua_Integer n) {
+  lua_State *L = e->L;
+  th_output *o = e->output;
+  uint8_t *p = room(e, 9, f->up);
+  o->bytes_length += put_head(p, 4, (uint64_t)n);
+  uint32_t from = o->bytes_length;
+  lua_Integer i = 0;
+  int key = lua_gettop(L) + 1;
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    if (!lua_isinteger(L, key) || lua_tointeger(L, key) != i + 1 || i == n) { i = -1; break; }
+    f->index = ++i;
+    encode_value(e, key + 1, f, depth);
+    lua_settop(L, key);
+  }
+  if (i == n) return;
+  lua_settop(L, key - 1);
+  o->bytes_length = from;
+  encode_scattered(e, table, f, depth, n);
+}
+
+// A script's metatable is ignored: only content is stored.
+static void encode_table(encoder *e, int index, const frame *up, uint32_t depth) {
+  lua_State *L = e->L;
+  if (depth >= e->limits->value_depth) {
+    if (in_chain(up, lua_topointer(L, index))) refuse(e, up, "a table that contains itself cannot be stored");
+    lua_pushfstring(L, "nested deeper than %d levels", (int)e->limits->value_depth);
+    refuse(e, up, lua_tostring(L, -1));
+  }
+  if (!lua_checkstack(L, 12)) refuse(e, up, "nested too deep");
+  frame f = {up, lua_topointer(L, index), NULL, 0, 0};
+  int top = lua_gettop(L), marked = 0;
+  if (__builtin_expect(lua_getmetatable(L, index), 0)) {
+    lua_settop(L, top);
+    if (th_frozen_content(L, index)) index = top + 1;
+    marked = th_is_array(L, index);
+  }
+  lua_Integer n = (lua_Integer)lua_rawlen(L, index);
+  if (n || marked) encode_list(e, index, &f, depth + 1, n);
+  else encode_map(e, index, &f, depth + 1);
+  lua_settop(L, top);
+}
+
+static void encode_value(encoder *e, int index, const frame *f, uint32_t depth) {
+  lua_State *L = e->L;
+  switch (lua_type(L, index)) {
+    case LUA_TBOOLEAN:
+      *room(e, 1, f) = lua_toboolean(L, index) ? 0xf5 : 0xf4;
+      e->output->bytes_length++;
+      return;
+    case LUA_TNUMBER: {
+      uint8_t *p = room(e, 9, f);
+      if (lua_isinteger(L, index)) {
+        lua_Integer i = lua_tointeger(L, index);
+        e->output->bytes_length += i < 0 ? put_head(p, 1, ~(uint64_t)i) : put_head(p, 0, (uint64_t)i);
+      } else {
+        e->output->bytes_length += put_double(p, lua_tonumber(L, index));
+      }
+      return;
+    }
+    case LUA_TSTRING: {
+      size_t n;
+      const char *s = lua_tolstring(L, index, &n);
+      encode_string(e, s, n, f);
+      return;
+    }
+    case LUA_TTABLE: encode_table(e, index, f, depth); return;
+    case LUA_TLIGHTUSERDATA:
+      if (lua_touserdata(L, index)) refuse(e, f, "an intent cannot be stored");
+      *room(e, 1, f) = 0xf6;
+      e->output->bytes_length++;
+      return;
+    case LUA_TFUNCTION:
+      if (e->functions_as_text) { encode_string(e, "function", 8, f); return; }
+      refuse(e, f, "a function cannot be stored");
+    case LUA_TTHREAD: refuse(e, f, "a coroutine cannot be stored");
+    case LUA_TNIL: refuse(e, f, "nil cannot be stored");
+    default: refuse(e, f, "a store or context cannot be stored");
+  }
+}
+
+static void encode_root(encoder *e, int index) {
+  index = lua_absindex(e->L, index);
+  luaL_checkstack(e->L, 12, NULL);
+  encode_value(e, index, NULL, 0);
+  if (e->output->bytes_length - e->start > e->limits->value_bytes) refuse_size(e, NULL);
+}
+
+void th_encode_named(lua_State *L, int index, th_output *o, const th_limits *limits, const char *root) {
+  encoder e = {L, o, limits, root, o->bytes_length, 0};
+  encode_root(&e, index);
+}
+
+void th_encode(lua_State *L, int index, th_output *o, const th_limits *limits) {
+  th_encode_named(L, index, o, limits, "value");
+}
+
+void th_encode_spec(lua_State *L, int index, th_output *o, const th_limits *limits) {
+  encoder e = {L, o, limits, "trigger", o->bytes_length, 1};
+  encode_root(&e, index);
+}
+
+// --- the mark of arrays: one metatable per worker, shown to no script (th_shown_metatable).
+
+void th_mark_array(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  if (th_frozen_content(L, index)) {  // a mark would replace the guard
+    lua_pop(L, 1);
+    if (!th_is_array(L, index)) th_frozen_write(L);
+    return;
+  }
+  th_get_ref(L, th_worker_of(L)->runner->array_ref);
+  lua_setmetatable(L, index);
+}
+
+int th_is_array(lua_State *L, int index) {
+  if (lua_type(L, index) != LUA_TTABLE) return 0;
+  int content = th_frozen_content(L, index);
+  if (!lua_getmetatable(L, content ? -1 : index)) { lua_pop(L, content); return 0; }
+  th_get_ref(L, th_worker_of(L)->runner->array_ref);
+  int marked = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2 + content);
+  return marked;
+}

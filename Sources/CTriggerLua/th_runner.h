@@ -1,0 +1,106 @@
+// Shared by the files that run scripts: th_alloc.c, th_worker.c, th_codec*.c, th_tree.c, th_freeze.c,
+// th_api.c. The sandbox's libraries see th_internal.h only.
+#ifndef TH_RUNNER_H
+#define TH_RUNNER_H
+
+#include "th_internal.h"
+
+// One script or module chunk now running; a linked list through userdata on the Lua stack, unlinked
+// by __close, so that an error caught by a script leaves no stale entry.
+typedef struct th_loading {
+  struct th_loading *up;
+  const char *path;          // anchored by the chunk's frame
+  uint64_t random[4];        // state to return to
+  int64_t clock_ns;
+  th_tree *tree;
+} th_loading;
+
+typedef struct th_seen_version { void *store; int64_t seq; } th_seen_version;
+
+// What a worker keeps beside th_worker. Touched by the worker's thread only.
+struct th_runner {
+  int ctx_ref, globals_ref, array_ref;   // registry references made once
+  int stores_ref, passing_ref;           // name to store object: permanent ones, this attempt's
+  int fresh_ref;                         // path to module of the attempt that runs chunks anew
+  int fresh;                             // chunks run anew in this attempt
+  int passing_used;                      // passing stores are to be dropped when the attempt ends
+  int analysis_works;                    // the dump parser recognised the samples of th_purity_selftest
+  th_trigger *trigger;                   // being run or loaded
+  const uint8_t *event; size_t event_length;
+  th_loading *loading;
+  char memory_place[80]; int deep;       // of the refusal that ended the attempt
+  uint8_t *marks; uint32_t marks_capacity;  // th_collect_returned: intents already met
+  uint64_t logs, logs_to_skip;           // a rerun does not repeat the lines of the abandoned run
+  th_output scratch;                     // log fields, specs
+  th_seen_version *seen; uint32_t seen_length, seen_capacity;  // read_snapshot of this attempt
+};
+
+struct th_tree {
+  void *context;
+  int64_t commit_time_ns;
+  uint64_t seed;
+  int modules_ref;   // path to module value (frozen) or false (cannot be kept)
+  int chunks_ref;    // path to compiled chunk
+  int proxies_ref;   // content to the frozen table that stands for it
+  th_trigger *triggers;
+};
+
+struct th_trigger {
+  th_tree *tree;
+  th_trigger *next;
+  int execute_ref, spec_ref;
+  int fresh;         // its chunk runs anew for each attempt
+  char path[];
+};
+
+#define th_get_ref(L, ref) lua_rawgeti((L), LUA_REGISTRYINDEX, (ref))
+
+// --- th_alloc.c. None raises.
+struct th_alloc *th_alloc_new(th_worker *w);
+void th_alloc_free(struct th_alloc *a);
+void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size);
+void th_alloc_begin(th_worker *w, size_t memory_bytes);
+void th_alloc_end(th_worker *w);
+void th_alloc_sweep(th_worker *w);          // between attempts: collects when enough piled up
+int th_alloc_wants_collection(th_worker *w);
+void th_alloc_collect(lua_State *L);        // inside an attempt, from the hook
+
+// --- th_codec.c
+// th_encode with the name that error paths start with. Raises.
+void th_encode_named(lua_State *L, int index, th_output *output, const th_limits *limits, const char *root);
+// As th_encode for the spec of a trigger: functions become the text "function". Raises.
+void th_encode_spec(lua_State *L, int index, th_output *output, const th_limits *limits);
+// Room for `more` bytes after bytes_length. Raises when out of memory.
+void th_output_reserve(lua_State *L, th_output *output, size_t more);
+
+// --- th_purity.c
+// True when a call of the Lua function at the top may assign an upvalue that outlives the call.
+// May raise (memory).
+int th_assigns_upvalues(lua_State *L);
+int th_purity_selftest(lua_State *L);
+
+// --- th_freeze.c
+// Freezes everything reachable from the value at index and returns 1, or changes nothing and returns 0
+// when something reachable cannot be kept. Raises (memory).
+int th_freeze(lua_State *L, int index, th_tree *tree);
+// Replaces the table on top by a read-only one; writes call `write` (t, k, v), which has `name` as its
+// first upvalue. Raises (memory).
+void th_freeze_library(lua_State *L, const char *name, lua_CFunction write);
+
+// --- th_tree.c. Raise.
+void th_open_require(lua_State *L);         // sets require in the table on top
+void th_push_execute(lua_State *L, th_trigger *trigger);  // of fresh chunks
+
+// --- th_api.c. Raise.
+void th_open_api(lua_State *L);             // print; ctx and the metatable of intents in the registry
+void th_collect_returned(lua_State *L, int index);  // fills output->returned
+void th_api_attempt_end(th_worker *w);      // does not raise
+
+// --- th_worker.c
+// Runs body(argument) under pcall as an attempt with limits. Returns enum th_status and sets the error.
+// When runner->trigger is set and a frozen table is written, the trigger goes over to fresh mode and the
+// body runs a second time.
+int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limits *limits);
+void th_set_error(th_worker *w, const char *text, size_t length);
+
+#endif

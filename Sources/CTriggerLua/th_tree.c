@@ -1,0 +1,325 @@
+// Script trees: compiled chunks, modules, triggers.
+//
+// The rule: every execution behaves as if the chunks of its script and modules had just run. A trigger
+// starts in keep mode: chunks run once, at load; what they leave is frozen (th_freeze.c) and shared by
+// all executions, modules also by all triggers of the tree. When something reachable can change, or when
+// a frozen table is written, the trigger goes over to fresh mode for good: its chunk and its modules run
+// anew for each execution, into a table of modules of that execution.
+//
+// Chunks see the tree's commit time as clock and a seed from tree and path, in both modes.
+#include <stdlib.h>
+#include <string.h>
+#include "th_runner.h"
+
+enum { PATH_MOST = 512, CANDIDATES = 4 };
+static const char unkept;                         // modules[path]: cannot be kept
+static const char loading_name[] = "th_loading";  // metatable in the registry
+
+static uint64_t seed_of(const th_tree *tree, const char *path) {
+  uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
+  for (; *path; path++) hash = (hash ^ (uint8_t)*path) * 0x100000001b3u;
+  return hash ^ tree->seed;
+}
+
+// --- running a chunk
+
+static int loading_close(lua_State *L) {
+  th_loading *l = lua_touserdata(L, 1);
+  th_worker *w = th_worker_of(L);
+  memcpy(w->random, l->random, sizeof w->random);
+  w->clock_ns = l->clock_ns;
+  w->tree = l->tree;
+  w->runner->loading = l->up;
+  return 0;
+}
+
+// Pushes the compiled chunk and returns 1, or returns 0 when the tree has no such file.
+static int push_chunk(lua_State *L, th_tree *tree, const char *path) {
+  th_worker *w = th_worker_of(L);
+  th_get_ref(L, tree->chunks_ref);
+  if (lua_getfield(L, -1, path) == LUA_TFUNCTION) { lua_remove(L, -2); return 1; }
+  lua_pop(L, 1);
+  size_t length;
+  const char *source = w->host.source(tree->context, path, &length);
+  if (!source) { lua_pop(L, 1); return 0; }
+  const char *name = lua_pushfstring(L, "@%s", path);
+  if (luaL_loadbufferx(L, source, length, name, "t") != LUA_OK) lua_error(L);
+  // A chunk that assigns its own _ENV would see that in its next run, so such a one is not kept.
+  if (!th_assigns_upvalues(L)) {
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -4, path);
+  }
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+  return 1;
+}
+
+static void refuse_cycle(lua_State *L, const char *path) {
+  th_loading *chain[64];
+  int n = 0;
+  for (th_loading *l = th_worker_of(L)->runner->loading; l && n < 64; l = l->up) {
+    chain[n++] = l;
+    if (strcmp(l->path, path) == 0) break;
+  }
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  while (n--) {
+    luaL_addstring(&b, chain[n]->path);
+    luaL_addstring(&b, " -> ");
+  }
+  luaL_addstring(&b, path);
+  luaL_pushresult(&b);
+  luaL_error(L, "module cycle: %s", lua_tostring(L, -1));
+}
+
+// Calls the chunk on top with (name, path) and leaves its value. [-1, +1]
+static void run_chunk(lua_State *L, th_tree *tree, const char *path, const char *name) {
+  th_worker *w = th_worker_of(L);
+  struct th_runner *r = w->runner;
+  for (th_loading *l = r->loading; l; l = l->up) if (strcmp(l->path, path) == 0) refuse_cycle(L, path);
+  luaL_checkstack(L, 8, NULL);
+  size_t length = strlen(path);
+  th_loading *l = lua_newuserdatauv(L, sizeof *l + length + 1, 0);
+  char *copy = (char *)(l + 1);
+  memcpy(copy, path, length + 1);
+  l->path = copy;
+  l->up = r->loading;
+  l->clock_ns = w->clock_ns;
+  l->tree = w->tree;
+  memcpy(l->random, w->random, sizeof w->random);
+  luaL_setmetatable(L, loading_name);
+  int slot = lua_gettop(L);
+  lua_toclose(L, slot);
+  r->loading = l;
+  w->clock_ns = tree->commit_time_ns;
+  w->tree = tree;
+  th_seed(w, seed_of(tree, path));
+  lua_pushvalue(L, slot - 1);
+  lua_pushstring(L, name);
+  lua_pushstring(L, path);
+  lua_call(L, 2, 1);
+  lua_closeslot(L, slot);
+  lua_replace(L, slot - 1);
+  lua_settop(L, slot - 1);
+}
+
+// --- require
+
+// Fills paths for a module name. Returns their number, 0 for a name that is none.
+static int candidates(const char *name, char paths[CANDIDATES][PATH_MOST]) {
+  char base[PATH_MOST - 32];
+  size_t n = 0;
+  for (const char *c = name; *c; c++) {
+    if (n + 1 >= sizeof base) return 0;
+    if (*c == '.' && (c == name || c[1] == '.' || c[1] == 0)) return 0;
+    if (*c == '/' && (c == name || c[1] == '/' || c[1] == 0)) return 0;
+    base[n++] = *c == '.' ? '/' : *c;
+  }
+  base[n] = 0;
+  if (!n) return 0;
+  int count = 0;
+  for (int in_lib = 0; in_lib <= !strchr(base, '/'); in_lib++) {
+    const char *prefix = in_lib ? "lib/" : "";
+    strcpy(stpcpy(stpcpy(paths[count++], prefix), base), ".lua");
+    strcpy(stpcpy(stpcpy(paths[count++], prefix), base), "/init.lua");
+  }
+  return count;
+}
+
+// Runs a module for all executions of the tree. The chunk is on top and gives way to its value.
+static void keep_module(lua_State *L, th_tree *tree, const char *path, const char *name) {
+  run_chunk(L, tree, path, name);
+  if (lua_isnil(L, -1)) { lua_pop(L, 1); lua_pushboolean(L, 1); }
+  int kept = th_freeze(L, -1, tree);
+  th_get_ref(L, tree->modules_ref);
+  if (kept) lua_pushvalue(L, -2); else lua_pushlightuserdata(L, (void *)(uintptr_t)&unkept);
+  lua_setfield(L, -2, path);
+  lua_pop(L, 1);
+  if (!kept) th_frozen_write(L);
+}
+
+static int require(lua_State *L) {
+  th_worker *w = th_worker_of(L);
+  struct th_runner *r = w->runner;
+  th_tree *tree = w->tree;
+  const char *name = luaL_checkstring(L, 1);
+  char paths[CANDIDATES][PATH_MOST];
+  int count = candidates(name, paths);
+  if (!count) return luaL_error(L, "require: '%s' is not a module name (write \"lib.name\")", name);
+  if (!tree) return luaL_error(L, "require: no script tree here");
+  lua_settop(L, 1);
+  for (int i = 0; i < count; i++) {
+    th_get_ref(L, r->fresh ? r->fresh_ref : tree->modules_ref);
+    if (lua_getfield(L, -1, paths[i]) != LUA_TNIL) {
+      if (lua_touserdata(L, -1) == (const void *)&unkept) th_frozen_write(L);
+      return 1;
+    }
+    lua_settop(L, 1);
+    if (!push_chunk(L, tree, paths[i])) continue;
+    if (!r->fresh) { keep_module(L, tree, paths[i], name); return 1; }
+    run_chunk(L, tree, paths[i], name);
+    if (lua_isnil(L, -1)) { lua_pop(L, 1); lua_pushboolean(L, 1); }
+    th_get_ref(L, r->fresh_ref);
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, paths[i]);
+    lua_pop(L, 1);
+    return 1;
+  }
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int i = 0; i < count; i++) {
+    luaL_addstring(&b, i ? ", " : "");
+    luaL_addstring(&b, paths[i]);
+  }
+  luaL_pushresult(&b);
+  return luaL_error(L, "module '%s' not found (tried %s)", name, lua_tostring(L, -1));
+}
+
+void th_open_require(lua_State *L) {
+  luaL_newmetatable(L, loading_name);
+  lua_pushcfunction(L, loading_close);
+  lua_setfield(L, -2, "__close");
+  lua_pop(L, 1);
+  lua_pushcfunction(L, require);
+  lua_setfield(L, -2, "require");
+}
+
+// --- trees
+
+static int tree_body(lua_State *L) {
+  th_tree *tree = lua_touserdata(L, 1);
+  int *refs[] = {&tree->modules_ref, &tree->chunks_ref, &tree->proxies_ref};
+  for (int i = 0; i < 3; i++) {
+    lua_newtable(L);
+    *refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  return 0;
+}
+
+static const th_limits own_limits = {SIZE_MAX, SIZE_MAX, 0, 0, 0};
+
+th_tree *th_tree_new(th_worker *w, void *context, int64_t commit_time_ns, uint64_t seed) {
+  th_tree *tree = calloc(1, sizeof *tree);
+  if (!tree) return NULL;
+  *tree = (th_tree){context, commit_time_ns, seed, LUA_NOREF, LUA_NOREF, LUA_NOREF, NULL};
+  if (th_protected(w, tree_body, tree, &own_limits) == TH_OK) return tree;
+  th_tree_free(w, tree);
+  return NULL;
+}
+
+// luaL_unref assigns to existing fields of the registry, so it cannot raise.
+static void trigger_free(th_worker *w, th_trigger *t) {
+  luaL_unref(w->main, LUA_REGISTRYINDEX, t->execute_ref);
+  luaL_unref(w->main, LUA_REGISTRYINDEX, t->spec_ref);
+  free(t);
+}
+
+void th_tree_free(th_worker *w, th_tree *tree) {
+  while (tree->triggers) {
+    th_trigger *next = tree->triggers->next;
+    trigger_free(w, tree->triggers);
+    tree->triggers = next;
+  }
+  luaL_unref(w->main, LUA_REGISTRYINDEX, tree->modules_ref);
+  luaL_unref(w->main, LUA_REGISTRYINDEX, tree->chunks_ref);
+  luaL_unref(w->main, LUA_REGISTRYINDEX, tree->proxies_ref);
+  if (w->tree == tree) w->tree = NULL;
+  free(tree);
+}
+
+// --- triggers
+
+// Runs the trigger's chunk; leaves its table. [+1]
+static void push_trigger_table(lua_State *L, th_trigger *t) {
+  if (!push_chunk(L, t->tree, t->path)) luaL_error(L, "%s: no such file in the script tree", t->path);
+  run_chunk(L, t->tree, t->path, t->path);
+  if (!lua_istable(L, -1))
+    luaL_error(L, "%s: a script returns a table with execute, this one returned %s", t->path, luaL_typename(L, -1));
+}
+
+static int push_execute_of(lua_State *L, int table) {
+  int content = th_frozen_content(L, table);
+  lua_pushliteral(L, "execute");
+  lua_rawget(L, content ? -2 : table);
+  if (content) lua_remove(L, -2);
+  return lua_isfunction(L, -1);
+}
+
+void th_push_execute(lua_State *L, th_trigger *t) {
+  th_get_ref(L, t->execute_ref);
+  if (!t->fresh && lua_isfunction(L, -1)) return;
+  lua_pop(L, 1);
+  if (t->fresh) {
+    lua_newtable(L);
+    lua_rawseti(L, LUA_REGISTRYINDEX, th_worker_of(L)->runner->fresh_ref);
+    push_trigger_table(L, t);
+    if (push_execute_of(L, lua_gettop(L))) { lua_remove(L, -2); return; }
+  }
+  luaL_error(L, "%s: no execute function", t->path);
+}
+
+static int load_body(lua_State *L) {
+  th_trigger *t = lua_touserdata(L, 1);
+  if (t->fresh) {
+    lua_newtable(L);
+    lua_rawseti(L, LUA_REGISTRYINDEX, th_worker_of(L)->runner->fresh_ref);
+  }
+  push_trigger_table(L, t);
+  int table = lua_gettop(L);
+  lua_pushvalue(L, table);
+  luaL_unref(L, LUA_REGISTRYINDEX, t->spec_ref);
+  t->spec_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  if (t->fresh || !push_execute_of(L, table)) return 0;
+  if (th_freeze(L, -1, t->tree)) t->execute_ref = luaL_ref(L, LUA_REGISTRYINDEX); else t->fresh = 1;
+  return 0;
+}
+
+th_trigger *th_trigger_load(th_worker *w, th_tree *tree, const char *path, const th_limits *limits) {
+  size_t length = strlen(path);
+  th_trigger *t = calloc(1, sizeof *t + length + 1);
+  if (!t) { th_set_error(w, "not enough memory", 17); return NULL; }
+  t->tree = tree;
+  t->execute_ref = t->spec_ref = LUA_NOREF;
+  memcpy(t->path, path, length + 1);
+  w->runner->trigger = t;
+  int status = th_protected(w, load_body, t, limits);
+  w->runner->trigger = NULL;
+  if (status != TH_OK) { trigger_free(w, t); return NULL; }
+  t->next = tree->triggers;
+  tree->triggers = t;
+  return t;
+}
+
+static int spec_body(lua_State *L) {
+  th_trigger *t = lua_touserdata(L, 1);
+  static const th_limits limits = {SIZE_MAX, 1u << 20, 64, 0, 0};
+  th_output *scratch = &th_worker_of(L)->runner->scratch;
+  scratch->bytes_length = 0;
+  th_get_ref(L, t->spec_ref);
+  int table = lua_gettop(L);
+  if (!push_execute_of(L, table)) return luaL_error(L, "%s: no execute function", t->path);
+  if (th_frozen_content(L, table)) lua_replace(L, table);
+  lua_settop(L, table);
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    if (lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "execute") == 0) lua_pop(L, 2);
+    else lua_rawset(L, table + 1);
+  }
+  th_encode_spec(L, table + 1, scratch, &limits);
+  return 0;
+}
+
+int th_trigger_spec(th_worker *w, th_trigger *t, uint8_t **bytes, size_t *length) {
+  if (th_protected(w, spec_body, t, &own_limits) != TH_OK) return 0;
+  th_output *scratch = &w->runner->scratch;
+  *bytes = malloc(scratch->bytes_length);
+  if (!*bytes) { th_set_error(w, "not enough memory", 17); return 0; }
+  memcpy(*bytes, scratch->bytes, scratch->bytes_length);
+  *length = scratch->bytes_length;
+  return 1;
+}
+
+void th_free(void *bytes) { free(bytes); }

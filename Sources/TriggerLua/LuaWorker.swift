@@ -1,0 +1,133 @@
+internal import CTriggerLua
+
+/// One sandboxed Lua state, used by one thread.
+///
+/// Create it, call `bind` on its thread, then load trees and triggers and run attempts there. Only
+/// `LuaWorkerControl` may be used from other threads. No error of Lua leaves a method as anything but a
+/// result: Lua unwinds with `longjmp` inside C.
+package final class LuaWorker {
+  package enum KillReason: Int32, Sendable {
+    case timeout = 1
+    case cancelled
+  }
+
+  package enum Status: Int32, Sendable {
+    case ok = 0
+    case scriptError, killed, outOfMemory
+  }
+
+  /// A script that does not load: `triggers/rsi.lua:12: ...`, with a traceback when it was running.
+  package struct LoadError: Error, CustomStringConvertible {
+    package let description: String
+  }
+
+  /// One version of the script tree, as loaded by one worker. Free it with `free(_:)` before the worker.
+  package struct Tree { let raw: OpaquePointer }
+  /// A loaded script; lives as long as its tree.
+  package struct Trigger { let raw: OpaquePointer }
+
+  fileprivate let raw: OpaquePointer
+
+  /// Nil when out of memory.
+  package init?(host: LuaHostFunctions) {
+    var functions = th_host(
+      store: host.store, get: host.get, scan_begin: host.scanBegin, scan_next: host.scanNext,
+      count: host.count, version: host.version, log: host.log, source: host.source)
+    guard let raw = th_worker_new(&functions) else { return nil }
+    self.raw = raw
+  }
+
+  deinit { th_worker_free(raw) }
+
+  /// Binds the worker to the calling thread; needed before an attempt can be killed.
+  package func bind() { th_worker_bind(raw) }
+
+  /// Bytes that Lua holds.
+  package var memory: Int { th_worker_memory(raw) }
+
+  /// A tree whose files `LuaHostFunctions.source` gives for `context`. Nil when out of memory.
+  ///
+  /// `commitNanoseconds` and `seed` are what chunks see as clock and randomness while they load.
+  package func makeTree(context: UnsafeMutableRawPointer?, commitNanoseconds: Int64, seed: UInt64) -> Tree? {
+    th_tree_new(raw, context, commitNanoseconds, seed).map(Tree.init)
+  }
+
+  /// Frees a tree with its modules and triggers.
+  package func free(_ tree: Tree) { th_tree_free(raw, tree.raw) }
+
+  /// Compiles a script of the tree and runs its chunk under the limits.
+  package func load(_ path: String, of tree: Tree, limits: LuaLimits) throws(LoadError) -> Trigger {
+    var limits = limits.raw
+    guard let trigger = th_trigger_load(raw, tree.raw, path, &limits) else {
+      throw LoadError(description: errorText)
+    }
+    return Trigger(raw: trigger)
+  }
+
+  /// The table that the script returned, encoded, without `execute`; other functions read `"function"`.
+  package func spec(of trigger: Trigger) throws(LoadError) -> [UInt8] {
+    var bytes: UnsafeMutablePointer<UInt8>?
+    var length = 0
+    guard th_trigger_spec(raw, trigger.raw, &bytes, &length) != 0 else {
+      throw LoadError(description: errorText)
+    }
+    defer { th_free(bytes) }
+    return Array(UnsafeBufferPointer(start: bytes, count: length))
+  }
+
+  /// Runs one attempt. `attempt` is what the host's functions get; `event` is a value in canonical encoding.
+  ///
+  /// On any status but `ok` the output is empty and `errorText` tells why.
+  package func run(
+    _ trigger: Trigger, attempt: UnsafeMutableRawPointer?, info: LuaAttemptInfo,
+    event: UnsafeRawBufferPointer,
+    limits: LuaLimits, output: LuaOutput
+  ) -> Status {
+    var limits = limits.raw
+    var info = th_attempt_info(
+      seq: info.seq, admission_ns: info.admissionNanoseconds, random_seed: info.randomSeed,
+      trigger: info.trigger.baseAddress?.assumingMemoryBound(to: CChar.self),
+      trigger_length: info.trigger.count,
+      event_name: info.eventName.baseAddress?.assumingMemoryBound(to: CChar.self),
+      event_name_length: info.eventName.count)
+    let status = th_run(
+      raw, trigger.raw, attempt, &info, event.baseAddress?.assumingMemoryBound(to: UInt8.self), event.count,
+      &limits, output.raw)
+    guard let status = Status(rawValue: status) else { fatalError("status \(status) of an attempt") }
+    return status
+  }
+
+  /// Message and traceback of the last call that failed, at most 8 KiB.
+  package var errorText: String {
+    var length = 0
+    let text = th_worker_error(raw, &length)
+    return String(decoding: UnsafeRawBufferPointer(start: text, count: length), as: UTF8.self)
+  }
+
+  /// For the threads that watch over this worker.
+  package var control: LuaWorkerControl { LuaWorkerControl(worker: self) }
+}
+
+/// What other threads may do to a worker. Keeps it alive.
+///
+/// Sendable because it only reaches the worker's atomics and its thread id, written once by `bind`.
+package struct LuaWorkerControl: @unchecked Sendable {
+  fileprivate let worker: LuaWorker
+
+  /// Number of the attempt now running, 0 when idle.
+  package var running: UInt64 { th_worker_running(worker.raw) }
+
+  /// Asks that the attempt end. Repeat until `running` differs: one signal can find the script inside a
+  /// call that clears the request.
+  package func kill(_ running: UInt64, reason: LuaWorker.KillReason) {
+    th_worker_kill(worker.raw, running, reason.rawValue)
+  }
+}
+
+extension LuaLimits {
+  fileprivate var raw: th_limits {
+    th_limits(
+      memory_bytes: memoryBytes, value_bytes: valueBytes, value_depth: UInt32(clamping: valueDepth),
+      intents: UInt32(clamping: intents), output_bytes: outputBytes)
+  }
+}

@@ -1,0 +1,201 @@
+import Foundation
+import Testing
+import TriggerLua
+
+/// Limits, errors, the API and require.
+struct RunTests {
+  // --- limits
+
+  /// Runs a body that does not end and kills it from another thread.
+  private func killed(_ body: String) throws -> Failure {
+    let host = DictionaryHost()
+    let trigger = try host.load("return {execute = function(event, ctx)\n\(body)\nend}")
+    let control = host.worker.control
+    let watchdog = Thread {
+      while control.running == 0 { usleep(100) }
+      let running = control.running
+      usleep(20_000)
+      while control.running == running {
+        control.kill(running, reason: .timeout)
+        usleep(1_000)
+      }
+    }
+    watchdog.start()
+    do {
+      _ = try host.run(trigger)
+      return Failure(status: .ok, text: "")
+    } catch let failure as Failure {
+      #expect(try host.encode("1") == "01", "the worker goes on")
+      return failure
+    }
+  }
+
+  @Test(arguments: [
+    "while true do end",
+    "while true do pcall(function() while true do end end) end",
+    "local function f() return f() end return f()",
+    "local t = setmetatable({}, {__index = function(t, k) while true do end end}) return t.x",
+  ])
+  func aKillCannotBeSwallowed(body: String) throws {
+    let failure = try killed(body)
+    #expect(failure.status == .killed)
+    #expect(failure.text.contains("timeout: the attempt used up its time"))
+    #expect(failure.text.contains("triggers/test.lua:"))
+  }
+
+  @Test(arguments: [
+    "local t = {} for i = 1, 1e9 do t[i] = {i} end",
+    "local t = {} pcall(function() for i = 1, 1e9 do t[i] = {i} end end) t = nil return {}",
+    "local s = ('x'):rep(1000) for i = 1, 60 do s = s .. s end",
+  ])
+  func memoryIsBounded(body: String) throws {
+    let host = DictionaryHost()
+    let error = #expect(throws: Failure.self) { try host.execute(body) }
+    #expect(error?.status == .outOfMemory, "\(error?.text ?? "")")
+    #expect(host.worker.memory < 2 << 20)
+    #expect(try host.encode("1") == "01")
+  }
+
+  @Test func garbageIsNotMemory() throws {
+    #expect(DictionaryHost().failure("for i = 1, 1000000 do local t = {i} end") == "")
+  }
+
+  @Test func intentsAreBounded() {
+    let text = DictionaryHost().failure("for i = 1, 101 do ctx:store('s'):put('k', i) end")
+    #expect(text.contains("more than 100 intents in one execution"))
+  }
+
+  // --- errors
+
+  @Test func errorsNamePlaceAndTraceback() {
+    let text = DictionaryHost().failure("local function inner(x) return x.y.z end\ninner({})")
+    #expect(text.hasPrefix("triggers/test.lua:2: attempt to index a nil value (field 'y')\nstack traceback:"))
+    #expect(text.contains("triggers/test.lua:3: in function"))
+  }
+
+  @Test func anyErrorObjectBecomesText() {
+    let host = DictionaryHost()
+    #expect(host.failure("error({code = 1})").hasPrefix("table"))
+    #expect(host.failure("error(nil)").hasPrefix("nil"))
+    #expect(
+      host.failure("error(setmetatable({}, {__tostring = function() return 'mine' end}))").hasPrefix("mine\n")
+    )
+    #expect(
+      host.failure("error(setmetatable({}, {__tostring = function() error('x') end}))").contains(
+        "__tostring failed"))
+    #expect(host.failure("error(('x'):rep(100000))").utf8.count < 8192)
+    #expect(host.failure("local function f() return 1 + f() end f()").contains("endless recursion?"))
+    host.limits.memoryBytes = 128 << 20
+    #expect(host.failure("local function f() return 1 + f() end f()").contains("stack overflow"))
+  }
+
+  @Test func syntaxErrorsComeFromLoad() {
+    let error = #expect(throws: LuaWorker.LoadError.self) {
+      try DictionaryHost().load("return {\n  x = = 1\n}")
+    }
+    #expect(error?.description.hasPrefix("triggers/test.lua:2: unexpected symbol near '='") == true)
+  }
+
+  @Test func specLeavesOutExecute() throws {
+    let host = DictionaryHost()
+    let trigger = try host.load("return {on = {event = 'e'}, f = function() end, execute = function() end}")
+    let bytes = try host.worker.spec(of: trigger)
+    #expect(bytes.withUnsafeBytes { $0.hex } == "a261666866756e6374696f6e626f6ea1656576656e746165")
+    let bare = try host.load("return {}")
+    #expect(throws: LuaWorker.LoadError.self) { try host.worker.spec(of: bare) }
+  }
+
+  // --- API
+
+  static let misuse: [(String, String)] = [
+    ("return ctx.sotre", "ctx has no field 'sotre'; did you mean 'store'?"),
+    ("return ctx:store('s'):gte('k')", "store has no field 'gte'; did you mean 'get'?"),
+    ("return 'x'", "execute returned a string: expected a list of intents"),
+    (
+      "return {ctx:store('s'):put('k', 1), false, 'x'}",
+      "execute returned a string at [3]: expected a list of intents"
+    ),
+    ("return {{1}}", "execute returned a number at [1][1]"),
+    ("return {a = 1}", "execute returned a table that is no list"),
+    ("local i = ctx:store('s'):put('k', 1) return {i, {i}}", "the same intent twice at [2][1]"),
+    ("return ctx:store('refused')", "store 'refused': not in the config"),
+    ("ctx:store('s'):put('', 1)", "store:put: the key must not be empty"),
+    ("ctx:store('s'):put('k')", "store:put: a value is missing (nil deletes the key)"),
+    ("ctx:store('s'):add('k', 'x')", "store:add: a number is needed, not string"),
+    ("ctx:store('s').get('k')", "call it with a colon: store:get(...)"),
+    ("ctx:store('s'):prepare_commit(3, {})", "seq 3 was not read from this store"),
+    ("ctx:log('loud', 'x')", "ctx:log: no level 'loud'"),
+    ("ctx.x = 1", "ctx cannot be changed"),
+  ]
+
+  @Test(arguments: misuse)
+  func misuseIsExplained(body: String, text: String) {
+    let failure = DictionaryHost().failure(body)
+    #expect(failure.contains(text), "\(failure)")
+  }
+
+  @Test func everyIntent() throws {
+    let changes = try DictionaryHost().execute(
+      """
+      local s = ctx:store("passing")
+      local seq, data = s:read_snapshot()
+      return { s:put("a", 1), {s:delete("b"), false, {s:add("c", 2)}}, s:max("d", 3), s:min("e", 4.5),
+        s:append("f", "x"), s:prepare_commit(seq, {k = 1}), ctx:emit("e.x", {p = true}), s:put("g", nil) }
+      """)
+    #expect(changes.map(\.kind) == [.put, .delete, .add, .max, .min, .append, .replace, .emit, .delete])
+    #expect(changes.map(\.key) == ["a", "b", "c", "d", "e", "f", "", "e.x", "g"])
+    #expect(changes.map(\.value) == ["01", "", "02", "03", "f94480", "6178", "a1616b01", "a16170f5", ""])
+  }
+
+  @Test func reads() throws {
+    let host = DictionaryHost()
+    for (key, value) in [("a1", "01"), ("a2", "02"), ("b", "03")] { host.set("s", key, value) }
+    let changes = try host.execute(
+      """
+      local s, out = ctx:store("s"), {}
+      for k, v in s:scan("a") do out[#out + 1] = k .. v end
+      for k, v in s:scan("", 1) do out[#out + 1] = k end
+      local seq, data = s:read_snapshot()
+      return s:put("k", {out, s:keys(), s:count("a"), seq, data.b, s.name, s:get("none") == nil,
+        ctx.seq, ctx.time, ctx:now(), ctx.trigger, tostring(null), tostring(s:put("x", 1))})
+      """)
+    #expect(changes[0].value.hasPrefix("8d83636131316361323262613183626131"))
+    #expect(changes[0].value.contains("0209036173f50cf93e00f93e00"))
+    #expect(changes[0].value.hasSuffix("6474657374646e756c6c6e696e74656e742070757420732f78"))
+  }
+
+  @Test func logNamesItsPlace() throws {
+    let host = DictionaryHost()
+    _ = try host.execute("print('a', 1, nil)\nctx:log('warn', 'low', {level = 3})")
+    #expect(
+      host.logs == [
+        "info triggers/test.lua:2 a\t1\tnil ", "warning triggers/test.lua:3 low a1656c6576656c03",
+      ])
+  }
+
+  // --- require
+
+  @Test func modulesAreFound() throws {
+    let host = DictionaryHost()
+    host.files["lib/a.lua"] = "return {name = ..., path = select(2, ...)}"
+    host.files["lib/b/init.lua"] = "return 'b'"
+    host.files["top.lua"] = "return 'top'"
+    let changes = try host.execute(
+      "local a = require 'lib.a' return ctx:store('s'):put('k', {a.name, a.path, require 'a' == a, require 'b', require 'top'})"
+    )
+    #expect(changes[0].value == "85656c69622e61696c69622f612e6c7561f5616263746f70")
+  }
+
+  @Test func missingModulesAndCyclesAreExplained() {
+    let host = DictionaryHost()
+    host.files["lib/a.lua"] = "return require 'lib.b'"
+    host.files["lib/b.lua"] = "return require 'lib.a'"
+    host.files["lib/bad.lua"] = "local x\nlocal y = x.z"
+    #expect(host.failure("require 'lib.a'").contains("module cycle: lib/a.lua -> lib/b.lua -> lib/a.lua"))
+    #expect(host.failure("require 'c'").contains("(tried c.lua, c/init.lua, lib/c.lua, lib/c/init.lua)"))
+    #expect(host.failure("require '../c'").contains("is not a module name"))
+    #expect(
+      host.failure("require 'lib.bad'").hasPrefix("lib/bad.lua:2: attempt to index a nil value (local 'x')"))
+    #expect(host.failure("for i = 1, 2 do pcall(require, 'lib.bad') end") == "")
+  }
+}
