@@ -28,8 +28,8 @@ struct ConfigNode {
     static let fileSize = 1 << 20
     /// `*name` tokens in the text, checked before the parser hashes anything they expand to.
     static let aliases = 64
-    /// Nodes once aliases are expanded; a file of `fileSize` without aliases stays below.
-    static let nodes = 1 << 20
+    /// Nodes once aliases are expanded.
+    static let nodes = 100_000
     /// Nesting of the tree we build.
     static let depth = 64
   }
@@ -118,7 +118,9 @@ extension ConfigNode {
     case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
       .composer(let context, let problem, let mark, _):
       let during = context.map { "\($0.text), " } ?? ""
-      return (mark.line, mark.column, "not valid YAML: \(during)\(problem)")
+      // The parser may point behind the last line.
+      let line = min(mark.line, text.split(separator: "\n", omittingEmptySubsequences: false).count)
+      return (line, mark.column, "not valid YAML: \(during)\(problem)")
     case .duplicatedKeysInMapping(let keys, let context):
       return explainDuplicate(of: keys.first ?? "", firstMark: context.mark, text: text)
     case .reader(let problem, let offset, _, _):
@@ -162,7 +164,9 @@ private struct Builder {
     let mark = node.mark
     count += 1
     guard count <= ConfigNode.Limit.nodes else {
-      if count == ConfigNode.Limit.nodes + 1 { fail(mark, "too large once its aliases are expanded") }
+      if count == ConfigNode.Limit.nodes + 1 {
+        fail(mark, "more than \(ConfigNode.Limit.nodes) values, with all aliases expanded")
+      }
       return nil
     }
     guard depth <= ConfigNode.Limit.depth else {
