@@ -19,6 +19,7 @@ extension ConfigNode {
   private func plainValue(_ text: String, _ reader: ConfigReader, _ path: String) -> Value {
     if isNull { return .null }
     if let flag = ConfigNode.bool(text) { return .bool(flag) }
+    guard let first = text.utf8.first, "+-.0123456789".utf8.contains(first) else { return .string(text) }
     if let number = ConfigNode.integer(text) { return .int(number) }
     if text.wholeMatch(of: /[-+]?\d+/) != nil {
       reader.fail(self, "\(path): the integer `\(text)` is beyond 64 bits; quote it to keep it as text")
