@@ -1,0 +1,159 @@
+import Foundation
+
+extension HostConfig {
+  /// A config as far as it could be read, and everything that is wrong with it. Use the config only
+  /// when the report is good: what was wrong has its default in it.
+  public struct Loaded: Sendable {
+    public var config: HostConfig
+    public var report: ConfigReport
+  }
+
+  /// Reads the config at `path`, its cron files, and checks that the files it names exist.
+  public static func load(path: String) -> Loaded {
+    switch readTextFile(path, name: path) {
+    case .failure(let problem):
+      return Loaded(config: HostConfig(file: path), report: ConfigReport([problem]))
+    case .success(let text):
+      var loaded = parse(text: text, file: path)
+      loaded.readCronFiles()
+      loaded.checkFiles()
+      return loaded
+    }
+  }
+
+  /// Checks a config's text alone; opens no other file.
+  ///
+  /// - Parameter file: the name to show in messages; paths count from the directory in it.
+  public static func parse(text: String, file: String) -> Loaded {
+    let reader = ConfigReader(file: file)
+    var parsing = ConfigReport()
+    let root = ConfigNode.parse(text, file: file, report: &parsing)
+    reader.add(parsing)
+    var config = HostConfig(file: file)
+    if let root, let map = MapReader(root, path: "", keys: keys, reader: reader) { config.read(map) }
+    var report = reader.report
+    report.add(duplicateNames(in: config.schedules))
+    return Loaded(config: config, report: report)
+  }
+
+  static let keys = [
+    "scripts", "cron", "order", "workers", "strict_stores", "queue", "limits", "stores", "log_level",
+    "feeds", "schedules",
+  ]
+
+  private mutating func read(_ map: MapReader) {
+    if let text = map.string("scripts"), let node = map.node("scripts") {
+      scripts = path(text, line: node.line)
+    }
+    cron = map.list("cron", orSingle: true).compactMap { node in
+      if case .scalar(let text, _) = node.content, !text.isEmpty { return path(text, line: node.line) }
+      map.reader.fail(node, "cron: expected the name of a cron file, got \(node.excerpt)")
+      return nil
+    }
+    order = map.choice("order") ?? order
+    workers = map.integer("workers", in: 1...1024)
+    strictStores = map.bool("strict_stores") ?? strictStores
+    readQueue(map)
+    readLimits(map)
+    readStores(map)
+    logLevel = map.choice("log_level") ?? logLevel
+    readFeeds(map)
+    schedules = map.schedules("schedules")
+  }
+
+  private mutating func readQueue(_ map: MapReader) {
+    guard let section = map.map("queue", keys: ["capacity", "when_full"]) else { return }
+    queue.capacity = section.integer("capacity", in: 1...100_000_000) ?? queue.capacity
+    queue.whenFull = section.choice("when_full") ?? queue.whenFull
+  }
+
+  private mutating func readLimits(_ map: MapReader) {
+    let keys = ["timeout", "memory", "hold", "grace", "hops", "emits"]
+    guard let section = map.map("limits", keys: keys) else { return }
+    limits.timeout = section.timeSpan("timeout") ?? limits.timeout
+    limits.memory = section.byteSize("memory") ?? limits.memory
+    limits.hold = section.timeSpan("hold") ?? limits.hold
+    limits.grace = section.timeSpan("grace", allowZero: true) ?? limits.grace
+    limits.hops = section.integer("hops", in: 1...10_000) ?? limits.hops
+    limits.emits = section.integer("emits", in: 1...1_000_000) ?? limits.emits
+    if limits.memory < 1 << 20 { section.fail("memory", "a script needs at least 1mb") }
+    if limits.grace > limits.hold {
+      section.fail(section.has("grace") ? "grace" : "hold", "grace must not be longer than hold")
+    }
+  }
+
+  private mutating func readStores(_ map: MapReader) {
+    guard let section = map.openMap("stores") else { return }
+    for entry in section.all {
+      if let fault = HostConfig.faultOfStoreName(entry.key) {
+        map.reader.fail(
+          line: entry.line, column: entry.column, "stores: the name `\(entry.key)` \(fault)")
+      }
+      var store = Store(line: entry.line)
+      let path = section.join(entry.key)
+      let options = MapReader(entry.value, path: path, keys: ["backend"], reader: map.reader)
+      store.backend = options?.choice("backend") ?? store.backend
+      stores[entry.key] = store
+    }
+  }
+
+  private static func faultOfStoreName(_ name: String) -> String? {
+    if name.isEmpty { return "is empty" }
+    if name.utf8.count > 128 { return "is longer than 128 bytes" }
+    if name.contains("/") || name.contains("*") { return "must not contain `/` or `*`" }
+    return name.unicodeScalars.allSatisfy(isVisible) ? nil : "must not contain spaces"
+  }
+
+  private mutating func readFeeds(_ map: MapReader) {
+    var lines: [String: Int] = [:]
+    for (index, node) in map.list("feeds").enumerated() {
+      guard let feed = FeedSettings.read(node, path: "feeds[\(index)]", config: self, reader: map.reader)
+      else { continue }
+      if let first = lines[feed.name] {
+        map.reader.fail(node, "the feed name `\(feed.name)` is used twice; first on line \(first)")
+      }
+      lines[feed.name] = lines[feed.name] ?? node.line
+      feeds.append(feed)
+    }
+  }
+
+  /// A path of this config, resolved.
+  func path(_ text: String, line: Int) -> Path {
+    Path(text: text, resolved: resolve(text, below: HostConfig.directory(of: file)), line: line)
+  }
+}
+
+extension HostConfig.Loaded {
+  fileprivate mutating func readCronFiles() {
+    for path in config.cron {
+      guard exists(path, kind: S_IFREG, what: "cron file") else { continue }
+      let cron = loadCronFile(path: path.resolved)
+      report.add(cron.report)
+      config.schedules += cron.entries
+    }
+    // Each file has reported its own twins; what is left are twins across files.
+    let known = Set(report.problems)
+    for twin in duplicateNames(in: config.schedules).problems where !known.contains(twin) {
+      report.add(twin)
+    }
+  }
+
+  fileprivate mutating func checkFiles() {
+    _ = exists(config.scripts, kind: S_IFDIR, what: "scripts directory")
+    for feed in config.feeds { _ = exists(feed.file, kind: S_IFREG, what: "feed file") }
+  }
+
+  private mutating func exists(_ path: HostConfig.Path, kind: mode_t, what: String) -> Bool {
+    var status = stat()
+    let message: String
+    if stat(path.resolved, &status) != 0 {
+      message = "\(what) `\(path.text)` cannot be used: \(errorText(errno))"
+    } else if status.st_mode & S_IFMT != kind {
+      message = "\(what) `\(path.text)` is not a \(kind == S_IFDIR ? "directory" : "regular file")"
+    } else {
+      return true
+    }
+    report.add(ConfigProblem(file: config.file, line: path.line, message: message))
+    return false
+  }
+}

@@ -1,0 +1,86 @@
+/// The jobs of one cron file, with what is wrong in it.
+public struct CronFile: Sendable {
+  public var entries: [ScheduleEntry]
+  public var report: ConfigReport
+}
+
+/// Reads a cron file: YAML with a top-level `schedules:` list, or a plain crontab.
+///
+/// `.yaml` and `.yml` files are YAML, `.crontab`, `.cron` and `.tab` files and files named `crontab`
+/// are crontabs. Of any other name, the text decides: it is YAML when its first line that is not a
+/// comment is `schedules:`, `---` or `{`.
+///
+/// - Parameter file: the name to show in messages.
+public func parseCronFile(text: String, file: String) -> CronFile {
+  isYAMLCronFile(text: text, file: file)
+    ? parseYAMLCronFile(text: text, file: file) : parseCrontab(text: text, file: file)
+}
+
+/// Reads the cron file at `path`; messages show `name`, or the path.
+public func loadCronFile(path: String, name: String? = nil) -> CronFile {
+  let name = name ?? path
+  switch readTextFile(path, name: name) {
+  case .success(let text): return parseCronFile(text: text, file: name)
+  case .failure(let problem): return CronFile(entries: [], report: ConfigReport([problem]))
+  }
+}
+
+private func isYAMLCronFile(text: String, file: String) -> Bool {
+  let name = file.split(separator: "/").last.map { $0.lowercased() } ?? ""
+  if name.hasSuffix(".yaml") || name.hasSuffix(".yml") { return true }
+  if name == "crontab" || [".crontab", ".cron", ".tab"].contains(where: name.hasSuffix) { return false }
+  for line in text.split(whereSeparator: \.isNewline) {
+    let trimmed = line.drop { $0 == " " || $0 == "\t" }
+    if trimmed.isEmpty || trimmed.hasPrefix("#") { continue }
+    return trimmed.hasPrefix("schedules:") || trimmed.hasPrefix("---") || trimmed.hasPrefix("{")
+  }
+  return false
+}
+
+private func parseYAMLCronFile(text: String, file: String) -> CronFile {
+  let reader = ConfigReader(file: file)
+  var parsing = ConfigReport()
+  let root = ConfigNode.parse(text, file: file, report: &parsing)
+  reader.add(parsing)
+  var entries: [ScheduleEntry] = []
+  if let root, let map = MapReader(root, path: "", keys: ["schedules"], reader: reader) {
+    entries = map.schedules("schedules")
+  }
+  var report = reader.report
+  report.add(duplicateNames(in: entries))
+  return CronFile(entries: entries, report: report)
+}
+
+/// The seam for crontab text: TriggerCore's cron parser knows its line format, and its jobs become
+/// entries here.
+private func parseCrontab(text: String, file: String) -> CronFile {
+  let message = "a plain crontab cannot be read yet; use YAML with a top-level `schedules:` list"
+  let problem = ConfigProblem(file: file, line: 1, message: message)
+  return CronFile(entries: [], report: ConfigReport([problem]))
+}
+
+/// A problem for every job whose name another job has already.
+func duplicateNames(in entries: [ScheduleEntry]) -> ConfigReport {
+  var first: [String: ScheduleEntry] = [:]
+  var report = ConfigReport()
+  for entry in entries {
+    guard let other = first[entry.name] else {
+      first[entry.name] = entry
+      continue
+    }
+    let place = other.file == entry.file ? "on line \(other.line)" : "in \(other.file):\(other.line)"
+    report.add(
+      ConfigProblem(
+        file: entry.file, line: entry.line,
+        message: "the schedule name `\(entry.name)` is used twice; first \(place)"))
+  }
+  return report
+}
+
+extension MapReader {
+  func schedules(_ key: String) -> [ScheduleEntry] {
+    list(key).enumerated().compactMap { index, node in
+      ScheduleEntry.read(node, path: "\(join(key))[\(index)]", reader: reader)
+    }
+  }
+}

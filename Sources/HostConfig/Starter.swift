@@ -1,0 +1,107 @@
+/// The project that `trigger-host new DIR` writes: one trigger, one module, one job.
+public enum Starter {
+  /// Paths below the new directory, with what goes into them.
+  public static let files: [(path: String, contents: String)] = [
+    ("host.yaml", host),
+    ("cron.yaml", cron),
+    ("triggers/hello.lua", hello),
+    ("triggers/lib/greeting.lua", greeting),
+    ("README.md", readme),
+    (".luarc.json", luarc),
+  ]
+
+  private static let host = """
+    # What this host runs. Everything left out has its default.
+    scripts: triggers      # every .lua file in here is a trigger, except those below lib/
+    cron: cron.yaml        # jobs by the clock
+
+    stores:
+      greetings: {}        # counts by name
+    strict_stores: true    # a misspelt store name in a script is an error
+
+    limits:
+      timeout: 200ms       # CPU time of one execution
+      memory: 64mb
+
+    log_level: info
+
+    """
+
+  private static let cron = """
+    # Jobs by the clock. `cron` takes five fields, or six with seconds first; `every` and `at` exist too.
+    schedules:
+      - name: hello
+        every: 5s
+        trigger: hello           # triggers/hello.lua
+        payload: { name: world }
+
+      # - name: morning
+      #   cron: "30 7 * * mon-fri"
+      #   timezone: Europe/Berlin
+      #   trigger: hello
+      #   payload: { name: early bird }
+
+    """
+
+  private static let hello = """
+    -- Greets whoever the event names, and counts the greetings in a store.
+    -- Save this file while the host runs: the next execution uses the new version.
+
+    local greeting = require "lib.greeting"
+
+    return {
+      on = { message = "hello" },
+
+      execute = function(event, ctx)
+        local name = event.name or "stranger"
+        local greetings = ctx:store("greetings")
+        local count = (greetings:get(name) or 0) + 1
+
+        ctx:log("info", greeting.text(name, count), { name = name, count = count })
+
+        -- Preparing a change changes nothing. What is returned is committed, all of it or none.
+        -- `add` lets many executions count at once without getting in each other's way.
+        return { greetings:add(name, 1) }
+      end,
+    }
+
+    """
+
+  private static let greeting = """
+    -- A module: plain functions without state. Triggers load it with require "lib.greeting".
+
+    local greeting = {}
+
+    function greeting.text(name, count)
+      if count == 1 then return "hello, " .. name end
+      return ("hello again, %s (%d)"):format(name, count)
+    end
+
+    return greeting
+
+    """
+
+  private static let readme = """
+    # My triggers
+
+        trigger-host check             # is everything in order?
+        trigger-host run --memory      # run, and forget everything at the end
+        trigger-host run --data data   # run, and keep every commit in data/
+
+    - `host.yaml` says what the host runs.
+    - `cron.yaml` lists jobs by the clock.
+    - `triggers/` holds the triggers. Save a file and it is in force; a broken one is refused and the
+      last good version goes on.
+    - `triggers/lib/` holds modules for `require "lib.name"`.
+
+    """
+
+  private static let luarc = """
+    {
+      "runtime.version": "Lua 5.4",
+      "runtime.path": ["triggers/?.lua"],
+      "diagnostics.globals": ["null", "array"]
+    }
+
+    """
+}

@@ -1,0 +1,175 @@
+import Testing
+
+@testable import HostConfig
+
+/// What is wrong is said with `file:line: message`, all of it in one pass.
+@Suite struct BadConfigTests {
+  static let span = "such as 250ms, 2s, 5m or 1h"
+
+  static let table: [(text: String, problems: [String])] = [
+    // Keys
+    ("sripts: x", ["1: unknown key `sripts`; did you mean `scripts`?"]),
+    ("queue:\n  capcity: 5", ["2: unknown key `queue.capcity`; did you mean `capacity`?"]),
+    ("queue: { x: 5 }", ["1: unknown key `queue.x`; known here: capacity, when_full"]),
+    ("workers: 1\norder: strict\nworkers: 2", ["3: `workers` is given twice; first on line 1"]),
+    ("queue: { capacity: 1, capacity: 2 }", ["1: `capacity` is given twice in this mapping"]),
+    ("? [a]\n: 1", ["1: a key must be plain text"]),
+    // Scalars
+    ("workers: 0", ["1: workers: expected a whole number from 1 to 1024, got `0`"]),
+    ("workers: '2'", ["1: workers: expected a whole number from 1 to 1024, got `2`"]),
+    ("workers: 2.5", ["1: workers: expected a whole number from 1 to 1024, got `2.5`"]),
+    ("workers: [2]", ["1: workers: expected a whole number from 1 to 1024, got a list"]),
+    ("strict_stores: yes", ["1: strict_stores: expected true or false, got `yes`"]),
+    (
+      "order: stric",
+      ["1: order: expected one of deferring, strict, got `stric`; did you mean `strict`?"]
+    ),
+    (
+      "log_level: loud",
+      ["1: log_level: expected one of trace, debug, info, notice, warning, error, critical, got `loud`"]
+    ),
+    ("scripts: {}", ["1: scripts: expected text, got a mapping"]),
+    // Sections
+    ("queue: 5", ["1: queue: expected a mapping (`key: value`), got `5`"]),
+    ("- a", ["1: the file: expected a mapping (`key: value`), got a list"]),
+    ("feeds: {}", ["1: feeds: expected a list (`- …`), got a mapping"]),
+    ("limits: { timeout: 200 }", ["1: limits.timeout: expected a time span above 0 \(span), got `200`"]),
+    ("limits: { timeout: 0ms }", ["1: limits.timeout: expected a time span above 0 \(span), got `0ms`"]),
+    ("limits: { memory: 64 }", ["1: limits.memory: expected a size such as 512kb, 64mb or 1gb, got `64`"]),
+    ("limits: { memory: 1kb }", ["1: limits.memory: a script needs at least 1mb"]),
+    ("limits: { grace: 1s }", ["1: limits.grace: grace must not be longer than hold"]),
+    ("stores: { a/b: {} }", ["1: stores: the name `a/b` must not contain `/` or `*`"]),
+    ("stores: { a: { backend: mem } }", ["1: stores.a.backend: expected one of memory, got `mem`"]),
+    ("cron: [a.yaml, {}]", ["1: cron: expected the name of a cron file, got a mapping"]),
+    // Feeds
+    (
+      "feeds:\n  - { nam: x }",
+      [
+        "2: unknown key `feeds[0].nam`; did you mean `name`?", "2: feeds[0]: `name` is missing",
+        "2: feeds[0]: `file` is missing", "2: feeds[0]: `event` is missing",
+      ]
+    ),
+    (
+      "feeds: [{ name: a, file: a.txt, event: e }]",
+      ["1: feeds[0].file: expected a .csv or .jsonl file, or a `format`, got `a.txt`"]
+    ),
+    (
+      "feeds:\n- { name: a, file: a.csv, event: e }\n- { name: a, file: a.csv, event: 'e *', rate: 0 }",
+      [
+        "3: feeds[1].event: expected an event name (no spaces, no `*`, at most 256 bytes), got `e *`",
+        "3: feeds[1].rate: expected a number above 0, got `0`",
+      ]
+    ),
+    (
+      "feeds:\n- { name: a, file: a.csv, event: e }\n- { name: a, file: b.csv, event: e }",
+      ["3: the feed name `a` is used twice; first on line 2"]
+    ),
+    (
+      "feeds: [{ name: a, file: a.csv, event: e, columns: { x: nummer } }]",
+      [
+        "1: feeds[0].columns.x: expected one of string, integer, number, boolean, skip, got `nummer`;"
+          + " did you mean `number`?"
+      ]
+    ),
+    (
+      "feeds: [{ name: a, file: a.csv, event: e, set: { x: 99999999999999999999, y: .nan } }]",
+      [
+        "1: feeds[0].set.x: the integer `99999999999999999999` is beyond 64 bits; quote it to keep it as text",
+        "1: feeds[0].set.y: JSON has no `.nan`; leave it out or write it as text",
+      ]
+    ),
+    // Schedules
+    (
+      "schedules:\n  - { cron: x }",
+      [
+        "2: schedules[0]: `name` is missing",
+        "2: schedules[0]: one of `trigger` or `event` must say what it starts",
+      ]
+    ),
+    (
+      "schedules:\n  - { name: a, cron: x, every: 1s, event: e, trigger: t }",
+      [
+        "2: schedules[0]: only one of `cron`, `every` and `at` may be given, got `cron` and `every`",
+        "2: schedules[0]: only one of `trigger` and `event` may be given",
+      ]
+    ),
+    (
+      "schedules:\n  - { name: a, event: e }",
+      ["2: schedules[0]: one of `cron`, `every` or `at` must say when it fires"]
+    ),
+    (
+      "schedules:\n  - { name: a, event: e, at: 2026-02-29T00:00:00Z }",
+      [
+        "2: schedules[0].at: expected a time with its offset such as 2026-01-01T00:00:00Z,"
+          + " got `2026-02-29T00:00:00Z`"
+      ]
+    ),
+    (
+      "schedules:\n  - name: a\n    event: e\n    cron: x\n    timezone: Europe/Berln\n    mode: singel",
+      [
+        "5: schedules[0].timezone: unknown time zone `Europe/Berln`; did you mean `Europe/Berlin`?",
+        "6: schedules[0].mode: expected one of single, restart, queued, parallel, got `singel`;"
+          + " did you mean `single`?",
+      ]
+    ),
+    (
+      "schedules:\n  - { name: a, event: e, every: 1s, dst: once }",
+      ["2: schedules[0].dst: applies to `cron` only; `every` and `at` do not depend on a wall clock"]
+    ),
+    (
+      "schedules:\n  - { name: a, event: e, every: 1s }\n  - { name: a, event: e, every: 1s }",
+      ["3: the schedule name `a` is used twice; first on line 2"]
+    ),
+    // YAML itself
+    (
+      "queue: { a",
+      [
+        "1: not valid YAML: while parsing a flow mapping, did not find expected ',' or '}'"
+      ]
+    ),
+    ("a: *nobody", ["1: not valid YAML: found undefined alias"]),
+    ("scripts: !!binary aGk=", ["1: the tag `tag:yaml.org,2002:binary` is not supported"]),
+  ]
+
+  @Test(arguments: table)
+  func saysWhatIsWrong(text: String, problems: [String]) {
+    let report = HostConfig.parse(text: text, file: "host.yaml").report
+    #expect(report.sorted.map(\.description) == problems.map { "host.yaml:\($0)" })
+    #expect(!report.isGood)
+  }
+
+  @Test func aliasesAreBounded() {
+    let some = "stores:\n  a: &x { backend: memory }\n  b: *x\n"
+    #expect(HostConfig.parse(text: some, file: "f").report.problems.isEmpty)
+
+    let many = "cron: [&x a" + String(repeating: ", *x", count: 65) + "]"
+    #expect(
+      HostConfig.parse(text: many, file: "f").report.description
+        == "f:1: more than 64 aliases (`*name`)")
+
+    var laughs = "schedules:\n- name: a\n  event: e\n  every: 1s\n  payload:\n    l0: &l0 [x, x]\n"
+    for level in 1...25 { laughs += "    l\(level): &l\(level) [*l\(level - 1), *l\(level - 1)]\n" }
+    let report = HostConfig.parse(text: laughs, file: "f").report
+    #expect(report.description.contains("more than 100000 values, with all aliases expanded"))
+  }
+
+  @Test func sizeAndDepthAreBounded() {
+    let large = "# " + String(repeating: "x", count: 1 << 20)
+    #expect(
+      HostConfig.parse(text: large, file: "f").report.description
+        == "f: larger than 1 MiB; a config is meant to be small")
+    let brackets = "a: " + String(repeating: "[", count: 100_000)
+    #expect(
+      HostConfig.parse(text: brackets, file: "f").report.description == "f:1: brackets nested too deep")
+    let dashes = String(repeating: "- ", count: 200) + "x"
+    #expect(
+      HostConfig.parse(text: dashes, file: "f").report.problems.first?.message
+        == "nested deeper than 64 levels")
+  }
+
+  @Test func textThatIsNotUTF8HasALine() throws {
+    let directory = try TemporaryDirectory()
+    let path = try directory.write("host.yaml", Array("workers: 1\nscripts: ".utf8) + [0xFF, 0x0A])
+    #expect(HostConfig.load(path: path).report.description == "\(path):2: not UTF-8 text")
+  }
+}

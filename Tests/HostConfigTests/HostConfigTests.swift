@@ -1,0 +1,156 @@
+import Foundation
+import Testing
+
+@testable import HostConfig
+
+@Suite struct HostConfigTests {
+  static let full = """
+    scripts: triggers
+    cron: [cron.yaml, /etc/other.yaml]
+    order: strict
+    workers: 2
+    strict_stores: true
+    queue: { capacity: 500, when_full: refuse }
+    limits: { timeout: 1.5s, memory: 16mb, hold: 20ms, grace: 0ms, hops: 8, emits: 10 }
+    stores:
+      charts: {}
+      orders: { backend: memory }
+      notes:
+    log_level: debug
+    feeds:
+      - name: eurusd
+        file: data/eurusd.csv
+        event: bars/EURUSD
+        kind: message
+        set: { symbol: EURUSD, tags: [a, 1, 1.0, true, null, "1", no, 12:30, 0x1f] }
+        columns: { open: number, vol: { name: volume, type: integer } }
+        rate: 1000
+        repeat: true
+    schedules:
+      - { name: report, cron: "*/5 * * * *", trigger: report, payload: { n: 1 }, timezone: Europe/Berlin,
+          dst: both, jitter: 2s, misfire_grace_time: 1m, coalesce: false, max_instances: 3, mode: queued }
+      - { name: pulse, every: 5s, event: pulse }
+      - { name: once, at: 2026-01-01T01:00:00.5+01:00, event: new-year }
+    """
+
+  @Test func readsEverything() throws {
+    let loaded = HostConfig.parse(text: Self.full, file: "/srv/desk/host.yaml")
+    #expect(loaded.report.description == "")
+    let config = loaded.config
+    #expect(config.scripts == .init(text: "triggers", resolved: "/srv/desk/triggers", line: 1))
+    #expect(config.cron.map(\.resolved) == ["/srv/desk/cron.yaml", "/etc/other.yaml"])
+    #expect(config.order == .strict)
+    #expect(config.workers == 2)
+    #expect(config.strictStores)
+    #expect(config.queue.capacity == 500)
+    #expect(config.queue.whenFull == .refuse)
+    #expect(config.limits.timeout == .milliseconds(1500))
+    #expect(config.limits.memory == 16 << 20)
+    #expect(config.limits.hold == .milliseconds(20))
+    #expect(config.limits.grace == .zero)
+    #expect(config.limits.hops == 8)
+    #expect(config.limits.emits == 10)
+    #expect(config.stores.keys.sorted() == ["charts", "notes", "orders"])
+    #expect(config.logLevel == .debug)
+  }
+
+  @Test func readsFeeds() throws {
+    let feed = try #require(HostConfig.parse(text: Self.full, file: "host.yaml").config.feeds.first)
+    #expect(feed.name == "eurusd")
+    #expect(feed.file.resolved == "data/eurusd.csv")
+    #expect(feed.format == .csv)
+    #expect(feed.event == "bars/EURUSD")
+    #expect(feed.kind == .message)
+    #expect(show(feed.set) == "{symbol='EURUSD' tags=['a' 1 1.0f true null '1' 'no' '12:30' 31]}")
+    #expect(feed.columns["open"] == .init(type: .number))
+    #expect(feed.columns["vol"] == .init(name: "volume", type: .integer))
+    #expect(feed.rate == 1000)
+    #expect(feed.isRepeating)
+  }
+
+  @Test func readsSchedules() throws {
+    let entries = HostConfig.parse(text: Self.full, file: "host.yaml").config.schedules
+    try #require(entries.count == 3)
+    #expect(entries[0].rule == .cron("*/5 * * * *"))
+    #expect(entries[0].action == .trigger("report"))
+    #expect(show(entries[0].payload) == "{n=1}")
+    #expect(entries[0].timezone == "Europe/Berlin")
+    #expect(entries[0].dst == .both)
+    #expect(entries[0].jitter == .seconds(2))
+    #expect(entries[0].misfireGraceTime == .seconds(60))
+    #expect(!entries[0].coalesce)
+    #expect(entries[0].maxInstances == 3)
+    #expect(entries[0].mode == .queued)
+    #expect((entries[0].file, entries[0].line, entries[0].ruleLine) == ("host.yaml", 23, 23))
+    #expect(entries[1].rule == .every(.seconds(5)))
+    #expect(entries[1].action == .event("pulse"))
+    #expect(entries[1].misfireGraceTime == nil && entries[1].coalesce && entries[1].mode == .single)
+    #expect(entries[2].rule == .at(Date(timeIntervalSince1970: 1_767_225_600.5)))
+  }
+
+  @Test(arguments: ["", "# nothing\n", "---\n", "~\n", "{}\n"])
+  func silenceMeansDefaults(text: String) {
+    let loaded = HostConfig.parse(text: text, file: "host.yaml")
+    #expect(loaded.report.problems.isEmpty)
+    #expect(loaded.config.scripts.resolved == "triggers")
+    #expect(loaded.config.order == .deferring)
+    #expect(loaded.config.workers == nil)
+    #expect(loaded.config.queue.capacity == 100_000)
+    #expect(loaded.config.limits.timeout == .milliseconds(200))
+    #expect(loaded.config.limits.memory == 64 << 20)
+  }
+
+  @Test func examplesAreGood() {
+    for name in ["market", "hello"] {
+      let loaded = HostConfig.load(path: "\(root)/examples/\(name)/host.yaml")
+      #expect(loaded.report.description == "")
+      #expect(loaded.config.schedules.count == 1)
+      let scripts = ScriptDirectory.read(loaded.config.scripts.resolved)
+      #expect(scripts.report.problems.isEmpty)
+      let names = Set(scripts.triggers.map(\.path))
+      for entry in loaded.config.schedules {
+        guard case .trigger(let trigger) = entry.action else { continue }
+        #expect(names.contains("\(trigger).lua"))
+      }
+    }
+  }
+
+  @Test func starterIsGood() throws {
+    let directory = try TemporaryDirectory()
+    for file in Starter.files { try directory.write(file.path, file.contents) }
+    let loaded = HostConfig.load(path: directory.path + "/host.yaml")
+    #expect(loaded.report.description == "")
+    #expect(loaded.config.schedules.map(\.name) == ["hello"])
+    let scripts = ScriptDirectory.read(loaded.config.scripts.resolved)
+    #expect(scripts.triggers.map(\.path) == ["hello.lua"])
+    #expect(scripts.modules.map(\.path) == ["lib/greeting.lua"])
+    #expect(Starter.files.allSatisfy { $0.contents.hasSuffix("\n") && !$0.contents.hasSuffix("\n\n") })
+  }
+
+  @Test func loadReportsMissingFilesTogether() throws {
+    let directory = try TemporaryDirectory()
+    try directory.write("triggers", "not a directory")
+    try directory.write("cron.yaml", "schedules:\n  - { name: a, every: 1s, event: x }\n")
+    let path = try directory.write(
+      "host.yaml",
+      """
+      scripts: triggers
+      cron: [gone.yaml, cron.yaml]
+      feeds: [{ name: f, file: no.csv, event: e }]
+      schedules: [{ name: a, every: 1s, event: x }]
+      """)
+    let report = HostConfig.load(path: path).report
+    #expect(
+      report.description == """
+        \(path):1: scripts directory `triggers` is not a directory
+        \(path):2: cron file `gone.yaml` cannot be used: no such file or directory
+        \(path):3: feed file `no.csv` cannot be used: no such file or directory
+        \(directory.path)/cron.yaml:2: the schedule name `a` is used twice; first in \(path):4
+        """)
+  }
+
+  @Test func aMissingConfigIsOneProblem() {
+    let report = HostConfig.load(path: "/nowhere/host.yaml").report
+    #expect(report.description == "/nowhere/host.yaml: cannot be read: no such file or directory")
+  }
+}

@@ -1,0 +1,9 @@
+-- Counts how often it was run.
+return {
+  on = { message = "hello" },
+  execute = function(event, ctx)
+    local greetings = ctx:store("greetings")
+    print("hello for the " .. (greetings:get("count") or 0) + 1 .. ". time")
+    return { greetings:add("count", 1) }
+  end,
+}
