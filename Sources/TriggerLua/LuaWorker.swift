@@ -19,6 +19,7 @@ package final class LuaWorker {
   /// A script that does not load: `triggers/rsi.lua:12: ...`, with a traceback when it was running.
   package struct LoadError: Error, CustomStringConvertible {
     package let description: String
+    package init(description: String) { self.description = description }
   }
 
   /// One version of the script tree, as loaded by one worker. Free it with `free(_:)` before the worker.

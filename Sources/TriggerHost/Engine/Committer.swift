@@ -140,16 +140,19 @@ struct Committer {
       throw Failure(message: "prepare_commit needs a map of keys to values")
     }
     if wanted[""] != nil { throw Failure(message: "prepare_commit: a key is empty") }
+    // Keys that earlier intents of the list changed are set whatever the committed value is.
+    var touched = Set(staged.filter { $0.table.toOpaque() == table.toOpaque() }.map(\.key))
     table._withUnsafeGuaranteedRef { store in
       store.scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: .max) { entry, version in
         let key = Array(UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength)))
         guard let value = wanted.removeValue(forKey: String(decoding: key, as: UTF8.self)) else {
+          touched.remove(key)
           staged.append(Staged(table: table, key: key, version: Version.makeDeleted()))
           return true
         }
         let bytes = CanonicalEncoding.encode(value)
         let old = UnsafeBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length))
-        if !bytes.elementsEqual(old) {
+        if touched.remove(key) != nil || !bytes.elementsEqual(old) {
           staged.append(
             Staged(
               table: table, key: key,
@@ -157,6 +160,9 @@ struct Committer {
         }
         return true
       }
+    }
+    for key in touched where wanted[String(decoding: key, as: UTF8.self)] == nil {
+      staged.append(Staged(table: table, key: key, version: Version.makeDeleted()))
     }
     for (key, value) in wanted.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
       let bytes = CanonicalEncoding.encode(value)

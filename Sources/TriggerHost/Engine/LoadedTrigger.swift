@@ -63,6 +63,7 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for two atomic
 
   let index: Int
   let name: String
+  let nameBytes: [UInt8]
   let body: Body
   let options: TriggerOptions
   let timeoutNanoseconds: Int64
@@ -74,6 +75,7 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for two atomic
   init(index: Int, name: String, body: Body, options: TriggerOptions) {
     self.index = index
     self.name = name
+    nameBytes = Array(name.utf8)
     self.body = body
     self.options = options
     let (seconds, attoseconds) = options.timeout.components
@@ -87,12 +89,12 @@ final class LoadedTree: Sendable {
   /// Commit time, nanoseconds since 1970: the clock of chunks while they load.
   let time: Int64
   let seed: UInt64
-  let files: [String: [UInt8]]
+  let sources: ScriptSources
 
   init(index: Int, time: Int64, seed: UInt64, files: [String: [UInt8]]) {
     self.index = index
     self.time = time
     self.seed = seed
-    self.files = files
+    sources = ScriptSources(files)
   }
 }

@@ -1,12 +1,264 @@
 import TriggerCore
+import TriggerLua
+
+/// Runs attempts of Lua triggers on one worker: owns its Lua state, and the scripts that state has loaded.
+///
+/// Lua reads the stores through the C functions below; each gets this object back as its first argument,
+/// looks at the attempt in progress, and touches no lock. Worker's thread only, but for `running` and
+/// `kill`.
 final class LuaRunner {
-  init(engine: Engine) {}
-  func bind() {}
-  func run(_ operation: Operation, _ attempt: Attempt, tree: LoadedTree, path: String) {}
-  var running: UInt64 { 0 }
-  func kill(_ attempt: UInt64, cancelled: Bool) {}
+  private let lua: LuaWorker
+  private let control: LuaWorkerControl
+  private let stores: StoreDirectory
+  private let hostSeed: UInt64
+  private let output = LuaOutput()
+  private var limits: LuaLimits
+  private var trees: [Int: LuaWorker.Tree] = [:]
+  private var triggers: [Result<LuaWorker.Trigger, LuaWorker.LoadError>?] = []
+  /// The attempt in progress; set for the duration of a run.
+  private unowned(unsafe) var attempt: Attempt
+  private let noAttempt = Attempt()
+  /// Text of the last refusal, kept for as long as Lua looks at it.
+  private var refusal: [CChar] = [0]
+
+  init(engine: Engine) {
+    let configuration = engine.configuration
+    stores = engine.stores
+    hostSeed = configuration.seed
+    limits = LuaLimits(
+      valueBytes: configuration.valueLimits.encodedSize, valueDepth: configuration.valueLimits.depth,
+      intents: Int(configuration.maximumIntents), outputBytes: configuration.maximumOutputBytes)
+    attempt = noAttempt
+    guard let lua = LuaWorker(host: Self.functions) else { fatalError("no memory for a Lua state") }
+    self.lua = lua
+    control = lua.control
+  }
+
+  func bind() { lua.bind() }
+
+  var running: UInt64 { control.running }
+  func kill(_ number: UInt64, cancelled: Bool) {
+    control.kill(number, reason: cancelled ? .cancelled : .timeout)
+  }
+
+  // MARK: One attempt
+
+  func run(_ operation: Operation, _ attempt: Attempt, tree: LoadedTree, path: String) {
+    limits.memoryBytes = operation.trigger.options.memory
+    switch trigger(operation.trigger, tree: tree, path: path) {
+    case .failure(let error):
+      attempt.status = .failed
+      attempt.error = error.description
+    case .success(let trigger):
+      self.attempt = attempt
+      let status = execute(trigger, operation)
+      if status == .ok { prepare(attempt) } else { fail(attempt, status) }
+      self.attempt = noAttempt
+    }
+  }
+
+  private func execute(_ trigger: LuaWorker.Trigger, _ operation: Operation) -> LuaWorker.Status {
+    operation.trigger.nameBytes.withUnsafeBytes { name in
+      lua.run(
+        trigger, attempt: Unmanaged.passUnretained(self).toOpaque(),
+        info: LuaAttemptInfo(
+          seq: operation.identity, admissionNanoseconds: operation.admitted,
+          randomSeed: hostSeed ^ UInt64(bitPattern: operation.identity) &* 0x9e37_79b9_7f4a_7c15,
+          trigger: name, eventName: UnsafeRawBufferPointer(operation.name)),
+        event: UnsafeRawBufferPointer(operation.payload), limits: limits, output: output)
+    }
+  }
+
+  private func prepare(_ attempt: Attempt) {
+    for place in 0..<output.count {
+      let intent = output[place]
+      guard let kind = IntentKind(rawValue: intent.kind.rawValue) else { continue }
+      let key = intent.key.assumingMemoryBound(to: UInt8.self)
+      if let store = intent.store {
+        Unmanaged<StoreTable>.fromOpaque(store)._withUnsafeGuaranteedRef {
+          attempt.writes.add(kind, table: $0, key: key, value: intent.value)
+        }
+      } else {
+        attempt.writes.add(kind, table: nil, key: key, value: intent.value)
+      }
+    }
+  }
+
+  private func fail(_ attempt: Attempt, _ status: LuaWorker.Status) {
+    attempt.status = status == .killed ? .killed : .failed
+    attempt.error = lua.errorText
+  }
+
+  // MARK: Loading
+
+  private func trigger(
+    _ trigger: LoadedTrigger, tree: LoadedTree, path: String
+  ) -> Result<LuaWorker.Trigger, LuaWorker.LoadError> {
+    if trigger.index < triggers.count, let known = triggers[trigger.index] { return known }
+    while triggers.count <= trigger.index { triggers.append(nil) }
+    let result: Result<LuaWorker.Trigger, LuaWorker.LoadError>
+    do throws(LuaWorker.LoadError) {
+      result = .success(try lua.load(path, of: self.tree(tree), limits: limits))
+    } catch { result = .failure(error) }
+    triggers[trigger.index] = result
+    return result
+  }
+
+  private func tree(_ tree: LoadedTree) -> LuaWorker.Tree {
+    if let known = trees[tree.index] { return known }
+    guard
+      let made = lua.makeTree(
+        context: Unmanaged.passUnretained(tree.sources).toOpaque(), commitNanoseconds: tree.time,
+        seed: tree.seed)
+    else { fatalError("no memory for a script tree") }
+    trees[tree.index] = made
+    return made
+  }
+
+  // MARK: What Lua calls
+
+  @inline(__always)
+  private static func with<Result>(
+    _ pointer: UnsafeMutableRawPointer?, _ body: (LuaRunner) -> Result
+  ) -> Result {
+    Unmanaged<LuaRunner>.fromOpaque(pointer!)._withUnsafeGuaranteedRef(body)
+  }
+
+  @inline(__always)
+  private static func table<Result>(
+    _ pointer: UnsafeMutableRawPointer?, _ body: (StoreTable) -> Result
+  ) -> Result {
+    Unmanaged<StoreTable>.fromOpaque(pointer!)._withUnsafeGuaranteedRef(body)
+  }
+
+  @inline(__always)
+  private static func bytes(_ text: UnsafePointer<CChar>?, _ count: Int) -> UnsafeBufferPointer<UInt8> {
+    UnsafeBufferPointer(
+      start: UnsafeRawPointer(text)?.assumingMemoryBound(to: UInt8.self), count: text == nil ? 0 : count)
+  }
+
+  static let functions = LuaHostFunctions(
+    store: { runner, name, count, permanent, refused in
+      with(runner) { $0.openStore(bytes(name, count), permanent, refused) }
+    },
+    get: { runner, store, key, count, length in
+      with(runner) { runner in table(store) { runner.get($0, bytes(key, count), length) } }
+    },
+    scanBegin: { runner, store, prefix, count in
+      with(runner) { runner in table(store) { runner.beginScan($0, bytes(prefix, count)) } }
+    },
+    scanNext: { cursor, key, keyLength, value, valueLength in
+      let next = Unmanaged<ScanCursor>.fromOpaque(cursor!)._withUnsafeGuaranteedRef { $0.next() }
+      guard let (entry, version) = next else { return 0 }
+      key!.pointee = UnsafeRawPointer(Entry.key(entry)).assumingMemoryBound(to: CChar.self)
+      keyLength!.pointee = Int(entry.pointee.keyLength)
+      value!.pointee = Version.bytes(version)
+      valueLength!.pointee = Int(version.pointee.length)
+      return 1
+    },
+    count: { runner, store, prefix, count in
+      with(runner) { runner in table(store) { runner.count($0, bytes(prefix, count)) } }
+    },
+    version: { runner, store in
+      with(runner) { runner in
+        table(store) {
+          runner.attempt.reads.add(whole: $0)
+          return $0.version(at: runner.attempt.snapshot)
+        }
+      }
+    },
+    log: { runner, level, message, count, fields, fieldsCount, place in
+      guard runner != nil else { return }
+      with(runner) { runner in
+        runner.log(
+          String(cString: level!), String(decoding: bytes(message, count), as: UTF8.self),
+          fields.map { UnsafeRawBufferPointer(start: $0, count: fieldsCount) }, String(cString: place!))
+      }
+    },
+    source: { sources, path, length in
+      Unmanaged<ScriptSources>.fromOpaque(sources!)._withUnsafeGuaranteedRef { sources in
+        guard let text = sources.text(String(cString: path!)) else { return nil }
+        length!.pointee = text.count
+        return text.baseAddress
+      }
+    })
+
+  private func openStore(
+    _ name: UnsafeBufferPointer<UInt8>, _ permanent: UnsafeMutablePointer<Int32>?,
+    _ refused: UnsafeMutablePointer<UnsafePointer<CChar>?>?
+  ) -> UnsafeMutableRawPointer? {
+    do throws(StoreDirectory.Refusal) {
+      let table = try stores.table(String(decoding: name, as: UTF8.self))
+      permanent?.pointee = 1
+      return Unmanaged.passUnretained(table).toOpaque()
+    } catch {
+      refusal = Array(error.message.utf8CString)
+      // The array is kept until the next refusal, and Lua copies the text at once.
+      refused?.pointee = refusal.withUnsafeBufferPointer { $0.baseAddress }
+      return nil
+    }
+  }
+
+  @inline(__always)
+  private func get(
+    _ table: StoreTable, _ key: UnsafeBufferPointer<UInt8>, _ length: UnsafeMutablePointer<Int>?
+  ) -> UnsafePointer<UInt8>? {
+    let base = key.baseAddress!
+    let hash = KeyHash.of(base, count: key.count)
+    guard let entry = table.entry(base, key.count, hash: hash) else {
+      attempt.reads.add(absent: base, key.count, hash: hash, in: table)
+      return nil
+    }
+    attempt.reads.add(entry: entry, in: table)
+    guard let version = Entry.visible(entry, at: attempt.snapshot), !version.pointee.isDeleted else { return nil }
+    length!.pointee = Int(version.pointee.length)
+    return Version.bytes(version)
+  }
+
+  private func beginScan(
+    _ table: StoreTable, _ prefix: UnsafeBufferPointer<UInt8>
+  ) -> UnsafeMutableRawPointer? {
+    attempt.reads.add(prefix: prefix, in: table)
+    let cursor = ScanCursor(table: table, prefix: Array(prefix), snapshot: attempt.snapshot)
+    attempt.cursors.append(cursor)
+    return Unmanaged.passUnretained(cursor).toOpaque()
+  }
+
+  private func count(_ table: StoreTable, _ prefix: UnsafeBufferPointer<UInt8>) -> Int64 {
+    attempt.reads.add(prefix: prefix, in: table)
+    var count: Int64 = 0
+    table.scan(prefix: prefix, at: attempt.snapshot) { _, _ in
+      count += 1
+      return true
+    }
+    return count
+  }
+
+  /// Most log lines one attempt keeps: a script that logs in a loop fills no memory.
+  private static let logsKept = 1000
+
+  private func log(_ level: String, _ message: String, _ fields: UnsafeRawBufferPointer?, _ place: String) {
+    if attempt.logs.count == Self.logsKept { return }
+    attempt.logs.append(
+      ExecutionLog(
+        level: level, message: message, fields: fields.flatMap { try? CanonicalEncoding.decode($0) },
+        place: place))
+  }
 }
-struct ScriptLoader {
-  init(files: [String: [UInt8]]) {}
-  func spec(of path: String) throws(ScriptTree.Problem) -> [String: Value] { [:] }
+
+/// The text of every file of a tree at addresses that stay, for Lua to read.
+final class ScriptSources: @unchecked Sendable {  // never changes after init
+  private let texts: [String: UnsafeMutableBufferPointer<CChar>]
+
+  init(_ files: [String: [UInt8]]) {
+    texts = files.mapValues { bytes in
+      let text = UnsafeMutableBufferPointer<CChar>.allocate(capacity: bytes.count)
+      _ = text.initialize(from: bytes.lazy.map { CChar(bitPattern: $0) })
+      return text
+    }
+  }
+
+  deinit { for text in texts.values { text.deallocate() } }
+
+  func text(_ path: String) -> UnsafeBufferPointer<CChar>? { texts[path].map { UnsafeBufferPointer($0) } }
 }
