@@ -32,3 +32,4 @@ public enum CanonicalEncoding {
 
 public struct SplitMix64: RandomNumberGenerator, Sendable { var s: UInt64; public init(seed: UInt64) { s = seed }
  public mutating func next() -> UInt64 { s &+= 0x9e37_79b9_7f4a_7c15; var z = s; z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9; z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb; return z ^ (z >> 31) } }
+extension Value: ExpressibleByDictionaryLiteral { public init(dictionaryLiteral e: (String, Value)...) { self = .map(Dictionary(uniqueKeysWithValues: e)) } }

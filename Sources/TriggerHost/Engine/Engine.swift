@@ -372,6 +372,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     takeIncoming(&state)
     let decidedBefore = stats(decided: state)
     var moved = state.advance(at: now)
+    if defers { state.adaptRunAhead() }
     if defers, state.deferOverdue(at: now) { moved = state.advance(at: now) || moved }
     if moved { route(&state) }
     let decided = stats(decided: state) - decidedBefore

@@ -32,6 +32,10 @@ public struct EngineConfiguration: Sendable {
   var valueLimits = ValueLimits()
   /// Most undecided seqs at a time, a power of two: what may pile up behind the frontier.
   var window = 16_384
+  /// Operations behind a conflict that are checked at once.
+  var staleChecks: Int64 = 256
+  /// Most undecided seqs while the frontier moves.
+  var runAhead = 256
   /// Most operations a worker takes at a time, and about how much work (nanoseconds) that may be.
   var batch = 16
   var batchNanoseconds: Int64 = 100_000

@@ -40,9 +40,8 @@ extension EngineState {
   private mutating func decide(_ operation: Operation, at now: Int64) -> Bool {
     let attempt = operation.attempt!
     if attempt.snapshot < order.frontier, !attempt.reads.holds(since: attempt.snapshot) {
-      countConflict(operation)
-      order.restart(operation.seq, at: now)
-      runAgain(operation)
+      restart(operation, at: now)
+      restartStale(after: operation.seq, at: now)
       return false
     }
     if runsIntoReservation(operation, attempt) {
@@ -135,6 +134,21 @@ extension EngineState {
   private mutating func runAgain(_ operation: Operation) {
     operation.attempt!.reset()
     reruns.append(operation)
+  }
+
+  private mutating func restart(_ operation: Operation, at now: Int64) {
+    countConflict(operation)
+    order.restart(operation.seq, at: now)
+    runAgain(operation)
+  }
+
+  /// A conflict at the frontier makes everybody wait for one attempt: finished operations behind it that
+  /// are stale already run again at the same time, not one after another.
+  private mutating func restartStale(after seq: Int64, at now: Int64) {
+    for later in (seq + 1)..<min(order.next, seq + 1 + configuration.staleChecks) where order.isFinished(later) {
+      guard let operation = order.undecidedOperation(later), let attempt = operation.attempt else { continue }
+      if !attempt.reads.holds(since: attempt.snapshot) { restart(operation, at: now) }
+    }
   }
 
   private mutating func countConflict(_ operation: Operation) {

@@ -32,6 +32,10 @@ struct EngineState {
   var reserved: Attempt?
   /// Who ended each deferred seq that the frontier has not passed yet.
   var deferredSeqs: [Int64: Operation] = [:]
+  /// Most undecided seqs for now. Small while the frontier moves, so that snapshots stay fresh and few
+  /// attempts conflict; the whole window once an attempt at the frontier proves to be slow.
+  var runAhead: Int
+  private var frontierAtLastTick: Int64 = -1
   /// True when some trigger is bound to `commit`.
   var wantsChangedKeys = false
   /// Just taken from the intake.
@@ -66,6 +70,7 @@ struct EngineState {
     self.registry = registry
     self.log = log
     committer = Committer(reclaimer: reclaimer, limits: configuration.valueLimits)
+    runAhead = configuration.runAhead
     order = CommitOrder(window: configuration.window, limits: configuration.orderLimits)
     records = RecordRing(capacity: configuration.recordsKept)
   }
@@ -97,13 +102,14 @@ struct EngineState {
   mutating func nextWork(
     atLeast: Priority, share: Int, into batch: inout [Operation]
   ) {
-    while let operation = takeRerun(atLeast: atLeast) {
+    while batch.count < configuration.batch, let operation = takeRerun(atLeast: atLeast) {
       begin(operation)
       batch.append(operation)
-      if batch.count >= share { return }
     }
+    // Others wait for these: nothing new before they are handed in.
+    if !batch.isEmpty { return }
     var budget = configuration.batchNanoseconds
-    while batch.count < share, !order.isFull, let operation = lanes.dequeue(atLeast: atLeast) {
+    while batch.count < share, order.undecided < runAhead, let operation = lanes.dequeue(atLeast: atLeast) {
       if operation.coalesceKey != 0 { coalescing[operation.coalesceKey] = nil }
       operation.seq = order.assign(operation, priority: operation.priority, orderKey: operation.orderKey)
       operation.identity = operation.seq
@@ -146,5 +152,12 @@ struct EngineState {
     if announcements.isEmpty { return [] }
     defer { announcements = [] }
     return announcements
+  }
+
+  /// Called once per tick of the watchdog.
+  mutating func adaptRunAhead() {
+    let isBlocked = order.frontier == frontierAtLastTick && order.undecided > 0
+    runAhead = isBlocked ? configuration.window : configuration.runAhead
+    frontierAtLastTick = order.frontier
   }
 }
