@@ -219,9 +219,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let share = max(
       1, min(configuration.batch, (state.lanes.count + configuration.workers - 1) / configuration.workers))
     worker.clearBatch()
-    let before = state.lanes.count
+    let before = state.lanes.count + state.heldCount
     state.nextWork(atLeast: worker.atLeast, share: share, into: &worker.batch)
-    let taken = before - state.lanes.count
+    let taken = before - state.lanes.count - state.heldCount
     let coalesced = state.takeCoalesced()
     let decided = stats(decided: state) - undecidedBefore
     let announcements = state.takeAnnouncements()
@@ -288,7 +288,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   private func settle(taken: Int, decided: Int) {
     if taken > 0 {
       let left = queued.wrappingSubtract(taken, ordering: .relaxed).newValue
-      if left < configuration.queueCapacity { resumeWaitingForRoom() }
+      if left <= configuration.queueCapacity / 2 { resumeWaitingForRoom() }
     }
     if decided > 0, unfinished.wrappingSubtract(decided, ordering: .acquiringAndReleasing).newValue == 0 {
       let waiting = intakeLock.withLock {
@@ -379,7 +379,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let coalesced = state.takeCoalesced()
     let announcements = state.takeAnnouncements()
     let waiting = [state.lanes.mostUrgent, state.reruns.map(\.priority).max()].compactMap { $0 }.max()
-    let isActive = state.order.undecided > 0 || state.lanes.count > 0 || !state.parking.isEmpty
+    let isActive = state.order.undecided > 0 || state.lanes.count > 0 || state.heldCount > 0 || !state.parking.isEmpty
     lock.unlock()
     settle(taken: coalesced, decided: decided + coalesced)
     if waiting != nil { wakeWorker() }

@@ -205,10 +205,11 @@ extension EngineState {
         runAgain(operation)
         continue
       }
-      parking.leave(operation)
+      let isLastOfKey = parking.leave(operation)
       operation.isParked = false
       operation.seq = order.assign(operation, priority: operation.priority, orderKey: operation.orderKey)
       order.finish(operation.seq, at: now)
+      if isLastOfKey { letGo(orderKey: operation.orderKey) }
     }
   }
 

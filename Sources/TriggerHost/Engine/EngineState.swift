@@ -38,6 +38,10 @@ struct EngineState {
   private var frontierAtLastTick: Int64 = -1
   /// True when some trigger is bound to `commit`.
   var wantsChangedKeys = false
+  /// Operations whose turn came while an earlier one of their order key is parked: back to the front of
+  /// their lanes when the last of those has its seq.
+  private var held: [UInt64: [Operation]] = [:]
+  private(set) var heldCount = 0
   /// Just taken from the intake.
   var arrived: [Operation] = []
   /// Operations absorbed by queued ones since last asked.
@@ -110,10 +114,14 @@ struct EngineState {
     if !batch.isEmpty { return }
     var budget = configuration.batchNanoseconds
     while batch.count < share, order.undecided < runAhead, let operation = lanes.dequeue(atLeast: atLeast) {
+      if !parking.isEmpty, parking.holds(orderKey: operation.orderKey) {
+        held[operation.orderKey, default: []].append(operation)
+        heldCount += 1
+        continue
+      }
       if operation.coalesceKey != 0 { coalescing[operation.coalesceKey] = nil }
       operation.seq = order.assign(operation, priority: operation.priority, orderKey: operation.orderKey)
       operation.identity = operation.seq
-      if !parking.isEmpty, parking.holds(orderKey: operation.orderKey) { park(operation) }
       begin(operation)
       batch.append(operation)
       budget -= operation.trigger.meanCost.load(ordering: .relaxed)
@@ -134,6 +142,15 @@ struct EngineState {
     operation.attempt = attempt
     operation.attempts &+= 1
     operation.isRunning = true
+  }
+
+  /// Nobody of the order key is parked any more.
+  mutating func letGo(orderKey: UInt64) {
+    guard let waiting = held.removeValue(forKey: orderKey) else { return }
+    heldCount -= waiting.count
+    for operation in waiting.reversed() {
+      lanes.putBack(operation, priority: operation.priority, orderKey: orderKey)
+    }
   }
 
   /// An operation that a worker had taken and not begun.

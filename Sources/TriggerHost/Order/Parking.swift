@@ -1,50 +1,59 @@
+import DequeModule
+
 /// Deferred operations: they run on without a seq and take a new one at the tail when they are finished
 /// and everything they must stay behind has taken its own.
 ///
 /// An operation stays behind earlier parked ones with its order key, and behind the reservation when it
 /// ran into it. There is one reservation at a time and operations with its holder's order key are exempt
-/// from it, so nobody the holder waits for ever waits for the holder. Taking the seq only when finished means that a slow operation holds up the frontier once, at its
-/// first seq, and never again. A pure state machine.
+/// from it, so nobody the holder waits for ever waits for the holder. Taking the seq only when finished
+/// means that a slow operation holds up the frontier once, at its first seq, and never again. A pure state
+/// machine; every call is O(1) amortized but `release`.
 struct Parking<Operation: AnyObject> {
   private struct Spot {
-    var operation: Operation
-    var identity: Int64
-    var orderKey: UInt64
+    let operation: Operation
+    let identity: Int64
+    let orderKey: UInt64
     var isFinished: Bool
     var waitsForHolder: Bool
   }
 
-  private var spots: [Spot] = []  // by identity: the order of their first dequeue
-  private var mayHaveReady = false
+  private var spots: [ObjectIdentifier: Spot] = [:]
+  /// Parked operations of one order key, by identity: the order in which they were dequeued.
+  private var lines: [UInt64: Deque<ObjectIdentifier>] = [:]
+  /// Candidates for a seq: heads of their lines that may have become ready.
+  private var candidates: Deque<ObjectIdentifier> = []
   /// The operation whose read set is reserved: writers of it are deferred until it is decided.
   private(set) var holder: Operation?
 
   var count: Int { spots.count }
   var isEmpty: Bool { spots.isEmpty }
 
-  func holds(orderKey: UInt64) -> Bool { spots.contains { $0.orderKey == orderKey } }
+  func holds(orderKey: UInt64) -> Bool { lines[orderKey] != nil }
 
-  mutating func park(_ operation: Operation, identity: Int64, orderKey: UInt64, isFinished: Bool, waitsForHolder: Bool = false) {
-    mayHaveReady = true
-    let place = spots.lastIndex { $0.identity < identity }.map { $0 + 1 } ?? 0
-    spots.insert(
-      Spot(
-        operation: operation, identity: identity, orderKey: orderKey, isFinished: isFinished,
-        waitsForHolder: waitsForHolder && holder != nil), at: place)
+  mutating func park(
+    _ operation: Operation, identity: Int64, orderKey: UInt64, isFinished: Bool, waitsForHolder: Bool = false
+  ) {
+    let id = ObjectIdentifier(operation)
+    var line = lines.removeValue(forKey: orderKey) ?? []
+    let place = line.lastIndex { spots[$0]!.identity < identity }.map { $0 + 1 } ?? 0
+    line.insert(id, at: place)
+    lines[orderKey] = line
+    spots[id] = Spot(
+      operation: operation, identity: identity, orderKey: orderKey, isFinished: isFinished,
+      waitsForHolder: waitsForHolder && holder != nil)
+    candidates.append(id)
   }
 
   mutating func finish(_ operation: Operation) {
-    guard let index = spots.firstIndex(where: { $0.operation === operation }) else {
-      preconditionFailure("finished an operation that is not parked")
-    }
-    spots[index].isFinished = true
-    mayHaveReady = true
+    let id = ObjectIdentifier(operation)
+    precondition(spots[id] != nil, "finished an operation that is not parked")
+    spots[id]!.isFinished = true
+    candidates.append(id)
   }
 
   /// The operation runs again before it may have a seq.
   mutating func restart(_ operation: Operation) {
-    guard let index = spots.firstIndex(where: { $0.operation === operation }) else { return }
-    spots[index].isFinished = false
+    spots[ObjectIdentifier(operation)]?.isFinished = false
   }
 
   /// Makes the operation the holder when there is none.
@@ -52,33 +61,39 @@ struct Parking<Operation: AnyObject> {
     if holder == nil { holder = operation }
   }
 
-  /// The operation is decided: whoever waited for its reservation goes on.
+  /// The operation is decided: whoever waited for its reservation goes on. O(count).
   mutating func release(_ operation: Operation) {
     guard holder === operation else { return }
     holder = nil
-    for index in spots.indices { spots[index].waitsForHolder = false }
-    mayHaveReady = true
+    for (id, spot) in spots where spot.waitsForHolder { spots[id]!.waitsForHolder = false }
+    candidates.append(contentsOf: spots.values.sorted { $0.identity < $1.identity }.map { ObjectIdentifier($0.operation) })
   }
 
-  /// The first operation that may have a new seq now; it stays parked until `leave`. O(count), and O(1)
-  /// while nothing changed since it last gave nil.
+  /// An operation that may have a new seq now; it stays parked until `leave`.
   mutating func nextReady() -> Operation? {
-    guard mayHaveReady else { return nil }
-    var passedKeys: Set<UInt64> = []
-    for spot in spots {
-      if spot.isFinished, !spot.waitsForHolder, !passedKeys.contains(spot.orderKey) { return spot.operation }
-      passedKeys.insert(spot.orderKey)
+    while let id = candidates.first {
+      if let spot = spots[id], spot.isFinished, !spot.waitsForHolder, lines[spot.orderKey]?.first == id {
+        return spot.operation
+      }
+      candidates.removeFirst()
     }
-    mayHaveReady = false
     return nil
   }
 
-  mutating func leave(_ operation: Operation) {
-    spots.removeAll { $0.operation === operation }
-    mayHaveReady = true
+  /// Takes out an operation that `nextReady` gave. Returns true when it was the last of its order key.
+  mutating func leave(_ operation: Operation) -> Bool {
+    let id = ObjectIdentifier(operation)
+    guard let spot = spots.removeValue(forKey: id), var line = lines.removeValue(forKey: spot.orderKey) else {
+      return false
+    }
+    if line.first == id { line.removeFirst() } else { line.removeAll { $0 == id } }
+    guard let next = line.first else { return true }
+    lines[spot.orderKey] = line
+    candidates.prepend(next)
+    return false
   }
 
   func forEach(_ body: (Operation, _ isFinished: Bool) -> Void) {
-    for spot in spots { body(spot.operation, spot.isFinished) }
+    for spot in spots.values { body(spot.operation, spot.isFinished) }
   }
 }

@@ -35,6 +35,12 @@ struct PriorityLanes<Element> {
     count += 1
   }
 
+  /// Puts an element that had been dequeued back, before all others of its priority.
+  mutating func putBack(_ element: Element, priority: Priority, orderKey: UInt64) {
+    lanes[Int(priority.rawValue)].prepend(Entry(element: element, arrival: 0, orderKey: orderKey))
+    count += 1
+  }
+
   /// The priority of the most urgent entry, nil when empty.
   var mostUrgent: Priority? {
     for lane in 0..<lanes.count where !lanes[lane].isEmpty { return Priority(rawValue: UInt8(lane)) }
