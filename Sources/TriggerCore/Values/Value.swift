@@ -1,10 +1,11 @@
 /// A value of a store, an event or an intent: what Lua, Swift, JSON and the canonical encoding
 /// agree on (design: nil is the absence of a value and is not a `Value`).
 ///
-/// Integers stay integers and `1.0` stays a float; `==` tells them apart, and compares floats by bit
-/// pattern (`-0.0` is not `0.0`, a NaN equals itself). Map keys are strings; their order is that of
-/// their UTF-8 bytes and carries no meaning.
-public enum Value: Sendable, Hashable {
+/// Integers stay integers and `1.0` stays a float; `==` tells them apart. Two values are equal
+/// exactly when their canonical encodings are: floats compare by bit pattern (`-0.0` is not `0.0`)
+/// with all NaNs being one, and strings compare by their UTF-8 bytes. Map keys are strings; their
+/// order is that of their UTF-8 bytes and carries no meaning.
+public enum Value: Sendable {
   /// JSON `null`; Lua's constant `null`.
   case null
   case bool(Bool)
@@ -15,5 +16,66 @@ public enum Value: Sendable, Hashable {
   /// A byte string that is not text; JSON has no place for it.
   case bytes([UInt8])
   case array([Value])
+  /// Two keys that Swift's `String` counts as the same text (Unicode canonical equivalence) cannot
+  /// both be in one map; decoders refuse such input instead of losing one of them.
   case map([String: Value])
+}
+
+extension Value: Hashable {
+  public static func == (left: Value, right: Value) -> Bool {
+    switch (left, right) {
+    case (.null, .null): true
+    case (.bool(let a), .bool(let b)): a == b
+    case (.int(let a), .int(let b)): a == b
+    case (.double(let a), .double(let b)): a.bitPattern == b.bitPattern || (a.isNaN && b.isNaN)
+    case (.string(let a), .string(let b)): sameBytes(a, b)
+    case (.bytes(let a), .bytes(let b)): a == b
+    case (.array(let a), .array(let b)): a == b
+    case (.map(let a), .map(let b)): sameEntries(a, b)
+    default: false
+    }
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    switch self {
+    case .null: hasher.combine(0 as UInt8)
+    case .bool(let value):
+      hasher.combine(1 as UInt8)
+      hasher.combine(value)
+    case .int(let value):
+      hasher.combine(2 as UInt8)
+      hasher.combine(value)
+    case .double(let value):
+      hasher.combine(3 as UInt8)
+      hasher.combine(value.isNaN ? Double.nan.bitPattern : value.bitPattern)
+    case .string(let value):
+      hasher.combine(4 as UInt8)
+      hasher.combine(value)
+    case .bytes(let value):
+      hasher.combine(5 as UInt8)
+      hasher.combine(value)
+    case .array(let value):
+      hasher.combine(6 as UInt8)
+      hasher.combine(value)
+    case .map(let value):
+      hasher.combine(7 as UInt8)
+      hasher.combine(value)
+    }
+  }
+
+  // `String.==` is Unicode canonical equivalence: "é" in one and in two scalars would be equal here
+  // and different on disk.
+  private static func sameBytes(_ left: String, _ right: String) -> Bool {
+    left.utf8.count == right.utf8.count && left.utf8.elementsEqual(right.utf8)
+  }
+
+  private static func sameEntries(_ left: [String: Value], _ right: [String: Value]) -> Bool {
+    guard left.count == right.count else { return false }
+    for (key, value) in left {
+      guard let index = right.index(forKey: key) else { return false }
+      let other = right[index]
+      guard sameBytes(key, other.key), value == other.value else { return false }
+    }
+    return true
+  }
 }
