@@ -1,5 +1,11 @@
 /// "Did you mean ...?" for names that do not exist.
 public enum Suggestion {
+  /// The hint as the end of a message: `; did you mean 'x'?`, or nothing.
+  public static func clause(for name: String, among candidates: some Sequence<String>) -> String {
+    hint(for: name, among: candidates).map { "; \($0)" } ?? ""
+  }
+
+
   /// Names longer than this many characters get no suggestion; the distance takes quadratic time.
   private static let longestName = 64
 

@@ -43,7 +43,7 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend 
   }
 
   private static func decode(_ values: [String: Value]) throws -> Model {
-    let text = try JSON.serialize(.map(values))
+    let text = try JSON.text(.map(values))
     return try JSONDecoder().decode(Model.self, from: Data(text.utf8))
   }
 }

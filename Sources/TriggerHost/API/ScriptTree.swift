@@ -81,7 +81,7 @@ public struct ScriptTree: Sendable {
       case ("timeout", .string(let text)):
         do { options.timeout = try TimeSpan.parse(text) } catch { throw problem("timeout: \(error)") }
       case ("memory", .string(let text)):
-        do { options.memory = try ByteSize.parse(text) } catch { throw problem("memory: \(error)") }
+        do { options.memory = try ByteSize(parsing: text).bytes } catch { throw problem("memory: \(error)") }
       case ("on", let value): try readBindings(value, into: &options, &schedules, problem)
       case ("order_by", .string(let text)): options.orderBy = text.split(separator: ".").map(String.init)
       case ("coalesce", .string(let text)): options.coalesce = text.split(separator: ".").map(String.init)
@@ -92,7 +92,7 @@ public struct ScriptTree: Sendable {
       case ("execute", _): break
       default:
         let known = ["on", "name", "priority", "timeout", "memory", "order_by", "coalesce", "execute"]
-        throw problem("unknown field '\(field)'\(Suggestion.hint(for: field, among: known))")
+        throw problem("unknown field '\(field)'\(Suggestion.clause(for: field, among: known))")
       }
     }
     return Script(name: name, path: path, options: options, schedules: schedules)
@@ -108,7 +108,7 @@ public struct ScriptTree: Sendable {
     for (kindName, value) in bindings.sorted(by: { $0.key < $1.key }) {
       guard let kind = EventKind(rawValue: kindName) else {
         let known = EventKind.allCases.map(\.rawValue)
-        throw problem("on has no '\(kindName)'\(Suggestion.hint(for: kindName, among: known))")
+        throw problem("on has no '\(kindName)'\(Suggestion.clause(for: kindName, among: known))")
       }
       let items: [Value]
       if case .array(let list) = value { items = list } else { items = [value] }

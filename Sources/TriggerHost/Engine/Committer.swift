@@ -116,9 +116,9 @@ struct Committer {
       throw Failure(message: "append at \(place()): the value there is \(a.kindName), expected an array")
     }
     let bytes = CanonicalEncoding.encode(new)
-    if bytes.count > limits.encodedSize {
+    if bytes.count > limits.encodedBytes {
       throw Failure(
-        message: "\(kind) at \(place()): the value would take \(bytes.count) bytes, the limit is \(limits.encodedSize)")
+        message: "\(kind) at \(place()): the value would take \(bytes.count) bytes, the limit is \(limits.encodedBytes)")
     }
     return bytes.withUnsafeBytes { Version.make($0.baseAddress, count: $0.count) }
   }

@@ -26,7 +26,7 @@ final class LuaRunner {
     stores = engine.stores
     hostSeed = configuration.seed
     limits = LuaLimits(
-      valueBytes: configuration.valueLimits.encodedSize, valueDepth: configuration.valueLimits.depth,
+      valueBytes: configuration.valueLimits.encodedBytes, valueDepth: configuration.valueLimits.depth,
       intents: Int(configuration.maximumIntents), outputBytes: configuration.maximumOutputBytes)
     attempt = noAttempt
     guard let lua = LuaWorker(host: Self.functions) else { fatalError("no memory for a Lua state") }

@@ -37,7 +37,7 @@ final class StoreDirectory: Sendable {
       if name.isEmpty { throw Refusal(message: "a store needs a name") }
       if isStrict {
         let known = contents.declared.sorted()
-        let hint = Suggestion.hint(for: name, among: known)
+        let hint = Suggestion.clause(for: name, among: known)
         throw Refusal(message: "no store '\(name)' is configured and strict_stores is on\(hint)")
       }
       if contents.tables.count >= limit { throw Refusal(message: "more than \(limit) stores") }
