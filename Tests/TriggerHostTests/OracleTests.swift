@@ -52,10 +52,10 @@ import TriggerCore
     }
   }
 
-  @Test(arguments: [1], [0])
+  @Test(arguments: 1...8, [0, 1, 2, 3])
   func parallelEqualsSerial(workers: Int, shape: Int) async throws {
     let seed = UInt64.random(in: .min ... .max)
-    try await check(seed: seed, workers: workers, shape: Self.shapes[shape], operations: 400)
+    try await check(seed: seed, workers: workers, shape: Self.shapes[shape], operations: 300)
   }
 
   private static let shapes: [RandomWorkload.Shape] = [

@@ -26,8 +26,9 @@ package final class Reclaimer {
   private var count = 0
   private var limbo: [(Limbo, since: Int64)] = []
   private var limboHead = 0
-  /// Seq whose commit is being applied: what is unlinked now may be seen by snapshots before it.
-  private var currentSeq: Int64 = 0
+  /// The seq being applied or last applied: every attempt that began before what is unlinked now has a
+  /// snapshot at or before it.
+  private var current: Int64 = 0
 
   package init() { retired = .allocate(capacity: capacity) }
 
@@ -42,7 +43,6 @@ package final class Reclaimer {
   /// `version` just became the newest of its key: the one before it can go once nobody needs it.
   @inline(__always)
   func retire(_ version: UnsafeMutablePointer<Version>, of entry: UnsafeMutablePointer<Entry>, in table: StoreTable) {
-    currentSeq = version.pointee.seq
     if version.pointee.previous == nil && !version.pointee.isDeleted { return }
     if count == capacity { grow() }
     retired[(head &+ count) & (capacity &- 1)] = Retired(
@@ -50,10 +50,16 @@ package final class Reclaimer {
     count &+= 1
   }
 
-  func free(later block: UnsafeMutableRawPointer) { limbo.append((.block(block), since: currentSeq)) }
+  func free(later block: UnsafeMutableRawPointer) { limbo.append((.block(block), since: current)) }
 
-  /// Frees what no snapshot at or after `horizon` can reach. O(freed).
-  package func reclaim(horizon: Int64) {
+  /// Call before the writes of a seq are applied.
+  @inline(__always)
+  package func begin(_ seq: Int64) { current = seq }
+
+  /// Frees what no snapshot at or after `horizon` can reach; `frontier` is the newest snapshot there can
+  /// be. O(freed).
+  package func reclaim(horizon: Int64, frontier: Int64) {
+    current = max(current, frontier)
     while count > 0 {
       let item = retired[head]
       guard item.version.pointee.seq <= horizon else { break }
@@ -65,7 +71,7 @@ package final class Reclaimer {
       }
       if item.version.pointee.isDeleted, Entry.newestVersion(item.entry) == item.version {
         item.table._withUnsafeGuaranteedRef { $0.unlink(item.entry, deletedBy: item.version.pointee.seq) }
-        limbo.append((.entry(item.entry, version: item.version), since: currentSeq))
+        limbo.append((.entry(item.entry, version: item.version), since: current))
       }
     }
     while limboHead < limbo.count, limbo[limboHead].since < horizon {

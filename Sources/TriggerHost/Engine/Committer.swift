@@ -18,6 +18,7 @@ struct Committer {
 
   /// O(writes), plus O(keys of the store) for a replacement.
   func apply(_ writes: borrowing WriteSet, seq: Int64) throws(Failure) {
+    reclaimer.begin(seq)
     guard writes.isPlain else { return try applyStaged(writes, seq: seq) }
     for index in 0..<writes.count {
       let write = writes.writes + index

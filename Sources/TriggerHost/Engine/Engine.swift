@@ -225,7 +225,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let coalesced = state.takeCoalesced()
     let decided = stats(decided: state) - undecidedBefore
     let announcements = state.takeAnnouncements()
-    let mightFeedAnother = state.lanes.count > 0 || !state.reruns.isEmpty
+    let mightFeedAnother = state.hasWork
     lock.unlock()
     settle(taken: taken + coalesced, decided: decided + coalesced)
     if mightFeedAnother { wakeWorker() }
@@ -379,10 +379,11 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let coalesced = state.takeCoalesced()
     let announcements = state.takeAnnouncements()
     let waiting = [state.lanes.mostUrgent, state.reruns.map(\.priority).max()].compactMap { $0 }.max()
+    let hasWork = state.hasWork
     let isActive = state.order.undecided > 0 || state.lanes.count > 0 || state.heldCount > 0 || !state.parking.isEmpty
     lock.unlock()
     settle(taken: coalesced, decided: decided + coalesced)
-    if waiting != nil { wakeWorker() }
+    if hasWork { wakeWorker() }
     announce(announcements)
     return (waiting, isActive)
   }

@@ -33,7 +33,7 @@ public struct EngineConfiguration: Sendable {
   /// Most undecided seqs at a time, a power of two: what may pile up behind the frontier.
   var window = 16_384
   /// Operations behind a conflict that are checked at once.
-  var staleChecks: Int64 = 256
+  var staleChecks: Int64 = 32
   /// Most undecided seqs while the frontier moves.
   var runAhead = 256
   /// Most operations a worker takes at a time, and about how much work (nanoseconds) that may be.

@@ -20,7 +20,10 @@ extension EngineState {
       }
     }
     let moved = order.frontier - before
-    if moved > 0 { publish(moved) }
+    if moved > 0 {
+      publish(moved)
+      speedUp(by: Int(moved))
+    }
     return moved > 0
   }
 
@@ -40,6 +43,7 @@ extension EngineState {
   private mutating func decide(_ operation: Operation, at now: Int64) -> Bool {
     let attempt = operation.attempt!
     if attempt.snapshot < order.frontier, !attempt.reads.holds(since: attempt.snapshot) {
+      slowDown()
       restart(operation, at: now)
       restartStale(after: operation.seq, at: now)
       return false
@@ -241,6 +245,6 @@ extension EngineState {
       if let attempt = operation.attempt { lowest = min(lowest, attempt.snapshot) }
     }
     if let reserved { lowest = min(lowest, reserved.snapshot) }
-    reclaimer.reclaim(horizon: registry.advanceHorizon(undecided: lowest))
+    reclaimer.reclaim(horizon: registry.advanceHorizon(undecided: lowest), frontier: order.frontier)
   }
 }

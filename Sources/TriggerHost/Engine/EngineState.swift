@@ -32,9 +32,12 @@ struct EngineState {
   var reserved: Attempt?
   /// Who ended each deferred seq that the frontier has not passed yet.
   var deferredSeqs: [Int64: Operation] = [:]
-  /// Most undecided seqs for now. Small while the frontier moves, so that snapshots stay fresh and few
-  /// attempts conflict; the whole window once an attempt at the frontier proves to be slow.
-  var runAhead: Int
+  /// Most undecided seqs while the frontier moves: less after conflicts, so that snapshots stay fresh when
+  /// everybody wants the same keys; more after commits without any.
+  private var pace: Int
+  /// The attempt at the frontier proves to be slow: others run ahead up to the whole window.
+  private var isBlocked = false
+  var runAhead: Int { isBlocked ? configuration.window : pace }
   private var frontierAtLastTick: Int64 = -1
   /// True when some trigger is bound to `commit`.
   var wantsChangedKeys = false
@@ -74,7 +77,7 @@ struct EngineState {
     self.registry = registry
     self.log = log
     committer = Committer(reclaimer: reclaimer, limits: configuration.valueLimits)
-    runAhead = configuration.runAhead
+    pace = configuration.runAhead
     order = CommitOrder(window: configuration.window, limits: configuration.orderLimits)
     records = RecordRing(capacity: configuration.recordsKept)
   }
@@ -129,6 +132,9 @@ struct EngineState {
     }
   }
 
+  /// True when `nextWork` would give something.
+  var hasWork: Bool { !reruns.isEmpty || (lanes.count > 0 && order.undecided < runAhead) }
+
   private mutating func takeRerun(atLeast: Priority) -> Operation? {
     if atLeast == .low { return reruns.popFirst() }
     guard let index = reruns.firstIndex(where: { $0.priority >= atLeast }) else { return nil }
@@ -171,10 +177,12 @@ struct EngineState {
     return announcements
   }
 
+  mutating func slowDown() { pace = max(configuration.workers * 2, pace - pace / 8) }
+  mutating func speedUp(by commits: Int) { pace = min(configuration.runAhead, pace + (commits + 3) / 4) }
+
   /// Called once per tick of the watchdog.
   mutating func adaptRunAhead() {
-    let isBlocked = order.frontier == frontierAtLastTick && order.undecided > 0
-    runAhead = isBlocked ? configuration.window : configuration.runAhead
+    isBlocked = order.frontier == frontierAtLastTick && order.undecided > 0
     frontierAtLastTick = order.frontier
   }
 }
