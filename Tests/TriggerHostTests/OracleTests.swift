@@ -31,7 +31,8 @@ import TriggerCore
     }
 
     func execute() async throws -> [CommitIntent] {
-      guard case .map(let event) = ExecutionContext.current!.event, case .int(let seed)? = event["seed"] else {
+      guard case .map(let event) = ExecutionContext.current!.event, case .int(let seed)? = event["seed"]
+      else {
         throw StoreError("no seed")
       }
       for _ in 0..<(seed & 3) { await Task.yield() }
@@ -83,7 +84,10 @@ import TriggerCore
       stores[name] = try coordinator.register(VersionedStore(name, backend: MemoryStoreBackend()))
     }
     let queue = TriggerQueue(coordinator)
-    queue.bind(Priority.allCases.map { RandomTrigger(workload: workload, reader: Reader(stores: stores), priority: $0) })
+    queue.bind(
+      Priority.allCases.map {
+        RandomTrigger(workload: workload, reader: Reader(stores: stores), priority: $0)
+      })
     queue.start()
     for _ in 0..<operations {
       let priority = Priority.allCases.randomElement(using: &random)!
@@ -119,13 +123,16 @@ import TriggerCore
     guard case .map(let event) = try record.payload.withUnsafeBytes({ try CanonicalEncoding.decode($0) }),
       case .int(let seed)? = event["seed"]
     else { return "seq \(record.seq) has no seed" }
-    let got = "seq \(record.seq) \(record.outcome), \(record.intents.count) intents, \(record.error ?? "no error")"
+    let got =
+      "seq \(record.seq) \(record.outcome), \(record.intents.count) intents, \(record.error ?? "no error")"
     do {
       let changes = try workload.run(seed, model)
       let applied = model.apply(changes, seq: record.seq)
       let isSame =
         applied == (record.outcome == .committed) && (!applied || record.intents.count == changes.count)
-      return isSame ? nil : "\(got); alone it gives \(applied ? "a commit" : "a failure") with \(changes), reads \(record.reads)"
+      return isSame
+        ? nil
+        : "\(got); alone it gives \(applied ? "a commit" : "a failure") with \(changes), reads \(record.reads)"
     } catch let failure as RandomWorkload.Failure {
       let isSame = record.outcome == .failed && record.error == "\(record.trigger): \(failure)"
       return isSame ? nil : "\(got); alone it gives: \(failure), reads \(record.reads)"

@@ -81,7 +81,9 @@ struct RandomWorkload: Sendable {
 
   private func mix(_ value: Value?, _ digest: inout Int64) {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325 ^ UInt64(bitPattern: digest)
-    for byte in value.map({ CanonicalEncoding.encode($0) }) ?? [0] { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    for byte in value.map({ CanonicalEncoding.encode($0) }) ?? [0] {
+      hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+    }
     digest = Int64(bitPattern: hash >> 2)
   }
 }

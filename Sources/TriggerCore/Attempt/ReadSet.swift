@@ -54,10 +54,13 @@ package struct ReadSet: ~Copyable {
   package mutating func add(entry: UnsafeMutablePointer<Entry>, in table: StoreTable) {
     append(
       Read(
-        kind: .key, count: 0, pointer: UnsafeMutableRawPointer(entry), table: .passUnretained(table), hash: 0))
+        kind: .key, count: 0, pointer: UnsafeMutableRawPointer(entry), table: .passUnretained(table), hash: 0)
+    )
   }
 
-  package mutating func add(absent key: UnsafePointer<UInt8>, _ count: Int, hash: UInt64, in table: StoreTable) {
+  package mutating func add(
+    absent key: UnsafePointer<UInt8>, _ count: Int, hash: UInt64, in table: StoreTable
+  ) {
     append(
       Read(
         kind: .absentKey, count: Int32(count), pointer: copy(key, count), table: .passUnretained(table),
@@ -133,7 +136,9 @@ package struct ReadSet: ~Copyable {
         let entry = read.pointer!.assumingMemoryBound(to: Entry.self)
         if Entry.compare(entry, key.baseAddress!, key.count) == 0 { return true }
       case .absentKey:
-        if Int(read.count) == key.count, memcmp(read.pointer!, key.baseAddress!, key.count) == 0 { return true }
+        if Int(read.count) == key.count, memcmp(read.pointer!, key.baseAddress!, key.count) == 0 {
+          return true
+        }
       case .prefix:
         if Int(read.count) <= key.count, memcmp(read.pointer!, key.baseAddress!, Int(read.count)) == 0 {
           return true
@@ -149,7 +154,8 @@ package struct ReadSet: ~Copyable {
       let write = writes.writes + index
       guard let table = write.pointee.table else { continue }
       let hit = table._withUnsafeGuaranteedRef { table in
-        write.pointee.kind == .replace ? covers(anyKeyOf: table) : covers(key: write.pointee.keyBytes, in: table)
+        write.pointee.kind == .replace
+          ? covers(anyKeyOf: table) : covers(key: write.pointee.keyBytes, in: table)
       }
       if hit { return true }
     }
@@ -172,8 +178,10 @@ package struct ReadSet: ~Copyable {
       case .key:
         let entry = read.pointer!.assumingMemoryBound(to: Entry.self)
         return "\(store)/\(text(Entry.key(entry), Int(entry.pointee.keyLength)))"
-      case .absentKey: return "\(store)/\(text(read.pointer!.assumingMemoryBound(to: UInt8.self), Int(read.count)))"
-      case .prefix: return "\(store)/\(text(read.pointer!.assumingMemoryBound(to: UInt8.self), Int(read.count)))*"
+      case .absentKey:
+        return "\(store)/\(text(read.pointer!.assumingMemoryBound(to: UInt8.self), Int(read.count)))"
+      case .prefix:
+        return "\(store)/\(text(read.pointer!.assumingMemoryBound(to: UInt8.self), Int(read.count)))*"
       case .store: return "\(store)/*"
       }
     }

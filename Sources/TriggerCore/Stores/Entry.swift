@@ -54,7 +54,9 @@ package struct Entry: ~Copyable {
 
   /// Link to the next entry on `level`.
   @inline(__always)
-  static func forward(_ entry: UnsafeMutablePointer<Entry>, _ level: Int) -> UnsafeMutablePointer<Atomic<UInt>> {
+  static func forward(_ entry: UnsafeMutablePointer<Entry>, _ level: Int) -> UnsafeMutablePointer<
+    Atomic<UInt>
+  > {
     (UnsafeMutableRawPointer(entry) + towerOffset + level &* 8).assumingMemoryBound(to: Atomic<UInt>.self)
   }
 

@@ -21,7 +21,9 @@ final class KeyOrder {
   }
 
   @inline(__always)
-  private static func follow(_ entry: UnsafeMutablePointer<Entry>, _ level: Int) -> UnsafeMutablePointer<Entry>? {
+  private static func follow(_ entry: UnsafeMutablePointer<Entry>, _ level: Int) -> UnsafeMutablePointer<
+    Entry
+  >? {
     UnsafeMutablePointer(bitPattern: Entry.forward(entry, level).pointee.load(ordering: .acquiring))
   }
 

@@ -42,7 +42,9 @@ package final class Reclaimer {
 
   /// `version` just became the newest of its key: the one before it can go once nobody needs it.
   @inline(__always)
-  func retire(_ version: UnsafeMutablePointer<Version>, of entry: UnsafeMutablePointer<Entry>, in table: StoreTable) {
+  func retire(
+    _ version: UnsafeMutablePointer<Version>, of entry: UnsafeMutablePointer<Entry>, in table: StoreTable
+  ) {
     if version.pointee.previous == nil && !version.pointee.isDeleted { return }
     if count == capacity { grow() }
     retired[(head &+ count) & (capacity &- 1)] = Retired(

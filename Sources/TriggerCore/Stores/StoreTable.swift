@@ -62,7 +62,9 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   ) {
     var cursor = firstEntry(prefix: prefix)
     while let entry = cursor {
-      if let version = Entry.visible(entry, at: seq), !version.pointee.isDeleted, !body(entry, version) { return }
+      if let version = Entry.visible(entry, at: seq), !version.pointee.isDeleted, !body(entry, version) {
+        return
+      }
       cursor = nextEntry(entry, prefix: prefix)
     }
   }

@@ -5,7 +5,6 @@ public enum Suggestion {
     hint(for: name, among: candidates).map { "; \($0)" } ?? ""
   }
 
-
   /// Names longer than this many characters get no suggestion; the distance takes quadratic time.
   private static let longestName = 64
 

@@ -45,13 +45,17 @@ public struct ScriptTree: Sendable {
         if let other = triggers.first(where: { $0.name == script.name }) {
           throw Problem(
             severity: .error,
-            description: "\(path):1: a trigger named '\(script.name)' is already in \(other.path); give one of them a name")
+            description:
+              "\(path):1: a trigger named '\(script.name)' is already in \(other.path); give one of them a name"
+          )
         }
         if script.options.on.isEmpty, script.schedules.isEmpty {
           problems.append(
             Problem(
               severity: .warning,
-              description: "\(path):1: nothing triggers '\(script.name)': it has no 'on'; bind it there or in a cron file"))
+              description:
+                "\(path):1: nothing triggers '\(script.name)': it has no 'on'; bind it there or in a cron file"
+            ))
         }
         triggers.append(script)
       } catch { problems.append(error) }
@@ -59,13 +63,16 @@ public struct ScriptTree: Sendable {
   }
 
   static func isTrigger(_ path: String) -> Bool {
-    path.hasSuffix(".lua") && !path.hasSuffix("_test.lua") && !path.hasPrefix("lib/") && !path.contains("/lib/")
+    path.hasSuffix(".lua") && !path.hasSuffix("_test.lua") && !path.hasPrefix("lib/")
+      && !path.contains("/lib/")
   }
 
   // MARK: Reading a script's table
 
   private static func read(_ path: String, spec: [String: Value]) throws(Problem) -> Script {
-    func problem(_ message: String) -> Problem { Problem(severity: .error, description: "\(path):1: \(message)") }
+    func problem(_ message: String) -> Problem {
+      Problem(severity: .error, description: "\(path):1: \(message)")
+    }
     var options = TriggerOptions()
     var schedules: [ScriptSchedule] = []
     var name = String(path.dropLast(4))

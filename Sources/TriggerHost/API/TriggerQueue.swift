@@ -20,7 +20,8 @@ public final class TriggerQueue: Sendable {
     }
     guard let scripts else { return engine.install(set, tree: nil) }
     let tree = LoadedTree(
-      index: engine.treeCount, time: engine.clock.now(), seed: engine.configuration.seed, files: scripts.files)
+      index: engine.treeCount, time: engine.clock.now(), seed: engine.configuration.seed, files: scripts.files
+    )
     set += scripts.triggers.map { ($0.name, .lua(tree: tree, path: $0.path), $0.options) }
     engine.install(set, tree: tree)
   }
@@ -43,6 +44,14 @@ public final class TriggerQueue: Sendable {
     event.payload.withUnsafeBufferPointer {
       engine.admit(event.arrival, payload: $0, completion: completion)
     }
+  }
+
+  /// Admits an event for one trigger in force, whatever that is bound to (a schedule names its trigger).
+  /// Waits for room like `enqueue`. Returns false when no trigger has the name.
+  public func enqueue(_ event: Event, toTrigger name: String) async throws -> Bool {
+    guard let trigger = engine.installed.first(where: { $0.name == name }) else { return false }
+    while !admit(trigger, event.arrival, event.payload, nil) { try await makeRoom() }
+    return true
   }
 
   /// Admits an event and waits until all its operations are decided.
@@ -90,12 +99,16 @@ public final class TriggerQueue: Sendable {
   }
 
   private func makeRoom() async throws {
-    if engine.configuration.whenFull == .refuse { throw QueueFull(capacity: engine.configuration.queueCapacity) }
+    if engine.configuration.whenFull == .refuse {
+      throw QueueFull(capacity: engine.configuration.queueCapacity)
+    }
     await engine.waitForRoom()
     if engine.isStopping.load(ordering: .acquiring) { throw CancellationError() }
   }
 
-  private static func collect(_ count: Int, from stream: AsyncStream<OperationResult>) async -> [OperationResult] {
+  private static func collect(_ count: Int, from stream: AsyncStream<OperationResult>) async
+    -> [OperationResult]
+  {
     var results: [OperationResult] = []
     if count == 0 { return results }
     for await result in stream {
@@ -111,7 +124,11 @@ public final class TriggerQueue: Sendable {
   /// Called for every decided operation that failed or logged something. On a worker's thread: be quick.
   public func observe(_ body: (@Sendable (OperationResult, [ExecutionLog]) -> Void)?) {
     let observer: (@Sendable (DecidedOperation) -> Void)?
-    if let body { observer = { @Sendable decided in body(decided.result, decided.logs) } } else { observer = nil }
+    if let body {
+      observer = { @Sendable decided in body(decided.result, decided.logs) }
+    } else {
+      observer = nil
+    }
     engine.setObserver(observer)
   }
 }
@@ -131,7 +148,8 @@ public struct Event: Sendable {
     _ name: String, _ payload: Value = .map([:]), kind: EventKind = .event, priority: Priority? = nil,
     source: UInt64 = 0
   ) {
-    self.init(name, encoded: CanonicalEncoding.encode(payload), kind: kind, priority: priority, source: source)
+    self.init(
+      name, encoded: CanonicalEncoding.encode(payload), kind: kind, priority: priority, source: source)
   }
 
   /// - Parameter encoded: canonical encoding of the event, as `CanonicalEncoding.encode` gives it.

@@ -110,7 +110,8 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
 
   private static func key(_ entry: UnsafeMutablePointer<Entry>) -> String {
     String(
-      decoding: UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength)), as: UTF8.self)
+      decoding: UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength)),
+      as: UTF8.self)
   }
 
   private static func value(_ version: UnsafeMutablePointer<Version>) -> Value {

@@ -59,7 +59,8 @@ struct Committer {
           let current = staged.last { $0.table.toOpaque() == table.toOpaque() && $0.key == key }?.version
           version = try combine(
             write.kind, current: current ?? committed(key, write.hash, in: table), operand: write.operand,
-            place: { "\(table._withUnsafeGuaranteedRef { $0.name })/\(String(decoding: key, as: UTF8.self))" })
+            place: { "\(table._withUnsafeGuaranteedRef { $0.name })/\(String(decoding: key, as: UTF8.self))" }
+          )
         }
         staged.append(Staged(table: table, key: key, version: version))
       }
@@ -94,7 +95,8 @@ struct Committer {
   ) throws(Failure) -> UnsafeMutablePointer<Version> {
     let old = try current.flatMap { version throws(Failure) in
       version.pointee.isDeleted
-        ? nil : try decode(UnsafeBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length)))
+        ? nil
+        : try decode(UnsafeBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length)))
     }
     let new: Value
     switch (old, try decode(operand)) {
@@ -119,7 +121,9 @@ struct Committer {
     let bytes = CanonicalEncoding.encode(new)
     if bytes.count > limits.encodedBytes {
       throw Failure(
-        message: "\(kind) at \(place()): the value would take \(bytes.count) bytes, the limit is \(limits.encodedBytes)")
+        message:
+          "\(kind) at \(place()): the value would take \(bytes.count) bytes, the limit is \(limits.encodedBytes)"
+      )
     }
     return bytes.withUnsafeBytes { Version.make($0.baseAddress, count: $0.count) }
   }

@@ -82,7 +82,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   // MARK: Triggers
 
   /// Puts a set of triggers in force. Triggers of the set before that are missing now end `skipped`.
-  func install(_ set: [(name: String, body: LoadedTrigger.Body, options: TriggerOptions)], tree: LoadedTree?) {
+  func install(_ set: [(name: String, body: LoadedTrigger.Body, options: TriggerOptions)], tree: LoadedTree?)
+  {
     intakeLock.lock()
     if let tree { trees.append(tree) }
     let loaded = set.map { item in
@@ -380,7 +381,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let announcements = state.takeAnnouncements()
     let waiting = [state.lanes.mostUrgent, state.reruns.map(\.priority).max()].compactMap { $0 }.max()
     let hasWork = state.hasWork
-    let isActive = state.order.undecided > 0 || state.lanes.count > 0 || state.heldCount > 0 || !state.parking.isEmpty
+    let isActive =
+      state.order.undecided > 0 || state.lanes.count > 0 || state.heldCount > 0 || !state.parking.isEmpty
     lock.unlock()
     settle(taken: coalesced, decided: decided + coalesced)
     if hasWork { wakeWorker() }

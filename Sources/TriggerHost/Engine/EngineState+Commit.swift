@@ -98,10 +98,13 @@ extension EngineState {
         trigger: Int32(operation.trigger.index), attempts: operation.attempts, conflicts: operation.conflicts,
         outcome: outcome))
     if let error = attempt.error { records.store(error: error, for: operation.seq) }
-    if operation.completion != nil || !operation.absorbed.isEmpty || attempt.error != nil || !attempt.logs.isEmpty {
+    if operation.completion != nil || !operation.absorbed.isEmpty || attempt.error != nil
+      || !attempt.logs.isEmpty
+    {
       announcements.append(
         Announcement(
-          operation: operation, seq: operation.seq, outcome: outcome, error: attempt.error, logs: attempt.logs))
+          operation: operation, seq: operation.seq, outcome: outcome, error: attempt.error, logs: attempt.logs
+        ))
     }
     if parking.holder === operation {
       parking.release(operation)
@@ -149,7 +152,8 @@ extension EngineState {
   /// A conflict at the frontier makes everybody wait for one attempt: finished operations behind it that
   /// are stale already run again at the same time, not one after another.
   private mutating func restartStale(after seq: Int64, at now: Int64) {
-    for later in (seq + 1)..<min(order.next, seq + 1 + configuration.staleChecks) where order.isFinished(later) {
+    for later in (seq + 1)..<min(order.next, seq + 1 + configuration.staleChecks)
+    where order.isFinished(later) {
       guard let operation = order.undecidedOperation(later), let attempt = operation.attempt else { continue }
       if !attempt.reads.holds(since: attempt.snapshot) { restart(operation, at: now) }
     }
@@ -195,7 +199,8 @@ extension EngineState {
     operation.deferrals &+= 1
     stats.deferred &+= 1
     parking.park(
-      operation, identity: operation.identity, orderKey: operation.orderKey, isFinished: isFinished, waitsForHolder: waitsForHolder)
+      operation, identity: operation.identity, orderKey: operation.orderKey, isFinished: isFinished,
+      waitsForHolder: waitsForHolder)
   }
 
   /// Parked operations that are finished and behind nobody take a seq at the tail. One whose reads are
@@ -241,7 +246,7 @@ extension EngineState {
     order.forEachUndecided { _, operation, _ in
       if let attempt = operation.attempt { lowest = min(lowest, attempt.snapshot) }
     }
-    parking.forEach { operation, _ in
+    parking.visit { operation, _ in
       if let attempt = operation.attempt { lowest = min(lowest, attempt.snapshot) }
     }
     if let reserved { lowest = min(lowest, reserved.snapshot) }

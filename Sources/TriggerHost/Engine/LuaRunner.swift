@@ -210,7 +210,9 @@ final class LuaRunner {
       return nil
     }
     attempt.reads.add(entry: entry, in: table)
-    guard let version = Entry.visible(entry, at: attempt.snapshot), !version.pointee.isDeleted else { return nil }
+    guard let version = Entry.visible(entry, at: attempt.snapshot), !version.pointee.isDeleted else {
+      return nil
+    }
     length!.pointee = Int(version.pointee.length)
     return Version.bytes(version)
   }

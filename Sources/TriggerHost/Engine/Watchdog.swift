@@ -97,7 +97,8 @@ final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdo
 
   /// The least special reserve worker that may take the priority and sleeps.
   private func wakeReserve(for priority: Priority) {
-    let reserve = workers
+    let reserve =
+      workers
       .filter { $0.atLeast > .low && $0.atLeast <= priority && $0.isAsleep.load(ordering: .relaxed) }
       .min { $0.atLeast < $1.atLeast }
     reserve?.wakeUp.wake()

@@ -110,7 +110,8 @@ struct CommitOrder<Operation: AnyObject> {
   /// Ends the seq as deferred; its operation goes on without a place in the order.
   mutating func putOff(_ seq: Int64) {
     let index = Int(seq & mask)
-    precondition(seq > frontier && seq < next && slots[index].state != .deferred, "seq \(seq) cannot be deferred")
+    precondition(
+      seq > frontier && seq < next && slots[index].state != .deferred, "seq \(seq) cannot be deferred")
     if slots[index].state == .finished { finished -= 1 }
     slots[index].state = .deferred
     slots[index].operation = nil

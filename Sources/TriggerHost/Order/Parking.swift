@@ -66,7 +66,8 @@ struct Parking<Operation: AnyObject> {
     guard holder === operation else { return }
     holder = nil
     for (id, spot) in spots where spot.waitsForHolder { spots[id]!.waitsForHolder = false }
-    candidates.append(contentsOf: spots.values.sorted { $0.identity < $1.identity }.map { ObjectIdentifier($0.operation) })
+    candidates.append(
+      contentsOf: spots.values.sorted { $0.identity < $1.identity }.map { ObjectIdentifier($0.operation) })
   }
 
   /// An operation that may have a new seq now; it stays parked until `leave`.
@@ -93,7 +94,7 @@ struct Parking<Operation: AnyObject> {
     return false
   }
 
-  func forEach(_ body: (Operation, _ isFinished: Bool) -> Void) {
+  func visit(_ body: (Operation, _ isFinished: Bool) -> Void) {
     for spot in spots.values { body(spot.operation, spot.isFinished) }
   }
 }

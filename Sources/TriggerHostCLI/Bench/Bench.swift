@@ -14,7 +14,8 @@ struct Bench: AsyncParsableCommand {
 
   func run() async throws {
     for operation in StandardOperation.allCases where only == nil || only == operation.rawValue {
-      let run = BenchRun(operation: operation, operations: operations, keys: keys, workers: workers, hotShare: hot)
+      let run = BenchRun(
+        operation: operation, operations: operations, keys: keys, workers: workers, hotShare: hot)
       let result = try await run.measure()
       if json {
         let encoder = JSONEncoder()
@@ -22,8 +23,13 @@ struct Bench: AsyncParsableCommand {
         encoder.outputFormatting = .sortedKeys
         print(String(decoding: try encoder.encode(result), as: UTF8.self))
       } else {
-        print(String(format: "%@  %9.0f/s  cpu %.2f us/op  p50 %.0f us  p99 %.0f us  conflicts %d  deferred %d  peak %.0f MB",
-          result.name, result.operationsPerSecond, result.cpuMicrosecondsPerOperation, result.p50Microseconds, result.p99Microseconds, result.conflicts, result.deferred, result.peakMemoryMegabytes))
+        print(
+          String(
+            format:
+              "%@  %9.0f/s  cpu %.2f us/op  p50 %.0f us  p99 %.0f us  conflicts %d  deferred %d  peak %.0f MB",
+            result.name, result.operationsPerSecond, result.cpuMicrosecondsPerOperation,
+            result.p50Microseconds, result.p99Microseconds, result.conflicts, result.deferred,
+            result.peakMemoryMegabytes))
       }
     }
   }

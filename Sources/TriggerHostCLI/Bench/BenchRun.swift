@@ -48,7 +48,8 @@ struct BenchRun {
     let stats = coordinator.stats
     queue.stop()
     guard stats.committed - before.committed == operations else {
-      throw ValidationFailure("\(stats.committed - before.committed) of \(operations) committed, \(stats.failed) failed")
+      throw ValidationFailure(
+        "\(stats.committed - before.committed) of \(operations) committed, \(stats.failed) failed")
     }
     let latency = stats.latency[.normal]!
     return Result(

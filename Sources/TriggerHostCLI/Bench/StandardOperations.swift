@@ -65,7 +65,10 @@ enum StandardOperation: String, CaseIterable, Sendable {
     switch self {
     case .bump, .add: ["count": .int(0), "total": .int(0), "last": .int(0)]
     case .indicator:
-      ["closes": .array((0..<14).map { .double(1.07 + Double((key * 7 + $0 * 13) % 100) / 10_000) }), "rsi": .double(50)]
+      [
+        "closes": .array((0..<14).map { .double(1.07 + Double((key * 7 + $0 * 13) % 100) / 10_000) }),
+        "rsi": .double(50),
+      ]
     }
   }
 
