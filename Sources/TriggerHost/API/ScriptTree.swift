@@ -36,12 +36,14 @@ public struct ScriptTree: Sendable {
 
   /// Checks the files (relative path to content). Broken scripts are in `problems`, not in `triggers`; the
   /// others are not affected. O(size of the scripts).
-  public init(files: [String: [UInt8]]) {
+  ///
+  /// - Parameter defaults: options for what a script's table leaves out.
+  public init(files: [String: [UInt8]], defaults: TriggerOptions = TriggerOptions()) {
     self.files = files
     let loader = ScriptLoader(files: files)
     for path in files.keys.sorted() where Self.isTrigger(path) {
       do throws(Problem) {
-        let script = try Self.read(path, spec: try loader.spec(of: path))
+        let script = try Self.read(path, spec: try loader.spec(of: path), defaults: defaults)
         if let other = triggers.first(where: { $0.name == script.name }) {
           throw Problem(
             severity: .error,
@@ -69,11 +71,13 @@ public struct ScriptTree: Sendable {
 
   // MARK: Reading a script's table
 
-  private static func read(_ path: String, spec: [String: Value]) throws(Problem) -> Script {
+  private static func read(
+    _ path: String, spec: [String: Value], defaults: TriggerOptions
+  ) throws(Problem) -> Script {
     func problem(_ message: String) -> Problem {
       Problem(severity: .error, description: "\(path):1: \(message)")
     }
-    var options = TriggerOptions()
+    var options = defaults
     var schedules: [ScriptSchedule] = []
     var name = String(path.dropLast(4))
     if name.hasPrefix("triggers/") { name = String(name.dropFirst(9)) }

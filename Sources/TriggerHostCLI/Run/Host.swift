@@ -36,24 +36,29 @@ final class Host: Sendable {
     let threshold = levels.firstIndex(of: config.logLevel.rawValue) ?? 0
     queue.observe { result, logs in
       for line in logs where (levels.firstIndex(of: line.level) ?? threshold) >= threshold {
-        print("[\(result.trigger) \(result.identity)] \(line.level): \(line.message)")
+        printLine("[\(result.trigger) \(result.identity)] \(line.level): \(line.message)")
       }
       if let error = result.error { printError("[\(result.trigger) \(result.identity)] \(error)") }
     }
-    try loadScripts()
+    let tree = try loadScripts()
     queue.start()
     startSchedules()
+    for script in tree.triggers { try startOwnSchedules(of: script) }
   }
 
-  private func loadScripts() throws {
+  private func loadScripts() throws -> ScriptTree {
     let directory = ScriptDirectory.read(config.scripts.resolved, name: config.scripts.text)
     try report(directory.report)
     let files = Dictionary(uniqueKeysWithValues: directory.files.map { ($0.path, $0.bytes) })
-    let tree = ScriptTree(files: files)
+    var defaults = TriggerOptions()
+    defaults.timeout = config.limits.timeout
+    defaults.memory = config.limits.memory
+    let tree = ScriptTree(files: files, defaults: defaults)
     for problem in tree.problems { printError("\(problem)") }
     if tree.triggers.isEmpty { printError("\(config.scripts.text): no trigger here can run") }
     queue.bind([], scripts: tree)
-    print("\(tree.triggers.count) triggers: \(tree.triggers.map(\.name).joined(separator: ", "))")
+    printLine("\(tree.triggers.count) triggers: \(tree.triggers.map(\.name).joined(separator: ", "))")
+    return tree
   }
 
   func stop() {
@@ -116,6 +121,30 @@ final class Host: Sendable {
       case .cron(let text):
         printError(
           "\(entry.file):\(entry.ruleLine): cron expression '\(text)': this version runs 'every' and 'at' only"
+        )
+      }
+    }
+  }
+
+  /// What a script's `on` asks for: `every`, `at` and `start`.
+  private func startOwnSchedules(of script: ScriptTree.Script) throws {
+    for schedule in script.schedules {
+      func entry(_ rule: ScheduleEntry.Rule) -> ScheduleEntry {
+        ScheduleEntry(
+          name: script.name, rule: rule, action: .trigger(script.name), file: script.path, line: 1)
+      }
+      switch schedule.kind {
+      case .start: timers.withLock { $0.append(Task { await self.fire(entry(.every(.zero))) }) }
+      case .every:
+        let span: Duration
+        do { span = try TimeSpan.parse(schedule.text) } catch {
+          printError("\(script.path):1: on.every: \(error)")
+          continue
+        }
+        timers.withLock { $0.append(Task { await self.repeatEvery(span, entry(.every(span))) }) }
+      case .at, .cron:
+        printError(
+          "\(script.path):1: on.\(schedule.kind) '\(schedule.text)': this version runs on.every and on.start only"
         )
       }
     }

@@ -28,9 +28,9 @@ struct Run: AsyncParsableCommand {
     try await host.feed()
     await host.queue.waitUntilIdle()
     status.stop()
-    print(host.summary())
+    printLine(host.summary())
     if !exitWhenIdle {
-      print("Serving. Press Ctrl-C to end.")
+      printLine("Serving. Press Ctrl-C to end.")
       while !Task.isCancelled { try await Task.sleep(for: .seconds(3600)) }
     }
     host.stop()
@@ -62,5 +62,8 @@ func report(_ report: ConfigReport) throws {
   for problem in report.sorted { printError("\(problem)") }
   if !report.isGood { throw ExitCode(1) }
 }
+
+/// Prints a line at once, also into a pipe: a host's output is read while it runs.
+func printLine(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
 
 func printError(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
