@@ -23,6 +23,11 @@ public final class CommitCoordinator: Sendable {
     let table = engine.stores.declare(store.name)
     store.attach(to: engine, table: table)
     engine.fill(table, with: try store.backend.load())
+    // Documents in memory have nothing to follow; telling them would cost every commit.
+    if !(store.backend is MemoryStoreBackend) {
+      let backend = store.backend
+      engine.withState { $0.backends.add(table) { backend.apply(seq: $0, $1) } }
+    }
     return store
   }
 

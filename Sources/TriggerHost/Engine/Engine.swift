@@ -70,6 +70,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     }
     for worker in workers { worker.join() }
     watchdog?.stop()
+    withState { $0.backends }.drain()
     let (room, idle) = intakeLock.withLock {
       let result = (waitingForRoom, waitingForIdle)
       waitingForRoom = []

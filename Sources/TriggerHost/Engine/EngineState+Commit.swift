@@ -67,6 +67,7 @@ extension EngineState {
       if attempt.writes.emits > 0 || wantsChangedKeys { collectEmission(of: operation, attempt) }
       do throws(Committer.Failure) {
         try committer.apply(attempt.writes, seq: operation.seq)
+        if !backends.isEmpty { backends.commit(operation.seq) }
       } catch {
         outcome = .failed
         attempt.error = error.message

@@ -13,6 +13,7 @@ struct EngineState {
   let reclaimer = Reclaimer()
   let committer: Committer
   let log: (any CommitLog)?
+  var backends = BackendFeed()
 
   var lanes = PriorityLanes<Operation>()
   var order: CommitOrder<Operation>
