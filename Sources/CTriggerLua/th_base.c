@@ -1,6 +1,6 @@
 // The basic functions of the sandbox: an allow-list. What could differ between runs (order of keys,
 // addresses) or swallow the end of an attempt (pcall) is written here; the harmless rest is Lua's own.
-#include "th_internal.h"
+#include "th_sandbox.h"
 #include <lualib.h>
 #include <math.h>
 #include <string.h>
@@ -40,141 +40,6 @@ static int base_tostring(lua_State *L) {
   luaL_checkany(L, 1);
   th_tostring(L, 1, NULL);
   return 1;
-}
-
-// --- order of keys ------------------------------------------------------------------------------
-
-// Numbers by value, strings by bytes, false, true, at most one other.
-static int rank(lua_State *L, int index) {
-  switch (lua_type(L, index)) {
-    case LUA_TNUMBER: return 0;
-    case LUA_TSTRING: return 1;
-    case LUA_TBOOLEAN: return 2;
-    default: return 3;
-  }
-}
-
-static int precedes(lua_State *L, int a, int b) {
-  int rank_a = rank(L, a), rank_b = rank(L, b);
-  if (rank_a != rank_b) return rank_a < rank_b;
-  switch (rank_a) {
-    case 0: return lua_compare(L, a, b, LUA_OPLT);
-    case 1: {
-      size_t length_a, length_b;
-      const char *text_a = lua_tolstring(L, a, &length_a), *text_b = lua_tolstring(L, b, &length_b);
-      int order = memcmp(text_a, text_b, length_a < length_b ? length_a : length_b);
-      return order != 0 ? order < 0 : length_a < length_b;
-    }
-    case 2: return lua_toboolean(L, a) < lua_toboolean(L, b);
-    default:
-      return luaL_error(L, "cannot iterate a table with two keys that have no order (%s, %s)",
-                        luaL_typename(L, a), luaL_typename(L, b));
-  }
-}
-
-// Heap sort of the array on top of the stack: n log n whatever the keys, nothing to allocate.
-static void sift(lua_State *L, int list, lua_Integer start, lua_Integer end) {
-  lua_Integer root = start;
-  while (2 * root <= end) {
-    th_check(L);
-    lua_Integer child = 2 * root;
-    lua_rawgeti(L, list, child);
-    if (child < end) {
-      lua_rawgeti(L, list, child + 1);
-      if (precedes(L, -2, -1)) { child++; lua_remove(L, -2); } else lua_pop(L, 1);
-    }
-    lua_rawgeti(L, list, root);
-    if (!precedes(L, -1, -2)) { lua_pop(L, 2); return; }
-    lua_rawseti(L, list, child);
-    lua_rawseti(L, list, root);
-    root = child;
-  }
-}
-
-static void sort_keys(lua_State *L, int list, lua_Integer count) {
-  for (lua_Integer start = count / 2; start >= 1; start--) sift(L, list, start, count);
-  for (lua_Integer end = count; end > 1; end--) {
-    lua_rawgeti(L, list, 1);
-    lua_rawgeti(L, list, end);
-    lua_rawseti(L, list, 1);
-    lua_rawseti(L, list, end);
-    sift(L, list, 1, end - 1);
-  }
-}
-
-// Pushes the list of the keys of the table at index in order; returns how many.
-static lua_Integer push_keys(lua_State *L, int table) {
-  lua_newtable(L);
-  int list = lua_gettop(L), is_sorted = 1;
-  lua_Integer count = 0;
-  for (lua_pushnil(L); lua_next(L, table);) {
-    lua_pop(L, 1);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, list, ++count);
-    if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) != count) is_sorted = 0;
-    if ((count & 255) == 0) th_check(L);
-  }
-  if (!is_sorted) sort_keys(L, list, count);
-  return count;
-}
-
-// Upvalues: the table, its keys in order, the next place in them.
-static int step(lua_State *L) {
-  lua_Integer place = lua_tointeger(L, lua_upvalueindex(3));
-  for (;;) {
-    th_check(L);
-    if (lua_rawgeti(L, lua_upvalueindex(2), place) == LUA_TNIL) return 1;
-    place++;
-    lua_pushvalue(L, -1);
-    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) break;
-    lua_pop(L, 2);  // the loop's body removed it
-  }
-  lua_pushinteger(L, place);
-  lua_replace(L, lua_upvalueindex(3));
-  return 2;
-}
-
-static int base_pairs(lua_State *L) {
-  luaL_checkany(L, 1);
-  if (luaL_getmetafield(L, 1, "__pairs") != LUA_TNIL) {
-    lua_pushvalue(L, 1);
-    lua_call(L, 1, 3);
-    return 3;
-  }
-  luaL_checktype(L, 1, LUA_TTABLE);
-  lua_settop(L, 1);
-  if (!th_frozen_content(L, 1)) lua_pushvalue(L, 1);
-  push_keys(L, 2);
-  lua_pushinteger(L, 1);
-  lua_pushcclosure(L, step, 3);
-  lua_pushvalue(L, 1);
-  lua_pushnil(L);
-  return 3;
-}
-
-// The least key above the given one: O(keys), but for the next element of an array.
-static int base_next(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  lua_settop(L, 2);
-  if (th_frozen_content(L, 1)) lua_replace(L, 1);
-  if (lua_isinteger(L, 2) && lua_rawgeti(L, 1, lua_tointeger(L, 2) + 1) != LUA_TNIL) {
-    lua_pushinteger(L, lua_tointeger(L, 2) + 1);
-    lua_insert(L, -2);
-    return 2;
-  }
-  lua_settop(L, 2);
-  lua_pushnil(L);  // 3: the best so far
-  for (lua_pushnil(L); lua_next(L, 1); lua_settop(L, 4)) {
-    th_check(L);
-    lua_pop(L, 1);
-    int is_after = lua_isnil(L, 2) || (!lua_rawequal(L, 2, 4) && precedes(L, 2, 4));
-    if (is_after && (lua_isnil(L, 3) || precedes(L, 4, 3))) { lua_pushvalue(L, 4); lua_replace(L, 3); }
-  }
-  lua_settop(L, 3);
-  if (lua_isnil(L, 3)) return 1;
-  lua_pushvalue(L, 3);
-  lua_rawget(L, 1);
-  return 2;
 }
 
 // --- raw access and metatables -------------------------------------------------------------------
@@ -260,9 +125,23 @@ static int base_pcall(lua_State *L) {
   return finish_pcall(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish_pcall), 0);
 }
 
+// The end of an attempt is raised inside a hook, where hooks are off: a handler in Lua could then loop
+// without end. So it is not called at all. Upvalue: the script's handler.
+static int call_handler(lua_State *L) {
+  if (th_ending(th_worker_of(L))) return 1;
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
 static int base_xpcall(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   int arguments = lua_gettop(L) - 2;
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, call_handler, 1);
+  lua_replace(L, 2);
   lua_pushboolean(L, 1);
   lua_pushvalue(L, 1);
   lua_rotate(L, 3, 2);
@@ -317,7 +196,7 @@ void th_open_base(lua_State *L) {
   static const char *const harmless[] = {
     "assert", "error", "ipairs", "rawequal", "select", "tonumber", "type", NULL};
   static const luaL_Reg own[] = {
-    {"tostring", base_tostring}, {"pairs", base_pairs}, {"next", base_next}, {"rawget", base_rawget},
+    {"tostring", base_tostring}, {"pairs", th_pairs}, {"next", th_next}, {"rawget", base_rawget},
     {"rawlen", base_rawlen}, {"rawset", base_rawset}, {"getmetatable", base_getmetatable},
     {"setmetatable", base_setmetatable}, {"pcall", base_pcall}, {"xpcall", base_xpcall},
     {"load", base_load}, {"array", base_array}, {NULL, NULL}};
