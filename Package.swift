@@ -40,7 +40,7 @@ let package = Package(
       ],
       swiftSettings: strict),
     // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.
-    .target(name: "HostConfig", dependencies: ["TriggerCore", "Yams"], swiftSettings: strict),
+    .target(name: "HostConfig", dependencies: ["TriggerHost", "Yams"], swiftSettings: strict),
     .executableTarget(
       name: "trigger-host",
       dependencies: [

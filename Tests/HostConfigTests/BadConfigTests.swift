@@ -8,8 +8,8 @@ import Testing
 
   static let table: [(text: String, problems: [String])] = [
     // Keys
-    ("sripts: x", ["1: unknown key `sripts`; did you mean `scripts`?"]),
-    ("queue:\n  capcity: 5", ["2: unknown key `queue.capcity`; did you mean `capacity`?"]),
+    ("sripts: x", ["1: unknown key `sripts`; did you mean 'scripts'?"]),
+    ("queue:\n  capcity: 5", ["2: unknown key `queue.capcity`; did you mean 'capacity'?"]),
     ("queue: { x: 5 }", ["1: unknown key `queue.x`; known here: capacity, when_full"]),
     ("workers: 1\norder: strict\nworkers: 2", ["3: `workers` is given twice; first on line 1"]),
     ("queue: { capacity: 1, capacity: 2 }", ["1: `capacity` is given twice in this mapping"]),
@@ -22,7 +22,7 @@ import Testing
     ("strict_stores: yes", ["1: strict_stores: expected true or false, got `yes`"]),
     (
       "order: stric",
-      ["1: order: expected one of deferring, strict, got `stric`; did you mean `strict`?"]
+      ["1: order: expected one of deferring, strict, got `stric`; did you mean 'strict'?"]
     ),
     (
       "log_level: loud",
@@ -35,7 +35,7 @@ import Testing
     ("feeds: {}", ["1: feeds: expected a list (`- …`), got a mapping"]),
     ("limits: { timeout: 200 }", ["1: limits.timeout: expected a time span above 0 \(span), got `200`"]),
     ("limits: { timeout: 0ms }", ["1: limits.timeout: expected a time span above 0 \(span), got `0ms`"]),
-    ("limits: { memory: 64 }", ["1: limits.memory: expected a size such as 512kb, 64mb or 1gb, got `64`"]),
+    ("limits: { memory: 64 }", ["1: limits.memory: a script needs at least 1mb"]),
     ("limits: { memory: 1kb }", ["1: limits.memory: a script needs at least 1mb"]),
     ("limits: { grace: 1s }", ["1: limits.grace: grace must not be longer than hold"]),
     ("stores: { a/b: {} }", ["1: stores: the name `a/b` must not contain `/` or `*`"]),
@@ -45,7 +45,7 @@ import Testing
     (
       "feeds:\n  - { nam: x }",
       [
-        "2: unknown key `feeds[0].nam`; did you mean `name`?", "2: feeds[0]: `name` is missing",
+        "2: unknown key `feeds[0].nam`; did you mean 'name'?", "2: feeds[0]: `name` is missing",
         "2: feeds[0]: `file` is missing", "2: feeds[0]: `event` is missing",
       ]
     ),
@@ -68,7 +68,7 @@ import Testing
       "feeds: [{ name: a, file: a.csv, event: e, columns: { x: nummer } }]",
       [
         "1: feeds[0].columns.x: expected one of string, integer, number, boolean, skip, got `nummer`;"
-          + " did you mean `number`?"
+          + " did you mean 'number'?"
       ]
     ),
     (
@@ -80,9 +80,10 @@ import Testing
     ),
     // Schedules
     (
-      "schedules:\n  - { cron: x }",
+      "schedules:\n  - { cron: '* * 31 2 *' }",
       [
         "2: schedules[0]: `name` is missing",
+        "2: schedules[0].cron: column 5: no year has such a day: it would never fire",
         "2: schedules[0]: one of `trigger` or `event` must say what it starts",
       ]
     ),
@@ -105,11 +106,13 @@ import Testing
       ]
     ),
     (
-      "schedules:\n  - name: a\n    event: e\n    cron: x\n    timezone: Europe/Berln\n    mode: singel",
+      "schedules:\n  - name: a\n    event: e\n    cron: 0 9 * * sn\n    timezone: Europe/Berln\n    mode: singel",
       [
-        "5: schedules[0].timezone: unknown time zone `Europe/Berln`; did you mean `Europe/Berlin`?",
+        "4: schedules[0].cron: column 9: `sn` is no day of week (0-7 (0 and 7 are Sunday), or sun-sat);"
+          + " did you mean 'sun'?",
+        "5: schedules[0].timezone: unknown time zone `Europe/Berln`; did you mean 'Europe/Berlin'?",
         "6: schedules[0].mode: expected one of single, restart, queued, parallel, got `singel`;"
-          + " did you mean `single`?",
+          + " did you mean 'single'?",
       ]
     ),
     (

@@ -102,7 +102,7 @@ import TriggerCore
     #expect(fault("a,b,a\n") == "data.csv:1: header: two columns are named `a`")
     #expect(
       fault("close\n", columns: ["clsoe": .init()])
-        == "data.csv:1: header: no column `clsoe`; did you mean `close`?")
+        == "data.csv:1: header: no column `clsoe`; did you mean 'close'?")
   }
 
   @Test func aMissingFileIsAProblem() {

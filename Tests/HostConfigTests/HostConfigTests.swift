@@ -1,5 +1,7 @@
 import Foundation
 import Testing
+import TriggerCore
+import TriggerHost
 
 @testable import HostConfig
 
@@ -11,7 +13,7 @@ import Testing
     workers: 2
     strict_stores: true
     queue: { capacity: 500, when_full: refuse }
-    limits: { timeout: 1.5s, memory: 16mb, hold: 20ms, grace: 0ms, hops: 8, emits: 10 }
+    limits: { timeout: 1500ms, memory: 16mb, hold: 20ms, grace: 0ms, hops: 8, emits: 10 }
     stores:
       charts: {}
       orders: { backend: memory }
@@ -71,21 +73,21 @@ import Testing
   @Test func readsSchedules() throws {
     let entries = HostConfig.parse(text: Self.full, file: "host.yaml").config.schedules
     try #require(entries.count == 3)
-    #expect(entries[0].rule == .cron("*/5 * * * *"))
-    #expect(entries[0].action == .trigger("report"))
-    #expect(show(entries[0].payload) == "{n=1}")
-    #expect(entries[0].timezone == "Europe/Berlin")
-    #expect(entries[0].dst == .both)
-    #expect(entries[0].jitter == .seconds(2))
-    #expect(entries[0].misfireGraceTime == .seconds(60))
-    #expect(!entries[0].coalesce)
-    #expect(entries[0].maxInstances == 3)
-    #expect(entries[0].mode == .queued)
-    #expect((entries[0].file, entries[0].line, entries[0].ruleLine) == ("host.yaml", 23, 23))
-    #expect(entries[1].rule == .every(.seconds(5)))
-    #expect(entries[1].action == .event("pulse"))
-    #expect(entries[1].misfireGraceTime == nil && entries[1].coalesce && entries[1].mode == .single)
-    #expect(entries[2].rule == .at(Date(timeIntervalSince1970: 1_767_225_600.5)))
+    let jobs = entries.map(\.job)
+    let berlin = try #require(Zone("Europe/Berlin"))
+    #expect(jobs[0].rule == (try .init(cron: "*/5 * * * *", zone: berlin, onClockChange: .both)))
+    #expect(jobs[0].action == .trigger("report"))
+    #expect(show(jobs[0].payload) == "{n=1}")
+    #expect(jobs[0].jitter == .seconds(2))
+    #expect(jobs[0].misfireGraceTime == .seconds(60))
+    #expect(!jobs[0].coalesce)
+    #expect(jobs[0].maxInstances == 3)
+    #expect(jobs[0].mode == .queued)
+    #expect((entries[0].file, entries[0].line) == ("host.yaml", 23))
+    #expect(jobs[1].rule == .every(.seconds(5)))
+    #expect(jobs[1].action == .event("pulse"))
+    #expect(jobs[1].misfireGraceTime == nil && jobs[1].coalesce && jobs[1].mode == .single)
+    #expect(jobs[2].rule == .at(try Timestamp(parsing: "2026-01-01T00:00:00.5Z")))
   }
 
   @Test(arguments: ["", "# nothing\n", "---\n", "~\n", "{}\n"])
@@ -109,7 +111,7 @@ import Testing
       #expect(scripts.report.problems.isEmpty)
       let names = Set(scripts.triggers.map(\.path))
       for entry in loaded.config.schedules {
-        guard case .trigger(let trigger) = entry.action else { continue }
+        guard case .trigger(let trigger) = entry.job.action else { continue }
         #expect(names.contains("\(trigger).lua"))
       }
     }
@@ -120,7 +122,7 @@ import Testing
     for file in Starter.files { try directory.write(file.path, file.contents) }
     let loaded = HostConfig.load(path: directory.path + "/host.yaml")
     #expect(loaded.report.description == "")
-    #expect(loaded.config.schedules.map(\.name) == ["hello"])
+    #expect(loaded.config.schedules.map(\.job.name) == ["hello"])
     let scripts = ScriptDirectory.read(loaded.config.scripts.resolved)
     #expect(scripts.triggers.map(\.path) == ["hello.lua"])
     #expect(scripts.modules.map(\.path) == ["lib/greeting.lua"])

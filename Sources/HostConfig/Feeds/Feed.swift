@@ -93,7 +93,7 @@ extension Feed {
       }
     }
     for name in settings.keys.sorted() where !seen.contains(name) {
-      let message = "header: no column `\(name)`\(suggestion(for: name, in: header))"
+      let message = "header: no column `\(name)`\(Suggestion.clause(for: name, among: header))"
       throw ConfigProblem(file: file, line: line.number, message: message)
     }
     columns = header.map { name in

@@ -1,3 +1,6 @@
+import TriggerCore
+import TriggerHost
+
 /// The jobs of one cron file, with what is wrong in it.
 public struct CronFile: Sendable {
   public var entries: [ScheduleEntry]
@@ -51,12 +54,41 @@ private func parseYAMLCronFile(text: String, file: String) -> CronFile {
   return CronFile(entries: entries, report: report)
 }
 
-/// The seam for crontab text: TriggerCore's cron parser knows its line format, and its jobs become
-/// entries here.
+/// A plain crontab has no names for its jobs: they are named by what they start and when.
 private func parseCrontab(text: String, file: String) -> CronFile {
-  let message = "a plain crontab cannot be read yet; use YAML with a top-level `schedules:` list"
-  let problem = ConfigProblem(file: file, line: 1, message: message)
-  return CronFile(entries: [], report: ConfigReport([problem]))
+  let tab = Crontab(parsing: text)
+  var report = ConfigReport(
+    tab.problems.map {
+      ConfigProblem(
+        file: file, line: $0.line, column: $0.column,
+        message: $0.isWarning ? $0.message : "column \($0.column): \($0.message)",
+        severity: $0.isWarning ? .warning : .error)
+    })
+  var entries: [ScheduleEntry] = []
+  for line in tab.jobs {
+    var zone = Zone.host
+    if let name = line.zone {
+      guard let found = Zone(name) else {
+        let hint = Suggestion.clause(for: name, among: Zone.names)
+        report.add(ConfigProblem(file: file, line: line.line, message: "unknown time zone `\(name)`\(hint)"))
+        continue
+      }
+      zone = found
+    }
+    let rule: ScheduledJob.Rule =
+      switch line.rule {
+      case .expression(let expression): .wall(WallSchedule(expression, zone: zone))
+      case .every(let span): .every(span)
+      case .start: .start
+      }
+    var job = ScheduledJob(
+      name: "\(line.target) \(line.rule)", rule: rule,
+      action: line.isEvent ? .event(line.target) : .trigger(line.target))
+    job.payload = line.payload
+    entries.append(ScheduleEntry(job: job, file: file, line: line.line))
+  }
+  report.add(duplicateNames(in: entries))
+  return CronFile(entries: entries, report: report)
 }
 
 /// A problem for every job whose name another job has already.
@@ -64,15 +96,15 @@ func duplicateNames(in entries: [ScheduleEntry]) -> ConfigReport {
   var first: [String: ScheduleEntry] = [:]
   var report = ConfigReport()
   for entry in entries {
-    guard let other = first[entry.name] else {
-      first[entry.name] = entry
+    guard let other = first[entry.job.name] else {
+      first[entry.job.name] = entry
       continue
     }
     let place = other.file == entry.file ? "on line \(other.line)" : "in \(other.file):\(other.line)"
     report.add(
       ConfigProblem(
         file: entry.file, line: entry.line,
-        message: "the schedule name `\(entry.name)` is used twice; first \(place)"))
+        message: "the schedule name `\(entry.job.name)` is used twice; first \(place)"))
   }
   return report
 }

@@ -1,75 +1,22 @@
-import Foundation
 import TriggerCore
+import TriggerHost
 
-/// One job of a cron file or of `schedules:` in the host's config.
-///
-/// Everything is checked except the text of a cron expression, which the cron parser checks; `file` and
-/// `ruleLine` are for its messages.
+/// One job of a cron file or of `schedules:` in the host's config, and where it is written.
 public struct ScheduleEntry: Sendable {
-  /// When a job fires.
-  public enum Rule: Sendable, Hashable {
-    /// A cron expression or a word such as `@daily`, as written.
-    case cron(String)
-    /// Every so often, by elapsed time.
-    case every(Duration)
-    /// Once.
-    case at(Date)
-  }
-
-  /// What a fire enqueues.
-  public enum Action: Sendable, Hashable {
-    /// The trigger of this name: its script's path below the scripts directory, without `.lua`.
-    case trigger(String)
-    /// An event of this name, for all triggers that match.
-    case event(String)
-  }
-
-  /// What a fixed-time cron job does about wall times that a clock change skips or repeats.
-  public enum ClockChange: String, Sendable, CaseIterable {
-    case skip, once, both
-  }
-
-  /// What happens when a fire finds the fire before it still running.
-  public enum Mode: String, Sendable, CaseIterable {
-    case single, restart, queued, parallel
-  }
-
-  /// Unique among all jobs of a host: fires and jitter are identified by it.
-  public var name: String
-  public var rule: Rule
-  public var action: Action
-  /// The event's content; empty when absent.
-  public var payload: [String: Value] = [:]
-  /// An IANA name; nil is the host's time zone.
-  public var timezone: String?
-  public var dst = ClockChange.once
-  /// At most this much is added to a fire's time.
-  public var jitter = Duration.zero
-  /// How late a missed fire may still run; nil is one period of the rule.
-  public var misfireGraceTime: Duration?
-  /// Several missed fires become one.
-  public var coalesce = true
-  public var maxInstances = 1
-  public var mode = Mode.single
-  /// Where the job is written.
+  public var job: ScheduledJob
   public var file: String
   public var line: Int
-  /// Where its rule is written.
-  public var ruleLine: Int
 
-  public init(name: String, rule: Rule, action: Action, file: String, line: Int, ruleLine: Int? = nil) {
-    self.name = name
-    self.rule = rule
-    self.action = action
+  public init(job: ScheduledJob, file: String, line: Int) {
+    self.job = job
     self.file = file
     self.line = line
-    self.ruleLine = ruleLine ?? line
   }
 }
 
 extension ScheduleEntry {
   static let keys = [
-    "name", "cron", "every", "at", "trigger", "event", "payload", "timezone", "dst", "jitter",
+    "name", "cron", "every", "at", "trigger", "event", "payload", "timezone", "dst", "priority", "jitter",
     "misfire_grace_time", "coalesce", "max_instances", "mode",
   ]
 
@@ -80,20 +27,14 @@ extension ScheduleEntry {
     if !map.has("name") { map.fail("`name` is missing") }
     let rule = readRule(map)
     let action = readAction(map)
-    guard let name, let rule, let action else {
-      // Read the rest all the same, for its problems.
-      var scratch = ScheduleEntry(name: "", rule: .every(.zero), action: .event(""), file: "", line: 0)
-      scratch.readOptions(map, isCron: map.has("cron"))
-      return nil
-    }
-    var entry = ScheduleEntry(
-      name: name, rule: rule, action: action, file: reader.file, line: map.line,
-      ruleLine: (map.node("cron") ?? map.node("every") ?? map.node("at"))?.line)
-    entry.readOptions(map, isCron: map.has("cron"))
-    return entry
+    // The options are read in any case, for their problems.
+    var job = ScheduledJob(name: name ?? "", rule: rule ?? .start, action: action ?? .event(""))
+    job.readOptions(map)
+    guard name != nil, rule != nil, action != nil else { return nil }
+    return ScheduleEntry(job: job, file: reader.file, line: map.line)
   }
 
-  private static func readRule(_ map: MapReader) -> Rule? {
+  private static func readRule(_ map: MapReader) -> ScheduledJob.Rule? {
     let given = ["cron", "every", "at"].filter(map.has)
     guard given.count == 1 else {
       map.fail(
@@ -103,15 +44,27 @@ extension ScheduleEntry {
       return nil
     }
     switch given[0] {
-    case "cron": return map.string("cron").map(Rule.cron)
-    case "every": return map.timeSpan("every").map(Rule.every)
+    case "cron": return readCron(map)
+    case "every": return map.timeSpan("every").map { .every($0) }
     default:
       let expected = "a time with its offset such as 2026-01-01T00:00:00Z"
-      return map.scalar("at", expected: expected) { text, _ in parseTime(text) }.map(Rule.at)
+      return map.scalar("at", expected: expected) { text, _ in try? Timestamp(parsing: text) }.map { .at($0) }
     }
   }
 
-  private static func readAction(_ map: MapReader) -> Action? {
+  private static func readCron(_ map: MapReader) -> ScheduledJob.Rule? {
+    let zone = map.timezone("timezone")
+    let onClockChange: WallSchedule.OnClockChange? = map.choice("dst")
+    guard let text = map.string("cron") else { return nil }
+    do {
+      return try ScheduledJob.Rule(cron: text, zone: zone, onClockChange: onClockChange ?? .once)
+    } catch {
+      map.fail("cron", "\(error)")
+      return nil
+    }
+  }
+
+  private static func readAction(_ map: MapReader) -> ScheduledJob.Action? {
     let given = ["trigger", "event"].filter(map.has)
     guard given.count == 1 else {
       map.fail(
@@ -120,22 +73,8 @@ extension ScheduleEntry {
           : "only one of `trigger` and `event` may be given")
       return nil
     }
-    if given[0] == "event" { return map.eventName("event").map(Action.event) }
-    return map.string("trigger").map(Action.trigger)
-  }
-
-  private mutating func readOptions(_ map: MapReader, isCron: Bool) {
-    payload = map.values("payload") ?? payload
-    timezone = map.timezone("timezone")
-    dst = map.choice("dst") ?? dst
-    for key in ["dst", "timezone"] where !isCron && map.has(key) {
-      map.fail(key, "applies to `cron` only; `every` and `at` do not depend on a wall clock")
-    }
-    jitter = map.timeSpan("jitter", allowZero: true) ?? jitter
-    misfireGraceTime = map.timeSpan("misfire_grace_time")
-    coalesce = map.bool("coalesce") ?? coalesce
-    maxInstances = map.integer("max_instances", in: 1...1000) ?? maxInstances
-    mode = map.choice("mode") ?? mode
+    if given[0] == "event" { return map.eventName("event").map { .event($0) } }
+    return map.string("trigger").map { .trigger($0) }
   }
 
   private static func quoted(_ words: [String]) -> String {
@@ -143,13 +82,29 @@ extension ScheduleEntry {
   }
 }
 
+extension ScheduledJob {
+  fileprivate mutating func readOptions(_ map: MapReader) {
+    payload = map.values("payload") ?? payload
+    if !map.has("cron") {
+      for key in ["dst", "timezone"] where map.has(key) {
+        map.fail(key, "applies to `cron` only; `every` and `at` do not depend on a wall clock")
+      }
+    }
+    priority = map.scalar("priority", expected: "critical, high, normal or low") { text, _ in Priority(text) }
+    jitter = map.timeSpan("jitter", allowZero: true) ?? jitter
+    misfireGraceTime = map.timeSpan("misfire_grace_time")
+    coalesce = map.bool("coalesce") ?? coalesce
+    maxInstances = map.integer("max_instances", in: 1...1000)
+    mode = map.choice("mode") ?? mode
+  }
+}
+
 extension MapReader {
-  /// An IANA time zone name that the host's time zone data knows.
-  func timezone(_ key: String) -> String? {
+  /// An IANA time zone name that the zone data knows.
+  func timezone(_ key: String) -> Zone? {
     guard let name = string(key) else { return nil }
-    if TimeZone(identifier: name) != nil { return name }
-    let hint = suggestion(for: name, in: TimeZone.knownTimeZoneIdentifiers)
-    fail(key, "unknown time zone `\(name)`\(hint)")
+    if let zone = Zone(name) { return zone }
+    fail(key, "unknown time zone `\(name)`\(Suggestion.clause(for: name, among: Zone.names))")
     return nil
   }
 

@@ -37,7 +37,7 @@ struct MapReader {
     guard let map = MapReader(open: node, path: path, reader: reader) else { return nil }
     self = map
     for entry in map.all where !keys.contains(entry.key) {
-      let hint = suggestion(for: entry.key, in: keys)
+      let hint = Suggestion.clause(for: entry.key, among: keys)
       let known = hint.isEmpty ? "; known here: \(keys.joined(separator: ", "))" : hint
       reader.fail(
         line: entry.line, column: entry.column, "unknown key `\(map.join(entry.key))`\(known)")
@@ -142,14 +142,14 @@ extension MapReader {
   func timeSpan(_ key: String, allowZero: Bool = false) -> Duration? {
     let above = allowZero ? "" : " above 0"
     return scalar(key, expected: "a time span\(above) such as 250ms, 2s, 5m or 1h") { text, _ in
-      parseTimeSpan(text).flatMap { $0 > .zero || allowZero ? $0 : nil }
+      (try? TimeSpan.parse(text)).flatMap { $0 > .zero || allowZero ? $0 : nil }
     }
   }
 
   /// A size in bytes above zero.
   func byteSize(_ key: String) -> Int? {
     scalar(key, expected: "a size such as 512kb, 64mb or 1gb") { text, _ in
-      parseByteSize(text).flatMap { $0 > 0 ? $0 : nil }
+      (try? ByteSize(parsing: text).bytes).flatMap { $0 > 0 ? $0 : nil }
     }
   }
 
@@ -163,7 +163,7 @@ extension MapReader {
       return nil
     }
     if let value = T(rawValue: text) { return value }
-    let hint = suggestion(for: text, in: words)
+    let hint = Suggestion.clause(for: text, among: words)
     fail(key, "expected one of \(words.joined(separator: ", ")), got `\(text)`\(hint)")
     return nil
   }

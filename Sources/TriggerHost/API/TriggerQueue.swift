@@ -30,28 +30,46 @@ public final class TriggerQueue: Sendable {
   ///
   /// - Throws: `QueueFull` when the queue is full and `whenFull` is `refuse`; otherwise waits for room.
   @discardableResult
-  public func enqueue(_ event: Event) async throws -> Int {
+  public func enqueue(
+    _ event: Event, cancellation: Cancellation? = nil,
+    completion: (@Sendable (OperationResult) -> Void)? = nil
+  ) async throws -> Int {
     while true {
-      if let count = offer(event) { return count }
+      if let count = offer(event, cancellation: cancellation, completion: completion) { return count }
       try await makeRoom()
     }
   }
 
   /// Admits an event without waiting; nil when the queue is full. Any thread.
+  ///
+  /// - Parameter completion: called once for each operation that it makes, with its outcome, on a worker's
+  ///   thread: be quick.
   public func offer(
-    _ event: Event, completion: (@Sendable (OperationResult) -> Void)? = nil
+    _ event: Event, cancellation: Cancellation? = nil,
+    completion: (@Sendable (OperationResult) -> Void)? = nil
   ) -> Int? {
-    event.payload.withUnsafeBufferPointer {
-      engine.admit(event.arrival, payload: $0, completion: completion)
+    var arrival = event.arrival
+    arrival.cancellation = cancellation
+    return event.payload.withUnsafeBufferPointer {
+      engine.admit(arrival, payload: $0, completion: completion)
     }
   }
 
   /// Admits an event for one trigger in force, whatever that is bound to (a schedule names its trigger).
   /// Waits for room like `enqueue`. Returns false when no trigger has the name.
-  public func enqueue(_ event: Event, toTrigger name: String) async throws -> Bool {
-    guard let trigger = engine.installed.first(where: { $0.name == name }) else { return false }
-    while !admit(trigger, event.arrival, event.payload, nil) { try await makeRoom() }
-    return true
+  @discardableResult
+  public func enqueue(
+    _ event: Event, toTrigger name: String, cancellation: Cancellation? = nil,
+    completion: (@Sendable (OperationResult) -> Void)? = nil
+  ) async throws -> Bool {
+    var arrival = event.arrival
+    arrival.cancellation = cancellation
+    // Looked up anew after each wait: another tree may be in force by then.
+    while let trigger = engine.installed(name) {
+      if admit(trigger, arrival, event.payload, completion) { return true }
+      try await makeRoom()
+    }
+    return false
   }
 
   /// Admits an event and waits until all its operations are decided.
@@ -80,13 +98,18 @@ public final class TriggerQueue: Sendable {
   private func enqueue(
     _ trigger: any Trigger, priority: Priority?, completion: (@Sendable (OperationResult) -> Void)?
   ) async throws {
+    try await enqueue(trigger, Event("", priority: priority), cancellation: nil, completion: completion)
+  }
+
+  /// Runs a trigger once with an event.
+  func enqueue(
+    _ trigger: any Trigger, _ event: Event, cancellation: Cancellation?,
+    completion: (@Sendable (OperationResult) -> Void)?
+  ) async throws {
     let loaded = engine.adopt(name: trigger.name, body: .swift(trigger), options: trigger.options)
-    let arrival = Engine.Arrival(name: "", priority: priority)
-    let payload = CanonicalEncoding.encode(.map([:]))
-    while true {
-      if admit(loaded, arrival, payload, completion) { return }
-      try await makeRoom()
-    }
+    var arrival = event.arrival
+    arrival.cancellation = cancellation
+    while !admit(loaded, arrival, event.payload, completion) { try await makeRoom() }
   }
 
   private func admit(

@@ -17,6 +17,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   private var incoming: [Operation] = []  // intake lock
   private var router = Router(triggers: [])  // intake lock
   private var triggers: [LoadedTrigger] = []  // intake lock; everything ever loaded, by index
+  private var adopted: [String: Int] = [:]  // intake lock; index in `triggers` by name
   private var trees: [LoadedTree] = []  // intake lock
   private var waitingForRoom: [CheckedContinuation<Void, Never>] = []  // intake lock
   private var waitingForIdle: [CheckedContinuation<Void, Never>] = []  // intake lock
@@ -104,12 +105,22 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   var treeCount: Int { intakeLock.withLock { trees.count } }
   var installed: [LoadedTrigger] { intakeLock.withLock { router.triggers } }
+  func installed(_ name: String) -> LoadedTrigger? {
+    intakeLock.withLock { router.triggers.first { $0.name == name } }
+  }
 
   /// Adds one trigger to those in force (Swift triggers enqueued directly).
+  ///
+  /// The operation keeps it; records find its name by the index, which all of one name share.
   func adopt(name: String, body: LoadedTrigger.Body, options: TriggerOptions) -> LoadedTrigger {
     intakeLock.withLock {
-      let trigger = LoadedTrigger(index: triggers.count, name: name, body: body, options: options)
+      if let known = adopted[name] {
+        return LoadedTrigger(index: known, name: name, body: body, options: options, isAdopted: true)
+      }
+      let trigger = LoadedTrigger(
+        index: triggers.count, name: name, body: body, options: options, isAdopted: true)
       triggers.append(trigger)
+      adopted[name] = trigger.index
       return trigger
     }
   }
@@ -124,6 +135,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     var hops: UInt8 = 0
     /// Bypasses the bound: emitted by a commit.
     var isInternal = false
+    var cancellation: Cancellation?
   }
 
   /// True when the queue has room for an event from outside.
@@ -180,7 +192,10 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     return Operation(
       trigger: trigger, priority: arrival.priority ?? trigger.options.priority, hops: arrival.hops,
       orderKey: keys.order, admitted: now, name: name, payload: payload, coalesceKey: keys.coalesce,
-      completion: completion)
+      gateKey: keys.gate,
+      completion: completion,
+      // A trigger that restarts cancels its own runs.
+      cancellation: arrival.cancellation ?? (trigger.options.mode == .restart ? Cancellation() : nil))
   }
 
   /// Suspends until the queue has room.
@@ -217,14 +232,14 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let undecidedBefore = stats(decided: state)
     let moved = state.advance(at: now)
     if moved { route(&state) }
-    takeIncoming(&state)
+    takeIncoming(&state, at: now)
     let share = max(
       1, min(configuration.batch, (state.lanes.count + configuration.workers - 1) / configuration.workers))
     worker.clearBatch()
     let before = state.lanes.count + state.heldCount
     state.nextWork(atLeast: worker.atLeast, share: share, into: &worker.batch)
     let taken = before - state.lanes.count - state.heldCount
-    let coalesced = state.takeCoalesced()
+    let coalesced = state.takeAbsorbed()
     let decided = stats(decided: state) - undecidedBefore
     let announcements = state.takeAnnouncements()
     let mightFeedAnother = state.hasWork
@@ -238,11 +253,12 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     state.stats.committed &+ state.stats.failed &+ state.stats.skipped
   }
 
-  private func takeIncoming(_ state: inout EngineState) {
+  private func takeIncoming(_ state: inout EngineState, at now: Int64) {
     intakeLock.lock()
     swap(&incoming, &state.arrived)
     intakeLock.unlock()
-    for operation in state.arrived { state.admit(operation) }
+    for operation in state.arrived { state.arrive(operation, at: now) }
+    if !state.gates.isEmpty { state.openGates(at: now) }
     state.arrived.removeAll(keepingCapacity: true)
   }
 
@@ -364,31 +380,41 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   // MARK: The watchdog's side
 
-  /// Takes over what stuck workers hold, defers what holds up others, moves the frontier. Returns the most
-  /// urgent priority that waits, and whether anything is undecided.
+  /// Takes over what stuck workers hold, defers what holds up others, moves the frontier.
   @discardableResult
-  func turn(defers: Bool, stuck: [Worker] = []) -> (waiting: Priority?, isActive: Bool) {
+  func turn(defers: Bool, stuck: [Worker] = []) -> Turn {
     let now = clock.now()
     lock.lock()
     for worker in stuck { worker.giveUpBatch(to: &state, at: now) }
-    takeIncoming(&state)
+    takeIncoming(&state, at: now)
     let decidedBefore = stats(decided: state)
     var moved = state.advance(at: now)
     if defers { state.adaptRunAhead() }
     if defers, state.deferOverdue(at: now) { moved = state.advance(at: now) || moved }
     if moved { route(&state) }
     let decided = stats(decided: state) - decidedBefore
-    let coalesced = state.takeCoalesced()
+    let coalesced = state.takeAbsorbed()
     let announcements = state.takeAnnouncements()
     let waiting = [state.lanes.mostUrgent, state.reruns.map(\.priority).max()].compactMap { $0 }.max()
     let hasWork = state.hasWork
     let isActive =
       state.order.undecided > 0 || state.lanes.count > 0 || state.heldCount > 0 || !state.parking.isEmpty
+    let gateDue = state.gates.nextDue
     lock.unlock()
     settle(taken: coalesced, decided: decided + coalesced)
     if hasWork { wakeWorker() }
     announce(announcements)
-    return (waiting, isActive)
+    return Turn(waiting: waiting, isActive: isActive, gateDue: gateDue)
+  }
+
+  /// How things stand after a look of the watchdog.
+  struct Turn {
+    /// The most urgent priority that waits.
+    var waiting: Priority?
+    /// Something is queued or undecided.
+    var isActive: Bool
+    /// When a gate lets its held run pass, on the engine's clock.
+    var gateDue: Int64?
   }
 
   // MARK: Looking in from outside

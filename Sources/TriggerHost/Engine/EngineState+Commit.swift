@@ -55,7 +55,7 @@ extension EngineState {
     var outcome = Outcome.committed
     // Applying hands the values over to the stores, so a log takes the intents first.
     let intents = log == nil ? [] : intents(of: attempt)
-    if !operation.trigger.isLive.load(ordering: .relaxed) {
+    if !operation.trigger.isLive.load(ordering: .relaxed) || operation.isCancelled {
       outcome = .skipped
     } else if attempt.status != .succeeded {
       outcome = .failed
@@ -114,6 +114,7 @@ extension EngineState {
     }
     operation.attempt = nil
     recycle(attempt)
+    if operation.gateKey != 0 { endGated(operation, at: now) }
   }
 
   private mutating func recycle(_ attempt: Attempt) {

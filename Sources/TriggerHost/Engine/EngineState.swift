@@ -48,8 +48,10 @@ struct EngineState {
   private(set) var heldCount = 0
   /// Just taken from the intake.
   var arrived: [Operation] = []
-  /// Operations absorbed by queued ones since last asked.
-  private var coalescedSinceTaken = 0
+  /// What stands before the queue for triggers that limit their own runs.
+  var gates = Gates<Operation>()
+  /// Operations that ended without a seq since last asked: absorbed by others, or dropped at a gate.
+  private var absorbedSinceTaken = 0
   /// Outcomes to tell once the lock is released.
   var announcements: [Announcement] = []
   /// Commits whose events must be routed once applied, in seq order.
@@ -95,7 +97,8 @@ struct EngineState {
           lanes.raise(where: { $0 === waiting }, to: operation.priority)
         }
         stats.coalesced += 1
-        coalescedSinceTaken += 1
+        absorbedSinceTaken += 1
+        if operation.gateKey != 0 { endGated(operation, at: operation.admitted) }
         return
       }
       coalescing[operation.coalesceKey] = operation
@@ -167,10 +170,12 @@ struct EngineState {
     reruns.append(operation)
   }
 
-  mutating func takeCoalesced() -> Int {
-    defer { coalescedSinceTaken = 0 }
-    return coalescedSinceTaken
+  mutating func takeAbsorbed() -> Int {
+    defer { absorbedSinceTaken = 0 }
+    return absorbedSinceTaken
   }
+
+  mutating func countAbsorbed() { absorbedSinceTaken += 1 }
 
   mutating func takeAnnouncements() -> [Announcement] {
     if announcements.isEmpty { return [] }

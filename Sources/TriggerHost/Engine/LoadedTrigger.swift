@@ -49,8 +49,20 @@ public struct TriggerOptions: Sendable {
   /// Path into the event: a queued operation with an equal value there takes the newer payload. An empty
   /// path coalesces all events of the trigger.
   public var coalesce: [String]?
+  /// An event passes when none has come for this long; the newest one does.
+  public var debounce: Duration?
+  /// At most one event passes per span; the newest of the others follows when it is over.
+  public var throttle: Duration?
+  /// What happens to an event when `maxInstances` operations of the trigger are undecided; nil: nothing, it
+  /// becomes an operation like every other. Counted by trigger, or by trigger and `orderBy` value.
+  public var mode: OverlapMode?
+  /// Nil: what `mode` has.
+  public var maxInstances: Int?
 
   public init() {}
+
+  /// Events pass a gate before they reach the queue.
+  var isGated: Bool { debounce != nil || throttle != nil || mode != nil }
 }
 
 /// A trigger as the engine runs it. Kept for the engine's life.
@@ -72,8 +84,12 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for two atomic
   /// False once no tree in force has it: queued operations end `skipped`.
   let isLive = Atomic<Bool>(true)
 
-  init(index: Int, name: String, body: Body, options: TriggerOptions) {
+  /// Made for one operation (a Swift trigger that was enqueued directly), which keeps it.
+  let isAdopted: Bool
+
+  init(index: Int, name: String, body: Body, options: TriggerOptions, isAdopted: Bool = false) {
     self.index = index
+    self.isAdopted = isAdopted
     self.name = name
     nameBytes = Array(name.utf8)
     self.body = body

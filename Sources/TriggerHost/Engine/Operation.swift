@@ -24,8 +24,14 @@ final class Operation: @unchecked Sendable {
   private(set) var nameCount: Int
   private(set) var payloadCount: Int
   let coalesceKey: UInt64
+  /// 0: passes no gate.
+  let gateKey: UInt64
   /// Called with the outcome, after the commit is as durable as the mode promises. Never under the lock.
   let completion: (@Sendable (OperationResult) -> Void)?
+  /// Set when somebody may take the operation back.
+  let cancellation: Cancellation?
+  /// Keeps the trigger of an operation that no set of triggers in force keeps.
+  private let owned: LoadedTrigger?
 
   /// The first seq: the operation's identity. 0 until dequeued.
   var identity: Int64 = 0
@@ -43,14 +49,18 @@ final class Operation: @unchecked Sendable {
   init(
     trigger: LoadedTrigger, priority: Priority, hops: UInt8, orderKey: UInt64, admitted: Int64,
     name: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>, coalesceKey: UInt64 = 0,
-    completion: (@Sendable (OperationResult) -> Void)? = nil
+    gateKey: UInt64 = 0,
+    completion: (@Sendable (OperationResult) -> Void)? = nil, cancellation: Cancellation? = nil
   ) {
     self.trigger = trigger
+    self.cancellation = cancellation
+    owned = trigger.isAdopted ? trigger : nil
     self.priority = priority
     self.hops = hops
     self.orderKey = orderKey
     self.admitted = admitted
     self.coalesceKey = coalesceKey
+    self.gateKey = gateKey
     self.completion = completion
     nameCount = name.count
     payloadCount = payload.count
@@ -68,6 +78,8 @@ final class Operation: @unchecked Sendable {
     UnsafeBufferPointer(
       start: UnsafePointer((block + nameCount).assumingMemoryBound(to: UInt8.self)), count: payloadCount)
   }
+
+  var isCancelled: Bool { cancellation?.isCancelled ?? false }
 
   /// Coalescing: the newest payload takes the place of the queued one.
   func replacePayload(_ payload: UnsafeBufferPointer<UInt8>) {

@@ -6,13 +6,19 @@ struct OperationKeys {
   var order: UInt64
   /// 0: does not coalesce.
   var coalesce: UInt64 = 0
+  /// Whose gate it passes; 0: none.
+  var gate: UInt64 = 0
 
   init(trigger: LoadedTrigger, source: UInt64, payload: UnsafeBufferPointer<UInt8>) {
     let options = trigger.options
     order = Self.mix(UInt64(trigger.index) &+ 1, source)
+    if options.isGated { gate = Self.mix(UInt64(trigger.index) &+ 1, 3) | 1 }
     guard options.orderBy != nil || options.coalesce != nil else { return }
     let event = try? CanonicalEncoding.decode(UnsafeRawBufferPointer(payload))
-    if let path = options.orderBy { order = Self.hash(trigger, 1, Self.value(at: path, in: event)) }
+    if let path = options.orderBy {
+      order = Self.hash(trigger, 1, Self.value(at: path, in: event))
+      if options.isGated { gate = order | 1 }
+    }
     if let path = options.coalesce { coalesce = Self.hash(trigger, 2, Self.value(at: path, in: event)) | 1 }
   }
 

@@ -153,7 +153,10 @@ public struct EngineStats: Sendable {
   public var undecided = 0
   /// Deferred operations that run on without a seq.
   public var parked = 0
+  /// Events that joined a queued operation, or one that a gate held.
   public var coalesced = 0
+  /// Events that a trigger's `mode` let go.
+  public var dropped = 0
   public var emitted = 0
   /// Versions kept for snapshots.
   public var retainedVersions = 0

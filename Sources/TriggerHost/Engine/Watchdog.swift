@@ -16,6 +16,9 @@ final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdo
     var cpuSince: Int64 = 0
   }
 
+  /// Nanoseconds.
+  private static let longestNap: Int64 = 10_000_000
+
   private unowned let engine: Engine
   private let workers: [Worker]
   private var watches: [Watch]
@@ -48,12 +51,17 @@ final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdo
     let tick = engine.configuration.tick.nanoseconds
     while !isStopping.load(ordering: .acquiring) {
       let stuck = lookAtWorkers()
-      let (waiting, isActive) = engine.turn(defers: true, stuck: stuck)
-      if let waiting, stuck.count(where: { $0.atLeast == .low }) == engine.configuration.workers {
+      let turn = engine.turn(defers: true, stuck: stuck)
+      if let waiting = turn.waiting,
+        stuck.count(where: { $0.atLeast == .low }) == engine.configuration.workers
+      {
         wakeReserve(for: waiting)
       }
-      if isActive || workers.contains(where: { $0.running != 0 }) {
+      if turn.isActive || workers.contains(where: { $0.running != 0 }) {
         wakeUp.sleep(nanoseconds: tick)
+      } else if let due = turn.gateDue {
+        // Looks now and then all the same: the engine's clock may be one that is set by hand.
+        wakeUp.sleep(nanoseconds: min(max(due - engine.clock.now(), tick), Self.longestNap))
       } else {
         isAsleep.store(true, ordering: .sequentiallyConsistent)
         wakeUp.sleep()

@@ -82,6 +82,8 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   }
 
   private func run(_ operation: Operation) {
+    // Its seq ends `skipped`, whatever it would return. (A Swift trigger's task must report its end.)
+    if operation.isCancelled, case .lua = operation.trigger.body { return }
     switch operation.trigger.body {
     case .lua(let tree, let path):
       timeout.store(operation.trigger.timeoutNanoseconds, ordering: .relaxed)
@@ -115,6 +117,8 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   /// others.
   func giveUpBatch(to state: inout EngineState, at now: Int64) {
     handIn(to: &state, at: now)
+    // `handedIn` is the one it is stuck in; it takes no other while the lock is held.
+    if handedIn < batch.count, batch[handedIn].isCancelled { cancel() }
     let begun = claimed.exchange(batch.count, ordering: .acquiringAndReleasing)
     guard begun < batch.count else { return }
     for operation in batch[begun...] { state.takeBack(operation) }

@@ -10,7 +10,7 @@ final class Host: Sendable {
   let coordinator: CommitCoordinator
   let queue: TriggerQueue
   private let config: HostConfig
-  private let timers = Mutex<[Task<Void, Never>]>([])
+  private let scheduler: TriggerScheduler
   private let badRows = Mutex(0)
   let started = ContinuousClock.now
 
@@ -32,6 +32,7 @@ final class Host: Sendable {
       try coordinator.register(VersionedStore(name, backend: MemoryStoreBackend()))
     }
     queue = TriggerQueue(coordinator)
+    scheduler = TriggerScheduler(queue)
     let levels = HostConfig.LogLevel.allCases.map(\.rawValue)
     let threshold = levels.firstIndex(of: config.logLevel.rawValue) ?? 0
     queue.observe { result, logs in
@@ -41,9 +42,9 @@ final class Host: Sendable {
       if let error = result.error { printError("[\(result.trigger) \(result.identity)] \(error)") }
     }
     let tree = try loadScripts()
+    addSchedules(tree)
     queue.start()
-    startSchedules()
-    for script in tree.triggers { try startOwnSchedules(of: script) }
+    scheduler.start()
   }
 
   private func loadScripts() throws -> ScriptTree {
@@ -62,7 +63,7 @@ final class Host: Sendable {
   }
 
   func stop() {
-    timers.withLock { for timer in $0 { timer.cancel() } }
+    scheduler.stop()
     queue.stop()
   }
 
@@ -106,67 +107,19 @@ final class Host: Sendable {
 
   // MARK: Schedules
 
-  private func startSchedules() {
-    for entry in config.schedules {
-      switch entry.rule {
-      case .every(let span): timers.withLock { $0.append(Task { await self.repeatEvery(span, entry) }) }
-      case .at(let date):
-        timers.withLock {
-          $0.append(
-            Task {
-              try? await Task.sleep(for: .seconds(max(0, date.timeIntervalSinceNow)))
-              if !Task.isCancelled { await self.fire(entry) }
-            })
-        }
-      case .cron(let text):
-        printError(
-          "\(entry.file):\(entry.ruleLine): cron expression '\(text)': this version runs 'every' and 'at' only"
-        )
-      }
+  /// The configuration's jobs, and those that scripts ask for with their own `on`.
+  private func addSchedules(_ tree: ScriptTree) {
+    scheduler.observe { printError("\($0)") }
+    for entry in config.schedules { add(entry.job, from: "\(entry.file):\(entry.line)") }
+    for script in tree.triggers {
+      for job in script.schedules { add(job, from: "\(script.path):1") }
     }
   }
 
-  /// What a script's `on` asks for: `every`, `at` and `start`.
-  private func startOwnSchedules(of script: ScriptTree.Script) throws {
-    for schedule in script.schedules {
-      func entry(_ rule: ScheduleEntry.Rule) -> ScheduleEntry {
-        ScheduleEntry(
-          name: script.name, rule: rule, action: .trigger(script.name), file: script.path, line: 1)
-      }
-      switch schedule.kind {
-      case .start: timers.withLock { $0.append(Task { await self.fire(entry(.every(.zero))) }) }
-      case .every:
-        let span: Duration
-        do { span = try TimeSpan.parse(schedule.text) } catch {
-          printError("\(script.path):1: on.every: \(error)")
-          continue
-        }
-        timers.withLock { $0.append(Task { await self.repeatEvery(span, entry(.every(span))) }) }
-      case .at, .cron:
-        printError(
-          "\(script.path):1: on.\(schedule.kind) '\(schedule.text)': this version runs on.every and on.start only"
-        )
-      }
-    }
-  }
-
-  private func repeatEvery(_ span: Duration, _ entry: ScheduleEntry) async {
-    var next = ContinuousClock.now + span
-    while !Task.isCancelled {
-      try? await Task.sleep(until: next, clock: .continuous)
-      if Task.isCancelled { return }
-      await fire(entry)
-      next += span
-    }
-  }
-
-  private func fire(_ entry: ScheduleEntry) async {
-    let payload = Value.map(entry.payload)
-    switch entry.action {
-    case .event(let name): _ = try? await queue.enqueue(Event(name, payload, kind: .event))
-    case .trigger(let name):
-      let found = try? await queue.enqueue(Event(entry.name, payload, kind: .cron), toTrigger: name)
-      if found == false { printError("\(entry.file):\(entry.line): no trigger is named '\(name)'") }
+  private func add(_ job: ScheduledJob, from place: String) {
+    do { try scheduler.add(job) } catch { return printError("\(place): \(error)") }
+    if case .at(let time) = job.rule, scheduler.nextFire(of: job.name) == nil {
+      printError("\(place): warning: schedule '\(job.name)' does not fire: \(time) is past")
     }
   }
 

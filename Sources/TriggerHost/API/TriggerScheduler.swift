@@ -1,0 +1,291 @@
+import Synchronization
+import TriggerCore
+
+/// Enqueues events by the clock: cron expressions, intervals, single times.
+///
+/// All decisions are `ScheduleMachine`'s; this class waits for the time it names and enqueues what it says.
+/// Takes the time from the coordinator's clock. Any thread.
+public final class TriggerScheduler: Sendable {
+  /// A fire that did not become a run, for logs and metrics.
+  public enum Notice: Sendable, CustomStringConvertible {
+    /// `count` fires up to `instant` came too late (host down or overloaded); above 100 they are not counted.
+    case missed(job: String, instant: Timestamp, count: Int)
+    /// `max_instances` runs of the job are going on.
+    case dropped(job: String, instant: Timestamp)
+    /// No trigger has the name, or none is bound to the event.
+    case nothingToRun(job: String, target: String)
+
+    public var description: String {
+      switch self {
+      case .missed(let job, let instant, let count):
+        "schedule '\(job)': \(count > ScheduleMachine.catchUpLimit ? "over \(ScheduleMachine.catchUpLimit)" : "\(count)") missed, the newest at \(instant); raise misfire_grace_time to run late ones"
+      case .dropped(let job, let instant):
+        "schedule '\(job)': the fire at \(instant) is dropped, the run before it still goes on; see mode and max_instances"
+      case .nothingToRun(let job, let target): "schedule '\(job)': nothing runs at '\(target)'"
+      }
+    }
+  }
+
+  private struct State {
+    var machine = ScheduleMachine()
+    var isRunning = false
+    var timer: Task<Void, Never>?
+    /// Swift triggers of jobs that name none in force, by job.
+    var triggers: [String: any Trigger] = [:]
+    var cancellations: [ScheduleMachine.Fire: Cancellation] = [:]
+    var observer: (@Sendable (Notice) -> Void)?
+  }
+
+  private let queue: TriggerQueue
+  private let clock: EngineClock
+  private let state = Mutex(State())
+
+  public init(_ queue: TriggerQueue) {
+    self.queue = queue
+    clock = queue.engine.clock
+  }
+
+  // MARK: Jobs
+
+  /// Runs a trigger at the matches of a cron expression (`CronText` says which there are).
+  ///
+  /// - Parameters:
+  ///   - name: the job's; default: the trigger's.
+  ///   - zone: default: the one in the expression's `CRON_TZ=`, or the host's.
+  /// - Throws: `CronSyntaxError`; `ScheduleError` when the name is taken or the zone unknown.
+  public func scheduleCron(
+    _ expression: String, _ trigger: any Trigger, name: String? = nil, zone: Zone? = nil,
+    onClockChange: WallSchedule.OnClockChange = .once, priority: Priority? = nil
+  ) throws {
+    let rule = try ScheduledJob.Rule(cron: expression, zone: zone, onClockChange: onClockChange)
+    try add(trigger, rule, name, priority)
+  }
+
+  /// Runs a trigger every so often, first when the span has passed once.
+  public func scheduleInterval(
+    _ span: Duration, _ trigger: any Trigger, name: String? = nil, priority: Priority? = nil
+  ) throws {
+    guard span > .zero else { throw ScheduleError("an interval must be above zero, got \(span)") }
+    try add(trigger, .every(span), name, priority)
+  }
+
+  /// Runs a trigger once. A time that is past does not fire.
+  public func scheduleDate(
+    _ time: Timestamp, _ trigger: any Trigger, name: String? = nil, priority: Priority? = nil
+  ) throws { try add(trigger, .at(time), name, priority) }
+
+  private func add(
+    _ trigger: any Trigger, _ rule: ScheduledJob.Rule, _ name: String?, _ priority: Priority?
+  ) throws {
+    var job = ScheduledJob(name: name ?? trigger.name, rule: rule, action: .trigger(trigger.name))
+    job.priority = priority
+    try add(job, trigger)
+  }
+
+  /// Adds a job that names its trigger or event.
+  public func add(_ job: ScheduledJob) throws { try add(job, nil) }
+
+  private func add(_ job: ScheduledJob, _ trigger: (any Trigger)?) throws {
+    try state.withLock { state in
+      guard state.machine.add(job, at: now) else {
+        throw ScheduleError("a schedule named '\(job.name)' exists already; give one of them another name")
+      }
+      state.triggers[job.name] = trigger
+    }
+    rewind()
+  }
+
+  /// Forgets a job; what it started runs on. False when there is none of the name.
+  @discardableResult
+  public func remove(_ name: String) -> Bool {
+    let isGone = state.withLock { state in
+      state.triggers[name] = nil
+      return state.machine.remove(name)
+    }
+    rewind()
+    return isGone
+  }
+
+  public var jobs: [ScheduledJob] { state.withLock { $0.machine.jobs } }
+
+  /// The job's next fire, jitter included; nil when none comes.
+  public func nextFire(of name: String) -> Timestamp? { state.withLock { $0.machine.nextDue(of: name) } }
+
+  /// Called for every fire that does not become a run. Be quick.
+  public func observe(_ body: (@Sendable (Notice) -> Void)?) { state.withLock { $0.observer = body } }
+
+  // MARK: Life
+
+  /// Jobs fire from now on. Safe to call twice.
+  public func start() {
+    state.withLock { $0.isRunning = true }
+    rewind()
+  }
+
+  /// No job fires any more; what was started runs on.
+  public func stop() {
+    state.withLock { state in
+      state.isRunning = false
+      state.timer?.cancel()
+      state.timer = nil
+    }
+  }
+
+  // MARK: The shell
+
+  private var now: Timestamp { Timestamp(nanoseconds: clock.now()) }
+
+  /// Waits for the machine's next due time, in the place of whatever was waited for before.
+  private func rewind() {
+    state.withLock { state in
+      state.timer?.cancel()
+      state.timer = nil
+      guard state.isRunning, let due = state.machine.nextDue else { return }
+      state.timer = Task { [weak self, clock] in
+        guard (try? await clock.sleep(until: due.nanoseconds)) != nil, !Task.isCancelled else { return }
+        self?.fireDue()
+      }
+    }
+  }
+
+  private func fireDue() {
+    let (actions, observer) = state.withLock { state in
+      (state.isRunning ? state.machine.advance(to: now) : [], state.observer)
+    }
+    for action in actions {
+      switch action {
+      case .start(let fire): start(fire)
+      case .replace(let old, let fire):
+        state.withLock { $0.cancellations.removeValue(forKey: old) }?.cancel()
+        start(fire)
+      case .waits: break
+      case .dropped(let fire): observer?(.dropped(job: fire.job, instant: fire.instant))
+      case .missed(let fire, let count):
+        observer?(.missed(job: fire.job, instant: fire.instant, count: count))
+      }
+    }
+    rewind()
+  }
+
+  private func start(_ fire: ScheduleMachine.Fire) {
+    let cancellation = Cancellation()
+    let (job, trigger) = state.withLock { state in
+      state.cancellations[fire] = cancellation
+      return (state.machine.jobs.first { $0.name == fire.job }, state.triggers[fire.job])
+    }
+    guard let job else { return ended(fire) }
+    Task { await run(job, trigger, fire, cancellation) }
+  }
+
+  private func run(
+    _ job: ScheduledJob, _ trigger: (any Trigger)?, _ fire: ScheduleMachine.Fire, _ cancellation: Cancellation
+  ) async {
+    // How many operations there are is known only when all are admitted; some may be decided by then.
+    let left = Countdown { [weak self] in self?.ended(fire) }
+    while true {
+      do {
+        return left.expect(try await enqueue(job, trigger, fire, cancellation) { _ in left.one() })
+      } catch is QueueFull {
+        // Requests may be refused, but a fire waits.
+        await queue.engine.waitForRoom()
+      } catch { return left.expect(0) }  // the queue was stopped
+    }
+  }
+
+  /// Returns how many operations were made.
+  private func enqueue(
+    _ job: ScheduledJob, _ trigger: (any Trigger)?, _ fire: ScheduleMachine.Fire,
+    _ cancellation: Cancellation,
+    completion: @escaping @Sendable (OperationResult) -> Void
+  ) async throws -> Int {
+    let event = job.event(of: fire)
+    switch job.action {
+    case .event(let name):
+      let count = try await queue.enqueue(event, cancellation: cancellation, completion: completion)
+      if count == 0 { report(.nothingToRun(job: job.name, target: name)) }
+      return count
+    case .trigger(let name):
+      if let trigger {
+        try await queue.enqueue(trigger, event, cancellation: cancellation, completion: completion)
+        return 1
+      }
+      let isFound = try await queue.enqueue(
+        event, toTrigger: name, cancellation: cancellation, completion: completion)
+      if !isFound { report(.nothingToRun(job: job.name, target: name)) }
+      return isFound ? 1 : 0
+    }
+  }
+
+  private func report(_ notice: Notice) { state.withLock { $0.observer }?(notice) }
+
+  private func ended(_ fire: ScheduleMachine.Fire) {
+    let next = state.withLock { state in
+      state.cancellations[fire] = nil
+      return state.machine.ended(fire)
+    }
+    if let next { start(next) }
+  }
+}
+
+/// Calls its body when as many calls have come as were expected.
+private final class Countdown: Sendable {
+  private let counts = Mutex<(done: Int, expected: Int?)>((0, nil))
+  private let body: @Sendable () -> Void
+
+  init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+
+  func one() { check { $0.done += 1 } }
+  func expect(_ count: Int) { check { $0.expected = count } }
+
+  private func check(_ change: (inout (done: Int, expected: Int?)) -> Void) {
+    let isComplete = counts.withLock {
+      change(&$0)
+      return $0.done == $0.expected
+    }
+    if isComplete { body() }
+  }
+}
+
+/// Why a job was not taken.
+public struct ScheduleError: Error, Sendable, CustomStringConvertible {
+  public let description: String
+  init(_ description: String) { self.description = description }
+}
+
+extension ScheduledJob {
+  /// What a fire enqueues.
+  func event(of fire: ScheduleMachine.Fire) -> Event {
+    let facts: [String: Value] = ["job": .string(name), "fire_time": .string("\(fire.instant)")]
+    let content = payload.merging(facts) { given, _ in given }
+    let (eventName, kind): (String, EventKind) =
+      switch action {
+      case .event(let name): (name, .event)
+      case .trigger: (name, .cron)
+      }
+    return Event(eventName, .map(content), kind: kind, priority: priority)
+  }
+}
+
+extension ScheduledJob.Rule {
+  /// The rule of a cron text: `0 9 * * mon-fri`, `@every 90s`, `@reboot`.
+  ///
+  /// - Throws: `CronSyntaxError`; `ScheduleError` when its `CRON_TZ=` names no zone.
+  public init(
+    cron text: String, zone: Zone? = nil, onClockChange: WallSchedule.OnClockChange = .once
+  ) throws {
+    let parsed = try CronText(parsing: text)
+    var zone = zone
+    if zone == nil, let name = parsed.zone {
+      guard let found = Zone(name) else {
+        throw ScheduleError("unknown time zone '\(name)'\(Suggestion.clause(for: name, among: Zone.names))")
+      }
+      zone = found
+    }
+    switch parsed.rule {
+    case .expression(let expression):
+      self = .wall(WallSchedule(expression, zone: zone ?? .host, onClockChange: onClockChange))
+    case .every(let span): self = .every(span)
+    case .start: self = .start
+    }
+  }
+}

@@ -1,0 +1,51 @@
+/// What happens before the queue to operations of triggers that limit their own runs. Engine lock.
+extension EngineState {
+  /// An operation from the intake: to its gate, or straight into the queue.
+  mutating func arrive(_ operation: Operation, at now: Int64) {
+    guard operation.gateKey != 0 else { return admit(operation) }
+    let (verdict, absorbed) = gates.arrive(
+      operation, key: operation.gateKey, options: operation.trigger.options, at: now)
+    if let absorbed { absorb(absorbed, into: operation) }
+    follow(verdict, for: operation)
+  }
+
+  /// Lets those pass whose time has come.
+  mutating func openGates(at now: Int64) {
+    for (operation, verdict) in gates.advance(to: now) { follow(verdict, for: operation) }
+  }
+
+  /// A gated operation is decided.
+  mutating func endGated(_ operation: Operation, at now: Int64) {
+    if let next = gates.end(operation, key: operation.gateKey, at: now) { admit(next) }
+  }
+
+  private mutating func follow(_ verdict: TriggerGate<Operation>.Verdict, for operation: Operation) {
+    switch verdict {
+    case .pass: admit(operation)
+    case .hold: break
+    case .drop: drop(operation)
+    case .replace(let old):
+      old.cancellation?.cancel()
+      admit(operation)
+    }
+  }
+
+  private mutating func absorb(_ older: Operation, into newer: Operation) {
+    newer.absorbed += older.absorbed
+    if let completion = older.completion { newer.absorbed.append(completion) }
+    stats.coalesced += 1
+    countAbsorbed()
+  }
+
+  /// The operation ends before it had a seq; its sender learns why.
+  private mutating func drop(_ operation: Operation) {
+    stats.dropped += 1
+    countAbsorbed()
+    guard operation.completion != nil || !operation.absorbed.isEmpty else { return }
+    announcements.append(
+      Announcement(
+        operation: operation, seq: 0, outcome: .skipped,
+        error: "dropped: max_instances operations of \(operation.trigger.name) are going on already", logs: []
+      ))
+  }
+}

@@ -1,0 +1,73 @@
+/// What stands before the queue for a trigger with `debounce`, `throttle`, `mode` or `max_instances`: lets
+/// its runs pass, holds them, or drops them. A pure state machine; times are nanoseconds of one clock.
+///
+/// `debounce` waits until no event has come for its span and then lets the newest pass. `throttle` lets one
+/// pass per span; of those that come meanwhile the newest passes when the span is over.
+struct TriggerGate<Run: AnyObject> {
+  enum Verdict {
+    /// Into the queue.
+    case pass
+    /// `advance` or `end` gives it later.
+    case hold
+    case drop
+    /// Into the queue; the other one is to be cancelled.
+    case replace(Run)
+  }
+
+  private let debounce: Int64
+  private let throttle: Int64
+  private var overlap: Overlap<ByIdentity>?
+  /// The newest run that waits for its time.
+  private(set) var held: (run: Run, due: Int64)?
+  private var lastPass: Int64?
+
+  init(_ options: TriggerOptions) {
+    debounce = options.debounce?.nanoseconds ?? 0
+    throttle = options.throttle?.nanoseconds ?? 0
+    if let mode = options.mode { overlap = Overlap(mode: mode, maxInstances: options.maxInstances) }
+  }
+
+  /// Nothing here makes a difference to a run that comes at `now`: the gate can be forgotten.
+  func isIdle(at now: Int64) -> Bool {
+    held == nil && (overlap?.running.isEmpty ?? true) && now - (lastPass ?? .min / 2) >= throttle
+  }
+
+  /// A run arrives. `absorbed` is the held one whose place it took.
+  mutating func arrive(_ run: Run, at now: Int64) -> (verdict: Verdict, absorbed: Run?) {
+    let absorbed = held?.run
+    if debounce > 0 {
+      held = (run, now + debounce)
+      return (.hold, absorbed)
+    }
+    if throttle > 0, let last = lastPass, now - last < throttle {
+      held = (run, last + throttle)
+      return (.hold, absorbed)
+    }
+    return (pass(run, at: now), nil)
+  }
+
+  /// The held run, when its time has come, and what becomes of it.
+  mutating func advance(to now: Int64) -> (run: Run, verdict: Verdict)? {
+    guard let (run, due) = held, due <= now else { return nil }
+    held = nil
+    return (run, pass(run, at: now))
+  }
+
+  private mutating func pass(_ run: Run, at now: Int64) -> Verdict {
+    lastPass = now
+    switch overlap?.admit(ByIdentity(run: run)) {
+    case nil, .start?: return .pass
+    case .drop?: return .drop
+    case .wait?: return .hold
+    case .replace(let old)?: return .replace(old.run)
+    }
+  }
+
+  /// A run is decided. Returns the waiting one whose turn has come.
+  mutating func end(_ run: Run) -> Run? { overlap?.end(ByIdentity(run: run))?.run }
+
+  private struct ByIdentity: Equatable {
+    let run: Run
+    static func == (left: ByIdentity, right: ByIdentity) -> Bool { left.run === right.run }
+  }
+}

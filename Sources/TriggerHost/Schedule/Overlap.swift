@@ -1,0 +1,56 @@
+import DequeModule
+import TriggerCore
+
+/// How many runs of one job or trigger may go on at once, and what becomes of the others. A pure state
+/// machine; every call is O(1), `end` O(instances).
+struct Overlap<Run: Equatable> {
+  enum Verdict: Equatable {
+    case start
+    /// Nothing comes of it.
+    case drop
+    /// `end` will give it when its turn has come.
+    case wait
+    /// Starts in the place of `cancelling`.
+    case replace(cancelling: Run)
+  }
+
+  static var waitingLimit: Int { 1000 }
+
+  let mode: OverlapMode
+  let maxInstances: Int
+  /// Oldest first.
+  private(set) var running: Deque<Run> = []
+  private(set) var waiting: Deque<Run> = []
+
+  init(mode: OverlapMode, maxInstances: Int? = nil) {
+    self.mode = mode
+    self.maxInstances = max(1, maxInstances ?? mode.defaultInstances)
+  }
+
+  mutating func admit(_ run: Run) -> Verdict {
+    guard running.count >= maxInstances else {
+      running.append(run)
+      return .start
+    }
+    switch mode {
+    case .single, .parallel: return .drop
+    case .queued:
+      guard waiting.count < Self.waitingLimit else { return .drop }
+      waiting.append(run)
+      return .wait
+    case .restart:
+      let oldest = running.removeFirst()
+      running.append(run)
+      return .replace(cancelling: oldest)
+    }
+  }
+
+  /// A run has ended, in whatever way. Returns the waiting one that starts now.
+  mutating func end(_ run: Run) -> Run? {
+    guard let index = running.firstIndex(of: run) else { return nil }  // replaced before
+    running.remove(at: index)
+    guard let next = waiting.popFirst() else { return nil }
+    running.append(next)
+    return next
+  }
+}

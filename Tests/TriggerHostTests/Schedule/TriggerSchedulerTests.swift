@@ -1,0 +1,124 @@
+import Synchronization
+import Testing
+import TriggerCore
+import TriggerHost
+
+/// The scheduler's shell on a clock that is moved by hand.
+@Suite struct TriggerSchedulerTests {
+  private struct Tick: Trigger {
+    var name = "tick"
+    func execute() async throws -> [CommitIntent] {
+      [.emit("ticked", ExecutionContext.current!.event)]
+    }
+  }
+
+  private static let script = """
+    return {
+      on = { event = "*" },
+      execute = function(event, ctx)
+        return { ctx:store("fires"):append(event.job, event.fire_time) }
+      end,
+    }
+    """
+
+  private func host(
+    _ script: String = script, start: String = "2026-03-29T00:00:00Z"
+  ) throws -> (CommitCoordinator, TriggerQueue, TriggerScheduler, ManualClock) {
+    let clock = ManualClock(now: try Timestamp(parsing: start).nanoseconds)
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 2), clock: clock)
+    let queue = TriggerQueue(coordinator)
+    let tree = ScriptTree(files: ["fires.lua": Array(script.utf8)])
+    #expect(tree.problems.isEmpty, "\(tree.problems)")
+    queue.bind([], scripts: tree)
+    queue.start()
+    return (coordinator, queue, TriggerScheduler(queue), clock)
+  }
+
+  /// Moves the clock on step by step; each time the scheduler sleeps again before the next step.
+  private func pass(_ clock: ManualClock, _ queue: TriggerQueue, _ step: Duration, times: Int) async {
+    for _ in 0..<times {
+      while clock.sleeperCount == 0 { await Task.yield() }
+      clock.advance(by: step)
+      while clock.sleeperCount == 0 { await Task.yield() }
+      await queue.waitUntilIdle()
+    }
+  }
+
+  @Test func cronJobsFollowTheWallClock() async throws {
+    let (coordinator, queue, scheduler, clock) = try host()
+    defer { queue.stop() }
+    // 02:30 does not exist in Berlin on this day.
+    var job = ScheduledJob(
+      name: "night", rule: try .init(cron: "CRON_TZ=Europe/Berlin 30 2 * * *"), action: .event("night"))
+    job.payload = ["extra": 1]
+    try scheduler.add(job)
+    try scheduler.scheduleInterval(.seconds(1800), Tick(), name: "pulse")
+    scheduler.start()
+    await pass(clock, queue, .seconds(600), times: 6 * 6)
+    scheduler.stop()
+    let fires = try coordinator.store("fires")
+    #expect(try fires.get("night") == ["2026-03-29T01:00:00Z"])
+    guard case .array(let pulses)? = try fires.get("pulse") else { return #expect(Bool(false)) }
+    #expect(pulses.count == 12)
+  }
+
+  @Test func aStoppedSchedulerFiresNothing() async throws {
+    let (coordinator, queue, scheduler, clock) = try host()
+    defer { queue.stop() }
+    try scheduler.add(ScheduledJob(name: "a", rule: .every(.seconds(1)), action: .event("a")))
+    clock.advance(by: .seconds(10))
+    #expect(coordinator.stats.currentSeq == 0)
+    #expect(scheduler.nextFire(of: "a")?.description == "2026-03-29T00:00:01Z")
+    #expect(throws: ScheduleError.self) {
+      try scheduler.add(ScheduledJob(name: "a", rule: .start, action: .event("a")))
+    }
+    #expect(throws: CronSyntaxError.self) { try scheduler.scheduleCron("61 * * * *", Tick()) }
+    #expect(throws: ScheduleError.self) { try scheduler.scheduleCron("CRON_TZ=Nowhere @daily", Tick()) }
+  }
+
+  @Test func tellsOfFiresThatDidNotRun() async throws {
+    let (_, queue, scheduler, clock) = try host()
+    defer { queue.stop() }
+    let notices = Mutex<[String]>([])
+    scheduler.observe { notice in notices.withLock { $0.append("\(notice)") } }
+    try scheduler.add(ScheduledJob(name: "lost", rule: .every(.seconds(1)), action: .trigger("nobody")))
+    scheduler.start()
+    while clock.sleeperCount == 0 { await Task.yield() }
+    clock.advance(by: .seconds(5))
+    while notices.withLock({ $0.count }) < 2 { await Task.yield() }
+    #expect(
+      notices.withLock { $0 } == [
+        "schedule 'lost': 3 missed, the newest at 2026-03-29T00:00:03Z; raise misfire_grace_time to run late ones",
+        "schedule 'lost': nothing runs at 'nobody'",
+      ])
+  }
+
+  /// The second fire comes while the first still runs: with `restart` the first ends `skipped`.
+  @Test func restartCancelsTheRunThatGoesOn() async throws {
+    let (coordinator, queue, scheduler, clock) = try host(
+      """
+      return {
+        on = { event = "unused" },
+        timeout = "60s",
+        execute = function(event, ctx)
+          if event.fire_time == "2026-03-29T00:00:01Z" then while true do end end
+          return { ctx:store("fires"):append(event.job, event.fire_time) }
+        end,
+      }
+      """)
+    defer { queue.stop() }
+    var job = ScheduledJob(name: "job", rule: .every(.seconds(1)), action: .trigger("fires"))
+    job.mode = .restart
+    try scheduler.add(job)
+    scheduler.start()
+    while clock.sleeperCount == 0 { await Task.yield() }
+    clock.advance(by: .seconds(1))
+    while coordinator.stats.undecided == 0 { await Task.yield() }
+    while clock.sleeperCount == 0 { await Task.yield() }
+    clock.advance(by: .seconds(1))
+    while coordinator.stats.committed == 0 { await Task.yield() }
+    await queue.waitUntilIdle()
+    #expect(try coordinator.store("fires").get("job") == ["2026-03-29T00:00:02Z"])
+    #expect(coordinator.stats.skipped == 1)
+  }
+}
