@@ -43,7 +43,6 @@ extension EngineState {
   private mutating func decide(_ operation: Operation, at now: Int64) -> Bool {
     let attempt = operation.attempt!
     if attempt.snapshot < order.frontier, !attempt.reads.holds(since: attempt.snapshot) {
-      slowDown()
       restart(operation, at: now)
       restartStale(after: operation.seq, at: now)
       return false
@@ -163,6 +162,7 @@ extension EngineState {
 
   private mutating func countConflict(_ operation: Operation) {
     operation.conflicts &+= 1
+    slowDown()
     stats.conflicts &+= 1
     guard operation.deferrals > 0, operation.conflicts >= configuration.conflictsBeforeReservation,
       parking.holder == nil || parking.holder === operation

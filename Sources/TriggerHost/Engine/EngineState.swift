@@ -33,12 +33,11 @@ struct EngineState {
   var reserved: Attempt?
   /// Who ended each deferred seq that the frontier has not passed yet.
   var deferredSeqs: [Int64: Operation] = [:]
-  /// Most undecided seqs while the frontier moves: less after conflicts, so that snapshots stay fresh when
-  /// everybody wants the same keys; more after commits without any.
-  private var pace: Int
+  /// Most undecided seqs while the frontier moves.
+  private var pace: Pace
   /// The attempt at the frontier proves to be slow: others run ahead up to the whole window.
   private var isBlocked = false
-  var runAhead: Int { isBlocked ? configuration.window : pace }
+  var runAhead: Int { isBlocked ? configuration.window : pace.window }
   private var frontierAtLastTick: Int64 = -1
   /// True when some trigger is bound to `commit`.
   var wantsChangedKeys = false
@@ -80,7 +79,7 @@ struct EngineState {
     self.registry = registry
     self.log = log
     committer = Committer(reclaimer: reclaimer, limits: configuration.valueLimits)
-    pace = configuration.runAhead
+    pace = Pace(limit: configuration.runAhead)
     order = CommitOrder(window: configuration.window, limits: configuration.orderLimits)
     records = RecordRing(capacity: configuration.recordsKept)
   }
@@ -183,8 +182,8 @@ struct EngineState {
     return announcements
   }
 
-  mutating func slowDown() { pace = max(configuration.workers * 2, pace - pace / 8) }
-  mutating func speedUp(by commits: Int) { pace = min(configuration.runAhead, pace + (commits + 3) / 4) }
+  mutating func slowDown() { pace.conflict() }
+  mutating func speedUp(by commits: Int) { pace.commits(commits) }
 
   /// Called once per tick of the watchdog.
   mutating func adaptRunAhead() {
