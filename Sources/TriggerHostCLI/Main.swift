@@ -5,5 +5,50 @@ struct TriggerHostCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "trigger-host",
     abstract: "Runs Lua triggers over versioned stores, committed in one order.",
-    version: "0.1.0", subcommands: [Run.self, New.self, Check.self, Bench.self])
+    discussion: """
+      Start here:
+
+        trigger-host new mine                            # a working starter project
+        trigger-host run --config mine/host.yaml
+
+      Exit codes: 0 good, 1 the thing checked or run is bad, 2 usage, 70 a defect of trigger-host itself.
+      Completion scripts: trigger-host --generate-completion-script bash|zsh|fish
+      """,
+    version: "0.1.0",
+    subcommands: [Run.self, New.self, Check.self, Exec.self, CronCommand.self, Bench.self])
+
+  static func main() async {
+    do {
+      var command = try parseAsRoot()
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      exit(withCode: error)
+    }
+  }
+
+  /// ArgumentParser's own codes for usage (64) become 2; what it does not know is ours (70).
+  private static func exit(withCode error: any Error) -> Never {
+    switch exitCode(for: error) {
+    case .success: exit(withError: error)
+    case .validationFailure:
+      printError(fullMessage(for: error))
+      exit(withError: ExitCode(2))
+    default:
+      if error is ExitCode { exit(withError: error) }
+      if error is any ExpectedFailure {
+        printError("\(error)")
+        exit(withError: ExitCode(1))
+      }
+      printError(
+        "internal error: \(error)\nThis is a defect of trigger-host; please report it with what you did.")
+      exit(withError: ExitCode(70))
+    }
+  }
 }
+
+/// Something that can go wrong without a defect of ours: said, and ended with 1.
+protocol ExpectedFailure: Error {}

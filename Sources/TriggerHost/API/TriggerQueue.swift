@@ -121,6 +121,9 @@ public final class TriggerQueue: Sendable {
     }
   }
 
+  /// Suspends until the queue has room for events from outside, or the queue is stopped.
+  public func waitForRoom() async { await engine.waitForRoom() }
+
   private func makeRoom() async throws {
     if engine.configuration.whenFull == .refuse {
       throw QueueFull(capacity: engine.configuration.queueCapacity)

@@ -285,7 +285,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   /// One event per commit and trigger bound to `commit`, listing the keys.
   private func routeCommit(_ emission: EngineState.Emission) {
     let commitTriggers = intakeLock.withLock { router.commitTriggers }
-    for trigger in commitTriggers where emission.hops < configuration.maximumHops {
+    for trigger in commitTriggers {
       let patterns = trigger.options.on.filter { $0.kind == .commit }
       let keys = emission.changedKeys.filter { key in patterns.contains { $0.matches(key) } }
       if keys.isEmpty { continue }
@@ -424,7 +424,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   }
 
   func currentStats() -> EngineStats {
-    lock.withLock {
+    let names = intakeLock.withLock { triggers.map(\.name) }
+    return lock.withLock {
       var stats = state.stats
       stats.currentSeq = state.order.frontier
       stats.pendingCommits = state.order.finished
@@ -432,6 +433,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       stats.parked = state.parking.count
       stats.queued = queued.load(ordering: .relaxed)
       stats.retainedVersions = state.reclaimer.waiting
+      for (name, counts) in zip(names, state.triggerStats) {
+        stats.triggers[name, default: TriggerStats()] += counts
+      }
       for priority in Priority.allCases { stats.latency[priority] = state.latency[Int(priority.rawValue)] }
       return stats
     }

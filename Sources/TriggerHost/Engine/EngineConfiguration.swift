@@ -29,6 +29,12 @@ public struct EngineConfiguration: Sendable {
   /// Records of decided seqs kept in memory, a power of two.
   public var recordsKept = 65_536
 
+  /// Hops from one cause: an operation that far down a chain of emitted events fails (`loop`) when it emits
+  /// again. 1 to 250.
+  public var maximumHops = 64
+  /// Events that one commit may emit; the operation fails beyond.
+  public var maximumEmits = 1000
+
   var valueLimits = ValueLimits()
   /// Most undecided seqs at a time, a power of two: what may pile up behind the frontier.
   var window = 16_384
@@ -41,13 +47,13 @@ public struct EngineConfiguration: Sendable {
   var batchNanoseconds: Int64 = 100_000
   var commitsPerReclaim = 256
   var conflictsBeforeReservation: Int32 = 3
-  var maximumHops: UInt8 = 64
   var maximumStores = 10_000
   var maximumIntents: UInt32 = 10_000
   var maximumOutputBytes = 16 << 20
   /// How often the watchdog looks while anything runs.
   var tick: Duration = .microseconds(500)
 
+  /// - Parameter workers: default: one per core.
   public init(workers: Int) { self.workers = workers }
 
   var orderLimits: CommitOrder<Operation>.Limits {

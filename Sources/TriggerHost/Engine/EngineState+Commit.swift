@@ -58,10 +58,9 @@ extension EngineState {
       outcome = .skipped
     } else if attempt.status != .succeeded {
       outcome = .failed
-    } else if attempt.writes.emits > 0, operation.hops >= configuration.maximumHops {
+    } else if let loop = emitsTooMuch(operation, attempt) {
       outcome = .failed
-      attempt.error =
-        "loop: \(operation.trigger.name) emits after \(configuration.maximumHops) hops from one cause"
+      attempt.error = loop
     } else {
       if attempt.writes.emits > 0 || wantsChangedKeys { collectEmission(of: operation, attempt) }
       do throws(Committer.Failure) {
@@ -82,6 +81,22 @@ extension EngineState {
     return true
   }
 
+  /// Why the operation may not emit what it wants to emit, nil when it may.
+  private func emitsTooMuch(_ operation: Operation, _ attempt: Attempt) -> String? {
+    let emits = attempt.writes.emits
+    if operation.hops > configuration.maximumHops {
+      return "loop: \(operation.trigger.name) is more than \(configuration.maximumHops) hops from its cause"
+    }
+    if emits > 0, operation.hops >= configuration.maximumHops {
+      return "loop: \(operation.trigger.name) emits after \(configuration.maximumHops) hops from one cause"
+    }
+    if emits > configuration.maximumEmits {
+      return "\(operation.trigger.name) emits \(emits) events in one commit; at most "
+        + "\(configuration.maximumEmits) are allowed (limits.emits)"
+    }
+    return nil
+  }
+
   private mutating func conclude(
     _ operation: Operation, _ attempt: Attempt, _ outcome: Outcome, at now: Int64
   ) {
@@ -91,6 +106,7 @@ extension EngineState {
     case .skipped: stats.skipped &+= 1
     case .deferred: break
     }
+    countByTrigger(operation) { $0.count(outcome) }
     latency[Int(operation.priority.rawValue)].add(nanoseconds: now &- operation.admitted)
     records.store(
       RecordRing.Item(
@@ -164,6 +180,7 @@ extension EngineState {
     operation.conflicts &+= 1
     slowDown()
     stats.conflicts &+= 1
+    countByTrigger(operation) { $0.conflicts &+= 1 }
     guard operation.deferrals > 0, operation.conflicts >= configuration.conflictsBeforeReservation,
       parking.holder == nil || parking.holder === operation
     else { return }

@@ -23,6 +23,8 @@ struct EngineState {
   var reruns: Deque<Operation> = []
   var records: RecordRing
   var stats = EngineStats()
+  /// By index of the loaded trigger.
+  var triggerStats: [TriggerStats] = []
   var latency = [LatencyHistogram](repeating: LatencyHistogram(), count: Priority.allCases.count)
   /// Queued operations that may absorb newer events, by coalesce key.
   var coalescing: [UInt64: Operation] = [:]
@@ -175,6 +177,13 @@ struct EngineState {
   }
 
   mutating func countAbsorbed() { absorbedSinceTaken += 1 }
+
+  @inline(__always)
+  mutating func countByTrigger(_ operation: Operation, _ change: (inout TriggerStats) -> Void) {
+    let index = operation.trigger.index
+    while triggerStats.count <= index { triggerStats.append(TriggerStats()) }
+    change(&triggerStats[index])
+  }
 
   mutating func takeAnnouncements() -> [Announcement] {
     if announcements.isEmpty { return [] }

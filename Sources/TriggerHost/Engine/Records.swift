@@ -117,6 +117,11 @@ public struct LatencyHistogram: Sendable {
     count &+= 1
   }
 
+  public mutating func add(_ other: LatencyHistogram) {
+    for index in counts.indices { counts[index] &+= other.counts[index] }
+    count &+= other.count
+  }
+
   /// Upper edge of the bucket that holds the percentile (0...100), in nanoseconds; 0 when empty.
   public func percentile(_ percent: Double) -> Int64 {
     if count == 0 { return 0 }
@@ -131,6 +136,31 @@ public struct LatencyHistogram: Sendable {
       }
     }
     return 0
+  }
+}
+
+/// Counters of one trigger since start.
+public struct TriggerStats: Sendable, Equatable {
+  public var committed = 0
+  public var failed = 0
+  public var skipped = 0
+  public var conflicts = 0
+  public init() {}
+
+  mutating func count(_ outcome: Outcome) {
+    switch outcome {
+    case .committed: committed &+= 1
+    case .failed: failed &+= 1
+    case .skipped: skipped &+= 1
+    case .deferred: break
+    }
+  }
+
+  static func += (left: inout TriggerStats, right: TriggerStats) {
+    left.committed += right.committed
+    left.failed += right.failed
+    left.skipped += right.skipped
+    left.conflicts += right.conflicts
   }
 }
 
@@ -160,6 +190,8 @@ public struct EngineStats: Sendable {
   public var emitted = 0
   /// Versions kept for snapshots.
   public var retainedVersions = 0
+  /// By trigger name.
+  public var triggers: [String: TriggerStats] = [:]
   /// From admission to the commit, by priority.
   public var latency: [Priority: LatencyHistogram] = [:]
   public init() {}

@@ -48,10 +48,7 @@ public struct ScheduledJob: Sendable, Equatable {
   /// The instant plus its jitter.
   func due(_ instant: Timestamp) -> Timestamp {
     guard jitter > .zero else { return instant }
-    // FNV-1a: the same on every machine and release.
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    var random = SplitMix64(seed: hash ^ UInt64(bitPattern: instant.nanoseconds))
+    var random = SplitMix64(seed: StableHash.of(name) ^ UInt64(bitPattern: instant.nanoseconds))
     let extra = Int64(random.nextUnit() * Double(jitter.nanoseconds))
     return Timestamp(nanoseconds: instant.nanoseconds.addingReportingOverflow(extra).partialValue)
   }

@@ -14,29 +14,27 @@ final class StatusLine: Sendable {
     let period: Duration = isTerminal ? .milliseconds(100) : .seconds(1)
     task.withLock {
       $0 = Task {
-        var last = 0
-        while !Task.isCancelled {
-          try? await Task.sleep(for: period)
-          if Task.isCancelled { return }
-          let stats = host.coordinator.stats
-          let rate = Double(stats.committed - last) / (period / .seconds(1))
-          last = stats.committed
-          show(stats, rate)
+        var (last, time) = (0, ContinuousClock.now)
+        while (try? await Task.sleep(for: period)) != nil {
+          let (stats, now) = (host.coordinator.stats, ContinuousClock.now)
+          show(stats, rate: Double(stats.committed - last) / ((now - time) / .seconds(1)))
+          (last, time) = (stats.committed, now)
         }
       }
     }
   }
 
-  private func show(_ stats: EngineStats, _ rate: Double) {
+  private func show(_ stats: EngineStats, rate: Double) {
+    let rows = host.rows.withLock { $0.sent }
     let text =
-      "seq \(stats.currentSeq)  commits \(stats.committed)  conflicts \(stats.conflicts)  "
+      (host.config.feeds.isEmpty ? "" : "rows \(rows)  ")
+      + "seq \(stats.currentSeq)  commits \(stats.committed)  conflicts \(stats.conflicts)  "
       + "queue \(stats.queued)  \(Int(rate))/s"
-    print(isTerminal ? "\r\u{1b}[K\(text)" : text, terminator: isTerminal ? "" : "\n")
-    fflush(nil)
+    if isTerminal { Output.status(text) } else { printLine(text) }
   }
 
   func stop() {
     task.withLock { $0?.cancel() }
-    if isTerminal { print("\r\u{1b}[K", terminator: "") }
+    if isTerminal { Output.status("") }
   }
 }

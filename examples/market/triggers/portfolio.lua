@@ -3,17 +3,16 @@
 
 local position = require "lib.position"
 
--- One commit may have changed several keys of `orders`; the event lists them.
+-- The event lists the keys that one commit changed, such as "orders/EURUSD/000007". Commits come in
+-- their order, and each order has a key of its own: none is missed.
 local function fill(keys, ctx)
   local orders, portfolio = ctx:store("orders"), ctx:store("portfolio")
   local intents = {}
   for _, key in ipairs(keys) do
-    local symbol = key:match("[^/]+$") -- "orders/EURUSD" or "EURUSD"
-    local order = orders:get(symbol)
-    if order then
-      local books = portfolio:get(symbol) or position.new()
-      intents[#intents + 1] = portfolio:put(symbol, position.fill(books, order))
-    end
+    local number_key = key:match("^orders/(.+)$")
+    local symbol = number_key:match("^[^/]+")
+    local books = portfolio:get(symbol) or position.new()
+    intents[#intents + 1] = portfolio:put(symbol, position.fill(books, orders:get(number_key)))
   end
   return intents
 end
@@ -26,7 +25,7 @@ local function mark(event, ctx)
 end
 
 return {
-  on = { data = "bars/*", commit = "orders/*" },
+  on = { data = "bars/*", commit = "orders/*/*" },
 
   execute = function(event, ctx)
     if event.keys then return fill(event.keys, ctx) end

@@ -36,7 +36,10 @@ return {
     }
     ctx:log("debug", "order", { symbol = event.symbol, side = side, price = order.price, reason = reason })
 
-    -- Nothing is changed by preparing an intent: only what is returned is committed.
-    return { orders:put(event.symbol, order) }
+    -- Nothing is changed by preparing an intent: only what is returned is committed, all of it or nothing.
+    return {
+      orders:put(event.symbol, order), -- the newest, for the next decision
+      orders:put(string.format("%s/%06d", event.symbol, order.number), order), -- and one key each, for the books
+    }
   end,
 }

@@ -1,0 +1,124 @@
+import ArgumentParser
+import Foundation
+import HostConfig
+import TriggerCore
+import TriggerHost
+
+/// `trigger-host cron next|check|explain`.
+struct CronCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cron", abstract: "Look at cron expressions and cron files without running anything.",
+    discussion: """
+      An expression has five fields (minute hour day month weekday), or six with seconds first, or is one of
+      @hourly @daily @weekly @monthly @yearly, "@every 90s", @reboot. Quote it, so that the shell leaves the
+      stars alone:
+
+        trigger-host cron next "30 9 * * mon-fri" --tz Europe/Berlin
+        trigger-host cron explain "0 6 LW * ?"
+        trigger-host cron check cron.yaml
+      """,
+    subcommands: [Next.self, CheckFile.self, Explain.self])
+
+  /// One expression from the command line, and its zone.
+  struct Expression: ParsableArguments {
+    @Argument(help: "The expression, in quotes.") var expression: String
+    @Option(
+      help: "IANA time zone, such as Europe/Berlin. Default: the expression's CRON_TZ=, or this machine's.")
+    var tz: String?
+
+    func parsed() throws -> (text: CronText, zone: Zone) {
+      let text: CronText
+      do { text = try CronText(parsing: expression) } catch {
+        printError("\(expression)\n\(String(repeating: " ", count: error.column - 1))^ \(error.message)")
+        throw ExitCode(1)
+      }
+      guard let name = tz ?? text.zone else { return (text, .host) }
+      guard let zone = Zone(name) else {
+        throw ValidationError("unknown time zone '\(name)'\(Suggestion.clause(for: name, among: Zone.names))")
+      }
+      return (text, zone)
+    }
+  }
+
+  struct Next: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print when an expression fires next.")
+
+    @OptionGroup var expression: Expression
+    @Option(help: "How many fires.") var count = 5
+    @Option(help: "Count from this RFC 3339 time. Default: now.") var from: String?
+    @Option(help: "What a fixed-time job does when clocks change: skip, once or both.")
+    var dst = "once"
+    @Flag(help: "Print a JSON array of RFC 3339 times.") var json = false
+
+    func validate() throws {
+      guard (1...10_000).contains(count) else { throw ValidationError("--count is 1 to 10000, got \(count)") }
+      guard WallSchedule.OnClockChange(rawValue: dst) != nil else {
+        throw ValidationError("--dst is skip, once or both, got '\(dst)'")
+      }
+    }
+
+    func run() throws {
+      let (text, zone) = try expression.parsed()
+      let onClockChange = WallSchedule.OnClockChange(rawValue: dst)!
+      var time = try start()
+      let rule: ScheduledJob.Rule
+      switch text.rule {
+      case .expression(let expression):
+        rule = .wall(WallSchedule(expression, zone: zone, onClockChange: onClockChange))
+      case .every(let span): rule = .every(span, from: time)
+      case .start:
+        if json { print("[]") } else { print("once, when the host starts") }
+        return
+      }
+      var fires: [Timestamp] = []
+      while fires.count < count, let next = rule.next(after: time) {
+        fires.append(next)
+        time = next
+      }
+      if json {
+        print(try JSON.text(.array(fires.map { .string(zone.format($0)) })))
+      } else {
+        for fire in fires { print("\(zone.format(fire))  \(zone.abbreviation(at: fire))") }
+      }
+    }
+
+    private func start() throws -> Timestamp {
+      guard let from else { return Timestamp(nanoseconds: EngineClock().now()) }
+      do { return try Timestamp(parsing: from) } catch { throw ValidationError("--from: \(error)") }
+    }
+  }
+
+  struct Explain: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Say in English when an expression fires.")
+
+    @OptionGroup var expression: Expression
+
+    func run() throws {
+      let (text, zone) = try expression.parsed()
+      print(text.rule.explanation)
+      guard case .expression(let expression) = text.rule else { return }
+      print(
+        expression.isFixedTime
+          ? "a fixed time: skipped by a change of clocks it fires right after the gap, repeated it fires once"
+          : "follows the clock: does not fire at times that a change of clocks skips, fires in both passes")
+      print("time zone \(zone)")
+    }
+  }
+
+  struct CheckFile: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "check", abstract: "Find mistakes in a cron file: YAML with schedules:, or a crontab.")
+
+    @Argument(help: "The cron file.") var file: String
+
+    func run() throws {
+      let cron = loadCronFile(path: file)
+      try report(cron.report)
+      for entry in cron.entries {
+        let next = entry.job.rule.next(after: Timestamp(nanoseconds: EngineClock().now()))
+        print("\(entry.job.name): next \(next.map { "\($0)" } ?? "at the host's start, or never")")
+      }
+      print("\(cron.entries.count) schedules are good.")
+    }
+  }
+}

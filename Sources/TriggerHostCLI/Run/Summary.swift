@@ -1,0 +1,55 @@
+import Foundation
+import TriggerCore
+import TriggerHost
+
+extension Host {
+  /// What the host did, for people: totals, one line per trigger, one per store.
+  func summary() -> String {
+    let stats = coordinator.stats
+    return (["", totals(stats)] + triggerLines(stats) + storeLines()).joined(separator: "\n")
+  }
+
+  private func totals(_ stats: EngineStats) -> String {
+    let seconds = (ContinuousClock.now - started) / .seconds(1)
+    var all = LatencyHistogram()
+    for histogram in stats.latency.values { all.add(histogram) }
+    let rows = rows.withLock { $0 }
+    let fed =
+      rows.sent + rows.bad == 0 ? "" : "\(rows.sent) rows fed\(rows.bad > 0 ? ", \(rows.bad) bad" : ""); "
+    return fed
+      + "\(stats.currentSeq) seqs: \(stats.committed) committed, \(stats.failed) failed, "
+      + "\(stats.skipped) skipped, \(stats.deferred) deferred; \(stats.conflicts) conflicts\n"
+      + String(
+        format: "%.2f s, %.0f commits/s; admission to commit p50 %.2f ms, p99 %.2f ms", seconds,
+        Double(stats.committed) / seconds, Double(all.percentile(50)) / 1e6,
+        Double(all.percentile(99)) / 1e6)
+  }
+
+  private func triggerLines(_ stats: EngineStats) -> [String] {
+    let names = stats.triggers.keys.sorted()
+    guard let width = names.map(\.count).max() else { return [] }
+    return ["", "\(pad("trigger", max(width, 7)))  committed     failed  conflicts"]
+      + names.map { name in
+        let counts = stats.triggers[name]!
+        let numbers = [counts.committed, counts.failed, counts.conflicts]
+        return pad(name, max(width, 7)) + numbers.map { " " + pad(String($0), 10, right: true) }.joined()
+      }
+  }
+
+  private func storeLines() -> [String] {
+    var lines: [String] = [""]
+    for name in coordinator.storeNames {
+      guard let store = try? coordinator.store(name) else { continue }
+      lines.append("\(store)")
+      for item in (try? store.scan())?.prefix(2) ?? [] {
+        lines.append("  \(item.key) = \(String("\(item.value)".prefix(100)))")
+      }
+    }
+    return lines
+  }
+
+  private func pad(_ text: String, _ width: Int, right: Bool = false) -> String {
+    let spaces = String(repeating: " ", count: max(0, width - text.count))
+    return right ? spaces + text : text + spaces
+  }
+}
