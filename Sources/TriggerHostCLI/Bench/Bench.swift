@@ -17,7 +17,7 @@ struct Bench: AsyncParsableCommand {
       it: look at half-load and priority instead
       re-runs   attempts thrown away because what they had read was changed meanwhile
       deferred  operations that were given a later place because they held up others
-      peak      most memory in RAM during the measurement, the events the bench made up included
+      peak      the most the measurement took in RAM, the full queue and the bench's own events included
 
       Close other programs first, and compare runs of one sitting only.
       Exit code 1 when a measurement failed; the others are still made.
@@ -42,8 +42,8 @@ struct Bench: AsyncParsableCommand {
 
   func run() async throws {
     let wanted = Measurement.allCases.filter { only.isEmpty || only.contains($0) }
-    var session = BenchSession(
-      BenchSettings(
+    let session = BenchSession(
+      settings: BenchSettings(
         operations: operations, keys: keys, manyKeys: manyKeys, workers: workers, hotShare: hotShare))
     if !json { show(BenchTable.header) }
     var failed = false

@@ -21,14 +21,15 @@ struct BenchResult: Codable, Sendable {
   /// Attempts thrown away because what they had read was changed meanwhile.
   var reExecutions: Int
   var deferred: Int
-  /// Highest resident memory of the process during the measurement, the bench's own events included.
-  var peakMemoryMegabytes: Double
+  /// The most that the measurement added to the process's resident memory, the bench's own events included.
+  var peakMemoryMegabytes = 0.0
 
   /// Rate that was asked for; only when the events were paced.
   var targetOperationsPerSecond: Double?
   /// How late the 99th of 100 paced events was sent: a busy machine, not the engine.
   var producerLateP99Microseconds: Double?
-  /// Rate compared to `bump` with the same settings.
+  /// Rate of `bump` with the same settings, measured right before, and the rate compared to it.
+  var bumpOperationsPerSecond: Double?
   var ratioToBump: Double?
   var residentBytesPerKey: Double?
   var hotShare: Double?

@@ -1,15 +1,13 @@
-/// Runs the measurements one after another; remembers the rate of `bump`, which others compare with.
+/// What each measurement runs.
+///
+/// Those that compare with `bump` run it again right before: on a machine that also does other things, the
+/// rate of a minute ago says little.
 struct BenchSession {
   let settings: BenchSettings
-  private var bump: BenchResult?
 
-  init(_ settings: BenchSettings) { self.settings = settings }
-
-  mutating func run(_ measurement: Measurement) async throws -> BenchResult {
-    // What earlier engines had is not this one's.
-    ProcessUsage.returnFreeMemory()
-    return switch measurement {
-    case .bump: try await measureBump()
+  func run(_ measurement: Measurement) async throws -> BenchResult {
+    switch measurement {
+    case .bump: try await throughput(.bump, .bump).measure()
     case .indicator: try await throughput(.indicator, .indicator).measure()
     case .add: try await throughput(.add, .add).measure()
     case .halfLoad: try await halfLoad()
@@ -25,41 +23,35 @@ struct BenchSession {
       keys: settings.keys, settings: settings)
   }
 
-  private mutating func measureBump() async throws -> BenchResult {
-    let result = try await throughput(.bump, .bump).measure()
-    bump = result
-    return result
+  private func bumpRate() async throws -> Double {
+    try await throughput(.bump, .bump).measure().operationsPerSecond
   }
 
-  /// The rate of `bump`, measured now if it was left out.
-  private mutating func bumpRate() async throws -> Double {
-    if let bump { return bump.operationsPerSecond }
-    return try await measureBump().operationsPerSecond
-  }
-
-  private mutating func halfLoad() async throws -> BenchResult {
+  private func halfLoad() async throws -> BenchResult {
     var run = throughput(.halfLoad, .bump)
     run.operations /= 2  // takes as long as `bump` took
     run.rate = try await bumpRate() / 2
     return try await run.measure()
   }
 
-  private mutating func hot() async throws -> BenchResult {
-    let uniform = try await bumpRate()
+  private func hot() async throws -> BenchResult {
     var run = throughput(.hot, .bump)
     run.hotShare = settings.hotShare
-    var result = try await run.measure()
-    result.ratioToBump = result.operationsPerSecond / uniform
-    return result
+    return try await compareWithBump(run)
   }
 
-  private mutating func manyKeys() async throws -> BenchResult {
-    let few = try await bumpRate()
+  private func manyKeys() async throws -> BenchResult {
     var run = throughput(.manyKeys, .bump)
     run.keys = settings.manyKeys
     run.measuresMemory = true
+    return try await compareWithBump(run)
+  }
+
+  private func compareWithBump(_ run: Throughput) async throws -> BenchResult {
+    let usual = try await bumpRate()
     var result = try await run.measure()
-    result.ratioToBump = result.operationsPerSecond / few
+    result.bumpOperationsPerSecond = usual
+    result.ratioToBump = result.operationsPerSecond / usual
     return result
   }
 }

@@ -35,6 +35,7 @@ struct PriorityUnderLoad {
   func measure() async throws -> BenchResult {
     let alone = try await run(rounds: nil)
     let rounds = try await calibrate()
+    let memory = MemoryMeter()
     let loaded = try await run(rounds: rounds)
     let low = loaded.after.committed - loaded.before.committed - count
     return BenchResult(
@@ -46,7 +47,7 @@ struct PriorityUnderLoad {
       p999Microseconds: loaded.latency.microseconds(99.9),
       reExecutions: loaded.after.conflicts - loaded.before.conflicts,
       deferred: loaded.after.deferred - loaded.before.deferred,
-      peakMemoryMegabytes: ProcessUsage.peakMegabytes, targetOperationsPerSecond: rate,
+      peakMemoryMegabytes: memory.peakMegabytes, targetOperationsPerSecond: rate,
       producerLateP99Microseconds: loaded.producer.lateness.microseconds(99),
       unloadedP50Microseconds: alone.latency.microseconds(50),
       unloadedP99Microseconds: alone.latency.microseconds(99),
@@ -61,7 +62,6 @@ struct PriorityUnderLoad {
     defer { engine.stop() }
     try await engine.fill(.bump, keys: settings.keys)
     try await engine.warmUp(producer, settings.warmUp, priority: .normal)
-    ProcessUsage.resetPeak()
     if let rounds { try await saturate(engine, rounds) }
     let before = engine.coordinator.stats
     let cpu = ProcessUsage.cpuSeconds

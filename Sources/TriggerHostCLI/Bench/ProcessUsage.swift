@@ -11,8 +11,8 @@ enum ProcessUsage {
   /// Memory that is in RAM now, in bytes; 0 when the system does not tell.
   static var residentBytes: Int { status("VmRSS") * 1024 }
 
-  /// The most that was in RAM since `resetPeak`.
-  static var peakMegabytes: Double { Double(status("VmHWM")) / 1024 }
+  /// The most that was in RAM since `resetPeak`, in bytes.
+  static var peakBytes: Int { status("VmHWM") * 1024 }
 
   /// Lets the peak start again at what is resident now. Where the system refuses, the peak is that of the
   /// whole process.

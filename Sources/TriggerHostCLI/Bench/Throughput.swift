@@ -13,13 +13,17 @@ struct Throughput {
   var measuresMemory = false
 
   func measure() async throws -> BenchResult {
+    let memory = MemoryMeter()
     let producer = Producer(operation, keys: keys, hotShare: hotShare)
     let engine = try BenchEngine(
       workers: settings.workers, scripts: ["\(operation.rawValue).lua": operation.script])
     defer { engine.stop() }
     let bytesPerKey = try await load(engine)
     try await engine.warmUp(producer, settings.warmUp)
-    return try await run(engine, producer, bytesPerKey)
+    var result = try await run(engine, producer)
+    result.residentBytesPerKey = bytesPerKey
+    result.peakMemoryMegabytes = memory.peakMegabytes
+    return result
   }
 
   /// Returns what a key takes in memory, its record included; nil unless that was asked for.
@@ -28,17 +32,12 @@ struct Throughput {
       try await engine.fill(operation, keys: keys)
       return nil
     }
-    ProcessUsage.returnFreeMemory()
-    let before = ProcessUsage.residentBytes
+    let memory = MemoryMeter()
     try await engine.fill(operation, keys: keys)
-    ProcessUsage.returnFreeMemory()
-    return Double(ProcessUsage.residentBytes - before) / Double(keys)
+    return Double(memory.grown) / Double(keys)
   }
 
-  private func run(_ engine: BenchEngine, _ producer: Producer, _ bytesPerKey: Double?) async throws
-    -> BenchResult
-  {
-    ProcessUsage.resetPeak()
+  private func run(_ engine: BenchEngine, _ producer: Producer) async throws -> BenchResult {
     let before = engine.coordinator.stats
     let cpu = ProcessUsage.cpuSeconds
     let start = ContinuousClock.now
@@ -61,9 +60,9 @@ struct Throughput {
       producerCpuMicrosecondsPerOperation: report.cpuSeconds / Double(operations) * 1e6,
       p50Microseconds: latency.microseconds(50), p99Microseconds: latency.microseconds(99),
       p999Microseconds: latency.microseconds(99.9), reExecutions: stats.conflicts - before.conflicts,
-      deferred: stats.deferred - before.deferred, peakMemoryMegabytes: ProcessUsage.peakMegabytes,
+      deferred: stats.deferred - before.deferred,
       targetOperationsPerSecond: rate,
       producerLateP99Microseconds: rate == nil ? nil : report.lateness.microseconds(99),
-      residentBytesPerKey: bytesPerKey, hotShare: hotShare > 0 ? hotShare : nil)
+      hotShare: hotShare > 0 ? hotShare : nil)
   }
 }
