@@ -13,7 +13,7 @@ enum Measurement: String, CaseIterable, ExpressibleByArgument, Sendable {
     case .bump: "Read {count, total, last} at a random key, add, write it back; as fast as it goes."
     case .indicator: "Read 14 closes, append one, compute RSI, write the newest 14; as fast as it goes."
     case .add: "Add to one counter that everybody adds to, without reading it: re-runs should stay 0."
-    case .halfLoad: "bump sent evenly at half of the rate measured right before: the latency of a host with room."
+    case .halfLoad: "bump sent evenly at half of the rate it just had: the latency of a host with room."
     case .priority:
       """
       high-priority bumps, 400 a second, alone and then while low-priority scripts of 50 ms keep every \
