@@ -40,6 +40,7 @@ need_peers() {
   [ ${#missing[@]} = 0 ] && return
   install_packages "What --peers compares with (${missing[*]})" \
     "install Redis 7 and Tarantool with your package manager, or run without --peers." "${missing[@]}"
+  say "Debian's tarantool also answers to 'lua' where no other Lua is installed; 'apt-get remove tarantool' undoes it."
   # Where there is systemd the packages start services at once; nothing here uses them.
   if [ -d /run/systemd/system ]; then
     say "The packages may have started services; 'systemctl disable --now redis-server tarantool' ends them."

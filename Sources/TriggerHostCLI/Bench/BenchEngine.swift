@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TriggerCore
 import TriggerHost
 
@@ -6,6 +7,7 @@ import TriggerHost
 struct BenchEngine: Sendable {
   let coordinator: CommitCoordinator
   let queue: TriggerQueue
+  private let firstError = FirstError()
   private let store = VersionedStore("bench", backend: MemoryStoreBackend())
 
   /// - Parameter scripts: file name to Lua source.
@@ -16,6 +18,7 @@ struct BenchEngine: Sendable {
     let tree = ScriptTree(files: scripts.mapValues { Array($0.utf8) })
     if let problem = tree.problems.first { throw problem }
     queue.bind([], scripts: tree)
+    queue.observe { [firstError] result, _ in firstError.keep(result.error) }
     queue.start()
   }
 
@@ -60,14 +63,33 @@ struct BenchEngine: Sendable {
 
   private var decided: Int64 { coordinator.stats.currentSeq }
 
-  /// - Throws: when not exactly `operations` committed since `before`.
-  func check(_ operations: Int, since before: EngineStats) throws {
-    let stats = coordinator.stats
+  /// - Throws: when not exactly `operations` committed between `before` and `stats`, or any failed.
+  func check(_ operations: Int, from before: EngineStats, to stats: EngineStats) throws {
+    try checkNoneFailed(from: before, to: stats)
     let committed = stats.committed - before.committed
-    let failed = stats.failed - before.failed
-    if committed != operations || failed > 0 {
-      throw BenchFailure(error: "\(committed) of \(operations) operations committed, \(failed) failed")
+    if committed != operations {
+      throw BenchFailure(error: "\(committed) of \(operations) operations committed, none failed")
     }
+  }
+
+  /// - Throws: with the first error when anything failed between `before` and `stats`.
+  func checkNoneFailed(from before: EngineStats, to stats: EngineStats) throws {
+    let failed = stats.failed - before.failed
+    if failed > 0 {
+      throw BenchFailure(error: "\(failed) operations failed, the first: \(firstError.text ?? "no message")")
+    }
+  }
+}
+
+/// First line of the first error that an operation ended with. Any thread.
+private final class FirstError: Sendable {
+  private let kept = Mutex<String?>(nil)
+
+  var text: String? { kept.withLock { $0 } }
+
+  func keep(_ error: String?) {
+    guard let line = error?.split(separator: "\n").first else { return }
+    kept.withLock { if $0 == nil { $0 = String(line) } }
   }
 }
 

@@ -69,9 +69,7 @@ struct PriorityUnderLoad {
     let report = try await producer.send(count, to: engine.queue, rate: rate)
     try await waitForHigh(engine)
     let after = engine.coordinator.stats
-    if after.failed > before.failed {
-      throw BenchFailure(error: "\(after.failed - before.failed) operations failed")
-    }
+    try engine.checkNoneFailed(from: before, to: after)
     return Run(
       seconds: (ContinuousClock.now - start) / .seconds(1), cpuSeconds: ProcessUsage.cpuSeconds - cpu,
       producer: report, latency: after.latency[.high] ?? LatencyHistogram(), before: before, after: after)

@@ -50,8 +50,8 @@ struct Throughput {
     try await engine.waitUntilIdle()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     let used = ProcessUsage.cpuSeconds - cpu
-    try engine.check(operations, since: before)
     let stats = engine.coordinator.stats
+    try engine.check(operations, from: before, to: stats)
     let latency = stats.latency[.normal] ?? LatencyHistogram()
     return BenchResult(
       measurement: measurement.rawValue, operations: operations, keys: keys, workers: settings.workers,
