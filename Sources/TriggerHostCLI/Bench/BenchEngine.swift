@@ -7,13 +7,13 @@ import TriggerHost
 struct BenchEngine: Sendable {
   let coordinator: CommitCoordinator
   let queue: TriggerQueue
+  fileprivate static let store = "bench"
   private let firstError = FirstError()
-  private let store = VersionedStore("bench", backend: MemoryStoreBackend())
 
   /// - Parameter scripts: file name to Lua source.
   init(workers: Int, scripts: [String: String]) throws {
     coordinator = CommitCoordinator(EngineConfiguration(workers: workers))
-    try coordinator.register(store)
+    try coordinator.register(VersionedStore(Self.store, backend: MemoryStoreBackend()))
     queue = TriggerQueue(coordinator)
     let tree = ScriptTree(files: scripts.mapValues { Array($0.utf8) })
     if let problem = tree.problems.first { throw problem }
@@ -27,7 +27,7 @@ struct BenchEngine: Sendable {
   /// Puts the initial record at each key, a thousand a commit, so that nothing else holds them.
   func fill(_ operation: StandardOperation, keys: Int) async throws {
     for first in stride(from: 0, to: keys, by: 1000) {
-      let part = Fill(store: store, operation: operation, keys: first..<min(keys, first + 1000))
+      let part = Fill(operation: operation, keys: first..<min(keys, first + 1000))
       let result = try await queue.perform(part, priority: .low)
       if result.outcome != .committed {
         throw BenchFailure(error: "loading keys \(result.outcome): \(result.error ?? "no message")")
@@ -94,9 +94,12 @@ private final class FirstError: Sendable {
 }
 
 private struct Fill: Trigger {
-  let store: VersionedStore<MemoryStoreBackend>
   let operation: StandardOperation
   let keys: Range<Int>
 
-  func execute() async throws -> [CommitIntent] { keys.map { store.put("k\($0)", operation.initial($0)) } }
+  func execute() async throws -> [CommitIntent] {
+    // Not the registered store: the engine keeps its triggers, and that store keeps its engine.
+    let store = VersionedStore(BenchEngine.store, backend: MemoryStoreBackend())
+    return keys.map { store.put("k\($0)", operation.initial($0)) }
+  }
 }
