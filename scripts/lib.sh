@@ -10,17 +10,41 @@ need_swift() {
   exit 1
 }
 
-need_lua() {
-  [ -f /usr/include/lua5.4/lua.h ] && return
-  say "Installing liblua5.4-dev ..."
-  local as_root=()
+# install_packages WHAT REMEDY PACKAGE...: REMEDY is for systems without apt-get.
+install_packages() {
+  local what=$1 remedy=$2 as_root=()
+  shift 2
+  command -v apt-get >/dev/null || { say "$what is missing and there is no apt-get: $remedy"; exit 1; }
   if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null || { say "liblua5.4-dev is missing and this user cannot install it: run 'apt-get install liblua5.4-dev pkg-config' as root."; exit 1; }
+    command -v sudo >/dev/null || { say "$what is missing and this user cannot install it: run 'apt-get install $*' as root."; exit 1; }
     as_root=(sudo)
   fi
-  command -v apt-get >/dev/null || { say "liblua5.4-dev is missing and there is no apt-get: install Lua 5.4's headers with your package manager."; exit 1; }
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" apt-get install -y -qq liblua5.4-dev pkg-config >/dev/null
+  say "Installing $* ..."
+  if ! "${as_root[@]}" apt-get update -qq >&2 ||
+    ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null; then
+    say "$what could not be installed: see what apt-get says above, or $remedy"
+    exit 1
+  fi
+}
+
+need_lua() {
+  [ -f /usr/include/lua5.4/lua.h ] && return
+  install_packages "liblua5.4-dev" "install Lua 5.4's headers with your package manager." liblua5.4-dev pkg-config
+}
+
+# The peers that scripts/bench compares with.
+need_peers() {
+  local missing=()
+  command -v redis-server >/dev/null && command -v redis-benchmark >/dev/null || missing+=(redis-server redis-tools)
+  command -v tarantool >/dev/null || missing+=(tarantool)
+  [ ${#missing[@]} = 0 ] && return
+  install_packages "What --peers compares with (${missing[*]})" \
+    "install Redis 7 and Tarantool with your package manager, or run without --peers." "${missing[@]}"
+  say "Debian's tarantool also answers to 'lua' where no other Lua is installed; 'apt-get remove tarantool' undoes it."
+  # Where there is systemd the packages start services at once; nothing here uses them.
+  if [ -d /run/systemd/system ]; then
+    say "The packages may have started services; 'systemctl disable --now redis-server tarantool' ends them."
+  fi
 }
 
 need_swift

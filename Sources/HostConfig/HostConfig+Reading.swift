@@ -6,6 +6,11 @@ extension HostConfig {
   public struct Loaded: Sendable {
     public var config: HostConfig
     public var report: ConfigReport
+
+    public init(config: HostConfig, report: ConfigReport) {
+      self.config = config
+      self.report = report
+    }
   }
 
   /// Reads the config at `path`, its cron files, and checks that the files it names exist.

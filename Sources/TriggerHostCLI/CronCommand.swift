@@ -78,7 +78,7 @@ struct CronCommand: ParsableCommand {
       if json {
         print(try JSON.text(.array(fires.map { .string(zone.format($0)) })))
       } else {
-        for fire in fires { print("\(zone.format(fire))  \(zone.abbreviation(at: fire))") }
+        for fire in fires { print(zone.format(fire)) }
       }
     }
 

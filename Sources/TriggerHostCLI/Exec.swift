@@ -54,7 +54,7 @@ struct Exec: AsyncParsableCommand {
     _ = try await queue.enqueue(Event(name, payload), toTrigger: trigger.name)
     await queue.waitUntilIdle()
     queue.stop()
-    guard let record = log.all.last else { throw ValidationFailure("the engine decided nothing") }
+    guard let record = log.all.last else { preconditionFailure("the engine decided nothing") }
     try Execution(record: record, logs: lines.withLock { $0 }).show(asJSON: json)
     if record.outcome != .committed { throw ExitCode(1) }
   }

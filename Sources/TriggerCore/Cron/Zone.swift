@@ -25,12 +25,6 @@ public struct Zone: Hashable, Sendable, CustomStringConvertible {
   /// Seconds that local time is ahead of UTC at `second` (Unix time).
   func offset(at second: Int) -> Int { zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(second))) }
 
-  /// `CEST`, `GMT+2`.
-  public func abbreviation(at time: Timestamp) -> String {
-    let second = floorDivide(Int(time.nanoseconds), by: 1_000_000_000).quotient
-    return zone.abbreviation(for: Date(timeIntervalSince1970: Double(second))) ?? ""
-  }
-
   /// What a clock in this zone shows, with its offset: `2026-07-01T10:00:00+02:00`.
   public func format(_ time: Timestamp) -> String {
     let second = floorDivide(Int(time.nanoseconds), by: 1_000_000_000).quotient

@@ -10,7 +10,8 @@ final class EndSignals: Sendable {
   }
 
   private let state = Mutex(State())
-  private let sources: [any DispatchSourceSignal]
+  // Dispatch's sources may be used from any thread; this one only keeps them alive.
+  nonisolated(unsafe) private let sources: [any DispatchSourceSignal]
 
   /// - Parameter onFirst: called on a queue of its own.
   init(onFirst: @escaping @Sendable () -> Void) {

@@ -1,0 +1,63 @@
+import Foundation
+import TriggerHost
+
+/// One finished measurement; also the shape of a line of `--json` (keys in snake_case, absent when they say
+/// nothing about the measurement).
+struct BenchResult: Codable, Sendable {
+  var measurement: String
+  var operations: Int
+  var keys: Int
+  var workers: Int
+  var seconds: Double
+  var operationsPerSecond: Double
+  /// CPU of the whole process per operation, the producer's included. `priority`: of the unloaded run,
+  /// since beside 50 ms scripts it would say nothing about the bumps.
+  var cpuMicrosecondsPerOperation: Double
+  /// The part of it that the thread took which makes up and enqueues the events.
+  var producerCpuMicrosecondsPerOperation: Double
+  var p50Microseconds: Double
+  var p99Microseconds: Double
+  var p999Microseconds: Double
+  /// Attempts thrown away because what they had read was changed meanwhile.
+  var reExecutions: Int
+  var deferred: Int
+  /// The most that the measurement added to the process's resident memory, the bench's own events included.
+  var peakMemoryMegabytes = 0.0
+
+  /// Rate that was asked for; only when the events were paced.
+  var targetOperationsPerSecond: Double?
+  /// How late the 99th of 100 paced events was sent: a busy machine, not the engine.
+  var producerLateP99Microseconds: Double?
+  /// Rate of `bump` with the same settings, measured right before, and the rate compared to it.
+  var bumpOperationsPerSecond: Double?
+  var ratioToBump: Double?
+  var residentBytesPerKey: Double?
+  var hotShare: Double?
+  /// `priority` only: the same events with nothing else to do.
+  var unloadedP50Microseconds: Double?
+  var unloadedP99Microseconds: Double?
+  var unloadedP999Microseconds: Double?
+  /// `priority` only: low-priority scripts that committed meanwhile, and the CPU time of one.
+  var lowCommitted: Int?
+  var lowCpuMilliseconds: Double?
+
+  func json() throws -> String { try Self.line(self) }
+
+  static func line(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = .sortedKeys
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+}
+
+/// A line of `--json` for a measurement that did not end well.
+struct BenchFailure: Codable, Error, CustomStringConvertible {
+  var measurement = ""
+  var error: String
+  var description: String { error }
+}
+
+extension LatencyHistogram {
+  func microseconds(_ percent: Double) -> Double { Double(percentile(percent)) / 1000 }
+}

@@ -1,0 +1,75 @@
+import Foundation
+
+/// The text output: a header, then a line or two per measurement, printed as they end.
+enum BenchTable {
+  static let header =
+    row("", "ops/s", "cpu/op", "producer", "p50", "p99", "p99.9", "re-runs", "deferred", "peak")
+
+  static func lines(_ result: BenchResult) -> [String] {
+    guard let p50 = result.unloadedP50Microseconds, let p99 = result.unloadedP99Microseconds,
+      let p999 = result.unloadedP999Microseconds
+    else { return [line(result, name: result.measurement)] }
+    return [
+      row(
+        "\(result.measurement), unloaded", "", time(result.cpuMicrosecondsPerOperation),
+        time(result.producerCpuMicrosecondsPerOperation), time(p50), time(p99), time(p999)),
+      line(result, name: "\(result.measurement), loaded"),
+    ]
+  }
+
+  private static func line(_ result: BenchResult, name: String) -> String {
+    let isLoaded = result.lowCommitted != nil
+    return row(
+      name, number(result.operationsPerSecond),
+      isLoaded ? "" : time(result.cpuMicrosecondsPerOperation),
+      isLoaded ? "" : time(result.producerCpuMicrosecondsPerOperation),
+      time(result.p50Microseconds), time(result.p99Microseconds), time(result.p999Microseconds),
+      number(Double(result.reExecutions)), number(Double(result.deferred)),
+      number(result.peakMemoryMegabytes) + " MB", notes(result))
+  }
+
+  private static func notes(_ result: BenchResult) -> String {
+    var notes: [String] = []
+    if let ratio = result.ratioToBump { notes.append(String(format: "%.2f of bump", ratio)) }
+    if let bytes = result.residentBytesPerKey { notes.append("\(number(bytes)) B/key") }
+    if let late = result.producerLateP99Microseconds, late > 1000 {
+      notes.append("sent up to \(time(late)) late")
+    }
+    if let low = result.lowCommitted { notes.append("\(number(Double(low))) low ones committed") }
+    return notes.joined(separator: ", ")
+  }
+
+  private static func row(_ cells: String...) -> String {
+    let widths = [18, 9, 8, 9, 8, 8, 8, 8, 9, 9]
+    var text = ""
+    for (index, cell) in cells.enumerated() {
+      let width = index < widths.count ? widths[index] : 0
+      let padding = String(repeating: " ", count: max(0, width - cell.count))
+      text += index == 0 ? cell + padding : index < widths.count ? padding + cell : "  " + cell
+    }
+    while text.last == " " { text.removeLast() }
+    return text
+  }
+
+  /// With a comma every three digits.
+  static func number(_ value: Double) -> String {
+    var digits = String(Int(value.rounded()))
+    var groups: [String] = []
+    while digits.count > 3 {
+      groups.insert(String(digits.suffix(3)), at: 0)
+      digits.removeLast(3)
+    }
+    return ([digits] + groups).joined(separator: ",")
+  }
+
+  /// Microseconds with three significant digits and a unit.
+  static func time(_ microseconds: Double) -> String {
+    let (value, unit) =
+      switch microseconds {
+      case ..<1000: (microseconds, "us")
+      case ..<1_000_000: (microseconds / 1000, "ms")
+      default: (microseconds / 1_000_000, "s")
+      }
+    return String(format: value < 10 ? "%.2f %@" : value < 100 ? "%.1f %@" : "%.0f %@", value, unit)
+  }
+}

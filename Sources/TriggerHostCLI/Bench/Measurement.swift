@@ -1,0 +1,26 @@
+import ArgumentParser
+
+/// What `trigger-host bench` can measure, in the order it does.
+enum Measurement: String, CaseIterable, ExpressibleByArgument, Sendable {
+  case bump, indicator, add
+  case halfLoad = "half-load"
+  case priority, hot
+  case manyKeys = "many-keys"
+
+  /// What is done and what to look at, for `--help`.
+  var explanation: String {
+    switch self {
+    case .bump: "Read {count, total, last} at a random key, add, write it back; as fast as it goes."
+    case .indicator: "Read 14 closes, append one, compute RSI, write the newest 14; as fast as it goes."
+    case .add: "Add to one counter that everybody adds to, without reading it: re-runs should stay 0."
+    case .halfLoad: "bump sent evenly at half of the rate it just had: the latency of a host with room."
+    case .priority:
+      """
+      high-priority bumps, 400 a second, alone and then while low-priority scripts of 50 ms keep every \
+      worker busy: both should be of one order of magnitude.
+      """
+    case .hot: "bump with most events (--hot-share) on 1 % of the keys; ratio: its rate to bump's."
+    case .manyKeys: "bump over --many-keys keys; ratio: its rate to bump's. Also memory per stored key."
+    }
+  }
+}
