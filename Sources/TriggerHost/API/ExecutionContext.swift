@@ -17,11 +17,18 @@ public final class ExecutionContext: Sendable {
   /// When the event was admitted, nanoseconds since 1970-01-01T00:00:00Z.
   public let admitted: Int64
 
-  let snapshot: Int64
-  // The attempt is this task's alone until it ends; children of the task share it, hence the lock.
-  private let guarded: Mutex<AttemptBox>
-  struct AttemptBox: @unchecked Sendable {  // reached through the mutex only
-    var attempt: Attempt?
+  // Children of the task may read at the same time, and a task may outlive its attempt: hence the lock,
+  // held for the whole of a read.
+  private let guarded: Mutex<Box>
+
+  private struct Box: @unchecked Sendable {  // reached through the mutex only
+    enum State {
+      case running(Attempt)
+      case ended
+      /// The snapshot was held for too long and is no longer kept.
+      case expired
+    }
+    var state: State
     var versionsRead: [String: Set<Int64>] = [:]
   }
 
@@ -31,12 +38,21 @@ public final class ExecutionContext: Sendable {
     eventName = String(decoding: operation.name, as: UTF8.self)
     event = (try? CanonicalEncoding.decode(UnsafeRawBufferPointer(operation.payload))) ?? .map([:])
     admitted = operation.admitted
-    snapshot = attempt.snapshot
-    guarded = Mutex(AttemptBox(attempt: attempt))
+    guarded = Mutex(Box(state: .running(attempt)))
   }
 
-  /// Runs `body` with the attempt's read set, nil once the attempt has ended.
-  func record<Result>(_ body: (Attempt?) -> Result) -> Result { guarded.withLock { body($0.attempt) } }
+  /// Runs `body` with the attempt whose snapshot and read set a store read uses.
+  ///
+  /// - Throws: `StoreError` once the attempt has ended or its snapshot is gone.
+  func read<Result>(_ body: (Attempt) throws -> Result) throws -> Result {
+    try guarded.withLock { box in
+      switch box.state {
+      case .running(let attempt): return try body(attempt)
+      case .ended: throw StoreError("\(trigger): a store was read after execute had returned")
+      case .expired: throw StoreError("\(trigger): snapshot_too_old: it was held for too long")
+      }
+    }
+  }
 
   func noteVersion(_ seq: Int64, of store: String) {
     guarded.withLock { _ = $0.versionsRead[store, default: []].insert(seq) }
@@ -45,6 +61,13 @@ public final class ExecutionContext: Sendable {
     guarded.withLock { $0.versionsRead[store]?.contains(seq) ?? false }
   }
 
-  /// Late reads of a task that outlives its attempt record nothing.
-  func end() { guarded.withLock { $0.attempt = nil } }
+  /// The attempt is over: no read reaches its snapshot any more.
+  func end() { guarded.withLock { $0.state = .ended } }
+
+  /// The snapshot is taken away while the attempt runs. Engine lock.
+  func expire() {
+    guarded.withLock { box in
+      if case .running = box.state { box.state = .expired }
+    }
+  }
 }

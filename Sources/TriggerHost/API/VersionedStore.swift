@@ -23,17 +23,17 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
   /// - Throws: `StoreError` when the store is not registered, or the backend cannot make a content of it.
   public func readSnapshot() throws -> (seq: Int64, value: Backend.Content) {
     let (engine, table) = try attached()
-    return try engine.reading { snapshot, context in
-      context?.record { $0?.reads.add(whole: table) }
-      let seq = table.version(at: snapshot)
-      context?.noteVersion(seq, of: name)
-      var values: [String: Value] = [:]
+    var values: [String: Value] = [:]
+    let seq = try engine.reading { snapshot, attempt in
+      attempt?.reads.add(whole: table)
       table.scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: snapshot) { entry, version in
         values[Self.key(entry)] = Self.value(version)
         return true
       }
-      return (seq, try backend.content(of: values))
+      return table.version(at: snapshot)
     }
+    ExecutionContext.current?.noteVersion(seq, of: name)
+    return (seq, try backend.content(of: values))
   }
 
   /// Replaces the whole store; applied as the keys that differ. Changes nothing yet.
@@ -51,17 +51,15 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
   public func get(_ key: String) throws -> Value? {
     let (engine, table) = try attached()
     var key = key
-    return try engine.reading { snapshot, context in
+    return try engine.reading { snapshot, attempt in
       key.withUTF8 { bytes in
         guard let base = bytes.baseAddress, bytes.count > 0 else { return nil }
         let hash = KeyHash.of(base, count: bytes.count)
         let entry = table.entry(base, bytes.count, hash: hash)
-        context?.record { attempt in
-          if let entry {
-            attempt?.reads.add(entry: entry, in: table)
-          } else {
-            attempt?.reads.add(absent: base, bytes.count, hash: hash, in: table)
-          }
+        if let entry {
+          attempt?.reads.add(entry: entry, in: table)
+        } else {
+          attempt?.reads.add(absent: base, bytes.count, hash: hash, in: table)
         }
         guard let entry, let version = Entry.visible(entry, at: snapshot), !version.pointee.isDeleted else {
           return nil
@@ -76,9 +74,9 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
   public func scan(prefix: String = "") throws -> [(key: String, value: Value)] {
     let (engine, table) = try attached()
     var prefix = prefix
-    return try engine.reading { snapshot, context in
+    return try engine.reading { snapshot, attempt in
       prefix.withUTF8 { bytes in
-        context?.record { $0?.reads.add(prefix: bytes, in: table) }
+        attempt?.reads.add(prefix: bytes, in: table)
         var result: [(key: String, value: Value)] = []
         table.scan(prefix: bytes, at: snapshot) { entry, version in
           result.append((Self.key(entry), Self.value(version)))

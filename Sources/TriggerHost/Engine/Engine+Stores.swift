@@ -11,10 +11,12 @@ extension EngineConfiguration {
 
 extension Engine {
   /// Runs `body` as of the execution's snapshot, or of the newest commit outside of one.
+  ///
+  /// - Parameter body: gets the attempt whose read set grows, nil outside of one.
   func reading<Result>(
-    _ body: (_ snapshot: Int64, _ context: ExecutionContext?) throws -> Result
+    _ body: (_ snapshot: Int64, _ attempt: Attempt?) throws -> Result
   ) throws -> Result {
-    if let context = ExecutionContext.current { return try body(context.snapshot, context) }
+    if let context = ExecutionContext.current { return try context.read { try body($0.snapshot, $0) } }
     guard let slot = registry.takeSlot() else {
       throw StoreError("too many readers at once: close some")
     }

@@ -16,8 +16,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   private let intakeLock = EngineLock()
   private var incoming: [Operation] = []  // intake lock
   private var router = Router(triggers: [])  // intake lock
-  private var triggers: [LoadedTrigger] = []  // intake lock; everything ever loaded, by index
-  private var adopted: [String: Int] = [:]  // intake lock; index in `triggers` by name
+  private var triggers: [LoadedTrigger] = []  // intake lock; everything ever installed
+  private var triggerNames: [String] = []  // intake lock; of everything ever loaded, by index
+  private var adopted: [String: Int] = [:]  // intake lock; index of adopted triggers by name
   private var trees: [LoadedTree] = []  // intake lock
   private var waitingForRoom: [CheckedContinuation<Void, Never>] = []  // intake lock
   private var waitingForIdle: [CheckedContinuation<Void, Never>] = []  // intake lock
@@ -89,9 +90,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     intakeLock.lock()
     if let tree { trees.append(tree) }
     let loaded = set.map { item in
-      defer { _ = triggers.count }
       let trigger = LoadedTrigger(
-        index: triggers.count, name: item.name, body: item.body, options: item.options)
+        index: triggerNames.count, name: item.name, body: item.body, options: item.options)
+      triggerNames.append(item.name)
       triggers.append(trigger)
       return trigger
     }
@@ -114,14 +115,12 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   /// The operation keeps it; records find its name by the index, which all of one name share.
   func adopt(name: String, body: LoadedTrigger.Body, options: TriggerOptions) -> LoadedTrigger {
     intakeLock.withLock {
-      if let known = adopted[name] {
-        return LoadedTrigger(index: known, name: name, body: body, options: options, isAdopted: true)
+      let index = adopted[name] ?? triggerNames.count
+      if index == triggerNames.count {
+        triggerNames.append(name)
+        adopted[name] = index
       }
-      let trigger = LoadedTrigger(
-        index: triggers.count, name: name, body: body, options: options, isAdopted: true)
-      triggers.append(trigger)
-      adopted[name] = trigger.index
-      return trigger
+      return LoadedTrigger(index: index, name: name, body: body, options: options, isAdopted: true)
     }
   }
 
@@ -226,8 +225,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   /// Hands in what a worker finished, moves the frontier, and takes the next batch. One lock for all of it.
   func exchange(_ worker: Worker) {
-    let now = clock.now()
     lock.lock()
+    let now = clock.now()
     worker.handIn(to: &state, at: now)
     let undecidedBefore = stats(decided: state)
     let moved = state.advance(at: now)
@@ -383,8 +382,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   /// Takes over what stuck workers hold, defers what holds up others, moves the frontier.
   @discardableResult
   func turn(defers: Bool, stuck: [Worker] = []) -> Turn {
-    let now = clock.now()
     lock.lock()
+    let now = clock.now()
+    if defers { state.expireOldest() }
     for worker in stuck { worker.giveUpBatch(to: &state, at: now) }
     takeIncoming(&state, at: now)
     let decidedBefore = stats(decided: state)
@@ -424,7 +424,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   }
 
   func currentStats() -> EngineStats {
-    let names = intakeLock.withLock { triggers.map(\.name) }
+    let names = intakeLock.withLock { triggerNames }
     return lock.withLock {
       var stats = state.stats
       stats.currentSeq = state.order.frontier
@@ -453,7 +453,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
         decided: nil, error: nil)
     }
     guard let item = state.records.item(for: seq) else { return nil }
-    let name = intakeLock.withLock { triggers[Int(item.trigger)].name }
+    let name = intakeLock.withLock { triggerNames[Int(item.trigger)] }
     return ExecutionRecord(
       seq: seq, identity: item.identity, trigger: name, state: .decided(item.outcome),
       attempts: Int(item.attempts), conflicts: Int(item.conflicts), admitted: item.admitted,

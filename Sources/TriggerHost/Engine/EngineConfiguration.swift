@@ -35,6 +35,10 @@ public struct EngineConfiguration: Sendable {
   /// Events that one commit may emit; the operation fails beyond.
   public var maximumEmits = 1000
 
+  /// Superseded versions that may be kept for snapshots. Beyond, the execution that holds the oldest one is a
+  /// conflict; when that happens to it again, it fails with `snapshot_too_old`.
+  public var retainedVersions = 1_000_000
+
   var valueLimits = ValueLimits()
   /// Most undecided seqs at a time, a power of two: what may pile up behind the frontier.
   var window = 16_384

@@ -42,7 +42,7 @@ extension EngineState {
   /// Checks and decides the finished operation at the frontier. False when it must run again first.
   private mutating func decide(_ operation: Operation, at now: Int64) -> Bool {
     let attempt = operation.attempt!
-    if attempt.snapshot < order.frontier, !attempt.reads.holds(since: attempt.snapshot) {
+    if attempt.snapshot < order.frontier, !holds(operation, attempt) {
       restart(operation, at: now)
       restartStale(after: operation.seq, at: now)
       return false
@@ -56,6 +56,11 @@ extension EngineState {
     let intents = log == nil ? [] : intents(of: attempt)
     if !operation.trigger.isLive.load(ordering: .relaxed) || operation.isCancelled {
       outcome = .skipped
+    } else if attempt.isExpired {
+      outcome = .failed
+      attempt.error =
+        "\(operation.trigger.name): snapshot_too_old: it ran for so long, twice, that more than "
+        + "\(configuration.retainedVersions) versions had to be kept for it"
     } else if attempt.status != .succeeded {
       outcome = .failed
     } else if let loop = emitsTooMuch(operation, attempt) {
@@ -172,7 +177,7 @@ extension EngineState {
     for later in (seq + 1)..<min(order.next, seq + 1 + configuration.staleChecks)
     where order.isFinished(later) {
       guard let operation = order.undecidedOperation(later), let attempt = operation.attempt else { continue }
-      if !attempt.reads.holds(since: attempt.snapshot) { restart(operation, at: now) }
+      if !holds(operation, attempt) { restart(operation, at: now) }
     }
   }
 
@@ -227,7 +232,7 @@ extension EngineState {
   private mutating func seatParked(at now: Int64) {
     while !order.isFull, let operation = parking.nextReady() {
       let attempt = operation.attempt!
-      guard attempt.reads.holds(since: attempt.snapshot) else {
+      guard holds(operation, attempt) else {
         parking.restart(operation)
         countConflict(operation)
         runAgain(operation)
@@ -251,6 +256,31 @@ extension EngineState {
     log?.append(record(of: operation, seq: seq, outcome: .deferred))
   }
 
+  // MARK: Snapshots held for long
+
+  /// Whether the attempt counts. One that lost its snapshot is a conflict the first time; the second time
+  /// it is decided, as a failure.
+  private func holds(_ operation: Operation, _ attempt: Attempt) -> Bool {
+    attempt.isExpired ? operation.expiries > 1 : attempt.reads.holds(since: attempt.snapshot)
+  }
+
+  /// Takes the snapshot away from whoever holds the oldest, when too many versions are kept for it.
+  mutating func expireOldest() {
+    guard reclaimer.waiting > configuration.retainedVersions else { return }
+    var oldest: Operation?
+    func look(_ operation: Operation) {
+      guard operation.isRunning, let attempt = operation.attempt, !attempt.isExpired else { return }
+      if attempt.snapshot < oldest?.attempt?.snapshot ?? order.frontier { oldest = operation }
+    }
+    order.forEachUndecided { _, operation, _ in look(operation) }
+    parking.visit { operation, _ in look(operation) }
+    guard let oldest, let attempt = oldest.attempt else { return }
+    attempt.isExpired = true
+    attempt.context?.expire()
+    oldest.expiries += 1
+    stats.expired += 1
+  }
+
   // MARK: Visibility
 
   private mutating func publish(_ moved: Int64) {
@@ -262,13 +292,16 @@ extension EngineState {
   private mutating func reclaim() {
     commitsSinceReclaim = 0
     var lowest = order.frontier
-    order.forEachUndecided { _, operation, _ in
-      if let attempt = operation.attempt { lowest = min(lowest, attempt.snapshot) }
+    func look(_ attempt: Attempt?) {
+      guard let attempt else { return }
+      // An expired Swift attempt can read no more; an expired Lua attempt is about to be ended.
+      if attempt.isExpired, attempt.context != nil { return }
+      lowest = min(lowest, attempt.snapshot)
     }
-    parking.visit { operation, _ in
-      if let attempt = operation.attempt { lowest = min(lowest, attempt.snapshot) }
-    }
-    if let reserved { lowest = min(lowest, reserved.snapshot) }
+    order.forEachUndecided { _, operation, _ in look(operation.attempt) }
+    parking.visit { operation, _ in look(operation.attempt) }
+    look(reserved)
+    stats.oldestSnapshot = lowest
     reclaimer.reclaim(horizon: registry.advanceHorizon(undecided: lowest), frontier: order.frontier)
   }
 }

@@ -42,6 +42,8 @@ final class Operation: @unchecked Sendable {
   var attempts: Int32 = 0
   var conflicts: Int32 = 0
   var deferrals: Int32 = 0
+  /// Attempts whose snapshot was taken away.
+  var expiries: Int32 = 0
   var attempt: Attempt?
   /// Ids of events that coalesced into this one.
   var absorbed: [@Sendable (OperationResult) -> Void] = []
@@ -100,6 +102,10 @@ final class Attempt {
   /// Message and traceback of a failed attempt.
   var error: String?
   var logs: [ExecutionLog] = []
+  /// Its snapshot was held for too long: whatever it did does not count. Engine lock.
+  var isExpired = false
+  /// The context of a Swift trigger's attempt: how its snapshot is taken away.
+  var context: ExecutionContext?
   // Worker's thread only, during the run.
   var cursors: [ScanCursor] = []
 
@@ -107,6 +113,8 @@ final class Attempt {
     reads.removeAll()
     writes.removeAll()
     status = .succeeded
+    isExpired = false
+    if context != nil { context = nil }
     if error != nil { error = nil }
     if !logs.isEmpty { logs.removeAll() }
     if !cursors.isEmpty { cursors.removeAll() }

@@ -188,8 +188,12 @@ public struct EngineStats: Sendable {
   /// Events that a trigger's `mode` let go.
   public var dropped = 0
   public var emitted = 0
-  /// Versions kept for snapshots.
+  /// Superseded versions kept for snapshots that are held.
   public var retainedVersions = 0
+  /// The oldest seq that an execution still reads as of; far behind `currentSeq`, somebody runs for long.
+  public var oldestSnapshot: Int64 = 0
+  /// Attempts that lost their snapshot because too many versions had to be kept for it.
+  public var expired = 0
   /// By trigger name.
   public var triggers: [String: TriggerStats] = [:]
   /// From admission to the commit, by priority.

@@ -4,6 +4,8 @@ import TriggerCore
 enum SwiftRunner {
   static func run(_ trigger: any Trigger, _ operation: Operation, _ attempt: Attempt, engine: Engine) {
     let context = ExecutionContext(operation: operation, attempt: attempt)
+    // The watchdog may look for it at once.
+    engine.withState { _ in attempt.context = context }
     // The attempt belongs to this task until finishDetached hands it back under the engine lock.
     nonisolated(unsafe) let attempt = attempt
     Task {

@@ -118,7 +118,9 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   func giveUpBatch(to state: inout EngineState, at now: Int64) {
     handIn(to: &state, at: now)
     // `handedIn` is the one it is stuck in; it takes no other while the lock is held.
-    if handedIn < batch.count, batch[handedIn].isCancelled { cancel() }
+    if handedIn < batch.count, batch[handedIn].isCancelled || batch[handedIn].attempt?.isExpired == true {
+      cancel()
+    }
     let begun = claimed.exchange(batch.count, ordering: .acquiringAndReleasing)
     guard begun < batch.count else { return }
     for operation in batch[begun...] { state.takeBack(operation) }

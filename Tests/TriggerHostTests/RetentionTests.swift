@@ -1,0 +1,119 @@
+import Synchronization
+import Testing
+import TriggerCore
+
+@testable import TriggerHost
+
+/// A snapshot that is held for long costs its holder the attempt, and nobody memory without bound.
+@Suite struct RetentionTests {
+  /// Reads, lets the others write as much as they like, reads again.
+  private struct Slow: Trigger {
+    let store: VersionedStore<MemoryStoreBackend>
+    let gate: @Sendable (_ attempt: Int) async -> Void
+    let attempts = Counter()
+    func execute() async throws -> [CommitIntent] {
+      let attempt = attempts.next()
+      let before = try store.get("k")
+      await gate(attempt)
+      return [store.put("slow", .array([before ?? .null, try store.get("k") ?? .null]))]
+    }
+  }
+  private final class Counter: Sendable {
+    private let value = Atomic<Int>(0)
+    func next() -> Int { value.wrappingAdd(1, ordering: .relaxed).newValue }
+  }
+
+  private func host() throws -> (CommitCoordinator, VersionedStore<MemoryStoreBackend>, TriggerQueue) {
+    var configuration = EngineConfiguration(workers: 2)
+    configuration.retainedVersions = 500
+    let coordinator = CommitCoordinator(configuration)
+    let store = try coordinator.register(VersionedStore("s", backend: MemoryStoreBackend(["k": 0])))
+    let queue = TriggerQueue(coordinator)
+    let tree = ScriptTree(
+      files: [
+        "bump.lua": Array(
+          "return { on = { event = 'bump' }, execute = function(event, ctx) local s = ctx:store('s') return { s:put('k', s:get('k') + 1) } end }"
+            .utf8),
+        "spin.lua": Array(
+          "return { on = { event = 'spin' }, timeout = '60s', execute = function(event, ctx) local s = ctx:store('s') s:get('k') while true do s:get('k') end end }"
+            .utf8),
+      ])
+    queue.bind([], scripts: tree)
+    queue.start()
+    return (coordinator, store, queue)
+  }
+
+  private func write(_ count: Int, _ queue: TriggerQueue) async throws {
+    for _ in 0..<count { _ = try await queue.perform(Event("bump")) }
+  }
+
+  @Test func theHolderRunsAgainOnAFreshSnapshot() async throws {
+    let (coordinator, store, queue) = try host()
+    defer { queue.stop() }
+    let slow = Slow(store: store) { attempt in
+      if attempt == 1 {
+        while coordinator.stats.expired == 0 { try? await self.write(100, queue) }
+      }
+    }
+    let result = try await queue.perform(slow)
+    #expect(result.outcome == .committed)
+    #expect(slow.attempts.next() >= 3)
+    guard case .array(let seen)? = try store.get("slow") else { return #expect(Bool(false)) }
+    #expect(seen[0] == seen[1])
+  }
+
+  @Test func twiceIsAFailure() async throws {
+    let (coordinator, store, queue) = try host()
+    defer { queue.stop() }
+    let slow = Slow(store: store) { attempt in
+      while coordinator.stats.expired < attempt { try? await self.write(100, queue) }
+    }
+    let result = try await queue.perform(slow)
+    #expect(result.outcome == .failed)
+    #expect(result.error?.contains("snapshot_too_old") == true, "\(result.error ?? "")")
+    // Nothing is kept any more once another commit comes.
+    try await write(600, queue)
+    #expect(coordinator.stats.retainedVersions <= 500)
+  }
+
+  @Test func aLuaScriptIsEndedToo() async throws {
+    let (coordinator, _, queue) = try host()
+    defer { queue.stop() }
+    let (results, continuation) = AsyncStream.makeStream(of: OperationResult.self)
+    _ = queue.offer(Event("spin")) { continuation.yield($0) }
+    var result: OperationResult?
+    while result == nil, coordinator.stats.failed == 0 { try await write(100, queue) }
+    for await first in results {
+      result = first
+      break
+    }
+    #expect(result?.outcome == .failed)
+    #expect(result?.error?.contains("snapshot_too_old") == true, "\(result?.error ?? "")")
+    #expect(coordinator.stats.expired == 2)
+  }
+
+  @Test func readsAfterTheEndAreRefused() async throws {
+    let (_, store, queue) = try host()
+    defer { queue.stop() }
+    struct Leak: Trigger {
+      let store: VersionedStore<MemoryStoreBackend>
+      let late: AsyncStream<String>.Continuation
+      let go: AsyncStream<Void>
+      func execute() async throws -> [CommitIntent] {
+        Task {
+          for await _ in go { break }
+          do { late.yield("\(String(describing: try store.get("k")))") } catch { late.yield("\(error)") }
+        }
+        return []
+      }
+    }
+    let (texts, late) = AsyncStream.makeStream(of: String.self)
+    let (go, start) = AsyncStream.makeStream(of: Void.self)
+    _ = try await queue.perform(Leak(store: store, late: late, go: go))
+    start.yield()
+    for await text in texts {
+      #expect(text.contains("after execute had returned"), "\(text)")
+      break
+    }
+  }
+}
