@@ -12,7 +12,7 @@ let package = Package(
   name: "trigger-host",
   platforms: [.macOS(.v15)],
   products: [
-    .library(name: "TriggerHost", targets: ["TriggerHost"]),
+    .library(name: "TriggerHost", targets: ["TriggerHost", "TriggerCore"]),
     .executable(name: "trigger-host", targets: ["trigger-host"]),
   ],
   dependencies: [

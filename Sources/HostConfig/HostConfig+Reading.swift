@@ -3,18 +3,18 @@ import Foundation
 extension HostConfig {
   /// A config as far as it could be read, and everything that is wrong with it. Use the config only
   /// when the report is good: what was wrong has its default in it.
-  public struct Loaded: Sendable {
-    public var config: HostConfig
-    public var report: ConfigReport
+  package struct Loaded: Sendable {
+    package var config: HostConfig
+    package var report: ConfigReport
 
-    public init(config: HostConfig, report: ConfigReport) {
+    package init(config: HostConfig, report: ConfigReport) {
       self.config = config
       self.report = report
     }
   }
 
   /// Reads the config at `path`, its cron files, and checks that the files it names exist.
-  public static func load(path: String) -> Loaded {
+  package static func load(path: String) -> Loaded {
     switch readTextFile(path, name: path) {
     case .failure(let problem):
       return Loaded(config: HostConfig(file: path), report: ConfigReport([problem]))
@@ -29,7 +29,7 @@ extension HostConfig {
   /// Checks a config's text alone; opens no other file.
   ///
   /// - Parameter file: the name to show in messages; paths count from the directory in it.
-  public static func parse(text: String, file: String) -> Loaded {
+  package static func parse(text: String, file: String) -> Loaded {
     let reader = ConfigReader(file: file)
     var parsing = ConfigReport()
     let root = ConfigNode.parse(text, file: file, report: &parsing)

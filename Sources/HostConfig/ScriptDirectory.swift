@@ -5,40 +5,40 @@ import Foundation
 /// Files under `lib/` are modules, files named `*_test.lua` are tests, all others are triggers. Hidden
 /// names, editors' backups and files that do not end in `.lua` are passed over. Symbolic links are
 /// followed; a link back to a directory that contains it is not.
-public struct ScriptDirectory: Sendable {
-  public enum Kind: Sendable, Hashable {
+package struct ScriptDirectory: Sendable {
+  package enum Kind: Sendable, Hashable {
     case trigger, module, test
   }
 
-  public struct File: Sendable {
+  package struct File: Sendable {
     /// Relative to the directory, with `/`; UTF-8 without `..` or control characters.
-    public var path: String
-    public var bytes: [UInt8]
-    public var kind: Kind
+    package var path: String
+    package var bytes: [UInt8]
+    package var kind: Kind
   }
 
   /// What one directory may hold.
-  public enum Limit {
+  package enum Limit {
     /// Bytes of a file.
-    public static let fileSize = 1 << 20
+    package static let fileSize = 1 << 20
     /// Files, and entries looked at.
-    public static let files = 10_000
+    package static let files = 10_000
     /// Directories within directories.
-    public static let depth = 32
+    package static let depth = 32
   }
 
   /// In the order of their paths' bytes.
-  public private(set) var files: [File] = []
-  public private(set) var report = ConfigReport()
+  package private(set) var files: [File] = []
+  package private(set) var report = ConfigReport()
 
-  public var triggers: [File] { files.filter { $0.kind == .trigger } }
-  public var modules: [File] { files.filter { $0.kind == .module } }
-  public var tests: [File] { files.filter { $0.kind == .test } }
+  package var triggers: [File] { files.filter { $0.kind == .trigger } }
+  package var modules: [File] { files.filter { $0.kind == .module } }
+  package var tests: [File] { files.filter { $0.kind == .test } }
 
   /// Reads the directory. What cannot be read is in the report and the rest is here.
   ///
   /// - Parameter name: what messages call the directory; nil is `path`.
-  public static func read(_ path: String, name: String? = nil) -> ScriptDirectory {
+  package static func read(_ path: String, name: String? = nil) -> ScriptDirectory {
     var result = ScriptDirectory()
     var walk = Walk(root: path, name: name ?? path)
     walk.run()
@@ -48,12 +48,12 @@ public struct ScriptDirectory: Sendable {
   }
 
   /// True when a file of this name (its last component) belongs to a script tree; watchers ask the same.
-  public static func isScript(_ name: String) -> Bool {
+  package static func isScript(_ name: String) -> Bool {
     name.hasSuffix(".lua") && name.count > 4 && !isHiddenOrBackup(name)
   }
 
   /// Names that editors and file systems use for themselves: `.x`, `x~`, `x.bak`, `x.swp`, `#x#`.
-  public static func isHiddenOrBackup(_ name: String) -> Bool {
+  package static func isHiddenOrBackup(_ name: String) -> Bool {
     name.hasPrefix(".") || name.hasPrefix("#")
       || ["~", ".bak", ".swp"].contains(where: name.hasSuffix)
   }

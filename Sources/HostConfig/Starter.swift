@@ -1,7 +1,7 @@
 /// The project that `trigger-host new DIR` writes: one trigger, one module, one job.
-public enum Starter {
+package enum Starter {
   /// Paths below the new directory, with what goes into them.
-  public static let files: [(path: String, contents: String)] = [
+  package static let files: [(path: String, contents: String)] = [
     ("host.yaml", host),
     ("cron.yaml", cron),
     ("triggers/hello.lua", hello),

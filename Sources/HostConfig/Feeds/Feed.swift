@@ -2,7 +2,7 @@ import Foundation
 import TriggerCore
 
 /// What one row of a feed holds.
-public enum FeedRecord: Sendable {
+package enum FeedRecord: Sendable {
   /// The cells of a CSV row in the order of the columns; empty cells are left out.
   case cells([(name: String, value: Value)])
   /// The text of one line of JSON, not parsed.
@@ -10,10 +10,10 @@ public enum FeedRecord: Sendable {
 }
 
 /// One row of a feed: where it begins in the file, and its record or what is wrong with it.
-public struct FeedRow: Sendable {
+package struct FeedRow: Sendable {
   /// From 1; the header is line 1 of a CSV file.
-  public var line: Int
-  public var record: Result<FeedRecord, ConfigProblem>
+  package var line: Int
+  package var record: Result<FeedRecord, ConfigProblem>
 }
 
 /// The rows of one feed's file, read as they are asked for in bounded memory.
@@ -21,12 +21,12 @@ public struct FeedRow: Sendable {
 /// A row that cannot be read is an element with its problem, and the next row goes on behind it. Blank
 /// lines are passed over. The sequence ends at the end of the file; open the feed again to repeat it.
 /// Not thread-safe: use from one thread at a time.
-public final class Feed: Sequence, IteratorProtocol {
+package final class Feed: Sequence, IteratorProtocol {
   /// Bytes of a row, and of a line.
-  public static let rowLimit = 1 << 16
+  package static let rowLimit = 1 << 16
 
   /// The columns of a CSV feed, as the header names them; empty for JSON Lines.
-  public private(set) var header: [String] = []
+  package private(set) var header: [String] = []
 
   private let file: String
   private let lines: LineReader
@@ -39,7 +39,7 @@ public final class Feed: Sequence, IteratorProtocol {
   ///
   /// - Throws: the problem when the file cannot be opened, has no usable header, or lacks a column that
   ///   `columns` names.
-  public init(_ settings: FeedSettings) throws(ConfigProblem) {
+  package init(_ settings: FeedSettings) throws(ConfigProblem) {
     file = settings.file.text
     format = settings.format
     let descriptor = open(settings.file.resolved, O_RDONLY | O_CLOEXEC)
@@ -50,7 +50,7 @@ public final class Feed: Sequence, IteratorProtocol {
     if format == .csv { try readHeader(settings.columns) }
   }
 
-  public func next() -> FeedRow? {
+  package func next() -> FeedRow? {
     while let line = lines.next() {
       if line.bytes.isEmpty || line.bytes == [UInt8(ascii: "\r")] { continue }
       return FeedRow(line: line.number, record: format == .csv ? csv(line) : json(line))

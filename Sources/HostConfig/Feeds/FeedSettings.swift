@@ -1,52 +1,52 @@
 import TriggerCore
 
 /// One item of `feeds:`: a recorded file whose rows arrive as events.
-public struct FeedSettings: Sendable {
-  public enum Kind: String, Sendable, CaseIterable {
+package struct FeedSettings: Sendable {
+  package enum Kind: String, Sendable, CaseIterable {
     case data, message, event
   }
 
-  public enum Format: String, Sendable, CaseIterable {
+  package enum Format: String, Sendable, CaseIterable {
     case csv, jsonl
   }
 
   /// What a CSV column becomes.
-  public struct Column: Sendable, Hashable {
-    public enum CellType: String, Sendable, CaseIterable {
+  package struct Column: Sendable, Hashable {
+    package enum CellType: String, Sendable, CaseIterable {
       case string, integer, number, boolean
       /// The column is left out.
       case skip
     }
 
     /// The name in the event; nil keeps the header's.
-    public var name: String?
+    package var name: String?
     /// Nil: each cell by its looks.
-    public var type: CellType?
+    package var type: CellType?
 
-    public init(name: String? = nil, type: CellType? = nil) {
+    package init(name: String? = nil, type: CellType? = nil) {
       self.name = name
       self.type = type
     }
   }
 
-  public var name: String
-  public var file: HostConfig.Path
-  public var format: Format
+  package var name: String
+  package var file: HostConfig.Path
+  package var format: Format
   /// The name of the events.
-  public var event: String
-  public var kind = Kind.data
+  package var event: String
+  package var kind = Kind.data
   /// Fields added to every event; a cell of the same name wins.
-  public var set: [String: Value] = [:]
+  package var set: [String: Value] = [:]
   /// By the header's name.
-  public var columns: [String: Column] = [:]
+  package var columns: [String: Column] = [:]
   /// Events per second; nil is as fast as the queue takes them.
-  public var rate: Double?
+  package var rate: Double?
   /// Start again at the end of the file.
-  public var isRepeating = false
+  package var isRepeating = false
   /// Where the feed is written.
-  public var line: Int
+  package var line: Int
 
-  public init(name: String, file: HostConfig.Path, format: Format, event: String, line: Int = 1) {
+  package init(name: String, file: HostConfig.Path, format: Format, event: String, line: Int = 1) {
     self.name = name
     self.file = file
     self.format = format

@@ -2,9 +2,9 @@ import TriggerCore
 import TriggerHost
 
 /// The jobs of one cron file, with what is wrong in it.
-public struct CronFile: Sendable {
-  public var entries: [ScheduleEntry]
-  public var report: ConfigReport
+package struct CronFile: Sendable {
+  package var entries: [ScheduleEntry]
+  package var report: ConfigReport
 }
 
 /// Reads a cron file: YAML with a top-level `schedules:` list, or a plain crontab.
@@ -14,13 +14,13 @@ public struct CronFile: Sendable {
 /// comment is `schedules:`, `---` or `{`.
 ///
 /// - Parameter file: the name to show in messages.
-public func parseCronFile(text: String, file: String) -> CronFile {
+package func parseCronFile(text: String, file: String) -> CronFile {
   isYAMLCronFile(text: text, file: file)
     ? parseYAMLCronFile(text: text, file: file) : parseCrontab(text: text, file: file)
 }
 
 /// Reads the cron file at `path`; messages show `name`, or the path.
-public func loadCronFile(path: String, name: String? = nil) -> CronFile {
+package func loadCronFile(path: String, name: String? = nil) -> CronFile {
   let name = name ?? path
   switch readTextFile(path, name: name) {
   case .success(let text): return parseCronFile(text: text, file: name)

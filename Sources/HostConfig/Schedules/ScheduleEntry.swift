@@ -2,12 +2,12 @@ import TriggerCore
 import TriggerHost
 
 /// One job of a cron file or of `schedules:` in the host's config, and where it is written.
-public struct ScheduleEntry: Sendable {
-  public var job: ScheduledJob
-  public var file: String
-  public var line: Int
+package struct ScheduleEntry: Sendable {
+  package var job: ScheduledJob
+  package var file: String
+  package var line: Int
 
-  public init(job: ScheduledJob, file: String, line: Int) {
+  package init(job: ScheduledJob, file: String, line: Int) {
     self.job = job
     self.file = file
     self.line = line
