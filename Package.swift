@@ -13,6 +13,7 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .library(name: "TriggerHost", targets: ["TriggerHost", "TriggerCore"]),
+    .library(name: "TriggerTestKit", targets: ["TriggerTestKit"]),
     .executable(name: "trigger-host", targets: ["trigger-host"]),
   ],
   dependencies: [
@@ -39,6 +40,8 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    // For the tests of those who build on TriggerHost: a host on a clock set by hand, contracts of backends.
+    .target(name: "TriggerTestKit", dependencies: ["TriggerHost"], swiftSettings: strict),
     // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.
     .target(name: "HostConfig", dependencies: ["TriggerHost", "Yams"], swiftSettings: strict),
     .executableTarget(
@@ -50,7 +53,8 @@ let package = Package(
       path: "Sources/TriggerHostCLI", swiftSettings: strict),
     .testTarget(name: "TriggerCoreTests", dependencies: ["TriggerCore"], swiftSettings: strict),
     .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
-    .testTarget(name: "TriggerHostTests", dependencies: ["TriggerHost"], swiftSettings: strict),
+    .testTarget(
+      name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit"], swiftSettings: strict),
     .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
   ]
 )

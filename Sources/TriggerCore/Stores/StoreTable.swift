@@ -112,22 +112,6 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
     return false
   }
 
-  /// Keys that `seq`, the newest commit, changed, in byte order; value nil is a deletion. O(keys). Writer
-  /// only.
-  package func changes(of seq: Int64) -> [(key: [UInt8], value: [UInt8]?)] {
-    var changes: [(key: [UInt8], value: [UInt8]?)] = []
-    var cursor = order.first
-    while let entry = cursor {
-      cursor = order.next(entry)
-      guard let version = Entry.newestVersion(entry), version.pointee.seq == seq else { continue }
-      let key = Array(UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength)))
-      let value = UnsafeBufferPointer(
-        start: Version.bytes(version), count: Int(max(version.pointee.length, 0)))
-      changes.append((key, version.pointee.isDeleted ? nil : Array(value)))
-    }
-    return changes
-  }
-
   // MARK: Writing, engine lock
 
   /// The key's entry, made when it is absent. O(1), and O(log n) for a new key.

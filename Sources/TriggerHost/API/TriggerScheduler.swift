@@ -34,6 +34,8 @@ public final class TriggerScheduler: Sendable {
     var triggers: [String: any Trigger] = [:]
     var cancellations: [ScheduleMachine.Fire: Cancellation] = [:]
     var observer: (@Sendable (Notice) -> Void)?
+    /// Fires that are decided and not yet admitted.
+    var firing = 0
   }
 
   private let queue: TriggerQueue
@@ -167,14 +169,24 @@ public final class TriggerScheduler: Sendable {
     rewind()
   }
 
+  /// True while something that is due has not reached the queue: for tests that move the clock.
+  package var isFiring: Bool {
+    state.withLock { state in
+      state.firing > 0 || state.isRunning && state.machine.nextDue.map { $0 <= now } == true
+    }
+  }
+
   private func start(_ fire: ScheduleMachine.Fire) {
     let cancellation = Cancellation()
     let (job, trigger) = state.withLock { state in
+      state.firing += 1
       state.cancellations[fire] = cancellation
       return (state.machine.jobs.first { $0.name == fire.job }, state.triggers[fire.job])
     }
-    guard let job else { return ended(fire) }
-    Task { await run(job, trigger, fire, cancellation) }
+    Task {
+      if let job { await run(job, trigger, fire, cancellation) } else { ended(fire) }
+      state.withLock { $0.firing -= 1 }
+    }
   }
 
   private func run(

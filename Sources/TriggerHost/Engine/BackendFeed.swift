@@ -15,16 +15,30 @@ struct BackendFeed {
     backends[ObjectIdentifier(table)] = (table, apply)
   }
 
-  /// Call right after the writes of `seq` were applied. O(keys) of each changed store that has a backend.
-  func commit(_ seq: Int64) {
+  /// Call right after the writes of `seq` were applied. O(changed keys).
+  func commit(_ seq: Int64, _ changed: [Committer.ChangedKey]) {
     for (table, apply) in backends.values where table.changed.load(ordering: .relaxed) == seq {
-      let changes = table.changes(of: seq).map { change in
-        StoreChange(
-          key: String(decoding: change.key, as: UTF8.self),
-          value: change.value.flatMap { try? CanonicalEncoding.decode($0) })
+      var seen: Set<[UInt8]> = []
+      let changes = changed.compactMap { change -> StoreChange? in
+        guard change.table.toOpaque() == Unmanaged.passUnretained(table).toOpaque(),
+          seen.insert(change.key).inserted
+        else { return nil }
+        return StoreChange(
+          key: String(decoding: change.key, as: UTF8.self), value: Self.newest(change.key, in: table))
       }
       queue.async { apply(seq, changes) }
     }
+  }
+
+  private static func newest(_ key: [UInt8], in table: StoreTable) -> Value? {
+    let entry = key.withUnsafeBufferPointer { key in
+      table.entry(key.baseAddress!, key.count, hash: KeyHash.of(key.baseAddress!, count: key.count))
+    }
+    guard let entry, let version = Entry.visible(entry, at: .max), !version.pointee.isDeleted else {
+      return nil
+    }
+    let bytes = UnsafeRawBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length))
+    return try? CanonicalEncoding.decode(bytes)
   }
 
   /// Returns when everything committed so far has been told.

@@ -10,6 +10,12 @@ struct Committer {
     var message: String
   }
 
+  /// A key that a commit changed.
+  struct ChangedKey {
+    var table: Unmanaged<StoreTable>
+    var key: [UInt8]
+  }
+
   private struct Staged {
     var table: Unmanaged<StoreTable>
     var key: [UInt8]
@@ -17,17 +23,25 @@ struct Committer {
   }
 
   /// O(writes), plus O(keys of the store) for a replacement.
-  func apply(_ writes: borrowing WriteSet, seq: Int64) throws(Failure) {
+  ///
+  /// - Returns: the changed keys, each at least once, when `tellsKeys`; otherwise nothing.
+  @discardableResult
+  func apply(
+    _ writes: borrowing WriteSet, seq: Int64, tellsKeys: Bool = false
+  ) throws(Failure) -> [ChangedKey] {
     reclaimer.begin(seq)
     guard writes.isPlain else { return try applyStaged(writes, seq: seq) }
+    var changed: [ChangedKey] = []
     for index in 0..<writes.count {
       let write = writes.writes + index
       guard let table = write.pointee.table else { continue }
+      if tellsKeys { changed.append(ChangedKey(table: table, key: Array(write.pointee.keyBytes))) }
       let version = writes.takeVersion(index)
       table._withUnsafeGuaranteedRef { table in
         table.put(version, to: entry(of: write, in: table), seq: seq, reclaim: reclaimer)
       }
     }
+    return changed
   }
 
   @inline(__always)
@@ -41,7 +55,7 @@ struct Committer {
 
   /// Commutative intents and replacements look at the state, and each sees what those before it in the
   /// list did; nothing is linked until all of them could be worked out.
-  private func applyStaged(_ writes: borrowing WriteSet, seq: Int64) throws(Failure) {
+  private func applyStaged(_ writes: borrowing WriteSet, seq: Int64) throws(Failure) -> [ChangedKey] {
     var staged: [Staged] = []
     do throws(Failure) {
       for index in 0..<writes.count {
@@ -77,6 +91,7 @@ struct Committer {
         }
       }
     }
+    return staged.map { ChangedKey(table: $0.table, key: $0.key) }
   }
 
   private func committed(

@@ -286,7 +286,11 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let commitTriggers = intakeLock.withLock { router.commitTriggers }
     for trigger in commitTriggers {
       let patterns = trigger.options.on.filter { $0.kind == .commit }
-      let keys = emission.changedKeys.filter { key in patterns.contains { $0.matches(key) } }
+      var (keys, seen) = ([String](), Set<String>())
+      for key in emission.changedKeys
+      where patterns.contains(where: { $0.matches(key) }) && seen.insert(key).inserted {
+        keys.append(key)
+      }
       if keys.isEmpty { continue }
       let event = Value.map([
         "keys": .array(keys.map { .string($0) }), "seq": .int(emission.seq),

@@ -67,14 +67,14 @@ extension EngineState {
       outcome = .failed
       attempt.error = loop
     } else {
-      if attempt.writes.emits > 0 || wantsChangedKeys { collectEmission(of: operation, attempt) }
       do throws(Committer.Failure) {
-        try committer.apply(attempt.writes, seq: operation.seq)
-        if !backends.isEmpty { backends.commit(operation.seq) }
+        let changed = try committer.apply(
+          attempt.writes, seq: operation.seq, tellsKeys: wantsChangedKeys || !backends.isEmpty)
+        if attempt.writes.emits > 0 || !changed.isEmpty { collectEmission(of: operation, attempt, changed) }
+        if !backends.isEmpty { backends.commit(operation.seq, changed) }
       } catch {
         outcome = .failed
         attempt.error = error.message
-        if emissions.last?.seq == operation.seq { emissions.removeLast() }
       }
     }
     if let log {
@@ -142,17 +142,20 @@ extension EngineState {
     if freeAttempts.count < configuration.window { freeAttempts.append(attempt) }
   }
 
-  private mutating func collectEmission(of operation: Operation, _ attempt: Attempt) {
+  private mutating func collectEmission(
+    of operation: Operation, _ attempt: Attempt, _ changed: [Committer.ChangedKey]
+  ) {
     var emission = Emission(seq: operation.seq, source: operation.trigger, hops: operation.hops)
-    for index in 0..<attempt.writes.count {
-      let write = attempt.writes.writes[index]
-      if let table = write.table {
-        guard wantsChangedKeys else { continue }
-        let store = table._withUnsafeGuaranteedRef { $0.name }
-        let key = write.kind == .replace ? "" : String(decoding: write.keyBytes, as: UTF8.self)
-        emission.changedKeys.append("\(store)/\(key)")
-      } else {
+    if attempt.writes.emits > 0 {
+      for index in 0..<attempt.writes.count where attempt.writes.writes[index].table == nil {
+        let write = attempt.writes.writes[index]
         emission.events.append((Array(write.keyBytes), Array(write.operand)))
+      }
+    }
+    if wantsChangedKeys {
+      emission.changedKeys = changed.map { change in
+        let store = change.table._withUnsafeGuaranteedRef { $0.name }
+        return "\(store)/\(String(decoding: change.key, as: UTF8.self))"
       }
     }
     if !emission.events.isEmpty || !emission.changedKeys.isEmpty { emissions.append(emission) }

@@ -63,7 +63,7 @@ struct EngineState {
     var source: LoadedTrigger
     var hops: UInt8
     var events: [(name: [UInt8], payload: [UInt8])] = []
-    /// `store/key` of every write; the key is empty when the whole store was replaced.
+    /// `store/key` of every changed key.
     var changedKeys: [String] = []
   }
 
