@@ -55,8 +55,8 @@ import TriggerCore
 
   @Test(arguments: 1...8, [0, 1, 2, 3])
   func parallelEqualsSerial(workers: Int, shape: Int) async throws {
-    let seed = UInt64.random(in: .min ... .max)
-    try await check(seed: seed, workers: workers, shape: Self.shapes[shape], operations: 400)
+    let seed = testSeed()
+    try await check(seed: seed, workers: workers, shape: Self.shapes[shape], operations: 1000)
   }
 
   private static let shapes: [RandomWorkload.Shape] = [
