@@ -17,6 +17,8 @@ import Synchronization
 /// the key and the value.
 package final class StoreTable: @unchecked Sendable {  // writer fields: engine lock; the rest as said above
   package let name: String
+  /// The name in UTF-8.
+  package let nameBytes: [UInt8]
   private let index = HashIndex()
   private let order = KeyOrder()
 
@@ -29,7 +31,10 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   /// Bytes of keys and values, as of the newest commit.
   package let liveBytes = Atomic<Int>(0)
 
-  package init(name: String) { self.name = name }
+  package init(name: String) {
+    self.name = name
+    nameBytes = Array(name.utf8)
+  }
 
   deinit {
     var entry = order.first

@@ -99,9 +99,10 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let names = Set(loaded.map(\.name))
     for old in router.triggers where !names.contains(old.name) { old.isLive.store(false, ordering: .relaxed) }
     router = Router(triggers: loaded.sorted { $0.name < $1.name })
-    let wantsChangedKeys = !router.commitTriggers.isEmpty
+    // A router of its own: each is guarded by one lock.
+    let inForce = router.triggers
     intakeLock.unlock()
-    lock.withLock { state.wantsChangedKeys = wantsChangedKeys }
+    lock.withLock { state.router = Router(triggers: inForce) }
   }
 
   var treeCount: Int { intakeLock.withLock { trees.count } }
@@ -135,6 +136,11 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     /// Bypasses the bound: emitted by a commit.
     var isInternal = false
     var cancellation: Cancellation?
+    var cause: LogRecord.Cause?
+    /// Given before the host's last stop; 0: none yet.
+    var identity: Int64 = 0
+    /// Nil: now.
+    var admitted: Int64?
   }
 
   /// True when the queue has room for an event from outside.
@@ -265,45 +271,19 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   private func route(_ state: inout EngineState) {
     guard !state.emissions.isEmpty else { return }
     for emission in state.emissions {
-      for event in emission.events {
-        let arrival = Arrival(
-          name: String(decoding: event.name, as: UTF8.self), source: UInt64(emission.source.index) | 1 << 63,
-          hops: emission.hops + 1, isInternal: true)
+      for (index, event) in emission.events.enumerated() {
         state.stats.emitted += 1
-        event.payload.withUnsafeBufferPointer { admitInternal(arrival, payload: $0) }
+        // Triggers bound to commits see one another's in order; so do those of one emitter.
+        let source = event.kind == .commit ? 1 << 62 : UInt64(emission.source.index) | 1 << 63
+        let arrival = Arrival(
+          kind: event.kind, name: String(decoding: event.name, as: UTF8.self), source: source,
+          hops: emission.hops + 1, isInternal: true, cause: LogRecord.Cause(seq: emission.seq, index: index))
+        event.payload.withUnsafeBufferPointer { payload in
+          for trigger in event.triggers { _ = admit(to: trigger, arrival, payload: payload) }
+        }
       }
-      if !emission.changedKeys.isEmpty { routeCommit(emission) }
     }
     state.emissions.removeAll(keepingCapacity: true)
-  }
-
-  private func admitInternal(_ arrival: Arrival, payload: UnsafeBufferPointer<UInt8>) {
-    _ = admit(arrival, payload: payload)
-  }
-
-  /// One event per commit and trigger bound to `commit`, listing the keys.
-  private func routeCommit(_ emission: EngineState.Emission) {
-    let commitTriggers = intakeLock.withLock { router.commitTriggers }
-    for trigger in commitTriggers {
-      let patterns = trigger.options.on.filter { $0.kind == .commit }
-      var (keys, seen) = ([String](), Set<String>())
-      for key in emission.changedKeys
-      where patterns.contains(where: { $0.matches(key) }) && seen.insert(key).inserted {
-        keys.append(key)
-      }
-      if keys.isEmpty { continue }
-      let event = Value.map([
-        "keys": .array(keys.map { .string($0) }), "seq": .int(emission.seq),
-        "trigger": .string(emission.source.name),
-      ])
-      CanonicalEncoding.encode(event).withUnsafeBufferPointer {
-        _ = admit(
-          to: trigger,
-          Arrival(
-            kind: .commit, name: "commit", source: 1 << 62, hops: emission.hops + 1, isInternal: true),
-          payload: $0)
-      }
-    }
   }
 
   private func settle(taken: Int, decided: Int) {

@@ -52,8 +52,6 @@ extension EngineState {
       return true
     }
     var outcome = Outcome.committed
-    // Applying hands the values over to the stores, so a log takes the intents first.
-    let intents = log == nil ? [] : intents(of: attempt)
     if !operation.trigger.isLive.load(ordering: .relaxed) || operation.isCancelled {
       outcome = .skipped
     } else if attempt.isExpired {
@@ -67,6 +65,8 @@ extension EngineState {
       outcome = .failed
       attempt.error = loop
     } else {
+      // Applying hands the values over to the stores, so the log takes the intents first.
+      recorder?.take(attempt)
       do throws(Committer.Failure) {
         let changed = try committer.apply(
           attempt.writes, seq: operation.seq, tellsKeys: wantsChangedKeys || !backends.isEmpty)
@@ -77,10 +77,9 @@ extension EngineState {
         attempt.error = error.message
       }
     }
-    if let log {
-      log.append(
-        finalRecord(of: operation, attempt, outcome: outcome, intents: intents, wantsReads: log.wantsReads))
-    }
+    recorder?.append(
+      operation, seq: operation.seq, outcome: outcome, attempt: attempt,
+      emissions: emissions.last?.seq == operation.seq ? emissions[emissions.count - 1].events : [])
     order.decided()
     conclude(operation, attempt, outcome, at: now)
     return true
@@ -142,6 +141,7 @@ extension EngineState {
     if freeAttempts.count < configuration.window { freeAttempts.append(attempt) }
   }
 
+  /// What the commit emits, and which triggers that reaches: decided here, so that the log can tell.
   private mutating func collectEmission(
     of operation: Operation, _ attempt: Attempt, _ changed: [Committer.ChangedKey]
   ) {
@@ -149,16 +149,39 @@ extension EngineState {
     if attempt.writes.emits > 0 {
       for index in 0..<attempt.writes.count where attempt.writes.writes[index].table == nil {
         let write = attempt.writes.writes[index]
-        emission.events.append((Array(write.keyBytes), Array(write.operand)))
+        let name = Array(write.keyBytes)
+        emission.events.append(
+          Emission.Event(
+            kind: .event, name: name, payload: Array(write.operand),
+            triggers: router.route(.event, String(decoding: name, as: UTF8.self))))
       }
     }
-    if wantsChangedKeys {
-      emission.changedKeys = changed.map { change in
-        let store = change.table._withUnsafeGuaranteedRef { $0.name }
-        return "\(store)/\(String(decoding: change.key, as: UTF8.self))"
-      }
+    if wantsChangedKeys, !changed.isEmpty { collectCommitEvents(changed, into: &emission) }
+    if !emission.events.isEmpty { emissions.append(emission) }
+  }
+
+  /// One event per commit and trigger bound to `commit`, listing the keys.
+  private func collectCommitEvents(_ changed: [Committer.ChangedKey], into emission: inout Emission) {
+    let names = changed.map { change in
+      let store = change.table._withUnsafeGuaranteedRef { $0.name }
+      return "\(store)/\(String(decoding: change.key, as: UTF8.self))"
     }
-    if !emission.events.isEmpty || !emission.changedKeys.isEmpty { emissions.append(emission) }
+    for trigger in router.commitTriggers {
+      let patterns = trigger.options.on.filter { $0.kind == .commit }
+      var (keys, seen) = ([String](), Set<String>())
+      for name in names where patterns.contains(where: { $0.matches(name) }) && seen.insert(name).inserted {
+        keys.append(name)
+      }
+      if keys.isEmpty { continue }
+      let event = Value.map([
+        "keys": .array(keys.map { .string($0) }), "seq": .int(emission.seq),
+        "trigger": .string(emission.source.name),
+      ])
+      emission.events.append(
+        Emission.Event(
+          kind: .commit, name: Array("commit".utf8), payload: CanonicalEncoding.encode(event),
+          triggers: [trigger]))
+    }
   }
 
   // MARK: Conflicts, deferral, reservation
@@ -256,7 +279,7 @@ extension EngineState {
         seq: seq, identity: operation.identity, admitted: operation.admitted, decided: now,
         trigger: Int32(operation.trigger.index), attempts: operation.attempts, conflicts: operation.conflicts,
         outcome: .deferred))
-    log?.append(record(of: operation, seq: seq, outcome: .deferred))
+    recorder?.append(operation, seq: seq, outcome: .deferred, attempt: nil)
   }
 
   // MARK: Snapshots held for long

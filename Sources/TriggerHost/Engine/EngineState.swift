@@ -12,7 +12,8 @@ struct EngineState {
   let registry: SnapshotRegistry
   let reclaimer = Reclaimer()
   let committer: Committer
-  let log: (any CommitLog)?
+  /// Nil when there is no log.
+  let recorder: LogRecorder?
   var backends = BackendFeed()
 
   var lanes = PriorityLanes<Operation>()
@@ -41,8 +42,10 @@ struct EngineState {
   private var isBlocked = false
   var runAhead: Int { isBlocked ? configuration.window : pace.window }
   private var frontierAtLastTick: Int64 = -1
+  /// Which triggers the events of commits reach: the newest set's.
+  var router = Router(triggers: [])
   /// True when some trigger is bound to `commit`.
-  var wantsChangedKeys = false
+  var wantsChangedKeys: Bool { !router.commitTriggers.isEmpty }
   /// Operations whose turn came while an earlier one of their order key is parked: back to the front of
   /// their lanes when the last of those has its seq.
   private var held: [UInt64: [Operation]] = [:]
@@ -59,12 +62,18 @@ struct EngineState {
   var emissions: [Emission] = []
 
   struct Emission {
+    /// An event, and the triggers it makes operations for.
+    struct Event {
+      var kind: EventKind
+      var name: [UInt8]
+      var payload: [UInt8]
+      var triggers: [LoadedTrigger]
+    }
+
     var seq: Int64
     var source: LoadedTrigger
     var hops: UInt8
-    var events: [(name: [UInt8], payload: [UInt8])] = []
-    /// `store/key` of every changed key.
-    var changedKeys: [String] = []
+    var events: [Event] = []
   }
 
   struct Announcement {
@@ -79,7 +88,7 @@ struct EngineState {
   init(configuration: EngineConfiguration, registry: SnapshotRegistry, log: (any CommitLog)?) {
     self.configuration = configuration
     self.registry = registry
-    self.log = log
+    recorder = log.map(LogRecorder.init)
     committer = Committer(reclaimer: reclaimer, limits: configuration.valueLimits)
     pace = Pace(limit: configuration.runAhead)
     order = CommitOrder(window: configuration.window, limits: configuration.orderLimits)
@@ -129,7 +138,8 @@ struct EngineState {
       }
       if operation.coalesceKey != 0 { coalescing[operation.coalesceKey] = nil }
       operation.seq = order.assign(operation, priority: operation.priority, orderKey: operation.orderKey)
-      operation.identity = operation.seq
+      // One that was deferred before the host's last stop has its identity already.
+      if operation.identity == 0 { operation.identity = operation.seq }
       begin(operation)
       batch.append(operation)
       budget -= operation.trigger.meanCost.load(ordering: .relaxed)

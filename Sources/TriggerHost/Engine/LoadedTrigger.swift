@@ -4,6 +4,20 @@ import TriggerCore
 /// What a trigger is bound to.
 public enum EventKind: String, Sendable, CaseIterable {
   case message, event, data, commit, cron, every, at, start
+
+  /// Place in `allCases`: what a log record holds. New kinds go to the end.
+  var index: Int {
+    switch self {
+    case .message: 0
+    case .event: 1
+    case .data: 2
+    case .commit: 3
+    case .cron: 4
+    case .every: 5
+    case .at: 6
+    case .start: 7
+    }
+  }
 }
 
 /// One `on` entry: a kind and a name pattern. `*` stands for any characters but `/`, `**` for any at all.
@@ -81,6 +95,10 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for two atomic
   let timeoutNanoseconds: Int64
   /// Running mean of what an attempt costs; decides how many operations a worker takes at a time.
   let meanCost = Atomic<Int64>(1_000_000)
+  /// Number of the script tree it is of, from 1; 0 for a Swift trigger.
+  var tree: Int {
+    if case .lua(let tree, _) = body { tree.index + 1 } else { 0 }
+  }
   /// False once no tree in force has it: queued operations end `skipped`.
   let isLive = Atomic<Bool>(true)
 

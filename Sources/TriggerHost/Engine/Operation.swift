@@ -15,6 +15,10 @@ final class Operation: @unchecked Sendable {
   unowned(unsafe) let trigger: LoadedTrigger
   let priority: Priority
   let hops: UInt8
+  let kind: EventKind
+  let source: UInt64
+  /// The commit that emitted its event; nil for one from outside.
+  let cause: LogRecord.Cause?
   /// Operations with equal keys keep their arrival order: trigger and source, or trigger and `order_by`.
   let orderKey: UInt64
   /// Admission time, nanoseconds since 1970.
@@ -34,7 +38,7 @@ final class Operation: @unchecked Sendable {
   private let owned: LoadedTrigger?
 
   /// The first seq: the operation's identity. 0 until dequeued.
-  var identity: Int64 = 0
+  var identity: Int64
   /// The current seq, 0 while it has none (queued, or deferred and running on).
   var seq: Int64 = 0
   var isParked = false
@@ -50,6 +54,7 @@ final class Operation: @unchecked Sendable {
 
   init(
     trigger: LoadedTrigger, priority: Priority, hops: UInt8, orderKey: UInt64, admitted: Int64,
+    kind: EventKind = .event, source: UInt64 = 0, cause: LogRecord.Cause? = nil, identity: Int64 = 0,
     name: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>, coalesceKey: UInt64 = 0,
     gateKey: UInt64 = 0,
     completion: (@Sendable (OperationResult) -> Void)? = nil, cancellation: Cancellation? = nil
@@ -59,6 +64,10 @@ final class Operation: @unchecked Sendable {
     owned = trigger.isAdopted ? trigger : nil
     self.priority = priority
     self.hops = hops
+    self.kind = kind
+    self.source = source
+    self.cause = cause
+    self.identity = identity
     self.orderKey = orderKey
     self.admitted = admitted
     self.coalesceKey = coalesceKey

@@ -1,0 +1,206 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Bytes that grow, with the heads of CBOR items (RFC 8949): what log records are written with, one after
+/// another and without an allocation each. Not thread-safe.
+final class CBORBuffer {
+  private(set) var base: UnsafeMutableRawPointer
+  private var capacity: Int
+  private(set) var count = 0
+
+  init(capacity: Int = 1 << 16) {
+    self.capacity = capacity
+    base = malloc(capacity)!
+  }
+
+  deinit { free(base) }
+
+  var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+
+  func removeAll() { count = 0 }
+
+  @inline(__always)
+  private func reserve(_ more: Int) {
+    if count &+ more <= capacity { return }
+    while count &+ more > capacity { capacity *= 2 }
+    base = realloc(base, capacity)!
+  }
+
+  @inline(__always)
+  private func head(_ major: UInt8, _ value: UInt64) {
+    reserve(9)
+    let top = major << 5
+    switch value {
+    case 0..<24: put(top | UInt8(value))
+    case 24...0xff:
+      put(top | 24)
+      put(UInt8(value))
+    case 0x100...0xffff:
+      put(top | 25)
+      putBig(UInt16(value))
+    case 0x1_0000...0xffff_ffff:
+      put(top | 26)
+      putBig(UInt32(value))
+    default:
+      put(top | 27)
+      putBig(value)
+    }
+  }
+
+  @inline(__always)
+  private func put(_ byte: UInt8) {
+    base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
+    count &+= 1
+  }
+
+  @inline(__always)
+  private func putBig(_ value: some FixedWidthInteger) {
+    base.storeBytes(of: value.bigEndian, toByteOffset: count, as: type(of: value.bigEndian))
+    count &+= value.bitWidth / 8
+  }
+
+  @inline(__always) func array(_ count: Int) { head(4, UInt64(count)) }
+  @inline(__always) func uint(_ value: UInt64) { head(0, value) }
+  @inline(__always)
+  func int(_ value: Int64) {
+    if value >= 0 { head(0, UInt64(value)) } else { head(1, UInt64(bitPattern: ~value)) }
+  }
+  @inline(__always)
+  func null() {
+    reserve(1)
+    put(0xf6)
+  }
+
+  /// A byte string.
+  @inline(__always)
+  func blob(_ bytes: UnsafeRawBufferPointer) {
+    head(2, UInt64(bytes.count))
+    raw(bytes)
+  }
+
+  func blob(_ bytes: [UInt8]) { bytes.withUnsafeBytes { blob($0) } }
+  func raw(_ bytes: [UInt8]) { bytes.withUnsafeBytes { raw($0) } }
+
+  func text(_ text: String) {
+    var text = text
+    text.withUTF8 { utf8 in
+      head(3, UInt64(utf8.count))
+      raw(UnsafeRawBufferPointer(utf8))
+    }
+  }
+
+  /// An item that is encoded already.
+  @inline(__always)
+  func raw(_ bytes: UnsafeRawBufferPointer) {
+    guard let start = bytes.baseAddress, bytes.count > 0 else { return }
+    reserve(bytes.count)
+    memcpy(base + count, start, bytes.count)
+    count &+= bytes.count
+  }
+}
+
+/// Reads the items that `CBORBuffer` writes, without building values. Every method throws
+/// `LogDamage` when the bytes are not what it expects.
+struct CBORReader {
+  private let bytes: UnsafeRawBufferPointer
+  private(set) var offset = 0
+
+  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  var isAtEnd: Bool { offset >= bytes.count }
+
+  private mutating func head() throws(LogDamage) -> (major: UInt8, value: UInt64) {
+    guard offset < bytes.count else { throw LogDamage("ends in the middle of a record", offset: offset) }
+    let first = bytes[offset]
+    offset += 1
+    let (major, low) = (first >> 5, first & 31)
+    if low < 24 { return (major, UInt64(low)) }
+    guard low <= 27 else { throw LogDamage("byte \(first) starts no item of a record", offset: offset - 1) }
+    let width = 1 << Int(low - 24)
+    guard bytes.count - offset >= width else {
+      throw LogDamage("ends in the middle of a record", offset: offset)
+    }
+    var value: UInt64 = 0
+    for _ in 0..<width {
+      value = value << 8 | UInt64(bytes[offset])
+      offset += 1
+    }
+    return (major, value)
+  }
+
+  private mutating func head(_ wanted: UInt8, _ what: String) throws(LogDamage) -> UInt64 {
+    let start = offset
+    let (major, value) = try head()
+    guard major == wanted else { throw LogDamage("expected \(what)", offset: start) }
+    return value
+  }
+
+  mutating func array() throws(LogDamage) -> Int { Int(truncatingIfNeeded: try head(4, "an array")) }
+  mutating func uint() throws(LogDamage) -> UInt64 { try head(0, "a number") }
+
+  mutating func int() throws(LogDamage) -> Int64 {
+    let start = offset
+    let (major, value) = try head()
+    guard major < 2, value <= UInt64(Int64.max) else { throw LogDamage("expected an integer", offset: start) }
+    return major == 0 ? Int64(value) : ~Int64(value)
+  }
+
+  /// True, and past it, when the next item is null.
+  mutating func null() -> Bool {
+    guard offset < bytes.count, bytes[offset] == 0xf6 else { return false }
+    offset += 1
+    return true
+  }
+
+  mutating func blob() throws(LogDamage) -> UnsafeRawBufferPointer { try take(try head(2, "bytes")) }
+  mutating func text() throws(LogDamage) -> String {
+    String(decoding: try take(try head(3, "text")), as: UTF8.self)
+  }
+
+  private mutating func take(_ count: UInt64) throws(LogDamage) -> UnsafeRawBufferPointer {
+    guard count <= UInt64(bytes.count - offset) else {
+      throw LogDamage("ends in the middle of a record", offset: offset)
+    }
+    defer { offset += Int(count) }
+    return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + Int(count)])
+  }
+
+  /// The bytes of the next item, whatever it is.
+  mutating func raw() throws(LogDamage) -> UnsafeRawBufferPointer {
+    let start = offset
+    var open: UInt64 = 1
+    while open > 0 {
+      let (major, value) = try head()
+      open -= 1
+      switch major {
+      case 2, 3: _ = try take(value)
+      case 4: open += value
+      case 5: open += value &* 2
+      case 6: open += 1
+      default: break
+      }
+      guard open <= UInt64(bytes.count) else {
+        throw LogDamage("an array is longer than the log", offset: start)
+      }
+    }
+    return UnsafeRawBufferPointer(rebasing: bytes[start..<offset])
+  }
+}
+
+/// Bytes of a log that are not what was written.
+public struct LogDamage: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What is wrong.
+  public let message: String
+  /// Where in the bytes that were read.
+  public let offset: Int
+
+  init(_ message: String, offset: Int) {
+    self.message = message
+    self.offset = offset
+  }
+
+  public var description: String { "damaged at byte \(offset): \(message)" }
+}

@@ -1,0 +1,75 @@
+import TriggerCore
+
+/// One decided seq as the log keeps it: enough to rebuild the state, and to run the operation again.
+///
+/// Encoded as one CBOR array (`LogCoding`); a log is a sequence of them (RFC 8742).
+public struct LogRecord: Sendable, Hashable {
+  /// One prepared change.
+  public struct Intent: Sendable, Hashable {
+    /// `put`, `delete`, `add`, `max`, `min`, `append`, `replace` or `emit`.
+    public var kind: String
+    /// Store name; empty for `emit`.
+    public var store: String
+    /// Key, or the event's name for `emit`.
+    public var key: [UInt8]
+    /// Canonical encoding of the value, operand or payload; empty for `delete`.
+    public var value: [UInt8]
+  }
+
+  /// An event that the commit admitted: an `emit`, or what triggers bound to `commit` get.
+  public struct Emission: Sendable, Hashable {
+    /// `event` or `commit`.
+    public var kind: EventKind
+    /// The event's name.
+    public var name: String
+    /// Canonical encoding of the event.
+    public var payload: [UInt8]
+    /// Triggers it made operations for, in that order.
+    public var triggers: [String]
+  }
+
+  /// The commit that admitted an operation, and which of its events.
+  public struct Cause: Sendable, Hashable {
+    /// Seq of the commit.
+    public var seq: Int64
+    /// Place in its emissions, from 0.
+    public var index: Int
+  }
+
+  /// The seq, from 1, dense.
+  public var seq: Int64
+  /// First seq of the operation: what `ctx.seq` shows and the random seed is made from.
+  public var identity: Int64
+  /// How the seq ended.
+  public var outcome: Outcome
+  /// The trigger's name.
+  public var trigger: String
+  /// What kind of event it was.
+  public var kind: EventKind
+  /// The event's name.
+  public var event: String
+  /// Canonical encoding of the event.
+  public var payload: [UInt8]
+  /// The operation's priority.
+  public var priority: Priority
+  /// Admission time, nanoseconds since 1970.
+  public var admitted: Int64
+  /// Where the event came from; events of one source keep their order.
+  public var source: UInt64
+  /// Commits between the outside event and this operation.
+  public var hops: Int
+  /// The script tree that the operation used; 0: none.
+  public var tree: Int
+  /// What emitted its event; nil for one from outside.
+  public var cause: Cause?
+  /// Executions it took.
+  public var attempts: Int
+  /// What was applied, in list order; empty unless committed.
+  public var intents: [Intent]
+  /// What the commit admitted.
+  public var emissions: [Emission]
+  /// Message and traceback when it failed.
+  public var error: String?
+  /// What the deciding attempt read, one line each; empty unless the log asks for reads.
+  public var reads: [String]
+}
