@@ -40,6 +40,10 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    // The system's SQLite (Debian: libsqlite3-dev).
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    // The log on disk: what a host keeps in its data directory.
+    .target(name: "TriggerStorage", dependencies: ["TriggerHost", "CSQLite"], swiftSettings: strict),
     // For the tests of those who build on TriggerHost: a host on a clock set by hand, contracts of backends.
     .target(name: "TriggerTestKit", dependencies: ["TriggerHost"], swiftSettings: strict),
     // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.
@@ -47,7 +51,7 @@ let package = Package(
     .executableTarget(
       name: "trigger-host",
       dependencies: [
-        "TriggerHost", "HostConfig",
+        "TriggerHost", "TriggerStorage", "HostConfig",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/TriggerHostCLI", swiftSettings: strict),

@@ -3,14 +3,14 @@ import Foundation
 /// Reads a file line by line in blocks of 64 KiB, whatever the file's size.
 ///
 /// Owns its descriptor; confined to whoever iterates.
-final class LineReader {
-  struct Line {
+package final class LineReader {
+  package struct Line {
     /// From 1.
-    var number: Int
+    package var number: Int
     /// Without the line feed; a carriage return before it stays.
-    var bytes: [UInt8]
+    package var bytes: [UInt8]
     /// The line was longer than the cap, and `bytes` is only its start.
-    var isCut = false
+    package var isCut = false
   }
 
   static let blockSize = 1 << 16
@@ -27,7 +27,7 @@ final class LineReader {
   private(set) var failure: Int32?
 
   /// Takes over an open descriptor. Lines longer than `cap` bytes are cut.
-  init(descriptor: Int32, cap: Int) {
+  package init(descriptor: Int32, cap: Int) {
     self.descriptor = descriptor
     self.cap = cap
   }
@@ -37,7 +37,7 @@ final class LineReader {
   }
 
   /// The next line, or nil at the end of the file. An empty last line does not count.
-  func next() -> Line? {
+  package func next() -> Line? {
     if let line = returned.popLast() { return line }
     var line = Line(number: number + 1, bytes: [])
     var hasBegun = false

@@ -19,12 +19,12 @@ package final class SnapshotRegistry: Sendable {
   private let horizon = Atomic<Int64>(0)
   private let taken: Mutex<[Bool]>
 
-  /// The newest committed seq: what a new snapshot sees. Written under the engine lock.
-  package let committed: Atomic<Int64>
+  /// The newest seq that readers outside of executions may see: committed, and durable where there is a log.
+  package let visible: Atomic<Int64>
 
-  package init(capacity: Int, committed: Int64 = 0) {
+  package init(capacity: Int, visible: Int64 = 0) {
     self.capacity = capacity
-    self.committed = Atomic(committed)
+    self.visible = Atomic(visible)
     slots = .allocate(capacity: capacity * Self.stride)
     for index in 0..<(capacity * Self.stride) { (slots + index).initialize(to: Atomic(Self.free)) }
     taken = Mutex(Array(repeating: false, count: capacity))
@@ -46,12 +46,12 @@ package final class SnapshotRegistry: Sendable {
     taken.withLock { $0[slot.index] = false }
   }
 
-  /// Holds the newest committed seq and returns it.
+  /// Holds the newest visible seq and returns it.
   @inline(__always)
   package func hold(_ slot: Slot) -> Int64 {
     let cell = slots + slot.index &* Self.stride
     while true {
-      let seq = committed.load(ordering: .acquiring)
+      let seq = visible.load(ordering: .acquiring)
       cell.pointee.store(seq, ordering: .sequentiallyConsistent)
       if horizon.load(ordering: .sequentiallyConsistent) <= seq { return seq }
     }
@@ -64,7 +64,7 @@ package final class SnapshotRegistry: Sendable {
 
   /// The lowest seq that a held slot or `undecided` needs. Writer only; O(slots).
   package func advanceHorizon(undecided: Int64) -> Int64 {
-    let wanted = min(committed.load(ordering: .relaxed), undecided)
+    let wanted = min(visible.load(ordering: .relaxed), undecided)
     horizon.store(wanted, ordering: .sequentiallyConsistent)
     var lowest = wanted
     for index in 0..<capacity {

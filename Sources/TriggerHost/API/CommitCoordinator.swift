@@ -31,6 +31,12 @@ public final class CommitCoordinator: Sendable {
     return store
   }
 
+  /// Rebuilds the state from a log, and finds what was admitted and not decided; `start` of the queue takes
+  /// that up again. Register the stores first. Once, before anything is enqueued.
+  ///
+  /// - Throws: what `body` throws, among it `LogDamage`.
+  public func recover(_ body: (Recovery) throws -> Void) throws { try engine.recover(body) }
+
   /// A store by name, as documents, whatever its backend. It need not exist yet.
   public func store(_ name: String) throws -> VersionedStore<MemoryStoreBackend> {
     let store = VersionedStore(name, backend: MemoryStoreBackend())

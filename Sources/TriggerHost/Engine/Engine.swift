@@ -37,6 +37,10 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   /// Sees every announcement (errors, logs of decided attempts), on a worker's thread.
   private let observer: Mutex<(@Sendable (DecidedOperation) -> Void)?> = Mutex(nil)
 
+  private let log: (any CommitLog)?
+  private let outbox = Outbox()
+  private var recovered: [LogRecord] = []  // set before start
+
   func setObserver(_ new: (@Sendable (DecidedOperation) -> Void)?) { observer.withLock { $0 = new } }
 
   init(configuration: EngineConfiguration, clock: EngineClock, log: (any CommitLog)?) {
@@ -45,6 +49,41 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     registry = SnapshotRegistry(capacity: 256)
     stores = StoreDirectory(isStrict: configuration.strictStores, limit: configuration.maximumStores)
     state = EngineState(configuration: configuration, registry: registry, log: log)
+    self.log = log
+    log?.whenDurable { [weak self] in self?.tellDurable($0) }
+  }
+
+  // MARK: Recovery
+
+  /// Rebuilds the state from a log. Once, before `start`.
+  func recover(_ body: (Recovery) throws -> Void) throws {
+    let recovery = Recovery(self)
+    try body(recovery)
+    recovered = recovery.unfinished
+    withState { $0.resume(after: recovery.lastSeq) }
+  }
+
+  /// Index for records of triggers that are not in force.
+  func index(ofName name: String) -> Int {
+    intakeLock.withLock { indexOfAdopted(name) }
+  }
+
+  /// Operations that were admitted before the last stop go on where they were. One whose trigger is gone
+  /// ends `skipped`.
+  private func admitRecovered() {
+    for record in recovered {
+      let trigger =
+        installed(record.trigger)
+        ?? adopt(name: record.trigger, body: .missing, options: TriggerOptions())
+      var arrival = Arrival(
+        kind: record.kind, name: record.event, source: record.source, priority: record.priority,
+        hops: UInt8(clamping: record.hops), isInternal: true)
+      arrival.cause = record.cause
+      arrival.identity = record.identity
+      arrival.admitted = record.identity != 0 ? record.admitted : nil
+      record.payload.withUnsafeBufferPointer { _ = admit(to: trigger, arrival, payload: $0) }
+    }
+    recovered = []
   }
 
   // MARK: Life
@@ -59,6 +98,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     self.watchdog = watchdog
     for worker in workers { worker.start() }
     watchdog.start()
+    admitRecovered()
   }
 
   /// Ends all threads; what is queued stays undone. Running attempts are cancelled.
@@ -72,6 +112,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     }
     for worker in workers { worker.join() }
     watchdog?.stop()
+    log?.flush()
     withState { $0.backends }.drain()
     let (room, idle) = intakeLock.withLock {
       let result = (waitingForRoom, waitingForIdle)
@@ -116,13 +157,17 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   /// The operation keeps it; records find its name by the index, which all of one name share.
   func adopt(name: String, body: LoadedTrigger.Body, options: TriggerOptions) -> LoadedTrigger {
     intakeLock.withLock {
-      let index = adopted[name] ?? triggerNames.count
-      if index == triggerNames.count {
-        triggerNames.append(name)
-        adopted[name] = index
-      }
-      return LoadedTrigger(index: index, name: name, body: body, options: options, isAdopted: true)
+      return LoadedTrigger(
+        index: indexOfAdopted(name), name: name, body: body, options: options, isAdopted: true)
     }
+  }
+
+  /// Intake lock.
+  private func indexOfAdopted(_ name: String) -> Int {
+    if let known = adopted[name] { return known }
+    adopted[name] = triggerNames.count
+    triggerNames.append(name)
+    return triggerNames.count - 1
   }
 
   // MARK: Intake
@@ -196,9 +241,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let keys = OperationKeys(trigger: trigger, source: arrival.source, payload: payload)
     return Operation(
       trigger: trigger, priority: arrival.priority ?? trigger.options.priority, hops: arrival.hops,
-      orderKey: keys.order, admitted: now, name: name, payload: payload, coalesceKey: keys.coalesce,
-      gateKey: keys.gate,
-      completion: completion,
+      orderKey: keys.order, admitted: arrival.admitted ?? now, kind: arrival.kind, source: arrival.source,
+      cause: arrival.cause, identity: arrival.identity, name: name, payload: payload,
+      coalesceKey: keys.coalesce, gateKey: keys.gate, completion: completion,
       // A trigger that restarts cancels its own runs.
       cancellation: arrival.cancellation ?? (trigger.options.mode == .restart ? Cancellation() : nil))
   }
@@ -215,8 +260,15 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     }
   }
 
-  /// Suspends until everything admitted so far, and all that came of it, is decided.
+  /// Suspends until everything admitted so far, and all that came of it, is decided and durable.
   func waitUntilIdle() async {
+    await waitUntilDecided()
+    guard let log else { return }
+    let seq = withState { $0.order.frontier }
+    await outbox.wait(for: seq) { log.durable >= seq }
+  }
+
+  private func waitUntilDecided() async {
     await withCheckedContinuation { continuation in
       let isIdle = intakeLock.withLock {
         if unfinished.load(ordering: .acquiring) == 0 { return true }
@@ -246,7 +298,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let taken = before - state.lanes.count - state.heldCount
     let coalesced = state.takeAbsorbed()
     let decided = stats(decided: state) - undecidedBefore
-    let announcements = state.takeAnnouncements()
+    let announcements = ready(state.takeAnnouncements())
     let mightFeedAnother = state.hasWork
     lock.unlock()
     settle(taken: taken + coalesced, decided: decided + coalesced)
@@ -307,6 +359,19 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     if !waiting.isEmpty { waitingForRoom = [] }
     intakeLock.unlock()
     for continuation in waiting { continuation.resume() }
+  }
+
+  /// What may be told at once; the rest waits in the outbox. Engine lock.
+  private func ready(_ announcements: [EngineState.Announcement]) -> [EngineState.Announcement] {
+    guard let log else { return announcements }
+    outbox.add(announcements)
+    return outbox.take(upTo: log.durable)
+  }
+
+  /// The log has moved: everything up to `seq` may be seen.
+  private func tellDurable(_ seq: Int64) {
+    registry.visible.max(seq, ordering: .releasing)
+    announce(outbox.take(upTo: seq))
   }
 
   private func announce(_ announcements: [EngineState.Announcement]) {
@@ -378,7 +443,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     if moved { route(&state) }
     let decided = stats(decided: state) - decidedBefore
     let coalesced = state.takeAbsorbed()
-    let announcements = state.takeAnnouncements()
+    let announcements = ready(state.takeAnnouncements())
     let waiting = [state.lanes.mostUrgent, state.reruns.map(\.priority).max()].compactMap { $0 }.max()
     let hasWork = state.hasWork
     let isActive =
@@ -403,8 +468,10 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   // MARK: Looking in from outside
 
-  func withState<Result>(_ body: (inout EngineState) -> Result) -> Result {
-    lock.withLock { body(&state) }
+  func withState<Result>(_ body: (inout EngineState) throws -> Result) rethrows -> Result {
+    lock.lock()
+    defer { lock.unlock() }
+    return try body(&state)
   }
 
   func currentStats() -> EngineStats {

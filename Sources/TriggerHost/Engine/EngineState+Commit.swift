@@ -310,7 +310,8 @@ extension EngineState {
   // MARK: Visibility
 
   private mutating func publish(_ moved: Int64) {
-    registry.committed.store(order.frontier, ordering: .releasing)
+    let durable = recorder?.log.durable ?? .max
+    registry.visible.max(min(order.frontier, durable), ordering: .releasing)
     commitsSinceReclaim += Int(moved)
     if commitsSinceReclaim >= configuration.commitsPerReclaim { reclaim() }
   }

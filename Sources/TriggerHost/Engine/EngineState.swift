@@ -195,6 +195,14 @@ struct EngineState {
     change(&triggerStats[index])
   }
 
+  /// Begins behind what a log holds. Before anything is admitted.
+  mutating func resume(after seq: Int64) {
+    precondition(order.undecided == 0, "recovery of an engine that runs")
+    order = CommitOrder(
+      window: configuration.window, frontier: seq, limits: configuration.orderLimits)
+    registry.visible.max(seq, ordering: .releasing)
+  }
+
   mutating func takeAnnouncements() -> [Announcement] {
     if announcements.isEmpty { return [] }
     defer { announcements = [] }

@@ -85,6 +85,8 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for two atomic
     /// A script of the tree, by path.
     case lua(tree: LoadedTree, path: String)
     case swift(any Trigger)
+    /// Named by an operation of an earlier run, and gone since.
+    case missing
   }
 
   let index: Int
@@ -108,6 +110,7 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for two atomic
   init(index: Int, name: String, body: Body, options: TriggerOptions, isAdopted: Bool = false) {
     self.index = index
     self.isAdopted = isAdopted
+    if case .missing = body { isLive.store(false, ordering: .relaxed) }
     self.name = name
     nameBytes = Array(name.utf8)
     self.body = body

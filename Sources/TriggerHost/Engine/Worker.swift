@@ -88,6 +88,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
     case .lua(let tree, let path):
       timeout.store(operation.trigger.timeoutNanoseconds, ordering: .relaxed)
       lua.run(operation, operation.attempt!, tree: tree, path: path)
+    case .missing: break
     case .swift(let trigger): SwiftRunner.run(trigger, operation, operation.attempt!, engine: engine)
     }
   }

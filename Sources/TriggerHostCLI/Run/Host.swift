@@ -1,8 +1,10 @@
 import ArgumentParser
+import Foundation
 import HostConfig
 import Synchronization
 import TriggerCore
 import TriggerHost
+import TriggerStorage
 
 /// A host made from its configuration: stores, scripts, feeds and schedules around one engine.
 final class Host: Sendable {
@@ -13,15 +15,31 @@ final class Host: Sendable {
   private let scheduler: TriggerScheduler
   /// Rows of the feeds so far.
   let rows = Mutex(FeedCounts())
+  private let log: DurableLog?
 
-  init(config: HostConfig, workers: Int? = nil) throws {
+  /// - Parameter data: the directory to keep everything in; nil keeps it in memory.
+  init(config: HostConfig, workers: Int? = nil, data: DataOptions? = nil) throws {
     self.config = config
-    coordinator = CommitCoordinator(try EngineConfiguration(config, workers: workers))
+    let configuration = try EngineConfiguration(config, workers: workers)
+    let directory = try data.map { try DataDirectory(path: $0.path) }
+    let reader = try directory.map { _ in try LogReader(path: data!.path) }
+    let lastSeq = try reader?.lastSeq() ?? 0
+    log = try directory.map { try DurableLog($0, durability: data!.durability, lastSeq: lastSeq) }
+    coordinator = CommitCoordinator(configuration, log: log)
     for name in config.stores.keys.sorted() {
       try coordinator.register(VersionedStore(name, backend: MemoryStoreBackend()))
     }
+    if let reader { try coordinator.recover { recovery in try reader.forEach { try recovery.apply($0) } } }
+    if lastSeq > 0 { printLine("\(data!.path): recovered up to seq \(lastSeq)") }
     queue = TriggerQueue(coordinator)
     scheduler = TriggerScheduler(queue)
+    log?.whenFailed { message in
+      // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
+      printError(
+        "the log cannot be written: \(message)\nNothing acknowledged is lost. Stopping; start again when the disk is well."
+      )
+      exit(1)
+    }
   }
 
   /// Loads the scripts and starts; what is wrong with single scripts is printed, the others run.
@@ -39,6 +57,7 @@ final class Host: Sendable {
   func stop() {
     scheduler.stop()
     queue.stop()
+    log?.close()
   }
 
   private func observe() {

@@ -1,0 +1,42 @@
+import DequeModule
+
+/// Outcomes that are decided and not yet durable, and those who wait for a seq to be durable: durable before
+/// visible. Filled under the engine lock, emptied by whoever learns that the log has moved. Any thread.
+final class Outbox: @unchecked Sendable {  // guarded by `lock`
+  private let lock = EngineLock()
+  private var announcements: Deque<EngineState.Announcement> = []
+  private var waiting: [(seq: Int64, continuation: CheckedContinuation<Void, Never>)] = []
+
+  /// Announcements come in the order of their seqs; seq 0 is one that needs no log.
+  func add(_ new: [EngineState.Announcement]) {
+    if new.isEmpty { return }
+    lock.withLock { announcements.append(contentsOf: new) }
+  }
+
+  /// What may be told now that everything up to `durable` is.
+  func take(upTo durable: Int64) -> [EngineState.Announcement] {
+    var ready: [EngineState.Announcement] = []
+    var resumed: [CheckedContinuation<Void, Never>] = []
+    lock.withLock {
+      while let first = announcements.first, first.seq <= durable {
+        ready.append(announcements.removeFirst())
+      }
+      resumed = waiting.filter { $0.seq <= durable }.map(\.continuation)
+      waiting.removeAll { $0.seq <= durable }
+    }
+    for continuation in resumed { continuation.resume() }
+    return ready
+  }
+
+  /// Suspends until `take` is told of `seq`.
+  func wait(for seq: Int64, isDurable: () -> Bool) async {
+    await withCheckedContinuation { continuation in
+      let isThere = lock.withLock {
+        if isDurable() { return true }
+        waiting.append((seq, continuation))
+        return false
+      }
+      if isThere { continuation.resume() }
+    }
+  }
+}

@@ -1,0 +1,109 @@
+import Foundation
+import HostConfig
+import TriggerCore
+import TriggerHost
+
+extension Host {
+  /// Reads events from standard input, one JSON object a line, until it ends:
+  ///
+  ///     {"event": "bars/EURUSD", "payload": {...}, "id": 7, "kind": "data", "priority": "high", "source": "a"}
+  ///
+  /// Only `event` must be there. Each line is answered on standard output when its operations are decided
+  /// and durable, in no particular order:
+  ///
+  ///     {"id": 7, "results": [{"trigger": "rsi", "seq": 12, "outcome": "committed"}]}
+  ///
+  /// or at once with `{"id": 7, "error": "..."}`. `id` is whatever was sent, the line number by default.
+  func serveStandardInput() async {
+    await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+      // Reads block, and so does a full queue: not on the cooperative pool.
+      Thread {
+        let lines = LineReader(descriptor: STDIN_FILENO, cap: Feed.rowLimit)
+        while let line = lines.next() { self.take(line) }
+        continuation.resume()
+      }.start()
+    }
+  }
+
+  private func take(_ line: LineReader.Line) {
+    if line.isCut {
+      return answer([
+        "id": .int(Int64(line.number)),
+        "error": .string("line \(line.number) is longer than \(Feed.rowLimit) bytes"),
+      ])
+    }
+    let text = String(decoding: line.bytes, as: UTF8.self)
+    if text.allSatisfy(\.isWhitespace) { return }
+    do { try admit(line: text, number: line.number) } catch let error as LineError {
+      answer(["id": error.id, "error": .string(error.message)])
+    } catch { answer(["id": .int(Int64(line.number)), "error": .string("\(error)")]) }
+  }
+
+  private struct LineError: Error {
+    var id: Value
+    var message: String
+  }
+
+  private func admit(line: String, number: Int) throws {
+    var id = Value.int(Int64(number))
+    func refuse(_ message: String) -> LineError { LineError(id: id, message: "line \(number): \(message)") }
+    let fields: [String: Value]
+    do {
+      guard case .map(let parsed) = try JSON.parse(line) else { throw refuse("expected a JSON object") }
+      fields = parsed
+    } catch let error as ValueError { throw refuse("\(error)") }
+    if let given = fields["id"] { id = given }
+    let known = ["event", "payload", "id", "kind", "priority", "source"]
+    for field in fields.keys where !known.contains(field) {
+      throw refuse("unknown field '\(field)'\(Suggestion.clause(for: field, among: known))")
+    }
+    guard case .string(let name)? = fields["event"], !name.isEmpty else {
+      throw refuse("'event' must name the event")
+    }
+    var event = Event(name, fields["payload"] ?? .map([:]), source: 1)
+    if let given = fields["priority"] {
+      guard case .string(let text) = given, let priority = Priority(text) else {
+        throw refuse("'priority' is critical, high, normal or low")
+      }
+      event.priority = priority
+    }
+    if let given = fields["kind"] {
+      guard case .string(let text) = given, let kind = EventKind(rawValue: text),
+        [.event, .data, .message].contains(kind)
+      else { throw refuse("'kind' is event, data or message") }
+      event.kind = kind
+    }
+    if case .string(let source)? = fields["source"] { event.source = StableHash.of(source) }
+    send(event, id: id)
+  }
+
+  private func send(_ event: Event, id: Value) {
+    let collected = Collected { [self] results in
+      answer([
+        "id": id,
+        "results": .array(
+          results.map { result in
+            var fields: [String: Value] = [
+              "trigger": .string(result.trigger), "seq": .int(result.seq),
+              "outcome": .string("\(result.outcome)"),
+            ]
+            if let error = result.error { fields["error"] = .string(error) }
+            return .map(fields)
+          }),
+      ])
+    }
+    while true {
+      if let count = queue.offer(event, completion: { collected.add($0) }) { return collected.expect(count) }
+      let room = DispatchSemaphore(value: 0)
+      Task {
+        await queue.waitForRoom()
+        room.signal()
+      }
+      room.wait()
+    }
+  }
+
+  private func answer(_ value: Value) {
+    if let text = try? JSON.text(value) { printLine(text) }
+  }
+}

@@ -1,0 +1,104 @@
+import CSQLite
+
+/// One connection to an SQLite file. Not thread-safe: one thread at a time.
+final class Database {
+  private let handle: OpaquePointer
+  private var statements: [String: OpaquePointer] = [:]
+
+  /// Opens a file, made when `creates`.
+  ///
+  /// - Throws: `StorageError` with what SQLite says.
+  init(path: String, creates: Bool = true, isReadOnly: Bool = false) throws(StorageError) {
+    var handle: OpaquePointer?
+    let flags =
+      isReadOnly
+      ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (creates ? SQLITE_OPEN_CREATE : 0)
+    let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX, nil)
+    guard code == SQLITE_OK, let handle else {
+      let message = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "no memory"
+      sqlite3_close_v2(handle)
+      throw StorageError("\(path): \(message)")
+    }
+    self.handle = handle
+    sqlite3_extended_result_codes(handle, 1)
+    sqlite3_busy_timeout(handle, 5000)
+  }
+
+  deinit {
+    for statement in statements.values { sqlite3_finalize(statement) }
+    sqlite3_close_v2(handle)
+  }
+
+  /// A value to bind, or of a column.
+  enum Field {
+    case int(Int64)
+    case text(String)
+    case blob(UnsafeRawBufferPointer)
+  }
+
+  /// One row of a result; valid until the next.
+  struct Row {
+    fileprivate let statement: OpaquePointer
+    func int(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
+    func text(_ column: Int32) -> String {
+      sqlite3_column_text(statement, column).map { String(cString: $0) } ?? ""
+    }
+    func blob(_ column: Int32) -> UnsafeRawBufferPointer {
+      let count = Int(sqlite3_column_bytes(statement, column))
+      return UnsafeRawBufferPointer(start: sqlite3_column_blob(statement, column), count: count)
+    }
+  }
+
+  /// Runs a statement, kept prepared for the next time; `row` gets each row.
+  ///
+  /// - Throws: `StorageError`, or what `row` throws.
+  func run(_ sql: String, _ fields: [Field] = [], row: (Row) throws -> Void = { _ in }) throws {
+    let statement = try prepared(sql)
+    defer {
+      sqlite3_reset(statement)
+      sqlite3_clear_bindings(statement)
+    }
+    for (index, field) in fields.enumerated() {
+      let place = Int32(index + 1)
+      switch field {
+      case .int(let value): sqlite3_bind_int64(statement, place, value)
+      case .text(let text): sqlite3_bind_text(statement, place, text, -1, Self.copies)
+      // Bound as it is: the statement is done with it before this returns.
+      case .blob(let bytes):
+        sqlite3_bind_blob64(statement, place, bytes.baseAddress, UInt64(bytes.count), nil)
+      }
+    }
+    while true {
+      switch sqlite3_step(statement) {
+      case SQLITE_ROW: try row(Row(statement: statement))
+      case SQLITE_DONE: return
+      default: throw failure()
+      }
+    }
+  }
+
+  private func prepared(_ sql: String) throws(StorageError) -> OpaquePointer {
+    if let known = statements[sql] { return known }
+    var statement: OpaquePointer?
+    guard
+      sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil) == SQLITE_OK,
+      let statement
+    else { throw failure() }
+    statements[sql] = statement
+    return statement
+  }
+
+  private func failure() -> StorageError {
+    let path = sqlite3_db_filename(handle, nil).map { String(cString: $0) } ?? "database"
+    return StorageError("\(path): \(String(cString: sqlite3_errmsg(handle)))")
+  }
+
+  private static var copies: sqlite3_destructor_type { unsafeBitCast(-1, to: sqlite3_destructor_type.self) }
+}
+
+/// What the disk, or a file on it, would not do.
+public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// File and reason.
+  public let description: String
+  init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,67 @@
+import TriggerCore
+import TriggerHost
+
+/// Reads the log of a data directory, also while a host writes it. One thread at a time.
+public final class LogReader {
+  private let database: Database
+  private let path: String
+
+  /// - Throws: `StorageError` when there is no log.
+  public init(path: String) throws {
+    self.path = path
+    database = try Database(path: path + "/log.sqlite", creates: false, isReadOnly: true)
+  }
+
+  init(_ database: Database, path: String) {
+    self.database = database
+    self.path = path
+  }
+
+  /// The newest seq; 0 when there is none.
+  public func lastSeq() throws -> Int64 {
+    var last: Int64 = 0
+    try database.run("SELECT coalesce(max(last), 0) FROM blocks") { last = $0.int(0) }
+    return last
+  }
+
+  /// The records of seqs `from` to `to`, in order. O(bytes of their blocks), one block in memory at a time.
+  ///
+  /// - Throws: `LogError` naming the place of damage; what `body` throws.
+  public func forEach(from: Int64 = 1, to: Int64 = .max, _ body: (LogRecord) throws -> Void) throws {
+    var expected: Int64?
+    try database.run(
+      "SELECT first, last, checksum, records FROM blocks WHERE last >= ? AND first <= ? ORDER BY first",
+      [.int(from), .int(to)]
+    ) { row in
+      let (first, last, bytes) = (row.int(0), row.int(1), row.blob(3))
+      if let expected, first != expected {
+        throw LogError("\(path): seqs \(expected) to \(first - 1) are missing from the log")
+      }
+      expected = last + 1
+      guard LogBlock.checksum(bytes) == row.int(2) else {
+        throw LogError(
+          "\(path): the block of seqs \(first) to \(last) is damaged: its checksum does not fit; everything before seq \(first) is intact"
+        )
+      }
+      do {
+        try LogRecord.forEach(in: bytes) { record in
+          if record.seq >= from, record.seq <= to { try body(record) }
+        }
+      } catch let damage as LogDamage {
+        throw LogError("\(path): the block of seqs \(first) to \(last) is \(damage)")
+      }
+    }
+  }
+}
+
+/// A log that is not what was written.
+public struct LogError: Error, Sendable, CustomStringConvertible {
+  /// Which file, which seqs, and what is wrong.
+  public let description: String
+  init(_ description: String) { self.description = description }
+}
+
+enum LogBlock {
+  /// Over all records of a block. The function is part of the format: never change it.
+  static func checksum(_ bytes: UnsafeRawBufferPointer) -> Int64 { Int64(bitPattern: XXH64.of(bytes)) }
+}
