@@ -19,7 +19,6 @@ final class HashIndex {
   }
   struct Block {
     var mask: Int
-    var used: Int
   }
 
   private static let removed: UInt = 1
@@ -30,6 +29,9 @@ final class HashIndex {
   // Fields below belong to the writer; readers touch `current` alone.
   private var next: UnsafeMutablePointer<Block>?  // the block being built
   private var moved = 0  // slots of the current block already in `next`
+  // Slots ever taken in the two blocks. Kept out of the block's header, which readers look at.
+  private var used = 0
+  private var nextUsed = 0
   private var live = 0
 
   init() { current = Atomic(UInt(bitPattern: Self.makeBlock(capacity: 16))) }
@@ -84,15 +86,16 @@ final class HashIndex {
   /// Adds an entry whose key is absent. Writer only. Returns a block to free later, when growth ended.
   func insert(_ entry: UnsafeMutablePointer<Entry>) -> UnsafeMutableRawPointer? {
     let block = self.block
-    Self.place(entry, in: block)
+    Self.place(entry, in: block, used: &used)
     live += 1
-    if next == nil, block.pointee.used * 2 > block.pointee.mask {
+    if next == nil, used * 2 > block.pointee.mask {
       var capacity = 16
       while capacity < live * 4 { capacity *= 2 }
       next = Self.makeBlock(capacity: capacity)
+      nextUsed = 0
       moved = 0
     } else if let next {
-      Self.place(entry, in: next)
+      Self.place(entry, in: next, used: &nextUsed)
     }
     return moveSome()
   }
@@ -104,7 +107,9 @@ final class HashIndex {
     live -= 1
   }
 
-  private static func place(_ entry: UnsafeMutablePointer<Entry>, in block: UnsafeMutablePointer<Block>) {
+  private static func place(
+    _ entry: UnsafeMutablePointer<Entry>, in block: UnsafeMutablePointer<Block>, used: inout Int
+  ) {
     let slots = Self.slots(block)
     var index = Int(truncatingIfNeeded: entry.pointee.hash) & block.pointee.mask
     while true {
@@ -114,7 +119,7 @@ final class HashIndex {
       if address == 0 {
         slot.storeBytes(of: entry.pointee.hash, as: UInt64.self)
         Self.address(slot).pointee.store(UInt(bitPattern: entry), ordering: .releasing)
-        block.pointee.used += 1
+        used += 1
         return
       }
       index = (index &+ 1) & block.pointee.mask
@@ -141,12 +146,15 @@ final class HashIndex {
     while moved < end {
       let cell = Self.address(slots + moved &* MemoryLayout<Slot>.stride)
       let address = cell.pointee.load(ordering: .relaxed)
-      if address > Self.removed { Self.place(UnsafeMutablePointer(bitPattern: address)!, in: next) }
+      if address > Self.removed {
+        Self.place(UnsafeMutablePointer(bitPattern: address)!, in: next, used: &nextUsed)
+      }
       moved += 1
     }
     if moved <= old.pointee.mask { return nil }
     current.store(UInt(bitPattern: next), ordering: .releasing)
     self.next = nil
+    used = nextUsed
     return UnsafeMutableRawPointer(old)
   }
 }

@@ -45,7 +45,7 @@ package final class Reclaimer {
   func retire(
     _ version: UnsafeMutablePointer<Version>, of entry: UnsafeMutablePointer<Entry>, in table: StoreTable
   ) {
-    if version.pointee.previous == nil && !version.pointee.isDeleted { return }
+    if version.pointee.previous == nil && !version.isDeleted { return }
     if count == capacity { grow() }
     retired[(head &+ count) & (capacity &- 1)] = Retired(
       version: version, entry: entry, table: .passUnretained(table))
@@ -71,7 +71,7 @@ package final class Reclaimer {
         item.version.pointee.previous = nil
         Version.free(old)
       }
-      if item.version.pointee.isDeleted, Entry.newestVersion(item.entry) == item.version {
+      if item.version.isDeleted, Entry.newestVersion(item.entry) == item.version {
         item.table._withUnsafeGuaranteedRef { $0.unlink(item.entry, deletedBy: item.version.pointee.seq) }
         limbo.append((.entry(item.entry, version: item.version), since: current))
       }

@@ -67,7 +67,7 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   ) {
     var cursor = firstEntry(prefix: prefix)
     while let entry = cursor {
-      if let version = Entry.visible(entry, at: seq), !version.pointee.isDeleted, !body(entry, version) {
+      if let version = Entry.visible(entry, at: seq), !version.isDeleted, !body(entry, version) {
         return
       }
       cursor = nextEntry(entry, prefix: prefix)
@@ -151,8 +151,8 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
     new: UnsafeMutablePointer<Version>
   ) {
     let key = Int(entry.pointee.keyLength)
-    let before = old.map { $0.pointee.isDeleted ? 0 : Int($0.pointee.length) + key } ?? 0
-    let after = new.pointee.isDeleted ? 0 : Int(new.pointee.length) + key
+    let before = old.map { $0.isDeleted ? 0 : Int($0.pointee.length) + key } ?? 0
+    let after = new.isDeleted ? 0 : Int(new.pointee.length) + key
     if before == 0 || after == 0 {
       let step = (after > 0 ? 1 : 0) - (before > 0 ? 1 : 0)
       liveKeys.store(liveKeys.load(ordering: .relaxed) &+ step, ordering: .relaxed)

@@ -17,7 +17,6 @@ package struct Version {
   package var length: Int32
 
   static let deletedLength: Int32 = -1
-  @inline(__always) package var isDeleted: Bool { length < 0 }
 
   /// Copies `count` bytes into a new, unlinked version.
   @inline(__always)
@@ -49,4 +48,10 @@ package struct Version {
       Darwin.free(version)
     #endif
   }
+}
+
+extension UnsafeMutablePointer<Version> {
+  /// Looks at `length` alone. As a property of `Version` it would load the whole header, `previous` too,
+  /// which the writer may cut meanwhile.
+  @inline(__always) package var isDeleted: Bool { pointee.length < 0 }
 }

@@ -61,7 +61,7 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
         } else {
           attempt?.reads.add(absent: base, bytes.count, hash: hash, in: table)
         }
-        guard let entry, let version = Entry.visible(entry, at: snapshot), !version.pointee.isDeleted else {
+        guard let entry, let version = Entry.visible(entry, at: snapshot), !version.isDeleted else {
           return nil
         }
         return Self.value(version)

@@ -34,7 +34,7 @@ struct BackendFeed {
     let entry = key.withUnsafeBufferPointer { key in
       table.entry(key.baseAddress!, key.count, hash: KeyHash.of(key.baseAddress!, count: key.count))
     }
-    guard let entry, let version = Entry.visible(entry, at: .max), !version.pointee.isDeleted else {
+    guard let entry, let version = Entry.visible(entry, at: .max), !version.isDeleted else {
       return nil
     }
     let bytes = UnsafeRawBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length))

@@ -109,7 +109,7 @@ struct Committer {
     place: () -> String
   ) throws(Failure) -> UnsafeMutablePointer<Version> {
     let old = try current.flatMap { version throws(Failure) in
-      version.pointee.isDeleted
+      version.isDeleted
         ? nil
         : try decode(UnsafeBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length)))
     }

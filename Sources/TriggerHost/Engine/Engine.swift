@@ -301,9 +301,10 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let announcements = ready(state.takeAnnouncements())
     let mightFeedAnother = state.hasWork
     lock.unlock()
+    // Outcomes first: who waits for the engine to be idle has heard of all of them.
+    announce(announcements)
     settle(taken: taken + coalesced, decided: decided + coalesced)
     if mightFeedAnother { wakeWorker() }
-    announce(announcements)
   }
 
   private func stats(decided state: EngineState) -> Int {
@@ -450,9 +451,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       state.order.undecided > 0 || state.lanes.count > 0 || state.heldCount > 0 || !state.parking.isEmpty
     let gateDue = state.gates.nextDue
     lock.unlock()
+    announce(announcements)
     settle(taken: coalesced, decided: decided + coalesced)
     if hasWork { wakeWorker() }
-    announce(announcements)
     return Turn(waiting: waiting, isActive: isActive, gateDue: gateDue)
   }
 

@@ -210,7 +210,7 @@ final class LuaRunner {
       return nil
     }
     attempt.reads.add(entry: entry, in: table)
-    guard let version = Entry.visible(entry, at: attempt.snapshot), !version.pointee.isDeleted else {
+    guard let version = Entry.visible(entry, at: attempt.snapshot), !version.isDeleted else {
       return nil
     }
     length!.pointee = Int(version.pointee.length)

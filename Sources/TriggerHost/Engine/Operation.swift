@@ -158,7 +158,7 @@ final class ScanCursor {
   func next() -> (UnsafeMutablePointer<Entry>, UnsafeMutablePointer<Version>)? {
     while let current = entry {
       entry = prefix.withUnsafeBufferPointer { table.nextEntry(current, prefix: $0) }
-      if let version = Entry.visible(current, at: snapshot), !version.pointee.isDeleted {
+      if let version = Entry.visible(current, at: snapshot), !version.isDeleted {
         return (current, version)
       }
     }
