@@ -373,6 +373,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   private func tellDurable(_ seq: Int64) {
     registry.visible.max(seq, ordering: .releasing)
     announce(outbox.take(upTo: seq))
+    outbox.release(upTo: seq)
   }
 
   private func announce(_ announcements: [EngineState.Announcement]) {

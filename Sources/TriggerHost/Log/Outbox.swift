@@ -13,19 +13,25 @@ final class Outbox: @unchecked Sendable {  // guarded by `lock`
     lock.withLock { announcements.append(contentsOf: new) }
   }
 
-  /// What may be told now that everything up to `durable` is.
+  /// What may be told now that everything up to `durable` is. Tell it, then call `release`.
   func take(upTo durable: Int64) -> [EngineState.Announcement] {
     var ready: [EngineState.Announcement] = []
-    var resumed: [CheckedContinuation<Void, Never>] = []
     lock.withLock {
       while let first = announcements.first, first.seq <= durable {
         ready.append(announcements.removeFirst())
       }
-      resumed = waiting.filter { $0.seq <= durable }.map(\.continuation)
+    }
+    return ready
+  }
+
+  /// Lets those go on who wait for a seq up to `durable`.
+  func release(upTo durable: Int64) {
+    let resumed = lock.withLock {
+      let resumed = waiting.filter { $0.seq <= durable }.map(\.continuation)
       waiting.removeAll { $0.seq <= durable }
+      return resumed
     }
     for continuation in resumed { continuation.resume() }
-    return ready
   }
 
   /// Suspends until `take` is told of `seq`.
