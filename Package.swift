@@ -59,6 +59,7 @@ let package = Package(
     .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
     .testTarget(
       name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit"], swiftSettings: strict),
+    .testTarget(name: "TriggerStorageTests", dependencies: ["TriggerStorage"], swiftSettings: strict),
     .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
   ]
 )

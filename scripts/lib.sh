@@ -27,9 +27,13 @@ install_packages() {
   fi
 }
 
-need_lua() {
-  [ -f /usr/include/lua5.4/lua.h ] && return
-  install_packages "liblua5.4-dev" "install Lua 5.4's headers with your package manager." liblua5.4-dev pkg-config
+need_libraries() {
+  local missing=()
+  [ -f /usr/include/lua5.4/lua.h ] || missing+=(liblua5.4-dev)
+  [ -f /usr/include/sqlite3.h ] || missing+=(libsqlite3-dev)
+  [ ${#missing[@]} = 0 ] && return
+  install_packages "${missing[*]}" "install the headers of Lua 5.4 and SQLite 3 with your package manager." \
+    "${missing[@]}" pkg-config
 }
 
 # The peers that scripts/bench compares with.
@@ -48,4 +52,4 @@ need_peers() {
 }
 
 need_swift
-need_lua
+need_libraries

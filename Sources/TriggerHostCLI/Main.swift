@@ -15,7 +15,10 @@ struct TriggerHostCommand: AsyncParsableCommand {
       Completion scripts: trigger-host --generate-completion-script bash|zsh|fish
       """,
     version: "0.1.0",
-    subcommands: [Run.self, New.self, Check.self, Exec.self, CronCommand.self, Bench.self])
+    subcommands: [
+      Run.self, New.self, Check.self, Exec.self, CronCommand.self, Replay.self, LogCommand.self, Why.self,
+      Bench.self,
+    ])
 
   static func main() async {
     do {

@@ -15,7 +15,7 @@ public final class DataDirectory: @unchecked Sendable {
 
   /// As it was given.
   public let path: String
-  private let lock: Int32
+  private var lock: Int32
   let database: Database
 
   /// Opens a directory to write in, made when it is not there.
@@ -31,12 +31,19 @@ public final class DataDirectory: @unchecked Sendable {
       database = try Database(path: path + "/log.sqlite")
       try Self.prepare(database, path: path)
     } catch {
-      close(lock)
+      Glibc.close(lock)
       throw error
     }
   }
 
-  deinit { close(lock) }
+  deinit { close() }
+
+  /// Lets another process have the directory. Nothing may be written afterwards.
+  public func close() {
+    guard lock >= 0 else { return }
+    Glibc.close(lock)
+    lock = -1
+  }
 
   /// The file lock goes with the process, however it ends.
   private static func takeLock(_ path: String) throws(StorageError) -> Int32 {
@@ -45,7 +52,7 @@ public final class DataDirectory: @unchecked Sendable {
     guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
       var bytes = [UInt8](repeating: 0, count: 32)
       let count = read(file, &bytes, bytes.count)
-      close(file)
+      Glibc.close(file)
       let owner = String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
       throw StorageError(
         "\(path) is in use by another host\(owner.isEmpty ? "" : " (process \(owner))"); stop it, or use another --data directory"
@@ -73,9 +80,42 @@ public final class DataDirectory: @unchecked Sendable {
     try database.run(
       "CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, started INTEGER NOT NULL, seed INTEGER NOT NULL, versions TEXT NOT NULL)"
     )
+    // Script trees, each kept once: files as a CBOR map of path to bytes.
+    try database.run(
+      "CREATE TABLE IF NOT EXISTS trees (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, seed INTEGER NOT NULL, checksum INTEGER NOT NULL, files BLOB NOT NULL)"
+    )
     if format == nil {
       try database.run("INSERT INTO meta VALUES ('format', ?)", [.int(Self.format)])
     }
+  }
+
+  /// Keeps a script tree, durable when this returns, and gives it its identity; the newest tree keeps its
+  /// own when the files are the same.
+  public func keep(_ files: [String: [UInt8]], now: Int64, seed: UInt64) throws -> ScriptTree.Identity {
+    let encoded = CanonicalEncoding.encode(.map(files.mapValues { .bytes($0) }))
+    let checksum = encoded.withUnsafeBytes { Int64(bitPattern: XXH64.of($0)) }
+    var newest: ScriptTree.Identity?
+    var isSame = false
+    try database.run("SELECT number, time, seed, checksum, files FROM trees ORDER BY number DESC LIMIT 1") {
+      row in
+      newest = Self.identity(row)
+      isSame = row.int(3) == checksum && row.blob(4).elementsEqual(encoded)
+    }
+    if let newest, isSame { return newest }
+    let identity = ScriptTree.Identity(number: (newest?.number ?? 0) + 1, time: now, seed: seed)
+    try encoded.withUnsafeBytes { bytes in
+      try database.run(
+        "INSERT INTO trees VALUES (?, ?, ?, ?, ?)",
+        [
+          .int(Int64(identity.number)), .int(now), .int(Int64(bitPattern: seed)), .int(checksum),
+          .blob(bytes),
+        ])
+    }
+    return identity
+  }
+
+  static func identity(_ row: Database.Row) -> ScriptTree.Identity {
+    ScriptTree.Identity(number: Int(row.int(0)), time: row.int(1), seed: UInt64(bitPattern: row.int(2)))
   }
 
   /// Opens a new epoch, durable when this returns: ids that leave the host begin with it.

@@ -34,6 +34,7 @@ public final class DurableLog: CommitLog {
     var first: Int64 = 0
     var last: Int64 = 0
     var isClosing = false
+    var hasEnded = false
     var isWriting = false
     var failure: String?
   }
@@ -79,18 +80,28 @@ public final class DurableLog: CommitLog {
     shared.condition.unlock()
   }
 
-  /// Writes what is left and ends the writer.
+  /// Writes what is left, ends the writer and lets another host have the directory. Safe to call twice.
   public func close() {
     flush()
     shared.condition.lock()
     shared.isClosing = true
     shared.condition.broadcast()
+    while !shared.hasEnded { shared.condition.wait() }
     shared.condition.unlock()
+    directory.close()
   }
 
   // MARK: The writer's thread
 
   private func write() {
+    writeGroups()
+    shared.condition.lock()
+    shared.hasEnded = true
+    shared.condition.broadcast()
+    shared.condition.unlock()
+  }
+
+  private func writeGroups() {
     var group: [UInt8] = []
     while let (first, last) = next(&group) {
       do {

@@ -22,6 +22,24 @@ public struct ScriptTree: Sendable {
     public var description: String
   }
 
+  /// Which tree it is in a log: equal files keep their number, so that a run can be made again.
+  public struct Identity: Sendable, Hashable {
+    /// From 1.
+    public var number: Int
+    /// When it was first in force, nanoseconds since 1970: the clock of chunks while they load.
+    public var time: Int64
+    /// Seed of `math.random` while chunks load.
+    public var seed: UInt64
+
+    public init(number: Int, time: Int64, seed: UInt64) {
+      self.number = number
+      self.time = time
+      self.seed = seed
+    }
+  }
+
+  /// Set by who keeps trees; nil: numbered by the process.
+  public var identity: Identity?
   public var files: [String: [UInt8]]
   public var triggers: [Script] = []
   public var problems: [Problem] = []

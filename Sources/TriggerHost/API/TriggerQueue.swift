@@ -19,9 +19,11 @@ public final class TriggerQueue: Sendable {
       ($0.name, .swift($0), $0.options)
     }
     guard let scripts else { return engine.install(set, tree: nil) }
-    let tree = LoadedTree(
-      index: engine.treeCount, time: engine.clock.now(), seed: engine.configuration.seed, files: scripts.files
-    )
+    let identity =
+      scripts.identity
+      ?? ScriptTree.Identity(
+        number: engine.treeCount + 1, time: engine.clock.now(), seed: engine.configuration.seed)
+    let tree = LoadedTree(identity, files: scripts.files)
     set += scripts.triggers.map { ($0.name, .lua(tree: tree, path: $0.path), $0.options) }
     engine.install(set, tree: tree)
   }

@@ -99,7 +99,7 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for two atomic
   let meanCost = Atomic<Int64>(1_000_000)
   /// Number of the script tree it is of, from 1; 0 for a Swift trigger.
   var tree: Int {
-    if case .lua(let tree, _) = body { tree.index + 1 } else { 0 }
+    if case .lua(let tree, _) = body { tree.identity.number } else { 0 }
   }
   /// False once no tree in force has it: queued operations end `skipped`.
   let isLive = Atomic<Bool>(true)
@@ -122,16 +122,11 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for two atomic
 
 /// One version of the script tree: sources by relative path. Immutable.
 final class LoadedTree: Sendable {
-  let index: Int
-  /// Commit time, nanoseconds since 1970: the clock of chunks while they load.
-  let time: Int64
-  let seed: UInt64
+  let identity: ScriptTree.Identity
   let sources: ScriptSources
 
-  init(index: Int, time: Int64, seed: UInt64, files: [String: [UInt8]]) {
-    self.index = index
-    self.time = time
-    self.seed = seed
+  init(_ identity: ScriptTree.Identity, files: [String: [UInt8]]) {
+    self.identity = identity
     sources = ScriptSources(files)
   }
 }

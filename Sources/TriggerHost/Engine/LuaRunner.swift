@@ -21,9 +21,10 @@ final class LuaRunner {
   /// Text of the last refusal, kept for as long as Lua looks at it.
   private var refusal: [CChar] = [0]
 
-  init(engine: Engine) {
-    let configuration = engine.configuration
-    stores = engine.stores
+  convenience init(engine: Engine) { self.init(stores: engine.stores, engine.configuration) }
+
+  init(stores: StoreDirectory, _ configuration: EngineConfiguration) {
+    self.stores = stores
     hostSeed = configuration.seed
     limits = LuaLimits(
       valueBytes: configuration.valueLimits.encodedBytes, valueDepth: configuration.valueLimits.depth,
@@ -105,13 +106,13 @@ final class LuaRunner {
   }
 
   private func tree(_ tree: LoadedTree) -> LuaWorker.Tree {
-    if let known = trees[tree.index] { return known }
+    if let known = trees[tree.identity.number] { return known }
     guard
       let made = lua.makeTree(
-        context: Unmanaged.passUnretained(tree.sources).toOpaque(), commitNanoseconds: tree.time,
-        seed: tree.seed)
+        context: Unmanaged.passUnretained(tree.sources).toOpaque(), commitNanoseconds: tree.identity.time,
+        seed: tree.identity.seed)
     else { fatalError("no memory for a script tree") }
-    trees[tree.index] = made
+    trees[tree.identity.number] = made
     return made
   }
 

@@ -138,7 +138,25 @@ struct CBORReader {
     return value
   }
 
-  mutating func array() throws(LogDamage) -> Int { Int(truncatingIfNeeded: try head(4, "an array")) }
+  mutating func array() throws(LogDamage) -> Int {
+    let start = offset
+    let count = try head(4, "an array")
+    // Every item takes a byte at least.
+    guard count <= UInt64(bytes.count - offset) else {
+      throw LogDamage("an array is longer than the log", offset: start)
+    }
+    return Int(count)
+  }
+
+  /// A number that counts something.
+  mutating func count() throws(LogDamage) -> Int {
+    let start = offset
+    guard let count = Int32(exactly: try uint()) else {
+      throw LogDamage("a count is out of range", offset: start)
+    }
+    return Int(count)
+  }
+
   mutating func uint() throws(LogDamage) -> UInt64 { try head(0, "a number") }
 
   mutating func int() throws(LogDamage) -> Int64 {
@@ -175,15 +193,15 @@ struct CBORReader {
     while open > 0 {
       let (major, value) = try head()
       open -= 1
+      guard major != 4 && major != 5 || value <= UInt64(bytes.count) else {
+        throw LogDamage("an array is longer than the log", offset: start)
+      }
       switch major {
       case 2, 3: _ = try take(value)
       case 4: open += value
-      case 5: open += value &* 2
+      case 5: open += value * 2
       case 6: open += 1
       default: break
-      }
-      guard open <= UInt64(bytes.count) else {
-        throw LogDamage("an array is longer than the log", offset: start)
       }
     }
     return UnsafeRawBufferPointer(rebasing: bytes[start..<offset])

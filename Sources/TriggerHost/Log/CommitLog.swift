@@ -65,9 +65,12 @@ public final class MemoryCommitLog: CommitLog {
     }
   }
 
+  /// All records so far, as they were appended.
+  public var encoded: [[UInt8]] { records.withLock { $0.bytes } }
+
   /// All records so far, decoded. O(bytes).
   public var all: [LogRecord] {
-    records.withLock { $0.bytes }.map { bytes in
+    encoded.map { bytes in
       do { return try bytes.withUnsafeBytes { try LogRecord(decoding: $0) } } catch {
         preconditionFailure("a record of our own cannot be read: \(error)")
       }

@@ -5,7 +5,7 @@ import TriggerCore
 ///
 /// A field that is added later goes to the end; a reader takes what it knows and leaves the rest.
 enum LogCoding {
-  static let fields = 18
+  static let fields = 19
 
   /// A decided seq.
   ///
@@ -37,6 +37,7 @@ enum LogCoding {
     buffer.uint(UInt64(operation.attempts))
     if outcome == .committed { buffer.raw(intents) } else { buffer.array(0) }
     writeEmissions(outcome == .committed ? emissions : [], to: buffer)
+    buffer.uint(attempt?.status == .killed || attempt?.isExpired == true ? 1 : 0)
     if let error = attempt?.error { buffer.text(error) } else { buffer.null() }
     let reads = wantsReads ? attempt?.reads.descriptions ?? [] : []
     buffer.array(reads.count)
@@ -82,21 +83,22 @@ enum LogCoding {
     }
     let seq = try reader.int()
     let identity = try reader.int()
-    guard let outcome = Outcome(rawValue: UInt8(truncatingIfNeeded: try reader.uint())) else {
+    guard let outcome = Outcome(rawValue: UInt8(clamping: try reader.uint())) else {
       throw LogDamage("seq \(seq) has an unknown outcome", offset: start)
     }
     let trigger = String(decoding: try reader.blob(), as: UTF8.self)
     let kind = try eventKind(&reader)
     let event = String(decoding: try reader.blob(), as: UTF8.self)
     let payload = Array(try reader.raw())
-    guard let priority = Priority(rawValue: UInt8(truncatingIfNeeded: try reader.uint())) else {
+    guard let priority = Priority(rawValue: UInt8(clamping: try reader.uint())) else {
       throw LogDamage("seq \(seq) has an unknown priority", offset: start)
     }
     var record = LogRecord(
       seq: seq, identity: identity, outcome: outcome, trigger: trigger, kind: kind, event: event,
       payload: payload, priority: priority, admitted: try reader.int(), source: try reader.uint(),
-      hops: Int(try reader.uint()), tree: Int(try reader.uint()), cause: try cause(&reader),
-      attempts: Int(try reader.uint()), intents: try intents(&reader), emissions: try emissions(&reader),
+      hops: try reader.count(), tree: try reader.count(), cause: try cause(&reader),
+      attempts: try reader.count(), intents: try intents(&reader), emissions: try emissions(&reader),
+      isKilled: try reader.uint() != 0,
       error: reader.null() ? nil : try reader.text(), reads: [])
     for _ in 0..<(try reader.array()) { record.reads.append(try reader.text()) }
     for _ in fields..<count { _ = try reader.raw() }
@@ -115,15 +117,15 @@ enum LogCoding {
   private static func cause(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord.Cause? {
     if reader.null() { return nil }
     _ = try reader.array()
-    return LogRecord.Cause(seq: try reader.int(), index: Int(try reader.uint()))
+    return LogRecord.Cause(seq: try reader.int(), index: try reader.count())
   }
 
-  private static func intents(_ reader: inout CBORReader) throws(LogDamage) -> [LogRecord.Intent] {
+  static func intents(_ reader: inout CBORReader) throws(LogDamage) -> [LogRecord.Intent] {
     var intents: [LogRecord.Intent] = []
     for _ in 0..<(try reader.array()) {
       let start = reader.offset
       let count = try reader.array()
-      guard let kind = IntentKind(rawValue: UInt8(truncatingIfNeeded: try reader.uint())),
+      guard let kind = IntentKind(rawValue: UInt8(clamping: try reader.uint())),
         count == 3 || count == 4
       else { throw LogDamage("unknown kind of intent", offset: start) }
       let store = reader.null() ? "" : String(decoding: try reader.blob(), as: UTF8.self)

@@ -68,6 +68,8 @@ public struct LogRecord: Sendable, Hashable {
   public var intents: [Intent]
   /// What the commit admitted.
   public var emissions: [Emission]
+  /// It was ended for its time, or with the host: how far it came then is not repeatable.
+  public var isKilled: Bool
   /// Message and traceback when it failed.
   public var error: String?
   /// What the deciding attempt read, one line each; empty unless the log asks for reads.

@@ -16,12 +16,14 @@ final class Host: Sendable {
   /// Rows of the feeds so far.
   let rows = Mutex(FeedCounts())
   private let log: DurableLog?
+  private let directory: DataDirectory?
 
   /// - Parameter data: the directory to keep everything in; nil keeps it in memory.
   init(config: HostConfig, workers: Int? = nil, data: DataOptions? = nil) throws {
     self.config = config
     let configuration = try EngineConfiguration(config, workers: workers)
     let directory = try data.map { try DataDirectory(path: $0.path) }
+    self.directory = directory
     let reader = try directory.map { _ in try LogReader(path: data!.path) }
     let lastSeq = try reader?.lastSeq() ?? 0
     log = try directory.map { try DurableLog($0, durability: data!.durability, lastSeq: lastSeq) }
@@ -45,7 +47,9 @@ final class Host: Sendable {
   /// Loads the scripts and starts; what is wrong with single scripts is printed, the others run.
   func start() throws {
     observe()
-    let tree = try loadScripts(config)
+    var tree = try loadScripts(config)
+    // Kept before anything runs with it: what ran can be run again.
+    tree.identity = try directory?.keep(tree.files, now: EngineClock().now(), seed: 0)
     queue.bind([], scripts: tree)
     let names = tree.triggers.map(\.name).joined(separator: ", ")
     printLine("\(tree.triggers.count) triggers: \(names)")

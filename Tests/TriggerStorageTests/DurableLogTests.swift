@@ -1,0 +1,226 @@
+import Foundation
+import Testing
+import TriggerCore
+import TriggerHost
+
+@testable import TriggerStorage
+
+/// A host on a data directory of its own, which goes with the test.
+private final class DataHost {
+  static let scripts = [
+    "count.lua": """
+    return { on = { event = "n" }, execute = function(event, ctx)
+      local store = ctx:store("counts")
+      if event.n % 7 == 0 then error("seven " .. event.n) end
+      return {
+        store:put("sum", (store:get("sum") or 0) + event.n), store:add("total", 1),
+        ctx:emit("echo", { n = event.n, r = math.random(1000), t = os.time() }),
+      }
+    end }
+    """,
+    "echo.lua": """
+    return { on = { event = "echo" }, priority = "low", execute = function(event, ctx)
+      local echoes = ctx:store("echoes")
+      if echoes:get("k" .. event.n) then error("twice: " .. event.n) end
+      return { echoes:put("k" .. event.n, event) }
+    end }
+    """,
+    "watch.lua": """
+    return { on = { commit = "counts/sum" }, execute = function(event, ctx)
+      return { ctx:store("watch"):add("commits", #event.keys) }
+    end }
+    """,
+  ]
+
+  let coordinator: CommitCoordinator
+  let queue: TriggerQueue
+  let log: DurableLog
+
+  init(_ path: String, workers: Int = 2, durability: Durability = .group) throws {
+    let directory = try DataDirectory(path: path)
+    let reader = try LogReader(path: path)
+    log = try DurableLog(directory, durability: durability, lastSeq: try reader.lastSeq())
+    coordinator = CommitCoordinator(EngineConfiguration(workers: workers), log: log)
+    try coordinator.recover { recovery in try reader.forEach { try recovery.apply($0) } }
+    queue = TriggerQueue(coordinator)
+    var tree = ScriptTree(files: Self.scripts.mapValues { Array($0.utf8) })
+    #expect(tree.problems.isEmpty, "\(tree.problems)")
+    tree.identity = try directory.keep(tree.files, now: 1, seed: 2)
+    queue.bind([], scripts: tree)
+    queue.start()
+  }
+
+  func send(_ numbers: ClosedRange<Int>) async throws {
+    for n in numbers { try await queue.enqueue(Event("n", ["n": .int(Int64(n))], source: UInt64(n % 5))) }
+  }
+
+  func close() {
+    queue.stop()
+    log.close()
+  }
+
+  func contents() throws -> [String: [String: Value]] {
+    try Dictionary(
+      uniqueKeysWithValues: coordinator.storeNames.map {
+        ($0, try coordinator.store($0).readSnapshot().value)
+      })
+  }
+}
+
+private func temporaryDirectory() -> String {
+  NSTemporaryDirectory() + "trigger-host-\(UUID().uuidString)"
+}
+
+private func replayer(_ reader: LogReader) -> Replayer {
+  Replayer { number in
+    guard let (identity, files) = try reader.tree(number) else { return nil }
+    var tree = ScriptTree(files: files)
+    tree.identity = identity
+    return tree
+  }
+}
+
+@Suite(.serialized) struct DurableLogTests {
+  @Test(arguments: [1, 2, 8], [Durability.group, .async])
+  func whatWasCommittedIsThereAgain(workers: Int, durability: Durability) async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    var before: [String: [String: Value]] = [:]
+    for run in 0..<3 {
+      let host = try DataHost(path, workers: workers, durability: durability)
+      #expect(try host.contents() == before)
+      try await host.send(run * 100 + 1...run * 100 + 100)
+      await host.queue.waitUntilIdle()
+      before = try host.contents()
+      #expect(before["counts"]?["total"] == .int(Int64((1...run * 100 + 100).count { $0 % 7 != 0 })))
+      #expect(before["echoes"]?.count == (1...run * 100 + 100).count { $0 % 7 != 0 })
+      host.close()
+    }
+    // The log alone gives the same, by applying it and by executing it.
+    let reader = try LogReader(path: path)
+    let replay = replayer(reader)
+    try reader.forEach { record in
+      let difference = try replay.verify(record)
+      #expect(difference == nil)
+    }
+    for (name, content) in before { #expect(try replay.content(of: name) == content) }
+  }
+
+  /// The host goes down with events that commits have emitted still in the queue: they run exactly once,
+  /// all the same. (A second run of one fails.)
+  @Test func whatWasEmittedRunsExactlyOnce() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    for run in 0..<10 {
+      let host = try DataHost(path)
+      try await host.send(run * 50 + 1...run * 50 + 50)
+      while host.coordinator.stats.currentSeq < 10 + run { await Task.yield() }
+      host.close()
+    }
+    let host = try DataHost(path)
+    await host.queue.waitUntilIdle()
+    let contents = try host.contents()
+    host.close()
+    guard case .int(let total)? = contents["counts"]?["total"] else { return #expect(Bool(false)) }
+    #expect(contents["echoes"]?.count == Int(total))
+    #expect(contents["watch"]?["commits"] == .int(total))
+    var twice: [String] = []
+    try LogReader(path: path).forEach { record in
+      if record.trigger == "echo", let error = record.error { twice.append(error) }
+    }
+    #expect(twice.isEmpty)
+  }
+
+  @Test func nothingIsSeenBeforeItIsDurable() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let host = try DataHost(path)
+    for n in 1...50 where n % 7 != 0 {
+      let results = try await host.queue.perform(Event("n", ["n": .int(Int64(n))]))
+      let seq = try #require(results.first?.seq)
+      #expect(try LogReader(path: path).lastSeq() >= seq, "an outcome was told before its seq was on disk")
+    }
+    host.close()
+  }
+
+  @Test func aWrongByteIsFoundAndLocated() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    for run in 0..<3 {
+      let host = try DataHost(path)
+      try await host.send(run * 10 + 1...run * 10 + 10)
+      await host.queue.waitUntilIdle()
+      host.close()
+    }
+    let database = try Database(path: path + "/log.sqlite")
+    var last: Int64 = 0
+    try database.run("SELECT max(first) FROM blocks") { last = $0.int(0) }
+    try database.run(
+      "UPDATE blocks SET records = CAST(replace(hex(records), '6E', '6F') AS BLOB) WHERE first = ?",
+      [.int(last)])
+    var read: Int64 = 0
+    let error = #expect(throws: LogError.self) {
+      try LogReader(path: path).forEach { read = $0.seq }
+    }
+    #expect(error?.description.contains("the block of seqs \(last) to") == true, "\(error!)")
+    #expect(read == last - 1)
+    try database.run("DELETE FROM blocks WHERE first = (SELECT min(first) FROM blocks WHERE first > 1)")
+    let gap = #expect(throws: LogError.self) { try LogReader(path: path).forEach { _ in } }
+    #expect(gap?.description.contains("are missing from the log") == true)
+  }
+
+  @Test func oneHostAtATime() throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let first = try DataDirectory(path: path)
+    let error = #expect(throws: StorageError.self) { try DataDirectory(path: path) }
+    #expect(error?.description.contains("in use by another host (process \(getpid()))") == true, "\(error!)")
+    withExtendedLifetime(first) {}
+  }
+
+  @Test func aNewerFormatIsRefused() throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try DataDirectory(path: path).database.run("UPDATE meta SET value = 99 WHERE name = 'format'")
+    let error = #expect(throws: StorageError.self) { try DataDirectory(path: path) }
+    #expect(error?.description.contains("has format 99") == true, "\(error!)")
+  }
+
+  @Test func equalTreesKeepTheirNumber() throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let directory = try DataDirectory(path: path)
+    let first = try directory.keep(["a.lua": [1]], now: 5, seed: 6)
+    #expect(try directory.keep(["a.lua": [1]], now: 7, seed: 8) == first)
+    #expect(try directory.keep(["a.lua": [2]], now: 7, seed: 8).number == 2)
+    #expect(try LogReader(path: path).tree(1)?.files == ["a.lua": [1]])
+    #expect(try LogReader(path: path).tree(3) == nil)
+  }
+
+  /// No bytes crash the reader.
+  @Test func damagedRecordsAreRefused() async throws {
+    let seed = UInt64.random(in: .min ... .max)
+    var random = SplitMix64(seed: seed)
+    let log = MemoryCommitLog(wantsReads: true)
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1), log: log)
+    let queue = TriggerQueue(coordinator)
+    queue.bind([], scripts: ScriptTree(files: DataHost.scripts.mapValues { Array($0.utf8) }))
+    queue.start()
+    for n in 1...10 { try await queue.enqueue(Event("n", ["n": .int(Int64(n))])) }
+    await queue.waitUntilIdle()
+    queue.stop()
+    for record in log.encoded {
+      let whole = try record.withUnsafeBytes { try LogRecord(decoding: $0) }
+      #expect(whole.seq > 0)
+      for _ in 0..<200 {
+        var bytes = record
+        if Bool.random(using: &random) {
+          bytes.removeLast(Int.random(in: 1...bytes.count, using: &random))
+        } else {
+          bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+        }
+        _ = try? bytes.withUnsafeBytes { try LogRecord(decoding: $0) }
+      }
+    }
+  }
+}
