@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import TriggerStorage
 
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -30,6 +31,8 @@ struct Bench: AsyncParsableCommand {
   @Option(help: "Share of hot's events that go to 1 % of the keys, 0 to 1.") var hotShare = 0.8
   @Option(help: ArgumentHelp("Only this measurement; may be given several times.", valueName: "name"))
   var only: [Measurement] = []
+  @Option(help: "memory, async or group: where the log goes; on disk in the temporary directory.")
+  var durability = Durability.memory
   @Flag(help: "Print one JSON object per measurement, times in microseconds.") var json = false
 
   func validate() throws {
@@ -44,7 +47,8 @@ struct Bench: AsyncParsableCommand {
     let wanted = Measurement.allCases.filter { only.isEmpty || only.contains($0) }
     let session = BenchSession(
       settings: BenchSettings(
-        operations: operations, keys: keys, manyKeys: manyKeys, workers: workers, hotShare: hotShare))
+        operations: operations, keys: keys, manyKeys: manyKeys, workers: workers, hotShare: hotShare,
+        durability: durability))
     if !json { show(BenchTable.header) }
     var failed = false
     for measurement in wanted {

@@ -2,6 +2,7 @@ import Foundation
 import Synchronization
 import TriggerCore
 import TriggerHost
+import TriggerStorage
 
 /// A fresh engine with one store and the scripts of one measurement. Stop it when done.
 struct BenchEngine: Sendable {
@@ -9,10 +10,13 @@ struct BenchEngine: Sendable {
   let queue: TriggerQueue
   fileprivate static let store = "bench"
   private let firstError = FirstError()
+  private let disk: BenchDisk?
 
   /// - Parameter scripts: file name to Lua source.
-  init(workers: Int, scripts: [String: String]) throws {
-    coordinator = CommitCoordinator(EngineConfiguration(workers: workers))
+  init(_ settings: BenchSettings, scripts: [String: String]) throws {
+    let configuration = EngineConfiguration(workers: settings.workers)
+    disk = settings.durability == .memory ? nil : try BenchDisk(settings.durability)
+    coordinator = CommitCoordinator(configuration, log: disk?.log)
     try coordinator.register(VersionedStore(Self.store, backend: MemoryStoreBackend()))
     queue = TriggerQueue(coordinator)
     let tree = ScriptTree(files: scripts.mapValues { Array($0.utf8) })
@@ -22,7 +26,13 @@ struct BenchEngine: Sendable {
     queue.start()
   }
 
-  func stop() { queue.stop() }
+  func stop() {
+    queue.stop()
+    disk?.remove()
+  }
+
+  /// Bytes on disk so far; nil in memory.
+  var bytesOnDisk: Int? { disk?.bytes }
 
   /// Puts the initial record at each key, a thousand a commit, so that nothing else holds them.
   func fill(_ operation: StandardOperation, keys: Int) async throws {
@@ -78,6 +88,30 @@ struct BenchEngine: Sendable {
     if failed > 0 {
       throw BenchFailure(error: "\(failed) operations failed, the first: \(firstError.text ?? "no message")")
     }
+  }
+}
+
+/// A data directory for one measurement.
+private final class BenchDisk: Sendable {
+  let log: DurableLog
+  private let path: String
+
+  init(_ durability: Durability) throws {
+    path = NSTemporaryDirectory() + "trigger-host-bench-\(UUID().uuidString)"
+    log = try DurableLog(try DataDirectory(path: path), durability: durability, lastSeq: 0)
+  }
+
+  var bytes: Int {
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    return files.reduce(0) { sum, file in
+      let attributes = try? FileManager.default.attributesOfItem(atPath: path + "/" + file)
+      return sum + (attributes?[.size] as? Int ?? 0)
+    }
+  }
+
+  func remove() {
+    log.close()
+    try? FileManager.default.removeItem(atPath: path)
   }
 }
 

@@ -1,3 +1,5 @@
+import TriggerStorage
+
 /// What all measurements of one run have in common.
 struct BenchSettings: Sendable {
   var operations = 1_000_000
@@ -5,6 +7,7 @@ struct BenchSettings: Sendable {
   var manyKeys = 1_000_000
   var workers = 2
   var hotShare = 0.8
+  var durability = Durability.memory
 
   /// Enough to load the scripts, learn their cost and fill the free lists.
   var warmUp: Int { min(operations / 10, 50_000) }

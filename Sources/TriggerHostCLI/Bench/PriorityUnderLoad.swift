@@ -79,7 +79,7 @@ struct PriorityUnderLoad {
     let bump = StandardOperation.bump.script
     let high = "return {\n  priority = \"high\"," + bump.dropFirst("return {".count)
     return try BenchEngine(
-      workers: settings.workers, scripts: ["bump.lua": high, "low.lua": Self.low])
+      settings, scripts: ["bump.lua": high, "low.lua": Self.low])
   }
 
   /// Turns of the loop that take the wanted CPU time here.

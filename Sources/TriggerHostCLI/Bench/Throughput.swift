@@ -16,7 +16,7 @@ struct Throughput {
     let memory = MemoryMeter()
     let producer = Producer(operation, keys: keys, hotShare: hotShare)
     let engine = try BenchEngine(
-      workers: settings.workers, scripts: ["\(operation.rawValue).lua": operation.script])
+      settings, scripts: ["\(operation.rawValue).lua": operation.script])
     defer { engine.stop() }
     let bytesPerKey = try await load(engine)
     try await engine.warmUp(producer, settings.warmUp)

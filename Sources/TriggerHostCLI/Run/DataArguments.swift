@@ -15,21 +15,19 @@ struct DataArguments: ParsableArguments {
     help: ArgumentHelp(
       "group: on disk before anything outside sees it; async: the last seconds may be lost when the machine stops."
     ))
-  var durability = "group"
+  var durability = Durability.group
 
   func validate() throws {
     if memory, data != nil { throw ValidationError("--memory and --data exclude each other") }
-    guard Durability(rawValue: durability) != nil else {
-      throw ValidationError("--durability is memory, async or group, got '\(durability)'")
-    }
   }
 
   /// Nil: in memory.
   func options() throws -> DataOptions? {
-    guard let data, let mode = Durability(rawValue: durability), mode != .memory else { return nil }
-    return DataOptions(path: data, durability: mode)
+    guard let data, durability != .memory else { return nil }
+    return DataOptions(path: data, durability: durability)
   }
 }
 
+extension Durability: ExpressibleByArgument {}
 extension StorageError: ExpectedFailure {}
 extension LogError: ExpectedFailure {}
