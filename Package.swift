@@ -52,5 +52,6 @@ let package = Package(
     .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
     .testTarget(name: "TriggerHostTests", dependencies: ["TriggerHost"], swiftSettings: strict),
     .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
+    .testTarget(name: "CommandLineTests", dependencies: ["trigger-host"], swiftSettings: strict),
   ]
 )
