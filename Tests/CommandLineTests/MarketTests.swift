@@ -18,7 +18,8 @@ import Testing
     let ended = try await triggerHost("run", "--config", directory("market/host.yaml"), "--exit-when-idle")
     let desk = try Desk(bars: directory.read("market/data/eurusd_1h.csv"))
     #expect(ended.status == 0)
-    #expect(ended.errors == "")
+    // On a busy machine a report can wait so long that the next one is dropped; that is said.
+    #expect(ended.errorLines.allSatisfy { $0.hasPrefix("schedule 'report': ") }, "\(ended.errors)")
     #expect(!ended.output.contains("\u{1b}") && !ended.output.contains("\r"), "no terminal, no escape codes")
     #expect(ended.lines[0] == "4 triggers: indicators, portfolio, report, strategy")
     let totals = try #require(ended.lines.first { $0.contains("rows fed") })

@@ -58,6 +58,27 @@ import Testing
     #expect(!ended.output.contains("store "), "no summary")
   }
 
+  // MARK: Terminals
+
+  @Test func aTerminalHasALiveLineAndErrorsStayPlain() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/tick.lua": """
+      return { on = { every = "50ms" }, execute = function() print("tick") error("oh no") end }
+      """
+    ])
+    let arguments = ["run", "--scripts", directory("triggers")]
+    let host = try RunningCommand(arguments, output: .terminal)
+    // The live line: taken back before the next one.
+    try await host.line(containing: "\u{1b}[Kseq ")
+    try await host.line(containing: "oh no")
+    host.signal(SIGINT)
+    let ended = try await host.end()
+    #expect(ended.status == 0)
+    #expect(ended.errors.contains("tick.lua:1: oh no"))
+    #expect(!ended.errors.contains("\u{1b}") && !ended.errors.contains("\r"))
+    #expect(ended.output.contains("trigger "), "the summary")
+  }
+
   // MARK: Schedules
 
   @Test func aCronFileInYAMLFires() async throws {
@@ -214,7 +235,7 @@ import Testing
       }
       """
     ])
-    let host = try RunningCommand(["run", "--scripts", directory("triggers")], isOutputClosed: true)
+    let host = try RunningCommand(["run", "--scripts", directory("triggers")], output: .closedPipe)
     try await host.line(containing: "third time")
     host.signal(SIGINT)
     #expect(try await host.end().status == 0)

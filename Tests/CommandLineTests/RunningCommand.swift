@@ -31,18 +31,25 @@ final class RunningCommand: Sendable {
   private let state = Mutex(State())
   private let process = Process()
 
-  /// - Parameters:
-  ///   - directory: the working directory; nil is the tests' own.
-  ///   - isOutputClosed: nobody reads standard output, as after `| head -1`.
-  init(_ arguments: [String], in directory: String? = nil, isOutputClosed: Bool = false) throws {
-    let (output, errors) = (Pipe(), Pipe())
+  /// Where standard output goes.
+  enum Output {
+    case pipe
+    /// A pipe that nobody reads, as after `| head -1`.
+    case closedPipe
+    case terminal
+  }
+
+  /// - Parameter directory: the working directory; nil is the tests' own.
+  init(_ arguments: [String], in directory: String? = nil, output kind: Output = .pipe) throws {
+    let output = kind == .terminal ? try Self.terminal() : Self.pipe()
+    let errors = Self.pipe()
     let binary = try #require(Self.binary, "trigger-host is not beside the test bundle")
     process.executableURL = binary
     process.arguments = arguments
     if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
     process.standardInput = FileHandle.nullDevice
-    process.standardOutput = output
-    process.standardError = errors
+    process.standardOutput = output.write
+    process.standardError = errors.write
     process.terminationHandler = { [self] process in
       let isExit = process.terminationReason == .exit
       change {
@@ -51,13 +58,15 @@ final class RunningCommand: Sendable {
       }
     }
     try process.run()
-    if isOutputClosed {
-      try output.fileHandleForReading.close()
+    try output.write.close()
+    try errors.write.close()
+    if kind == .closedPipe {
+      try output.read.close()
       change { $0.openParts -= 1 }
     } else {
-      read(output) { $0.output.append($1) }
+      read(output.read) { $0.output.append($1) }
     }
-    read(errors) { $0.errors.append($1) }
+    read(errors.read) { $0.errors.append($1) }
     DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Self.timeLimit)) { [weak self] in
       self?.endLate()
     }
@@ -78,14 +87,37 @@ final class RunningCommand: Sendable {
     if isLate { signal(SIGKILL) }
   }
 
-  private func read(_ pipe: Pipe, _ add: @escaping @Sendable (inout State, Data) -> Void) {
-    let file = pipe.fileHandleForReading
+  private static func pipe() -> (read: FileHandle, write: FileHandle) {
+    let pipe = Pipe()
+    return (pipe.fileHandleForReading, pipe.fileHandleForWriting)
+  }
+
+  /// Both ends of a new pseudoterminal.
+  private static func terminal() throws -> (read: FileHandle, write: FileHandle) {
+    let near = open("/dev/ptmx", O_RDWR | O_NOCTTY)
+    #if os(Linux)
+      // posix_openpt(3) and its like are not in Swift's Glibc: pty(7)'s TIOCSPTLCK and TIOCGPTN.
+      var (lock, number) = (Int32(0), UInt32(0))
+      let isOpen = ioctl(near, 0x4004_5431, &lock) == 0 && ioctl(near, 0x8004_5430, &number) == 0
+      let name = "/dev/pts/\(number)"
+    #else
+      let isOpen = grantpt(near) == 0 && unlockpt(near) == 0
+      let name = String(cString: ptsname(near))
+    #endif
+    let far = open(name, O_RDWR | O_NOCTTY)
+    try #require(isOpen && far >= 0)
+    let ends = [near, far].map { FileHandle(fileDescriptor: $0, closeOnDealloc: true) }
+    return (ends[0], ends[1])
+  }
+
+  private func read(_ file: FileHandle, _ add: @escaping @Sendable (inout State, Data) -> Void) {
     Thread.detachNewThread { [self] in
-      while true {
-        let data = file.availableData
-        change { if data.isEmpty { $0.openParts -= 1 } else { add(&$0, data) } }
-        if data.isEmpty { return }
+      var block = [UInt8](repeating: 0, count: 1 << 16)
+      // A terminal whose other end is gone fails with EIO: the end as well.
+      while case let count = Foundation.read(file.fileDescriptor, &block, block.count), count > 0 {
+        change { add(&$0, Data(block[..<count])) }
       }
+      change { $0.openParts -= 1 }
     }
   }
 
