@@ -56,5 +56,6 @@ let package = Package(
     .testTarget(
       name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit"], swiftSettings: strict),
     .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
+    .testTarget(name: "CommandLineTests", dependencies: ["trigger-host"], swiftSettings: strict),
   ]
 )

@@ -2,10 +2,17 @@
 import Foundation
 import Synchronization
 
-/// SIGINT and SIGTERM: the first asks the host to end, the second ends the process at once.
+/// SIGINT and SIGTERM, from the moment this is made: the first asks the host to end, the second ends the
+/// process at once.
+///
+/// One request may come as two signals: `timeout`, `make` and others pass theirs on to a process that a
+/// terminal or they themselves have reached already. What follows the first within `echo` is the same one.
 final class EndSignals: Sendable {
+  private static let echo = Duration.milliseconds(200)
+
   private struct State {
-    var haveCome = false
+    var first: ContinuousClock.Instant?
+    var onFirst: (@Sendable () -> Void)?
     var waiting: [CheckedContinuation<Void, Never>] = []
   }
 
@@ -13,40 +20,52 @@ final class EndSignals: Sendable {
   // Dispatch's sources may be used from any thread; this one only keeps them alive.
   nonisolated(unsafe) private let sources: [any DispatchSourceSignal]
 
-  /// - Parameter onFirst: called on a queue of its own.
-  init(onFirst: @escaping @Sendable () -> Void) {
+  init() {
+    let queue = DispatchQueue(label: "signals")
     sources = [SIGINT, SIGTERM].map { number in
       signal(number, SIG_IGN)
-      return DispatchSource.makeSignalSource(signal: number, queue: DispatchQueue(label: "signals"))
+      return DispatchSource.makeSignalSource(signal: number, queue: queue)
     }
     for source in sources {
-      source.setEventHandler { [weak self] in self?.come(onFirst) }
+      source.setEventHandler { [weak self] in self?.come() }
       source.resume()
     }
   }
 
-  var haveCome: Bool { state.withLock { $0.haveCome } }
+  var haveCome: Bool { state.withLock { $0.first != nil } }
 
+  /// - Parameter body: called once, at the first signal, or at once when that has come already.
+  func onFirst(_ body: @escaping @Sendable () -> Void) {
+    let hasCome = state.withLock { state in
+      if state.first == nil { state.onFirst = body }
+      return state.first != nil
+    }
+    if hasCome { body() }
+  }
+
+  /// Returns at the first signal.
   func wait() async {
     await withCheckedContinuation { continuation in
       let isOver = state.withLock { state in
-        if !state.haveCome { state.waiting.append(continuation) }
-        return state.haveCome
+        if state.first == nil { state.waiting.append(continuation) }
+        return state.first != nil
       }
       if isOver { continuation.resume() }
     }
   }
 
-  private func come(_ onFirst: @Sendable () -> Void) {
-    let (waiting, isSecond) = state.withLock { state in
+  private func come() {
+    let now = ContinuousClock.now
+    let (first, body, waiting) = state.withLock { state in
       defer {
-        state.haveCome = true
+        state.first = state.first ?? now
+        state.onFirst = nil
         state.waiting = []
       }
-      return (state.waiting, state.haveCome)
+      return (state.first, state.onFirst, state.waiting)
     }
-    if isSecond { _exit(130) }
-    onFirst()
+    if let first, now - first > Self.echo { _exit(130) }
+    body?()
     for continuation in waiting { continuation.resume() }
   }
 }
