@@ -56,7 +56,7 @@ extension HostConfig {
       return nil
     }
     order = map.choice("order") ?? order
-    workers = map.integer("workers", in: 1...1024)
+    workers = map.integer("workers", in: 1...64)
     strictStores = map.bool("strict_stores") ?? strictStores
     readQueue(map)
     readLimits(map)

@@ -21,33 +21,31 @@ struct Check: ParsableCommand {
   @OptionGroup var project: ProjectOptions
   @Flag(help: "Print one JSON object: good, problems, triggers.") var json = false
 
+  func validate() throws {
+    if let directory, let config = project.config {
+      throw ValidationError("Give a directory (\(directory)) or --config \(config), not both.")
+    }
+  }
+
   func run() throws {
-    let isAlone = directory == nil && project.scripts == nil && project.config == nil
-    let place = directory ?? (isAlone ? "." : nil)
-    guard let loaded = project.load(in: place) else {
+    guard let loaded = project.load(in: directory ?? (project.scripts == nil ? "." : nil)) else {
       throw ValidationError("Say what to check: a directory, --config or --scripts.")
     }
     let config = loaded.config
-    let files = ScriptDirectory.read(config.scripts.resolved, name: config.scripts.text)
-    let sources = Dictionary(uniqueKeysWithValues: files.files.map { ($0.path, $0.bytes) })
-    let tree = ScriptTree(files: sources, defaults: TriggerOptions(config))
-    let found =
-      loaded.report.sorted.map { Finding($0) } + files.report.sorted.map { Finding($0) }
-      + tree.problems.map { Finding($0, in: config.scripts.text) }
-      + unknownTargets(config, tree)
-    try say(found, tree)
+    var found = loaded.report.sorted.map { Finding($0) } + unusableFeeds(config)
+    let scripts = Scripts(config)
+    // A configuration that is wrong about its scripts has said so.
+    if loaded.report.isGood || scripts.isComplete { found += scripts.findings }
+    try say(found, scripts.tree)
     if found.contains(where: \.isError) { throw ExitCode(1) }
   }
 
-  /// Jobs that name a trigger which is not there, and triggers that only a job binds are good after all.
-  private func unknownTargets(_ config: HostConfig, _ tree: ScriptTree) -> [Finding] {
-    let names = tree.triggers.map(\.name)
-    return config.schedules.compactMap { entry in
-      guard case .trigger(let name) = entry.job.action, !names.contains(name) else { return nil }
-      return Finding(
-        isError: true,
-        text: "\(entry.file):\(entry.line): no trigger is named '\(name)'"
-          + Suggestion.clause(for: name, among: names))
+  /// Feeds that are there, with a header that does not do.
+  private func unusableFeeds(_ config: HostConfig) -> [Finding] {
+    config.feeds.compactMap { settings in
+      guard FileManager.default.fileExists(atPath: settings.file.resolved) else { return nil }
+      do throws(ConfigProblem) { _ = try Feed(settings) } catch { return Finding(error) }
+      return nil
     }
   }
 
@@ -55,7 +53,7 @@ struct Check: ParsableCommand {
     let isGood = !found.contains(where: \.isError)
     guard json else {
       for finding in found { print(finding.text) }
-      if isGood { print("\(tree.triggers.count) triggers are good.") }
+      if isGood { print("\(counted(tree.triggers.count, "trigger")) found, everything is in order.") }
       return
     }
     let object: Value = [
@@ -65,21 +63,5 @@ struct Check: ParsableCommand {
       "triggers": .array(tree.triggers.map { .string($0.name) }),
     ]
     print(try JSON.text(object))
-  }
-
-  private struct Finding {
-    var isError: Bool
-    var text: String
-
-    init(isError: Bool, text: String) {
-      self.isError = isError
-      self.text = text
-    }
-
-    init(_ problem: ConfigProblem) { self.init(isError: problem.severity == .error, text: "\(problem)") }
-
-    init(_ problem: ScriptTree.Problem, in directory: String) {
-      self.init(isError: problem.severity == .error, text: "\(directory)/\(problem)")
-    }
   }
 }

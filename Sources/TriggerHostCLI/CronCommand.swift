@@ -29,7 +29,9 @@ struct CronCommand: ParsableCommand {
     func parsed() throws -> (text: CronText, zone: Zone) {
       let text: CronText
       do { text = try CronText(parsing: expression) } catch {
-        printError("\(expression)\n\(String(repeating: " ", count: error.column - 1))^ \(error.message)")
+        // Tabs stay tabs, so that the mark stands below its column.
+        let indent = String(expression.prefix(error.column - 1).map { $0 == "\t" ? "\t" : " " })
+        printError("\(expression)\n\(indent)^ \(error.message)")
         throw ExitCode(1)
       }
       guard let name = tz ?? text.zone else { return (text, .host) }
@@ -101,7 +103,7 @@ struct CronCommand: ParsableCommand {
         expression.isFixedTime
           ? "a fixed time: skipped by a change of clocks it fires right after the gap, repeated it fires once"
           : "follows the clock: does not fire at times that a change of clocks skips, fires in both passes")
-      print("time zone \(zone)")
+      print("time zone \(self.expression.tz ?? text.zone ?? "\(zone)")")
     }
   }
 
@@ -116,9 +118,14 @@ struct CronCommand: ParsableCommand {
       try report(cron.report)
       for entry in cron.entries {
         let next = entry.job.rule.next(after: Timestamp(nanoseconds: EngineClock().now()))
-        print("\(entry.job.name): next \(next.map { "\($0)" } ?? "at the host's start, or never")")
+        print("\(entry.job.name): \(next.map { "next \($0)" } ?? Self.otherwise(entry.job.rule))")
       }
-      print("\(cron.entries.count) schedules are good.")
+      print("\(counted(cron.entries.count, "schedule")) found, everything is in order.")
+    }
+
+    private static func otherwise(_ rule: ScheduledJob.Rule) -> String {
+      if case .start = rule { return "when the host starts" }
+      return "never: its time is past"
     }
   }
 }

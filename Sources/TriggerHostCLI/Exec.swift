@@ -26,31 +26,19 @@ struct Exec: AsyncParsableCommand {
   @Flag(help: "Print one JSON object: outcome, error, intents, reads, log.") var json = false
 
   func run() async throws {
+    let payload = try Self.json(event, "--event")
     let (config, path) = try locate()
-    let tree = try loadTree(config)
-    guard let trigger = tree.triggers.first(where: { $0.path == path || $0.name == path }) else {
-      let hint = Suggestion.clause(for: path, among: tree.triggers.map(\.name))
-      throw ValidationError("no trigger '\(path)' in \(config.scripts.text)\(hint)")
-    }
+    let trigger = try trigger(path, config)
     let log = MemoryCommitLog(wantsReads: true)
-    var settings = try EngineConfiguration(config, workers: 1)
-    settings.workers = 1
-    let coordinator = CommitCoordinator(settings, log: log)
+    let coordinator = CommitCoordinator(try EngineConfiguration(config, workers: 1), log: log)
     for (store, content) in try initialStores(config) {
       try coordinator.register(VersionedStore(store, backend: MemoryStoreBackend(content)))
     }
     let queue = TriggerQueue(coordinator)
-    // Bound to nothing: what it emits and commits must not start others.
-    var alone = tree
-    alone.triggers = [trigger]
-    alone.triggers[0].options.on = []
-    alone.triggers[0].options.debounce = nil
-    alone.triggers[0].options.throttle = nil
-    queue.bind([], scripts: alone)
+    queue.bind([], scripts: trigger.tree)
     let lines = Mutex<[ExecutionLog]>([])
     queue.observe { _, logs in lines.withLock { $0 += logs } }
     queue.start()
-    let payload = try Self.json(event, "--event")
     _ = try await queue.enqueue(Event(name, payload), toTrigger: trigger.name)
     await queue.waitUntilIdle()
     queue.stop()
@@ -63,52 +51,79 @@ struct Exec: AsyncParsableCommand {
 
   /// The configuration, and the script's path in its tree.
   private func locate() throws -> (config: HostConfig, path: String) {
-    if let loaded = project.load() {
-      try report(loaded.report)
-      return (loaded.config, relative(script, to: loaded.config.scripts.resolved))
-    }
-    guard FileManager.default.fileExists(atPath: script) else {
-      throw ValidationError("\(script): no such file; give the script's path, or its name with --scripts DIR")
-    }
-    let root = treeRoot(of: script)
-    // A host.yaml beside the tree knows its stores and limits.
-    let parent = (root as NSString).deletingLastPathComponent
+    let isFile = FileManager.default.fileExists(atPath: script)
     var options = project
-    options.scripts = root
-    guard let loaded = options.load(in: parent.isEmpty ? "." : parent) else {
-      throw ValidationError("\(script): cannot find its scripts directory; say --scripts DIR")
+    var place: String?
+    if options.config == nil, options.scripts == nil, isFile || script.contains("/") {
+      let root = treeRoot(of: script)
+      guard FileManager.default.fileExists(atPath: root) else {
+        throw ValidationError("\(script): no such file")
+      }
+      options.scripts = root
+      // A host.yaml beside the tree knows its stores and limits.
+      place = FilePath.parent(of: root)
+    }
+    guard let loaded = options.load(in: place) else {
+      throw ValidationError(
+        "\(script): no such file; give the script's path, or its name with --scripts DIR or --config FILE")
     }
     try report(loaded.report)
-    return (loaded.config, relative(script, to: root))
+    return (loaded.config, relative(script, to: loaded.config.scripts.resolved))
   }
 
   /// The nearest directory above that is called `triggers`, or the script's own.
   private func treeRoot(of script: String) -> String {
-    var directory = (script as NSString).deletingLastPathComponent
-    let own = directory.isEmpty ? "." : directory
-    while !directory.isEmpty, directory != "/" {
-      if (directory as NSString).lastPathComponent == "triggers" { return directory }
-      directory = (directory as NSString).deletingLastPathComponent
+    let own = FilePath.parent(of: script)
+    var directory = own
+    while ![".", "..", "/"].contains(FilePath.lastName(of: directory)) {
+      if FilePath.lastName(of: directory) == "triggers" { return directory }
+      directory = FilePath.parent(of: directory)
     }
     return own
   }
 
   private func relative(_ path: String, to root: String) -> String {
-    let prefix = root.hasSuffix("/") ? root : root + "/"
-    return path.hasPrefix(prefix) ? String(path.dropFirst(prefix.count)) : path
+    func parts(_ path: String) -> [String] { URL(fileURLWithPath: path).standardized.pathComponents }
+    let (path, whole, root) = (path, parts(path), parts(root))
+    guard whole.starts(with: root), whole.count > root.count else { return path }
+    return whole.dropFirst(root.count).joined(separator: "/")
   }
 
-  /// Problems of other scripts do not matter here, unless this one is missing for it.
-  private func loadTree(_ config: HostConfig) throws -> ScriptTree {
-    let directory = ScriptDirectory.read(config.scripts.resolved, name: config.scripts.text)
-    try report(directory.report)
-    let files = Dictionary(uniqueKeysWithValues: directory.files.map { ($0.path, $0.bytes) })
-    let tree = ScriptTree(files: files, defaults: TriggerOptions(config))
-    let wanted = relative(script, to: config.scripts.resolved)
-    let own = tree.problems.filter { $0.severity == .error && $0.description.hasPrefix("\(wanted):") }
-    for problem in own { printError("\(config.scripts.text)/\(problem)") }
-    if !own.isEmpty { throw ExitCode(1) }
-    return tree
+  /// The trigger at a path or of a name, in a tree where nothing else is bound to anything: what this one
+  /// emits and commits must not start others. Problems of other scripts do not matter.
+  private func trigger(_ path: String, _ config: HostConfig) throws -> (name: String, tree: ScriptTree) {
+    let scripts = Scripts(config)
+    guard scripts.isComplete else {
+      for finding in scripts.findings where finding.isError { printError(finding.text) }
+      throw ExitCode(1)
+    }
+    var tree = scripts.tree
+    let file = path.hasSuffix(".lua") ? path : "\(path).lua"
+    guard var trigger = tree.triggers.first(where: { $0.path == file || $0.name == path }) else {
+      try reportBroken(file, tree, config)
+      let whole = FilePath.join(config.scripts.resolved, file)
+      if tree.files[file] != nil { throw ValidationError("\(whole) is a module or a test, not a trigger") }
+      let hint = Suggestion.clause(for: String(file.dropLast(4)), among: tree.triggers.map(\.name))
+      throw ValidationError("no trigger '\(path)' in \(config.scripts.resolved)\(hint)")
+    }
+    trigger.options.on = []
+    trigger.options.debounce = nil
+    trigger.options.throttle = nil
+    tree.triggers = [trigger]
+    return (trigger.name, tree)
+  }
+
+  /// Ends the command when the script, or a module that it loads, has a mistake.
+  private func reportBroken(_ file: String, _ tree: ScriptTree, _ config: HostConfig) throws {
+    guard tree.files[file] != nil else { return }
+    // The script itself, or a module: then its traceback has the script's line.
+    let problem = tree.problems.first { problem in
+      problem.severity == .error
+        && (problem.description.hasPrefix("\(file):") || problem.description.contains("\t\(file):"))
+    }
+    guard let problem else { return }
+    printError(Finding(problem, in: config.scripts.resolved).text)
+    throw ExitCode(1)
   }
 
   private func initialStores(_ config: HostConfig) throws -> [String: [String: Value]] {
@@ -120,6 +135,10 @@ struct Exec: AsyncParsableCommand {
     for (name, value) in given {
       guard case .map(let content) = value else {
         throw ValidationError("--stores: store '\(name)': expected {key: value}, got \(value)")
+      }
+      guard contents[name] != nil || !config.strictStores else {
+        let hint = Suggestion.clause(for: name, among: config.stores.keys.sorted())
+        throw ValidationError("--stores: the configuration has no store '\(name)'\(hint)")
       }
       contents[name] = content
     }
@@ -147,7 +166,7 @@ struct Execution {
 
   func show(asJSON: Bool) throws {
     if asJSON { return print(try JSON.text(value)) }
-    for line in logs { print("log    \(line.level): \(line.message)  (\(line.place))") }
+    for line in logs { print("log    \(line.level): \(line.message)\(line.fieldsText)  (\(line.place))") }
     for intent in record.intents {
       let target = ([intent.store] + [String(decoding: intent.key, as: UTF8.self)]).filter { !$0.isEmpty }
       let kind = intent.kind.padding(toLength: 7, withPad: " ", startingAt: 0)
@@ -175,7 +194,10 @@ struct Execution {
       "reads": .array(record.reads.map { .string($0) }),
       "log": .array(
         logs.map {
-          ["level": .string($0.level), "message": .string($0.message), "place": .string($0.place)]
+          [
+            "level": .string($0.level), "message": .string($0.message), "fields": $0.fields ?? .null,
+            "place": .string($0.place),
+          ]
         }),
     ]
   }

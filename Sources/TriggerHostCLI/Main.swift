@@ -1,4 +1,5 @@
 import ArgumentParser
+import HostConfig
 
 @main
 struct TriggerHostCommand: AsyncParsableCommand {
@@ -21,16 +22,20 @@ struct TriggerHostCommand: AsyncParsableCommand {
     ])
 
   static func main() async {
+    var command: any ParsableCommand
+    do { command = try parseAsRoot() } catch { exit(withCode: error) }
     do {
-      var command = try parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
         try command.run()
       }
-    } catch {
-      exit(withCode: error)
-    }
+    } catch let error as ValidationError {
+      // What only running could find. Usage lines would not help with it.
+      printError(
+        "Error: \(error.message)\n  See '\(path(of: type(of: command))) --help' for more information.")
+      exit(withError: ExitCode(2))
+    } catch { exit(withCode: error) }
   }
 
   /// ArgumentParser's own codes for usage (64) become 2; what it does not know is ours (70).
@@ -51,7 +56,21 @@ struct TriggerHostCommand: AsyncParsableCommand {
       exit(withError: ExitCode(70))
     }
   }
+
+  /// `trigger-host cron next`: what a user types to get to a command.
+  private static func path(of command: any ParsableCommand.Type) -> String {
+    func names(below root: any ParsableCommand.Type) -> [String]? {
+      let name = root.configuration.commandName ?? "\(root)".lowercased()
+      if root == command { return [name] }
+      let below = root.configuration.subcommands.lazy.compactMap { names(below: $0) }.first
+      return below.map { [name] + $0 }
+    }
+    return (names(below: Self.self) ?? ["trigger-host"]).joined(separator: " ")
+  }
 }
 
 /// Something that can go wrong without a defect of ours: said, and ended with 1.
 protocol ExpectedFailure: Error {}
+
+/// A file that a person wrote cannot be used.
+extension ConfigProblem: ExpectedFailure {}

@@ -17,7 +17,9 @@ enum Output {
 
   static func line(_ text: String, to file: FileHandle) {
     live.withLock { live in
-      write(live.isEmpty ? text + "\n" : "\r\u{1b}[K\(text)\n\(live)", to: file)
+      // Errors may go to a file while the live line is on the terminal.
+      let isPlain = live.isEmpty || isatty(file.fileDescriptor) != 1
+      write(isPlain ? text + "\n" : "\r\u{1b}[K\(text)\n\(live)", to: file)
     }
   }
 

@@ -5,7 +5,9 @@ import TriggerHost
 
 /// The configuration and scripts that a command line means: what `run`, `check` and `exec` share.
 struct ProjectOptions: ParsableArguments {
-  @Option(help: "The host's configuration (YAML).", completion: .file(extensions: ["yaml", "yml"]))
+  @Option(
+    help: "The host's configuration (YAML). Default: host.yaml here.",
+    completion: .file(extensions: ["yaml", "yml"]))
   var config: String?
   @Option(help: "Directory of Lua scripts; overrides the configuration's.", completion: .directory)
   var scripts: String?
@@ -15,11 +17,14 @@ struct ProjectOptions: ParsableArguments {
 
   /// The configuration with the command line's words in it, and all that is wrong with both.
   ///
-  /// - Parameter directory: where `host.yaml` is looked for when no option says; nil: options only.
+  /// - Parameter directory: where `host.yaml` is looked for when `--config` does not name one; nil is here,
+  ///   unless `--scripts` says that there is none.
+  /// - Returns: nil when nothing says what to load: there is neither a `host.yaml` nor a directory.
   func load(in directory: String? = nil) -> HostConfig.Loaded? {
     var loaded: HostConfig.Loaded
-    let inDirectory = directory.map { ($0 as NSString).appendingPathComponent("host.yaml") }
-    if let path = config ?? inDirectory.flatMap({ FileManager.default.fileExists(atPath: $0) ? $0 : nil }) {
+    let place = directory ?? (scripts == nil ? "." : nil)
+    let host = place.map { FilePath.join($0, "host.yaml") }
+    if let path = config ?? host.flatMap({ FileManager.default.fileExists(atPath: $0) ? $0 : nil }) {
       loaded = HostConfig.load(path: path)
     } else if let directory = scripts ?? directory {
       var bare = HostConfig(file: "command line")
@@ -29,12 +34,31 @@ struct ProjectOptions: ParsableArguments {
       return nil
     }
     if let scripts { loaded.config.scripts = HostConfig.Path(text: scripts, resolved: scripts) }
-    if let cron {
-      let file = loadCronFile(path: cron, name: cron)
-      loaded.report.add(file.report)
-      loaded.config.schedules += file.entries
+    if let cron { loaded.add(loadCronFile(path: cron)) }
+    // Rows are reported with a name that an editor here can open.
+    for index in loaded.config.feeds.indices {
+      loaded.config.feeds[index].file.text = loaded.config.feeds[index].file.resolved
     }
     return loaded
+  }
+}
+
+extension HostConfig.Loaded {
+  /// Adds the jobs of `--cron`; names that the configuration uses already are mistakes.
+  fileprivate mutating func add(_ file: CronFile) {
+    report.add(file.report)
+    for entry in file.entries {
+      if let other = config.schedules.first(where: { $0.job.name == entry.job.name && $0.file != entry.file })
+      {
+        report.add(
+          ConfigProblem(
+            file: entry.file, line: entry.line,
+            message:
+              "the schedule name `\(entry.job.name)` is used twice; first in \(other.file):\(other.line)"
+          ))
+      }
+      config.schedules.append(entry)
+    }
   }
 }
 
@@ -43,3 +67,6 @@ func report(_ report: ConfigReport) throws {
   for problem in report.sorted { printError("\(problem)") }
   if !report.isGood { throw ExitCode(1) }
 }
+
+/// `1 trigger`, `2 triggers`.
+func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

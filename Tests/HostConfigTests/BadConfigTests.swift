@@ -15,10 +15,10 @@ import Testing
     ("queue: { capacity: 1, capacity: 2 }", ["1: `capacity` is given twice in this mapping"]),
     ("? [a]\n: 1", ["1: a key must be plain text"]),
     // Scalars
-    ("workers: 0", ["1: workers: expected a whole number from 1 to 1024, got `0`"]),
-    ("workers: '2'", ["1: workers: expected a whole number from 1 to 1024, got `2`"]),
-    ("workers: 2.5", ["1: workers: expected a whole number from 1 to 1024, got `2.5`"]),
-    ("workers: [2]", ["1: workers: expected a whole number from 1 to 1024, got a list"]),
+    ("workers: 0", ["1: workers: expected a whole number from 1 to 64, got `0`"]),
+    ("workers: '2'", ["1: workers: expected a whole number from 1 to 64, got `2`"]),
+    ("workers: 2.5", ["1: workers: expected a whole number from 1 to 64, got `2.5`"]),
+    ("workers: [2]", ["1: workers: expected a whole number from 1 to 64, got a list"]),
     ("strict_stores: yes", ["1: strict_stores: expected true or false, got `yes`"]),
     (
       "order: stric",

@@ -6,6 +6,12 @@ public final class TriggerQueue: Sendable {
 
   public init(_ coordinator: CommitCoordinator) { engine = coordinator.engine }
 
+  /// Nobody can enqueue any more: the workers end, soon after and on a thread of their own.
+  deinit {
+    let engine = engine
+    Thread.detach(name: "stop") { engine.stop() }
+  }
+
   /// Starts the workers. Safe to call twice.
   public func start() { engine.start() }
 
@@ -64,14 +70,23 @@ public final class TriggerQueue: Sendable {
     _ event: Event, toTrigger name: String, cancellation: Cancellation? = nil,
     completion: (@Sendable (OperationResult) -> Void)? = nil
   ) async throws -> Bool {
-    var arrival = event.arrival
-    arrival.cancellation = cancellation
-    // Looked up anew after each wait: another tree may be in force by then.
-    while let trigger = engine.installed(name) {
-      if admit(trigger, arrival, event.payload, completion) { return true }
+    while true {
+      if let count = offer(event, toTrigger: name, cancellation: cancellation, completion: completion) {
+        return count > 0
+      }
       try await makeRoom()
     }
-    return false
+  }
+
+  /// As above without waiting: 1, 0 when no trigger has the name, nil when the queue is full.
+  public func offer(
+    _ event: Event, toTrigger name: String, cancellation: Cancellation? = nil,
+    completion: (@Sendable (OperationResult) -> Void)? = nil
+  ) -> Int? {
+    guard let trigger = engine.installed(name) else { return 0 }
+    var arrival = event.arrival
+    arrival.cancellation = cancellation
+    return admit(trigger, arrival, event.payload, completion) ? 1 : nil
   }
 
   /// Admits an event and waits until all its operations are decided.
@@ -100,19 +115,22 @@ public final class TriggerQueue: Sendable {
   private func enqueue(
     _ trigger: any Trigger, priority: Priority?, completion: (@Sendable (OperationResult) -> Void)?
   ) async throws {
-    try await enqueue(trigger, Event("", priority: priority), cancellation: nil, completion: completion)
+    let event = Event("", priority: priority)
+    while offer(event, to: trigger, cancellation: nil, completion: completion) == nil { try await makeRoom() }
   }
 
-  /// Runs a trigger once with an event.
-  func enqueue(
-    _ trigger: any Trigger, _ event: Event, cancellation: Cancellation?,
+  /// Runs a trigger once with an event: 1, or nil when the queue is full.
+  func offer(
+    _ event: Event, to trigger: any Trigger, cancellation: Cancellation?,
     completion: (@Sendable (OperationResult) -> Void)?
-  ) async throws {
+  ) -> Int? {
     let loaded = engine.adopt(name: trigger.name, body: .swift(trigger), options: trigger.options)
     var arrival = event.arrival
     arrival.cancellation = cancellation
-    while !admit(loaded, arrival, event.payload, completion) { try await makeRoom() }
+    return admit(loaded, arrival, event.payload, completion) ? 1 : nil
   }
+
+  var isStopped: Bool { engine.isStopping.load(ordering: .acquiring) }
 
   private func admit(
     _ trigger: LoadedTrigger, _ arrival: Engine.Arrival, _ payload: [UInt8],

@@ -118,10 +118,10 @@ public final class TriggerScheduler: Sendable {
 
   // MARK: Life
 
-  /// Jobs fire from now on. Safe to call twice.
+  /// Jobs fire from now on; what is due already is in the queue when this returns. Safe to call twice.
   public func start() {
     state.withLock { $0.isRunning = true }
-    rewind()
+    fireDue()
   }
 
   /// No job fires any more; what was started runs on.
@@ -183,49 +183,56 @@ public final class TriggerScheduler: Sendable {
       state.cancellations[fire] = cancellation
       return (state.machine.jobs.first { $0.name == fire.job }, state.triggers[fire.job])
     }
+    guard let job else {
+      ended(fire)
+      return state.withLock { $0.firing -= 1 }
+    }
+    // How many operations there are is known only when all are admitted; some may be decided by then.
+    let left = Countdown { [weak self] in self?.ended(fire) }
+    let completion: @Sendable (OperationResult) -> Void = { _ in left.one() }
+    // At once when there is room, so that who starts the scheduler finds the work in the queue.
+    if let count = offer(job, trigger, fire, cancellation, completion) {
+      left.expect(count)
+      return state.withLock { $0.firing -= 1 }
+    }
     Task {
-      if let job { await run(job, trigger, fire, cancellation) } else { ended(fire) }
+      left.expect(await wait(job, trigger, fire, cancellation, completion))
       state.withLock { $0.firing -= 1 }
     }
   }
 
-  private func run(
-    _ job: ScheduledJob, _ trigger: (any Trigger)?, _ fire: ScheduleMachine.Fire, _ cancellation: Cancellation
-  ) async {
-    // How many operations there are is known only when all are admitted; some may be decided by then.
-    let left = Countdown { [weak self] in self?.ended(fire) }
-    while true {
-      do {
-        return left.expect(try await enqueue(job, trigger, fire, cancellation) { _ in left.one() })
-      } catch is QueueFull {
-        // Requests may be refused, but a fire waits.
-        await queue.engine.waitForRoom()
-      } catch { return left.expect(0) }  // the queue was stopped
-    }
-  }
-
-  /// Returns how many operations were made.
-  private func enqueue(
+  /// Returns how many operations were made; nil when the queue is full.
+  private func offer(
     _ job: ScheduledJob, _ trigger: (any Trigger)?, _ fire: ScheduleMachine.Fire,
     _ cancellation: Cancellation,
-    completion: @escaping @Sendable (OperationResult) -> Void
-  ) async throws -> Int {
+    _ completion: @escaping @Sendable (OperationResult) -> Void
+  ) -> Int? {
     let event = job.event(of: fire)
+    let count: Int?
     switch job.action {
-    case .event(let name):
-      let count = try await queue.enqueue(event, cancellation: cancellation, completion: completion)
-      if count == 0 { report(.nothingToRun(job: job.name, target: name)) }
-      return count
+    case .event: count = queue.offer(event, cancellation: cancellation, completion: completion)
     case .trigger(let name):
       if let trigger {
-        try await queue.enqueue(trigger, event, cancellation: cancellation, completion: completion)
-        return 1
+        count = queue.offer(event, to: trigger, cancellation: cancellation, completion: completion)
+      } else {
+        count = queue.offer(event, toTrigger: name, cancellation: cancellation, completion: completion)
       }
-      let isFound = try await queue.enqueue(
-        event, toTrigger: name, cancellation: cancellation, completion: completion)
-      if !isFound { report(.nothingToRun(job: job.name, target: name)) }
-      return isFound ? 1 : 0
     }
+    if count == 0 { report(.nothingToRun(job: job.name, target: job.target)) }
+    return count
+  }
+
+  /// As `offer`, when there is room. Requests may be refused, but a fire waits.
+  private func wait(
+    _ job: ScheduledJob, _ trigger: (any Trigger)?, _ fire: ScheduleMachine.Fire,
+    _ cancellation: Cancellation,
+    _ completion: @escaping @Sendable (OperationResult) -> Void
+  ) async -> Int {
+    while !queue.isStopped {
+      await queue.waitForRoom()
+      if let count = offer(job, trigger, fire, cancellation, completion) { return count }
+    }
+    return 0
   }
 
   private func report(_ notice: Notice) { state.withLock { $0.observer }?(notice) }
@@ -265,6 +272,13 @@ public struct ScheduleError: Error, Sendable, CustomStringConvertible {
 }
 
 extension ScheduledJob {
+  /// Name of the trigger or event.
+  var target: String {
+    switch action {
+    case .trigger(let name), .event(let name): name
+    }
+  }
+
   /// What a fire enqueues.
   func event(of fire: ScheduleMachine.Fire) -> Event {
     let facts: [String: Value] = ["job": .string(name), "fire_time": .string("\(fire.instant)")]

@@ -123,7 +123,8 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
   public var description: String {
     guard let table = attachment?.table else { return "store \(name) (not registered)" }
     let keys = table.liveKeys.load(ordering: .relaxed)
-    return "store \(name): seq \(table.changed.load(ordering: .relaxed)), \(keys) keys"
+    return
+      "store \(name): seq \(table.changed.load(ordering: .relaxed)), \(keys) \(keys == 1 ? "key" : "keys")"
   }
 }
 

@@ -27,8 +27,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   /// Admitted and not yet decided.
   private let unfinished = Atomic<Int>(0)
 
-  private var workers: [Worker] = []  // set once in start
-  private var watchdog: Watchdog?  // set once in start
+  private var workers: [Worker] = []  // from start to stop
+  private var watchdog: Watchdog?  // from start to stop
   private let idle = Mutex<[Worker]>([])
   private let idleCount = Atomic<Int>(0)
   let isStopping = Atomic<Bool>(false)
@@ -112,6 +112,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     }
     for worker in workers { worker.join() }
     watchdog?.stop()
+    watchdog = nil
+    workers = []
     log?.flush()
     withState { $0.backends }.drain()
     let (room, idle) = intakeLock.withLock {
@@ -294,7 +296,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       1, min(configuration.batch, (state.lanes.count + configuration.workers - 1) / configuration.workers))
     worker.clearBatch()
     let before = state.lanes.count + state.heldCount
-    state.nextWork(atLeast: worker.atLeast, share: share, into: &worker.batch)
+    state.nextWork(atLeast: worker.atLeast, share: share, at: now, into: &worker.batch)
     let taken = before - state.lanes.count - state.heldCount
     let coalesced = state.takeAbsorbed()
     let decided = stats(decided: state) - undecidedBefore
@@ -432,15 +434,15 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   /// Takes over what stuck workers hold, defers what holds up others, moves the frontier.
   @discardableResult
-  func turn(defers: Bool, stuck: [Worker] = []) -> Turn {
+  func turn(defers: Bool, stuck: [(worker: Worker, cpuTaken: Int64)] = []) -> Turn {
     lock.lock()
     let now = clock.now()
     if defers { state.expireOldest() }
-    for worker in stuck { worker.giveUpBatch(to: &state, at: now) }
+    for (worker, cpuTaken) in stuck { worker.giveUpBatch(to: &state, at: now, cpuTaken: cpuTaken) }
     takeIncoming(&state, at: now)
     let decidedBefore = stats(decided: state)
     var moved = state.advance(at: now)
-    if defers { state.adaptRunAhead() }
+    if defers { state.adaptRunAhead(at: now) }
     if defers, state.deferOverdue(at: now) { moved = state.advance(at: now) || moved }
     if moved { route(&state) }
     let decided = stats(decided: state) - decidedBefore

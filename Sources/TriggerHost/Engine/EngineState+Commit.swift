@@ -29,12 +29,29 @@ extension EngineState {
 
   /// Defers whatever holds up finished operations for too long. Returns true when anything was.
   mutating func deferOverdue(at now: Int64) -> Bool {
-    let overdue = order.overdue(at: now)
+    let overdue = order.overdue(at: now) { Self.work(of: $0, at: now) }
     for seq in overdue {
       // A seq may have been deferred meanwhile, as a follower of an earlier one.
       if let operation = order.running(seq) { putOff(operation) }
     }
     return !overdue.isEmpty
+  }
+
+  /// How long the attempt has been at work. A script is judged by its CPU time: one that merely waits for a
+  /// core, on a busy machine, would be no quicker under another seq. Ten times that in wall time is the
+  /// backstop, as for `timeout`. A Swift trigger may wait for something outside: its wall time counts.
+  private static func work(of operation: Operation, at now: Int64) -> Int64 {
+    let wall = now - operation.begun
+    if case .swift = operation.trigger.body { return wall }
+    return max(operation.cpuTaken, wall / 10)
+  }
+
+  /// Called once per tick of the watchdog: others may run ahead up to the whole window while the attempt at
+  /// the frontier proves to be slow.
+  mutating func adaptRunAhead(at now: Int64) {
+    let seq = order.frontier + 1
+    let slow = order.isUndecided(seq) ? order.running(seq) : nil
+    isBlocked = slow.map { Self.work(of: $0, at: now) >= order.limits.grace } ?? false
   }
 
   // MARK: One seq

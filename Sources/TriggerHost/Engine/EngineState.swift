@@ -39,9 +39,8 @@ struct EngineState {
   /// Most undecided seqs while the frontier moves.
   private var pace: Pace
   /// The attempt at the frontier proves to be slow: others run ahead up to the whole window.
-  private var isBlocked = false
+  var isBlocked = false
   var runAhead: Int { isBlocked ? configuration.window : pace.window }
-  private var frontierAtLastTick: Int64 = -1
   /// Which triggers the events of commits reach: the newest set's.
   var router = Router(triggers: [])
   /// True when some trigger is bound to `commit`.
@@ -121,10 +120,10 @@ struct EngineState {
   /// The next operations for a worker: what must run again first, then new ones from the queue, as many as
   /// are cheap enough to be taken together.
   mutating func nextWork(
-    atLeast: Priority, share: Int, into batch: inout [Operation]
+    atLeast: Priority, share: Int, at now: Int64, into batch: inout [Operation]
   ) {
     while batch.count < configuration.batch, let operation = takeRerun(atLeast: atLeast) {
-      begin(operation)
+      begin(operation, at: now)
       batch.append(operation)
     }
     // Others wait for these: nothing new before they are handed in.
@@ -140,7 +139,7 @@ struct EngineState {
       operation.seq = order.assign(operation, priority: operation.priority, orderKey: operation.orderKey)
       // One that was deferred before the host's last stop has its identity already.
       if operation.identity == 0 { operation.identity = operation.seq }
-      begin(operation)
+      begin(operation, at: now)
       batch.append(operation)
       budget -= operation.trigger.meanCost.load(ordering: .relaxed)
       if budget <= 0 { return }
@@ -157,7 +156,9 @@ struct EngineState {
   }
 
   @inline(__always)
-  private mutating func begin(_ operation: Operation) {
+  private mutating func begin(_ operation: Operation, at now: Int64) {
+    operation.begun = now
+    operation.cpuTaken = 0
     let attempt = operation.attempt ?? freeAttempts.popLast() ?? Attempt()
     attempt.snapshot = order.frontier
     operation.attempt = attempt
@@ -212,9 +213,4 @@ struct EngineState {
   mutating func slowDown() { pace.conflict() }
   mutating func speedUp(by commits: Int) { pace.commits(commits) }
 
-  /// Called once per tick of the watchdog.
-  mutating func adaptRunAhead() {
-    isBlocked = order.frontier == frontierAtLastTick && order.undecided > 0
-    frontierAtLastTick = order.frontier
-  }
 }

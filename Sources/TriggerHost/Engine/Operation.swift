@@ -41,6 +41,9 @@ final class Operation: @unchecked Sendable {
   var identity: Int64
   /// The current seq, 0 while it has none (queued, or deferred and running on).
   var seq: Int64 = 0
+  /// When its attempt was given to a worker, and the CPU time the attempt was seen to have taken.
+  var begun: Int64 = 0
+  var cpuTaken: Int64 = 0
   var isParked = false
   var isRunning = false
   var attempts: Int32 = 0

@@ -19,7 +19,7 @@ final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdo
   /// Nanoseconds.
   private static let longestNap: Int64 = 10_000_000
 
-  private unowned let engine: Engine
+  private let engine: Engine  // a cycle until the engine stops
   private let workers: [Worker]
   private var watches: [Watch]
   private let wakeUp = WakeUp()
@@ -53,7 +53,7 @@ final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdo
       let stuck = lookAtWorkers()
       let turn = engine.turn(defers: true, stuck: stuck)
       if let waiting = turn.waiting,
-        stuck.count(where: { $0.atLeast == .low }) == engine.configuration.workers
+        stuck.count(where: { $0.worker.atLeast == .low }) == engine.configuration.workers
       {
         wakeReserve(for: waiting)
       }
@@ -70,9 +70,10 @@ final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdo
     }
   }
 
-  /// Workers that are in the same attempt as at the last look.
-  private func lookAtWorkers() -> [Worker] {
-    var stuck: [Worker] = []
+  /// Workers that are in the same attempt as at the last look, and the CPU time it has taken since it was
+  /// first seen.
+  private func lookAtWorkers() -> [(worker: Worker, cpuTaken: Int64)] {
+    var stuck: [(worker: Worker, cpuTaken: Int64)] = []
     for (index, worker) in workers.enumerated() {
       let attempt = worker.running
       if attempt == 0 {
@@ -80,17 +81,17 @@ final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdo
       } else if watches[index].attempt != attempt {
         watches[index] = Watch(attempt: attempt, since: engine.clock.now(), cpuSince: cpuTime(of: worker))
       } else {
-        stuck.append(worker)
-        endIfOverTime(worker, watches[index])
+        let cpu = cpuTime(of: worker) - watches[index].cpuSince
+        stuck.append((worker, cpu))
+        endIfOverTime(worker, watches[index], cpu)
       }
     }
     return stuck
   }
 
   /// CPU time is what counts; ten times that in wall time is the backstop.
-  private func endIfOverTime(_ worker: Worker, _ watch: Watch) {
+  private func endIfOverTime(_ worker: Worker, _ watch: Watch, _ cpu: Int64) {
     let timeout = worker.timeout.load(ordering: .relaxed)
-    let cpu = cpuTime(of: worker) - watch.cpuSince
     let wall = engine.clock.now() - watch.since
     if cpu >= timeout || wall >= 10 * timeout { worker.kill(watch.attempt) }
   }

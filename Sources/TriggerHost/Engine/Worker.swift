@@ -26,7 +26,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   let timeout = Atomic<Int64>(0)
   let isAsleep = Atomic<Bool>(false)
 
-  private unowned let engine: Engine
+  private let engine: Engine  // a cycle until the engine stops
   private let lua: LuaRunner
   private(set) var thread = pthread_t()  // set once, before the thread runs anything
 
@@ -116,8 +116,11 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
 
   /// This worker is stuck in one attempt: what it has done counts now, what it has not begun goes to
   /// others.
-  func giveUpBatch(to state: inout EngineState, at now: Int64) {
+  ///
+  /// - Parameter cpuTaken: nanoseconds, of the attempt it is stuck in.
+  func giveUpBatch(to state: inout EngineState, at now: Int64, cpuTaken: Int64) {
     handIn(to: &state, at: now)
+    if handedIn < batch.count { batch[handedIn].cpuTaken = cpuTaken }
     // `handedIn` is the one it is stuck in; it takes no other while the lock is held.
     if handedIn < batch.count, batch[handedIn].isCancelled || batch[handedIn].attempt?.isExpired == true {
       cancel()
@@ -142,6 +145,11 @@ enum Thread {
   private final class Start {
     let body: @Sendable () -> Void
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+  }
+
+  /// Starts a thread that nobody waits for.
+  static func detach(name: String, _ body: @escaping @Sendable () -> Void) {
+    pthread_detach(spawn(name: name, stackBytes: 1 << 20, body))
   }
 
   /// Starts a joinable thread. Traps when the system has no thread to give.

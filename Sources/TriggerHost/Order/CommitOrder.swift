@@ -132,10 +132,12 @@ struct CommitOrder<Operation: AnyObject> {
   func isFinished(_ seq: Int64) -> Bool { slots[Int(seq & mask)].state == .finished }
 
   /// Seqs to defer now, lowest first: unfinished operations ahead of one that finished at least `grace`
-  /// ago and has a higher priority, and those ahead of any that finished at least `hold` ago. One that
-  /// runs again after a conflict gets both spans anew: at the frontier it cannot conflict, so it ends.
-  /// O(undecided).
-  func overdue(at now: Int64) -> [Int64] {
+  /// ago and has a higher priority, and those ahead of any that finished at least `hold` ago; each only when
+  /// its attempt has itself been at work for that span. One that runs again after a conflict gets both
+  /// spans anew: at the frontier it cannot conflict, so it ends. O(undecided).
+  ///
+  /// - Parameter work: how long an operation's attempt has been at work, in nanoseconds.
+  func overdue(at now: Int64, work: (Operation) -> Int64) -> [Int64] {
     guard limits.defers, finished > 0 else { return [] }
     var result: [Int64] = []
     var waiting: Priority?  // the most urgent that has waited for the grace
@@ -148,8 +150,10 @@ struct CommitOrder<Operation: AnyObject> {
         if now - slot.since >= limits.grace { waiting = Swift.max(waiting ?? .low, slot.priority) }
         if now - slot.since >= limits.hold { isHeldUp = true }
       case .running:
-        let isOutranked = now - slot.since >= limits.grace && (waiting.map { slot.priority < $0 } ?? false)
-        if isOutranked || (isHeldUp && now - slot.since >= limits.hold) { result.append(seq) }
+        let isOutranked = waiting.map { slot.priority < $0 } ?? false
+        guard isOutranked || isHeldUp, let operation = slot.operation else { continue }
+        let work = work(operation)
+        if isOutranked && work >= limits.grace || isHeldUp && work >= limits.hold { result.append(seq) }
       }
     }
     return result.reversed()

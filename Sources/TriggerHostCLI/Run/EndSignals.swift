@@ -1,52 +1,93 @@
-@preconcurrency import Dispatch
 import Foundation
 import Synchronization
 
-/// SIGINT and SIGTERM: the first asks the host to end, the second ends the process at once.
+/// Where the handler writes. Set before there is a handler, and never again.
+private nonisolated(unsafe) var signalPipe: Int32 = -1
+
+/// SIGINT and SIGTERM, from the moment this is made: the first asks the host to end, the second ends the
+/// process at once.
+///
+/// One request may come as two signals: `timeout`, `make` and others pass theirs on to a process that a
+/// terminal or they themselves have reached already. What follows the first within `echo` is the same one.
 final class EndSignals: Sendable {
+  private static let echo = Duration.milliseconds(200)
+
   private struct State {
-    var haveCome = false
+    var first: ContinuousClock.Instant?
+    var onFirst: (@Sendable () -> Void)?
     var waiting: [CheckedContinuation<Void, Never>] = []
   }
 
   private let state = Mutex(State())
-  // Dispatch's sources may be used from any thread; this one only keeps them alive.
-  nonisolated(unsafe) private let sources: [any DispatchSourceSignal]
 
-  /// - Parameter onFirst: called on a queue of its own.
-  init(onFirst: @escaping @Sendable () -> Void) {
-    sources = [SIGINT, SIGTERM].map { number in
-      signal(number, SIG_IGN)
-      return DispatchSource.makeSignalSource(signal: number, queue: DispatchQueue(label: "signals"))
+  /// Once per process.
+  init() {
+    var ends: [Int32] = [-1, -1]
+    precondition(pipe(&ends) == 0, "no descriptor for a pipe")
+    let input = ends[0]
+    signalPipe = ends[1]
+    let thread = Thread { [weak self] in
+      // Whatever mask the process came with, this thread takes them.
+      var wanted = sigset_t()
+      sigemptyset(&wanted)
+      for number in [SIGINT, SIGTERM] { sigaddset(&wanted, number) }
+      pthread_sigmask(SIG_UNBLOCK, &wanted, nil)
+      var byte: UInt8 = 0
+      while true {
+        let count = read(input, &byte, 1)
+        if count == 1 { self?.come() } else if count == 0 || errno != EINTR { return }
+      }
     }
-    for source in sources {
-      source.setEventHandler { [weak self] in self?.come(onFirst) }
-      source.resume()
+    thread.name = "signals"
+    thread.start()
+    for number in [SIGINT, SIGTERM] {
+      var action = sigaction()
+      action.__sigaction_handler.sa_handler = { _ in
+        // Only what POSIX calls async-signal-safe.
+        let saved = errno
+        var byte: UInt8 = 1
+        _ = write(signalPipe, &byte, 1)
+        errno = saved
+      }
+      action.sa_flags = SA_RESTART
+      sigaction(number, &action, nil)
     }
   }
 
-  var haveCome: Bool { state.withLock { $0.haveCome } }
+  var haveCome: Bool { state.withLock { $0.first != nil } }
 
+  /// - Parameter body: called once, at the first signal, or at once when that has come already.
+  func onFirst(_ body: @escaping @Sendable () -> Void) {
+    let hasCome = state.withLock { state in
+      if state.first == nil { state.onFirst = body }
+      return state.first != nil
+    }
+    if hasCome { body() }
+  }
+
+  /// Returns at the first signal.
   func wait() async {
     await withCheckedContinuation { continuation in
       let isOver = state.withLock { state in
-        if !state.haveCome { state.waiting.append(continuation) }
-        return state.haveCome
+        if state.first == nil { state.waiting.append(continuation) }
+        return state.first != nil
       }
       if isOver { continuation.resume() }
     }
   }
 
-  private func come(_ onFirst: @Sendable () -> Void) {
-    let (waiting, isSecond) = state.withLock { state in
+  private func come() {
+    let now = ContinuousClock.now
+    let (first, body, waiting) = state.withLock { state in
       defer {
-        state.haveCome = true
+        state.first = state.first ?? now
+        state.onFirst = nil
         state.waiting = []
       }
-      return (state.waiting, state.haveCome)
+      return (state.first, state.onFirst, state.waiting)
     }
-    if isSecond { _exit(130) }
-    onFirst()
+    if let first, now - first > Self.echo { _exit(130) }
+    body?()
     for continuation in waiting { continuation.resume() }
   }
 }

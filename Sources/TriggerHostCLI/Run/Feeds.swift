@@ -34,6 +34,7 @@ extension Host {
     let started = ContinuousClock.now
     var (feed, count, countAtOpen) = (first, 0, 0)
     while true {
+      try Task.checkCancellation()
       guard let row = feed.next() else {
         // A file without rows would be read for ever.
         guard settings.isRepeating, count > countAtOpen else { return }

@@ -45,19 +45,28 @@ final class Host: Sendable {
   }
 
   /// Loads the scripts and starts; what is wrong with single scripts is printed, the others run.
+  ///
+  /// - Throws: `ExitCode` when the directory cannot be read.
   func start() throws {
     observe()
-    var tree = try loadScripts(config)
+    let scripts = Scripts(config)
+    for finding in scripts.findings { printError(finding.text) }
+    guard scripts.isComplete else { throw ExitCode(1) }
+    var tree = scripts.tree
     // Kept before anything runs with it: what ran can be run again.
     tree.identity = try directory?.keep(tree.files, now: EngineClock().now(), seed: 0)
     queue.bind([], scripts: tree)
     let names = tree.triggers.map(\.name).joined(separator: ", ")
-    printLine("\(tree.triggers.count) triggers: \(names)")
+    printLine("\(counted(tree.triggers.count, "trigger")): \(names.isEmpty ? "nothing can run" : names)")
     addSchedules(tree)
     queue.start()
     scheduler.start()
   }
 
+  /// Nothing new comes from the schedules; what is queued goes on.
+  func stopSchedules() { scheduler.stop() }
+
+  /// Ends at once; what is queued stays undone.
   func stop() {
     scheduler.stop()
     queue.stop()
@@ -91,19 +100,6 @@ final class Host: Sendable {
       printError("\(place): warning: schedule '\(job.name)' does not fire: \(time) is past")
     }
   }
-}
-
-/// Reads and checks the scripts that a configuration names; prints what is wrong with them.
-///
-/// - Throws: `ExitCode` when the directory cannot be read.
-func loadScripts(_ config: HostConfig) throws -> ScriptTree {
-  let directory = ScriptDirectory.read(config.scripts.resolved, name: config.scripts.text)
-  try report(directory.report)
-  let files = Dictionary(uniqueKeysWithValues: directory.files.map { ($0.path, $0.bytes) })
-  let tree = ScriptTree(files: files, defaults: TriggerOptions(config))
-  for problem in tree.problems { printError("\(problem)") }
-  if tree.triggers.isEmpty { printError("\(config.scripts.text): no trigger here can run") }
-  return tree
 }
 
 extension TriggerOptions {
@@ -140,7 +136,7 @@ extension HostConfig.LogLevel {
 
 extension ExecutionLog {
   /// ` {"trades": 3}`, or nothing.
-  fileprivate var fieldsText: String {
+  var fieldsText: String {
     guard let fields, let text = try? JSON.text(fields) else { return "" }
     return " " + text
   }

@@ -23,30 +23,54 @@ struct Run: AsyncParsableCommand {
   var stdin = false
   @Flag(help: "End when the feeds are read and nothing is left to do.") var exitWhenIdle = false
 
+  func validate() throws {
+    if let workers, !(1...64).contains(workers) {
+      throw ValidationError("--workers is 1 to 64, got \(workers)")
+    }
+  }
+
   func run() async throws {
     guard let loaded = project.load() else {
-      throw ValidationError("Say what to run: --config host.yaml or --scripts DIR.")
+      throw ValidationError(
+        "Say what to run: --config host.yaml or --scripts DIR; there is no host.yaml here.")
     }
     try report(loaded.report)
+    // A log reader that goes away does not end the host.
+    signal(SIGPIPE, SIG_IGN)
     let host = try Host(config: loaded.config, workers: workers, data: try data.options())
+    let signals = EndSignals()
     try host.start()
     let status = StatusLine(host: host)
     status.start()
-    let work = Task {
-      async let lines: Void = stdin ? host.serveStandardInput() : ()
-      try await host.feed()
-      await lines
-      await host.queue.waitUntilIdle()
-    }
-    let signals = EndSignals { work.cancel() }
-    let end = await work.result
-    if !exitWhenIdle, !signals.haveCome {
-      printLine("All feeds are read. Serving; press Ctrl-C to end.")
-      await signals.wait()
-    }
+    let end = await work(host, until: signals)
     status.stop()
     host.stop()
     printLine(host.summary())
     if case .failure(let error) = end, !(error is CancellationError) { throw error }
+  }
+
+  /// Reads the feeds and serves until a signal comes, or nothing is left to do.
+  private func work(_ host: Host, until signals: EndSignals) async -> Result<Void, any Error> {
+    let feeding = Task {
+      async let lines: Void = stdin ? host.serveStandardInput() : ()
+      try await host.feed()
+      await lines
+    }
+    signals.onFirst {
+      printLine("Ending: finishing what is queued. Press Ctrl-C again to end at once.")
+      feeding.cancel()
+      host.stopSchedules()
+    }
+    let end = await feeding.result
+    if case .success = end {
+      await host.queue.waitUntilIdle()
+      if !exitWhenIdle, !signals.haveCome {
+        printLine((host.config.feeds.isEmpty ? "" : "All feeds are read. ") + "Serving; press Ctrl-C to end.")
+        await signals.wait()
+      }
+    }
+    host.stopSchedules()
+    await host.queue.waitUntilIdle()
+    return end
   }
 }

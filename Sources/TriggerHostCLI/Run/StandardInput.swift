@@ -15,14 +15,15 @@ extension Host {
   ///
   /// or at once with `{"id": 7, "error": "..."}`. `id` is whatever was sent, the line number by default.
   func serveStandardInput() async {
-    await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-      // Reads block, and so does a full queue: not on the cooperative pool.
-      Thread {
-        let lines = LineReader(descriptor: STDIN_FILENO, cap: Feed.rowLimit)
-        while let line = lines.next() { self.take(line) }
-        continuation.resume()
-      }.start()
-    }
+    let (ends, end) = AsyncStream.makeStream(of: Void.self)
+    // Reads block, and so does a full queue: not on the cooperative pool.
+    Thread {
+      let lines = LineReader(descriptor: STDIN_FILENO, cap: Feed.rowLimit)
+      while let line = lines.next() { self.take(line) }
+      end.finish()
+    }.start()
+    // Ends with the input, or when the task is cancelled: the thread goes with the process then.
+    for await _ in ends {}
   }
 
   private func take(_ line: LineReader.Line) {

@@ -30,7 +30,14 @@ final class StatusLine: Sendable {
       (host.config.feeds.isEmpty ? "" : "rows \(rows)  ")
       + "seq \(stats.currentSeq)  commits \(stats.committed)  conflicts \(stats.conflicts)  "
       + "queue \(stats.queued)  \(Int(rate))/s"
-    if isTerminal { Output.status(text) } else { printLine(text) }
+    if isTerminal { Output.status(String(text.prefix(Self.width))) } else { printLine(text) }
+  }
+
+  /// What fits on the terminal now: a line that wraps could not be taken back.
+  private static var width: Int {
+    var size = winsize()
+    let isKnown = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+    return isKnown ? Int(size.ws_col) - 1 : 79
   }
 
   func stop() {

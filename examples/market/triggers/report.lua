@@ -1,4 +1,4 @@
--- Writes a report on all positions and says it in the log. cron.yaml runs it every minute; an event
+-- Writes a report on all positions and says it in the log. cron.yaml says when it runs; an event
 -- `report.due` runs it at once.
 
 local position = require "lib.position"

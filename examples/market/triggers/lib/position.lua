@@ -31,7 +31,9 @@ function position.fill(books, order)
   else
     result.units, result.entry = order.units, order.price
   end
-  result.price, result.filled = order.price, order.number
+  -- A bar may have marked a newer price by the time the order is in the books.
+  if books.price == 0 then result.price = order.price end
+  result.filled = order.number
   return result
 end
 

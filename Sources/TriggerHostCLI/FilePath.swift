@@ -1,0 +1,29 @@
+/// Parts of file paths as text. Foundation's own (`deletingLastPathComponent` of `"."`) traps on Linux.
+enum FilePath {
+  /// The directory that holds the file or directory: `triggers` of `triggers/a.lua`, `.` of `a.lua`, `..` of
+  /// `.`.
+  static func parent(of path: String) -> String {
+    let path = trimmed(path)
+    let name = lastName(of: path)
+    if name == "." || name == ".." { return path == "." ? ".." : path + "/.." }
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    let parent = trimmed(String(path[..<slash]))
+    return parent.isEmpty ? "/" : parent
+  }
+
+  static func lastName(of path: String) -> String {
+    let path = trimmed(path)
+    return path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
+  }
+
+  static func join(_ directory: String, _ name: String) -> String {
+    if directory == "." || directory.isEmpty { return name }
+    return directory.hasSuffix("/") ? directory + name : "\(directory)/\(name)"
+  }
+
+  private static func trimmed(_ path: String) -> String {
+    var path = path[...]
+    while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+    return String(path)
+  }
+}

@@ -1,0 +1,86 @@
+import Foundation
+import HostConfig
+import TriggerCore
+import TriggerHost
+
+/// One thing that is wrong or doubtful, as people read it: `file:line: message`.
+struct Finding {
+  var isError: Bool
+  var text: String
+
+  init(_ problem: ConfigProblem) { (isError, text) = (problem.severity == .error, "\(problem)") }
+
+  /// - Parameter directory: what the script's path counts from.
+  init(_ problem: ScriptTree.Problem, in directory: String) {
+    isError = problem.severity == .error
+    text = FilePath.join(directory, problem.description)
+    if !isError, let place = text.range(of: ": ") {
+      text.insert(contentsOf: "warning: ", at: place.upperBound)
+    }
+  }
+}
+
+/// The scripts that a configuration names, and what is wrong with them and with what refers to them.
+struct Scripts {
+  let tree: ScriptTree
+  private(set) var findings: [Finding] = []
+  /// The directory was there and all of it could be read.
+  let isComplete: Bool
+
+  init(_ config: HostConfig) {
+    let directory = ScriptDirectory.read(config.scripts.resolved)
+    isComplete = directory.report.isGood
+    let files = Dictionary(uniqueKeysWithValues: directory.files.map { ($0.path, $0.bytes) })
+    tree = ScriptTree(files: files, defaults: TriggerOptions(config))
+    findings = directory.report.sorted.map { Finding($0) }
+    let known = Set(boundByJobs(config).map { "\($0.path):1: nothing triggers" })
+    findings += tree.problems.filter { problem in !known.contains { problem.description.hasPrefix($0) } }
+      .map { Finding($0, in: config.scripts.resolved) }
+    findings += unknownTargets(config) + unheardEvents(config)
+  }
+
+  /// Triggers without an `on` that a job names: nothing is wrong with them.
+  private func boundByJobs(_ config: HostConfig) -> [ScriptTree.Script] {
+    let targets = config.schedules.compactMap(\.target)
+    return tree.triggers.filter { script in
+      script.options.on.isEmpty && script.schedules.isEmpty && targets.contains(script.name)
+    }
+  }
+
+  /// Jobs that name a trigger which is not there, unless its script is there and broken.
+  private func unknownTargets(_ config: HostConfig) -> [Finding] {
+    let names = tree.triggers.map(\.name)
+    return config.schedules.compactMap { entry in
+      guard let name = entry.target, !names.contains(name), tree.files["\(name).lua"] == nil else {
+        return nil
+      }
+      let hint = Suggestion.clause(for: name, among: names)
+      return Finding(
+        ConfigProblem(file: entry.file, line: entry.line, message: "no trigger is named '\(name)'\(hint)"))
+    }
+  }
+
+  /// Jobs and feeds whose events no trigger is bound to. A broken script might be, so all must be good.
+  private func unheardEvents(_ config: HostConfig) -> [Finding] {
+    guard !findings.contains(where: \.isError) else { return [] }
+    var events = config.schedules.compactMap { entry in
+      entry.event.map { (file: entry.file, line: entry.line, kind: EventKind.event, name: $0) }
+    }
+    events += config.feeds.compactMap { feed in
+      EventKind(rawValue: feed.kind.rawValue).map { (config.file, feed.line, $0, feed.event) }
+    }
+    let patterns = tree.triggers.flatMap(\.options.on)
+    return events.filter { event in !patterns.contains { $0.kind == event.kind && $0.matches(event.name) } }
+      .map { event in
+        Finding(
+          ConfigProblem(
+            file: event.file, line: event.line,
+            message: "no trigger has on = { \(event.kind) = \"\(event.name)\" }", severity: .warning))
+      }
+  }
+}
+
+extension ScheduleEntry {
+  fileprivate var target: String? { if case .trigger(let name) = job.action { name } else { nil } }
+  fileprivate var event: String? { if case .event(let name) = job.action { name } else { nil } }
+}

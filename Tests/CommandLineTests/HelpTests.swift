@@ -1,0 +1,52 @@
+import Foundation
+import Testing
+
+/// What every command does alike.
+@Suite struct HelpTests {
+  @Test(arguments: [
+    [], ["run"], ["new"], ["check"], ["exec"], ["cron"], ["cron", "next"], ["cron", "explain"],
+    ["cron", "check"],
+    ["bench"],
+  ])
+  func helpIsGood(_ command: [String]) async throws {
+    let ended = try await RunningCommand(command + ["--help"]).end()
+    #expect(ended.status == 0)
+    #expect(ended.errors == "")
+    #expect(ended.output.contains("USAGE: \((["trigger-host"] + command).joined(separator: " "))"))
+  }
+
+  @Test(arguments: [("bash", "complete"), ("zsh", "#compdef trigger-host"), ("fish", "complete -c")])
+  func completionScriptsAreMade(_ shell: String, _ words: String) async throws {
+    let ended = try await triggerHost("--generate-completion-script", shell)
+    #expect(ended.status == 0)
+    #expect(ended.output.contains(words))
+    #expect(ended.output.contains("trigger-host") && ended.output.contains("exit-when-idle"))
+  }
+
+  @Test func theVersionIsANumber() async throws {
+    let ended = try await triggerHost("--version")
+    #expect(ended.status == 0)
+    #expect(ended.output.wholeMatch(of: /\d+\.\d+\.\d+\n/) != nil)
+  }
+
+  @Test(arguments: [
+    (["rnu"], "Unexpected argument 'rnu'", "trigger-host"),
+    (["--verbose"], "Unknown option '--verbose'", "trigger-host"),
+    (["run", "--confg", "x"], "Unknown option '--confg'. Did you mean '--config'?", "trigger-host run"),
+    (["run", "extra"], "Unexpected argument 'extra'", "trigger-host run"),
+    (["run", "--workers", "0"], "--workers is 1 to 64, got 0", "trigger-host run"),
+    (["cron", "nxt"], "Unexpected argument 'nxt'", "trigger-host cron"),
+    (["new"], "Missing expected argument '<directory>'", "trigger-host new"),
+    (
+      ["--generate-completion-script", "pwsh"], "Can't generate completion scripts for 'pwsh'.",
+      "trigger-host"
+    ),
+  ])
+  func aUsageMistakeEndsWith2(_ arguments: [String], _ message: String, _ command: String) async throws {
+    let ended = try await RunningCommand(arguments).end()
+    #expect(ended.status == 2)
+    #expect(ended.output == "")
+    #expect(ended.errorLines.first == "Error: \(message)")
+    #expect(ended.errors.contains("'\(command) --help'"))
+  }
+}

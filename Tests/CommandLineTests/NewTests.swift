@@ -1,0 +1,52 @@
+import Foundation
+import Testing
+
+/// `new` makes a project that is in order and runs.
+@Suite struct NewTests {
+  @Test func theStarterIsInOrderAndFires() async throws {
+    let directory = try TemporaryDirectory()
+    let made = try await triggerHost("new", "mine", in: directory.path)
+    #expect(made.status == 0)
+    #expect(made.lines == ["Made mine. Next:", "  trigger-host run --config mine/host.yaml"])
+
+    let checked = try await triggerHost("check", "mine", in: directory.path)
+    #expect(checked.status == 0)
+    #expect(checked.lines == ["1 trigger found, everything is in order."])
+    #expect(checked.errors == "")
+
+    try directory.edit("mine/cron.yaml") { $0.replacing("every: 5s", with: "every: 50ms") }
+    // As its README says: in the directory, without options.
+    let here = try await triggerHost("check", in: directory("mine"))
+    #expect(here.status == 0)
+    let host = try RunningCommand(["run", "--config", "mine/host.yaml"], in: directory.path)
+    try await host.line(containing: "hello again, world (2)")
+    host.signal(SIGINT)
+    #expect(try await host.end().status == 0)
+    let bare = try RunningCommand(["run", "--memory"], in: directory("mine"))
+    try await bare.line(containing: "hello, world")
+    bare.signal(SIGINT)
+    #expect(try await bare.end().status == 0)
+  }
+
+  @Test func anEmptyDirectoryWillDo() async throws {
+    let directory = try TemporaryDirectory()
+    #expect(try await triggerHost("new", directory.path).status == 0)
+    #expect(try directory.read("host.yaml").contains("scripts: triggers"))
+  }
+
+  @Test func whatIsThereIsNotTouched() async throws {
+    let directory = try TemporaryDirectory(["mine/host.yaml": "mine\n"])
+    let full = try await triggerHost("new", "mine", in: directory.path)
+    #expect(full.status == 2)
+    #expect(full.errorLines.first == "Error: mine is not empty; give a new directory.")
+    #expect(try directory.read("mine/host.yaml") == "mine\n")
+
+    let file = try await triggerHost("new", "mine/host.yaml", in: directory.path)
+    #expect(file.status == 2)
+    #expect(file.errorLines.first == "Error: mine/host.yaml is a file; give a new directory.")
+
+    let below = try await triggerHost("new", "mine/host.yaml/x", in: directory.path)
+    #expect(below.status == 1)
+    #expect(below.errors.hasPrefix("mine/host.yaml/x/host.yaml: cannot be written: "))
+  }
+}

@@ -1,0 +1,245 @@
+import Foundation
+import Testing
+
+/// `run` on small projects: what fires, what is said, how it ends.
+@Suite struct RunTests {
+  // MARK: Ends
+
+  @Test(arguments: [SIGINT, SIGTERM])
+  func aSignalEndsItWithASummary(_ number: Int32) async throws {
+    let directory = try TemporaryDirectory()
+    let hello = try directory.copy(example: "hello")
+    try directory.edit("\(hello)/cron.yaml") { $0.replacing("every: 5s", with: "every: 50ms") }
+    let host = try RunningCommand(["run", "--config", directory("hello/host.yaml")])
+    try await host.line(containing: "hello for the 2. time")
+    host.signal(number)
+    let ended = try await host.end()
+    #expect(ended.status == 0)
+    #expect(ended.errors == "")
+    #expect(ended.lines.contains("Serving; press Ctrl-C to end."))
+    #expect(ended.lines.contains { $0.hasPrefix("Ending: ") })
+    #expect(ended.lines.contains { $0.hasPrefix("store greetings:") })
+    let row = try #require(ended.lines.last { $0.hasPrefix("hello ") })
+    #expect(try #require(Int(row.split(separator: " ")[1])) >= 2)
+  }
+
+  /// `timeout -s INT` and others send the same request twice.
+  @Test func twoSignalsAtOnceAreOneRequest() async throws {
+    let directory = try TemporaryDirectory(["triggers/a.lua": Script.saying("begun", on: "start = true")])
+    let host = try RunningCommand(["run", "--scripts", directory("triggers")])
+    try await host.line(containing: "info: begun")
+    host.signal(SIGTERM)
+    host.signal(SIGINT)
+    let ended = try await host.end()
+    #expect(ended.status == 0)
+    #expect(ended.lines.contains { $0.hasPrefix("store ") || $0.hasPrefix("trigger ") })
+  }
+
+  @Test func aSecondSignalEndsAtOnce() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/long.lua": """
+      return { on = { every = "10ms" }, timeout = "50s", execute = function() while true do end end }
+      """
+    ])
+    let host = try RunningCommand(["run", "--scripts", directory("triggers")])
+    try await host.line(containing: "seq ")
+    host.signal(SIGINT)
+    try await host.line(containing: "Press Ctrl-C again")
+    let again = Task {
+      // The second signal counts when it is not an echo of the first: pressed until it works.
+      while !Task.isCancelled {
+        host.signal(SIGINT)
+        try await Task.sleep(for: .milliseconds(20))
+      }
+    }
+    let ended = try await host.end()
+    again.cancel()
+    #expect(ended.status == 130)
+    #expect(!ended.output.contains("store "), "no summary")
+  }
+
+  // MARK: Terminals
+
+  @Test func aTerminalHasALiveLineAndErrorsStayPlain() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/tick.lua": """
+      return { on = { every = "50ms" }, execute = function() print("tick") error("oh no") end }
+      """
+    ])
+    let arguments = ["run", "--scripts", directory("triggers")]
+    let host = try RunningCommand(arguments, output: .terminal)
+    // The live line: taken back before the next one.
+    try await host.line(containing: "\u{1b}[Kseq ")
+    try await host.line(containing: "oh no")
+    host.signal(SIGINT)
+    let ended = try await host.end()
+    #expect(ended.status == 0)
+    #expect(ended.errors.contains("tick.lua:1: oh no"))
+    #expect(!ended.errors.contains("\u{1b}") && !ended.errors.contains("\r"))
+    #expect(ended.output.contains("trigger "), "the summary")
+  }
+
+  // MARK: Schedules
+
+  @Test func aCronFileInYAMLFires() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/job.lua": """
+      return {
+        execute = function(event, ctx)
+          ctx:log("info", "hello " .. event.name)
+          return {}
+        end,
+      }
+      """,
+      "jobs.yaml": """
+      schedules:
+        - { name: quick, every: 50ms, trigger: job, payload: { name: world } }
+      """,
+    ])
+    let host = try RunningCommand([
+      "run", "--scripts", directory("triggers"), "--cron", directory("jobs.yaml"),
+    ])
+    try await host.line(containing: "info: hello world")
+    host.signal(SIGINT)
+    let ended = try await host.end()
+    #expect(ended.status == 0)
+    // On a busy machine a fire may come while the one before still runs; that is said.
+    let errors = ended.errors.split(separator: "\n").filter { !$0.hasPrefix("schedule 'quick'") }
+    #expect(errors.isEmpty, "a trigger that a job names is bound")
+  }
+
+  @Test func aCrontabFires() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/often.lua": Script.unbound, "triggers/once.lua": Script.unbound,
+      "crontab": "# plain\n@every 1s often\n@reboot once\n",
+    ])
+    let host = try RunningCommand(["run", "--scripts", directory("triggers"), "--cron", directory("crontab")])
+    try await host.line(containing: "[often ")
+    try await host.line(containing: "[once ")
+    host.signal(SIGINT)
+    let ended = try await host.end()
+    #expect(ended.status == 0)
+    #expect(ended.lines.contains { $0.split(separator: " ") == ["once", "1", "0", "0"] })
+  }
+
+  @Test func scriptsFireByTheirOwnOn() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/tick.lua": Script.saying("tick", on: "every = \"100ms\""),
+      "triggers/begin.lua": Script.saying("begun", on: "start = true"),
+    ])
+    let host = try RunningCommand(["run", "--scripts", directory("triggers")])
+    try await host.line(containing: "[begin ")
+    try await host.line(containing: "[tick ")
+    host.signal(SIGTERM)
+    let ended = try await host.end()
+    #expect(ended.status == 0)
+    #expect(ended.lines[0] == "2 triggers: begin, tick")
+    #expect(ended.lines.contains { $0.split(separator: " ") == ["begin", "1", "0", "0"] })
+  }
+
+  // MARK: Mistakes
+
+  @Test func aBrokenScriptIsSaidAndTheOthersRun() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/a.lua": Script.good, "triggers/b.lua": "return {\n  on = = 1\n}\n",
+    ])
+    let ended = try await triggerHost("run", "--scripts", directory("triggers"), "--exit-when-idle")
+    #expect(ended.status == 0)
+    #expect(ended.lines[0] == "1 trigger: a")
+    #expect(ended.errorLines == ["\(directory("triggers"))/b.lua:2: unexpected symbol near '='"])
+  }
+
+  @Test func aJobWithoutATriggerIsSaidAtTheStart() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/alpha.lua": Script.good,
+      "crontab": "@every 1h alpa\n",
+    ])
+    let ended = try await triggerHost(
+      "run", "--scripts", directory("triggers"), "--cron", directory("crontab"), "--exit-when-idle")
+    #expect(
+      ended.errorLines == ["\(directory("crontab")):1: no trigger is named 'alpa'; did you mean 'alpha'?"])
+  }
+
+  @Test func nothingToRunIsAUsageError() async throws {
+    let directory = try TemporaryDirectory()
+    let ended = try await triggerHost("run", in: directory.path)
+    #expect(ended.status == 2)
+    #expect(ended.errors.hasPrefix("Error: Say what to run: --config host.yaml or --scripts DIR"))
+    #expect(ended.errors.contains("See 'trigger-host run --help'"))
+  }
+
+  @Test func aMissingConfigurationOrDirectoryEndsWith1() async throws {
+    let directory = try TemporaryDirectory()
+    let config = try await triggerHost("run", "--config", directory("host.yaml"))
+    #expect(config.status == 1)
+    #expect(config.errorLines == ["\(directory("host.yaml")): cannot be read: no such file or directory"])
+    let scripts = try await triggerHost("run", "--scripts", directory("gone"))
+    #expect(scripts.status == 1)
+    #expect(scripts.errorLines == ["\(directory("gone")): the scripts directory does not exist"])
+  }
+
+  // MARK: Feeds
+
+  private func feedProject(_ rows: String) throws -> TemporaryDirectory {
+    try TemporaryDirectory([
+      "host.yaml": """
+      feeds:
+        - name: rows
+          file: rows.csv
+          event: row
+          columns: { a: integer }
+      """,
+      "rows.csv": rows,
+      "triggers/sum.lua": """
+      return {
+        on = { data = "row" },
+        execute = function(event, ctx) return { ctx:store("sums"):add("a", event.a) } end,
+      }
+      """,
+    ])
+  }
+
+  @Test func aRowThatDoesNotParseIsSaidAndTheRestGoesOn() async throws {
+    let directory = try feedProject("a,b\n1,x\ntwo,x\n3\n4,\"x\n5,x\n")
+    let ended = try await triggerHost("run", "--exit-when-idle", in: directory.path)
+    #expect(ended.status == 0)
+    #expect(
+      ended.errorLines == [
+        "rows.csv:3: column `a`: expected an integer, got `two`", "rows.csv:4: expected 2 columns, got 1",
+        "rows.csv:5: a quote is opened and never closed",
+      ])
+    #expect(ended.lines.contains { $0.hasPrefix("2 rows fed, 3 bad; 2 seqs: 2 committed, 0 failed") })
+    #expect(ended.lines.contains("  a = 6"))
+  }
+
+  @Test func aFeedThatCannotBeOpenedEndsIt() async throws {
+    let directory = try feedProject("x,b\n1,x\n")
+    let ended = try await triggerHost("run", in: directory.path)
+    #expect(ended.status == 1)
+    #expect(ended.errorLines == ["rows.csv:1: header: no column `a`"])
+    #expect(!ended.output.contains("Serving"))
+    let checked = try await triggerHost("check", in: directory.path)
+    #expect(checked.status == 1)
+    #expect(checked.lines == ended.errorLines)
+  }
+
+  @Test func aReaderThatGoesAwayDoesNotEndIt() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/tick.lua": """
+      return {
+        on = { every = "20ms" },
+        execute = function(event, ctx)
+          local count = (ctx:store("t"):get("n") or 0) + 1
+          ctx:log("info", "to nobody")
+          if count == 3 then error("third time") end
+          return { ctx:store("t"):put("n", count) }
+        end,
+      }
+      """
+    ])
+    let host = try RunningCommand(["run", "--scripts", directory("triggers")], output: .closedPipe)
+    try await host.line(containing: "third time")
+    host.signal(SIGINT)
+    #expect(try await host.end().status == 0)
+  }
+}

@@ -1,0 +1,197 @@
+import Foundation
+import Synchronization
+import Testing
+
+/// The real binary as a process. Both pipes are read while it runs, and it is killed at its time limit, so
+/// no test waits for ever.
+final class RunningCommand: Sendable {
+  /// Debug builds on a busy machine are slow; a good command ends long before.
+  static let timeLimit = 60
+
+  private struct State {
+    var output = Data()
+    var errors = Data()
+    /// The two pipes and the process, as far as they have not ended.
+    var openParts = 3
+    var status: Int32 = 0
+    var isTimedOut = false
+    var waiting: [CheckedContinuation<Bool, Never>] = []
+
+    var isOver: Bool { openParts == 0 }
+
+    /// All whole lines so far, errors first.
+    var lines: [String] {
+      [errors, output].flatMap { data in
+        data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast()
+          .map { String(decoding: $0, as: UTF8.self) }
+      }
+    }
+  }
+
+  private let state = Mutex(State())
+  private let process = Process()
+
+  /// Where standard output goes.
+  enum Output {
+    case pipe
+    /// A pipe that nobody reads, as after `| head -1`.
+    case closedPipe
+    case terminal
+  }
+
+  /// - Parameter directory: the working directory; nil is the tests' own.
+  init(_ arguments: [String], in directory: String? = nil, output kind: Output = .pipe) throws {
+    let output = kind == .terminal ? try Self.terminal() : Self.pipe()
+    let errors = Self.pipe()
+    let binary = try #require(Self.binary, "trigger-host is not beside the test bundle")
+    process.executableURL = binary
+    process.arguments = arguments
+    if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = output.write
+    process.standardError = errors.write
+    process.terminationHandler = { [self] process in
+      let isExit = process.terminationReason == .exit
+      change {
+        $0.status = isExit ? process.terminationStatus : -process.terminationStatus
+        $0.openParts -= 1
+      }
+    }
+    try process.run()
+    try output.write.close()
+    try errors.write.close()
+    if kind == .closedPipe {
+      try output.read.close()
+      change { $0.openParts -= 1 }
+    } else {
+      read(output.read) { $0.output.append($1) }
+    }
+    read(errors.read) { $0.errors.append($1) }
+    DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Self.timeLimit)) { [weak self] in
+      self?.endLate()
+    }
+  }
+
+  /// Where the build puts it, debug or release: beside the test bundle.
+  private static let binary: URL? = {
+    let places = [CommandLine.arguments.first.map { URL(fileURLWithPath: $0) }, Bundle.main.executableURL]
+    return places.compactMap { $0?.deletingLastPathComponent().appendingPathComponent("trigger-host") }
+      .first { FileManager.default.isExecutableFile(atPath: $0.path) }
+  }()
+
+  private func endLate() {
+    let isLate = state.withLock { state in
+      state.isTimedOut = !state.isOver
+      return state.isTimedOut
+    }
+    if isLate { signal(SIGKILL) }
+  }
+
+  private static func pipe() -> (read: FileHandle, write: FileHandle) {
+    let pipe = Pipe()
+    return (pipe.fileHandleForReading, pipe.fileHandleForWriting)
+  }
+
+  /// Both ends of a new pseudoterminal.
+  private static func terminal() throws -> (read: FileHandle, write: FileHandle) {
+    let near = open("/dev/ptmx", O_RDWR | O_NOCTTY)
+    #if os(Linux)
+      // posix_openpt(3) and its like are not in Swift's Glibc: pty(7)'s TIOCSPTLCK and TIOCGPTN.
+      var (lock, number) = (Int32(0), UInt32(0))
+      let isOpen = ioctl(near, 0x4004_5431, &lock) == 0 && ioctl(near, 0x8004_5430, &number) == 0
+      let name = "/dev/pts/\(number)"
+    #else
+      let isOpen = grantpt(near) == 0 && unlockpt(near) == 0
+      let name = String(cString: ptsname(near))
+    #endif
+    let far = open(name, O_RDWR | O_NOCTTY)
+    try #require(isOpen && far >= 0)
+    let ends = [near, far].map { FileHandle(fileDescriptor: $0, closeOnDealloc: true) }
+    return (ends[0], ends[1])
+  }
+
+  private func read(_ file: FileHandle, _ add: @escaping @Sendable (inout State, Data) -> Void) {
+    Thread.detachNewThread { [self] in
+      var block = [UInt8](repeating: 0, count: 1 << 16)
+      // A terminal whose other end is gone fails with EIO: the end as well.
+      while case let count = Foundation.read(file.fileDescriptor, &block, block.count), count > 0 {
+        change { add(&$0, Data(block[..<count])) }
+      }
+      change { $0.openParts -= 1 }
+    }
+  }
+
+  private func change(_ body: (inout State) -> Void) {
+    let waiting = state.withLock { state in
+      body(&state)
+      defer { state.waiting = [] }
+      return state.waiting
+    }
+    for continuation in waiting { continuation.resume(returning: false) }
+  }
+
+  private func wait(until condition: (State) -> Bool) async {
+    while true {
+      let isTrue = await withCheckedContinuation { continuation in
+        let isTrue = state.withLock { state in
+          if condition(state) { return true }
+          state.waiting.append(continuation)
+          return false
+        }
+        if isTrue { continuation.resume(returning: true) }
+      }
+      if isTrue { return }
+    }
+  }
+
+  // MARK: From outside
+
+  func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
+  /// Waits for a line on either stream.
+  ///
+  /// - Throws: when the process ends without it.
+  @discardableResult
+  func line(containing text: String) async throws -> String {
+    await wait { state in state.isOver || state.lines.contains { $0.contains(text) } }
+    let (lines, all) = state.withLock { ($0.lines, "\($0)") }
+    return try #require(lines.first { $0.contains(text) }, "no line with '\(text)' in \(all)")
+  }
+
+  /// Waits for the process to end.
+  ///
+  /// - Throws: when it had to be killed at its time limit.
+  func end() async throws -> EndedCommand {
+    await wait { $0.isOver }
+    let state = state.withLock { $0 }
+    let ended = EndedCommand(
+      status: state.status, output: String(decoding: state.output, as: UTF8.self),
+      errors: String(decoding: state.errors, as: UTF8.self))
+    try #require(!state.isTimedOut, "killed after \(Self.timeLimit) s: \(ended)")
+    return ended
+  }
+}
+
+/// What a command came to.
+struct EndedCommand: Sendable {
+  /// The exit code; minus the signal's number when one ended the process.
+  var status: Int32
+  var output: String
+  var errors: String
+
+  var lines: [String] { output.split(separator: "\n").map(String.init) }
+  var errorLines: [String] { errors.split(separator: "\n").map(String.init) }
+
+  /// Standard output as one JSON value.
+  func json() throws -> Any {
+    try JSONSerialization.jsonObject(with: Data(output.utf8), options: .fragmentsAllowed)
+  }
+
+  /// Standard output as one JSON object.
+  func jsonObject() throws -> [String: Any] { try #require(json() as? [String: Any], "\(self)") }
+}
+
+/// Runs `trigger-host` with the arguments until it ends.
+func triggerHost(_ arguments: String..., in directory: String? = nil) async throws -> EndedCommand {
+  try await RunningCommand(arguments, in: directory).end()
+}
