@@ -96,10 +96,10 @@ static int base_setmetatable(lua_State *L) {
     if (lua_rawget(L, 2) != LUA_TNIL)
       return luaL_error(L, "__gc is not available: nothing of an execution outlives it");
     lua_pop(L, 1);
+    // Weak tables are strong: when an entry would vanish differs between runs.
     lua_pushliteral(L, "__mode");
-    if (lua_rawget(L, 2) != LUA_TNIL)
-      return luaL_error(L, "__mode is not available: when an entry would vanish differs between runs");
-    lua_pop(L, 1);
+    lua_pushnil(L);
+    lua_rawset(L, 2);
   }
   lua_setmetatable(L, 1);
   return 1;

@@ -29,6 +29,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   private var workers: [Worker] = []  // from start to stop
   private var watchdog: Watchdog?  // from start to stop
+  let watchdogWakeUp = WakeUp()
+  private let isWatchdogAsleep = Atomic<Bool>(false)
   private let idle = Mutex<[Worker]>([])
   private let idleCount = Atomic<Int>(0)
   let isStopping = Atomic<Bool>(false)
@@ -211,8 +213,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       }
     }
     _ = queued.wrappingAdd(matching.count, ordering: .relaxed)
-    _ = unfinished.wrappingAdd(matching.count, ordering: .relaxed)
+    _ = unfinished.wrappingAdd(matching.count, ordering: .sequentiallyConsistent)
     intakeLock.unlock()
+    rouseWatchdog()
     if !matching.isEmpty { wakeWorker() }
     return matching.count
   }
@@ -230,8 +233,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     intakeLock.lock()
     incoming.append(operation)
     _ = queued.wrappingAdd(1, ordering: .relaxed)
-    _ = unfinished.wrappingAdd(1, ordering: .relaxed)
+    _ = unfinished.wrappingAdd(1, ordering: .sequentiallyConsistent)
     intakeLock.unlock()
+    rouseWatchdog()
     wakeWorker()
     return true
   }
@@ -405,7 +409,20 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       return idle.remove(at: index)
     }
     worker?.wakeUp.wake()
-    watchdog?.rouse()
+  }
+
+  /// Call after `unfinished` has grown: either this sees that the watchdog sleeps, or the watchdog sees that
+  /// there is work before it does (both sides in sequentially consistent order).
+  @inline(__always)
+  private func rouseWatchdog() {
+    if isWatchdogAsleep.load(ordering: .sequentiallyConsistent) { watchdogWakeUp.wake() }
+  }
+
+  /// The watchdog has nothing to watch: returns when something is admitted.
+  func sleepUntilAdmission() {
+    isWatchdogAsleep.store(true, ordering: .sequentiallyConsistent)
+    if unfinished.load(ordering: .sequentiallyConsistent) == 0 { watchdogWakeUp.sleep() }
+    isWatchdogAsleep.store(false, ordering: .sequentiallyConsistent)
   }
 
   /// A worker without work goes to sleep, unless work came meanwhile.

@@ -22,14 +22,14 @@ final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdo
   private let engine: Engine  // a cycle until the engine stops
   private let workers: [Worker]
   private var watches: [Watch]
-  private let wakeUp = WakeUp()
-  private let isAsleep = Atomic<Bool>(false)
+  private let wakeUp: WakeUp
   private let isStopping = Atomic<Bool>(false)
   private var thread = pthread_t()
 
   init(engine: Engine, workers: [Worker]) {
     self.engine = engine
     self.workers = workers
+    wakeUp = engine.watchdogWakeUp
     watches = Array(repeating: Watch(), count: workers.count)
   }
 
@@ -39,12 +39,6 @@ final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdo
     isStopping.store(true, ordering: .releasing)
     wakeUp.wake()
     pthread_join(thread, nil)
-  }
-
-  /// Something was admitted.
-  @inline(__always)
-  func rouse() {
-    if isAsleep.load(ordering: .sequentiallyConsistent) { wakeUp.wake() }
   }
 
   private func loop() {
@@ -63,9 +57,7 @@ final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdo
         // Looks now and then all the same: the engine's clock may be one that is set by hand.
         wakeUp.sleep(nanoseconds: min(max(due - engine.clock.now(), tick), Self.longestNap))
       } else {
-        isAsleep.store(true, ordering: .sequentiallyConsistent)
-        wakeUp.sleep()
-        isAsleep.store(false, ordering: .sequentiallyConsistent)
+        engine.sleepUntilAdmission()
       }
     }
   }
