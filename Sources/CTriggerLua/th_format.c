@@ -163,6 +163,7 @@ static void add_item(lua_State *L, luaL_Buffer *b, item *it, int argument) {
   switch (it->conversion) {
     case 'c': add_char(L, b, it, argument); break;
     case 'd': case 'i': add_integer(L, b, it, argument, "-+ 0"); break;
+    case 'u': add_integer(L, b, it, argument, "-0"); break;
     case 'o': case 'x': case 'X': add_integer(L, b, it, argument, "-#0"); break;
     case 'a': case 'A': case 'e': case 'E': case 'f': case 'g': case 'G': add_float(L, b, it, argument); break;
     case 'q': add_literal(L, b, it, argument); break;

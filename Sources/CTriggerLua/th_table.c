@@ -73,7 +73,7 @@ static int table_remove(lua_State *L) {
   int raw = table_argument(L, 1, READ | WRITE | LENGTH);
   lua_Integer size = length_of(L, 1, raw), at = luaL_optinteger(L, 2, size);
   unsigned steps = 0;
-  if (lua_gettop(L) > 1)
+  if (at != size)
     luaL_argcheck(L, (lua_Unsigned)at - 1u <= (lua_Unsigned)size, 2, "position out of bounds");
   get(L, 1, at, raw);
   for (; at < size; at++) {

@@ -44,7 +44,7 @@ public final class LogReader {
   /// The records of seqs `from` to `to`, in order. O(bytes of their blocks), one block in memory at a time.
   ///
   /// - Throws: `LogError` naming the place of damage; what `body` throws.
-  public func forEach(from: Int64 = 1, to: Int64 = .max, _ body: (LogRecord) throws -> Void) throws {
+  public func visit(from: Int64 = 1, to: Int64 = .max, _ body: (LogRecord) throws -> Void) throws {
     var expected: Int64?
     try database.run(
       "SELECT first, last, checksum, records FROM blocks WHERE last >= ? AND first <= ? ORDER BY first",
@@ -61,7 +61,7 @@ public final class LogReader {
         )
       }
       do {
-        try LogRecord.forEach(in: bytes) { record in
+        try LogRecord.visit(in: bytes) { record in
           if record.seq >= from, record.seq <= to { try body(record) }
         }
       } catch let damage as LogDamage {

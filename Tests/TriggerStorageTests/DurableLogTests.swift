@@ -41,7 +41,7 @@ private final class DataHost {
     let reader = try LogReader(path: path)
     log = try DurableLog(directory, durability: durability, lastSeq: try reader.lastSeq())
     coordinator = CommitCoordinator(EngineConfiguration(workers: workers), log: log)
-    try coordinator.recover { recovery in try reader.forEach { try recovery.apply($0) } }
+    try coordinator.recover { recovery in try reader.visit { try recovery.apply($0) } }
     queue = TriggerQueue(coordinator)
     var tree = ScriptTree(files: Self.scripts.mapValues { Array($0.utf8) })
     #expect(tree.problems.isEmpty, "\(tree.problems)")
@@ -99,7 +99,7 @@ private func replayer(_ reader: LogReader) -> Replayer {
     // The log alone gives the same, by applying it and by executing it.
     let reader = try LogReader(path: path)
     let replay = replayer(reader)
-    try reader.forEach { record in
+    try reader.visit { record in
       let difference = try replay.verify(record)
       #expect(difference == nil)
     }
@@ -125,7 +125,7 @@ private func replayer(_ reader: LogReader) -> Replayer {
     #expect(contents["echoes"]?.count == Int(total))
     #expect(contents["watch"]?["commits"] == .int(total))
     var twice: [String] = []
-    try LogReader(path: path).forEach { record in
+    try LogReader(path: path).visit { record in
       if record.trigger == "echo", let error = record.error { twice.append(error) }
     }
     #expect(twice.isEmpty)
@@ -160,12 +160,12 @@ private func replayer(_ reader: LogReader) -> Replayer {
       [.int(last)])
     var read: Int64 = 0
     let error = #expect(throws: LogError.self) {
-      try LogReader(path: path).forEach { read = $0.seq }
+      try LogReader(path: path).visit { read = $0.seq }
     }
     #expect(error?.description.contains("the block of seqs \(last) to") == true, "\(error!)")
     #expect(read == last - 1)
     try database.run("DELETE FROM blocks WHERE first = (SELECT min(first) FROM blocks WHERE first > 1)")
-    let gap = #expect(throws: LogError.self) { try LogReader(path: path).forEach { _ in } }
+    let gap = #expect(throws: LogError.self) { try LogReader(path: path).visit { _ in } }
     #expect(gap?.description.contains("are missing from the log") == true)
   }
 

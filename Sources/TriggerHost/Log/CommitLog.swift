@@ -42,7 +42,7 @@ extension LogRecord {
   /// The records of a sequence of them, one after another.
   ///
   /// - Throws: `LogDamage` at the first that cannot be read, or what `body` throws.
-  public static func forEach(in bytes: UnsafeRawBufferPointer, _ body: (LogRecord) throws -> Void) throws {
+  public static func visit(in bytes: UnsafeRawBufferPointer, _ body: (LogRecord) throws -> Void) throws {
     var reader = CBORReader(bytes)
     while !reader.isAtEnd { try body(try LogCoding.read(&reader)) }
   }

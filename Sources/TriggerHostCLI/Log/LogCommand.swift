@@ -29,8 +29,8 @@ struct LogCommand: ParsableCommand {
       }
     }
 
-    func forEach(_ body: (LogRecord) throws -> Void) throws {
-      try LogReader(path: data).forEach(from: from, to: to) { if accepts($0) { try body($0) } }
+    func visit(_ body: (LogRecord) throws -> Void) throws {
+      try LogReader(path: data).visit(from: from, to: to) { if accepts($0) { try body($0) } }
     }
   }
 
@@ -39,7 +39,7 @@ struct LogCommand: ParsableCommand {
     @OptionGroup var filter: Filter
 
     func run() throws {
-      try filter.forEach { record in
+      try filter.visit { record in
         print(record.headline)
         for intent in record.intents { print("    \(intent)") }
         if let error = record.error { print("    \(error.split(separator: "\n").first ?? "")") }
@@ -51,7 +51,7 @@ struct LogCommand: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print records as JSON Lines.")
     @OptionGroup var filter: Filter
 
-    func run() throws { try filter.forEach { print(try JSON.text($0.json)) } }
+    func run() throws { try filter.visit { print(try JSON.text($0.json)) } }
   }
 
   struct Verify: ParsableCommand {
@@ -61,7 +61,7 @@ struct LogCommand: ParsableCommand {
 
     func run() throws {
       var count = 0
-      try LogReader(path: data).forEach { _ in count += 1 }
+      try LogReader(path: data).visit { _ in count += 1 }
       print("\(count) records are intact.")
     }
   }
@@ -83,7 +83,7 @@ struct Why: ParsableCommand {
   func run() throws {
     let reader = try LogReader(path: data)
     var writer: LogRecord?
-    try reader.forEach(to: at) { record in
+    try reader.visit(to: at) { record in
       let writes = record.intents.contains {
         $0.store == store && ($0.kind == "replace" || String(decoding: $0.key, as: UTF8.self) == key)
       }
@@ -101,7 +101,7 @@ struct Why: ParsableCommand {
       }
       guard let cause = record.cause else { break }
       var found: LogRecord?
-      try reader.forEach(from: cause.seq, to: cause.seq) { found = $0 }
+      try reader.visit(from: cause.seq, to: cause.seq) { found = $0 }
       guard let found else { break }
       record = found
       depth += 1

@@ -35,7 +35,7 @@ struct Replay: ParsableCommand {
     let started = ContinuousClock.now
     var difference: Replayer.Difference?
     var checked = 0
-    try reader.forEach(to: to) { record in
+    try reader.visit(to: to) { record in
       guard verify, record.seq >= from, difference == nil else { return try replayer.apply(record) }
       difference = try replayer.verify(record)
       checked += 1

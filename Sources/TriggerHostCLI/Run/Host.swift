@@ -31,7 +31,7 @@ final class Host: Sendable {
     for name in config.stores.keys.sorted() {
       try coordinator.register(VersionedStore(name, backend: MemoryStoreBackend()))
     }
-    if let reader { try coordinator.recover { recovery in try reader.forEach { try recovery.apply($0) } } }
+    if let reader { try coordinator.recover { recovery in try reader.visit { try recovery.apply($0) } } }
     if lastSeq > 0 { printLine("\(data!.path): recovered up to seq \(lastSeq)") }
     queue = TriggerQueue(coordinator)
     scheduler = TriggerScheduler(queue)
