@@ -1,0 +1,148 @@
+import Testing
+
+@testable import TriggerCore
+
+/// A table against a plain dictionary per version: whatever is held sees its own version, and reclaiming
+/// frees nothing of it.
+@Suite struct StoreTableTests {
+  private final class Bench {
+    let table = StoreTable(name: "t")
+    let reclaimer = Reclaimer()
+    var seq: Int64 = 0
+
+    func commit(_ changes: [[UInt8]: [UInt8]?]) {
+      seq += 1
+      reclaimer.begin(seq)
+      for (key, value) in changes {
+        key.withUnsafeBufferPointer { key in
+          let hash = KeyHash.of(key.baseAddress!, count: key.count)
+          let entry = table.makeEntry(key.baseAddress!, key.count, hash: hash, reclaim: reclaimer)
+          let version =
+            value.map { value in value.withUnsafeBytes { Version.make($0.baseAddress, count: $0.count) } }
+            ?? Version.makeDeleted()
+          table.put(version, to: entry, seq: seq, reclaim: reclaimer)
+        }
+      }
+    }
+
+    func get(_ key: [UInt8], at snapshot: Int64) -> [UInt8]? {
+      key.withUnsafeBufferPointer { key in
+        let hash = KeyHash.of(key.baseAddress!, count: key.count)
+        guard let entry = table.entry(key.baseAddress!, key.count, hash: hash),
+          let version = Entry.visible(entry, at: snapshot), !version.isDeleted
+        else { return nil }
+        return Array(UnsafeBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length)))
+      }
+    }
+
+    func scan(_ prefix: [UInt8], at snapshot: Int64) -> [[UInt8]] {
+      var keys: [[UInt8]] = []
+      prefix.withUnsafeBufferPointer { prefix in
+        table.scan(prefix: prefix, at: snapshot) { entry, _ in
+          keys.append(
+            Array(UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength))))
+          return true
+        }
+      }
+      return keys
+    }
+  }
+
+  private func key(_ random: inout SplitMix64, _ range: Int) -> [UInt8] {
+    let number = Int.random(in: 0..<range, using: &random)
+    // Equal prefixes, bytes beyond ASCII and zeros among them.
+    return Array("k\(number % 7)/".utf8) + [UInt8(number & 0xff), UInt8(number >> 8)]
+  }
+
+  @Test(arguments: [5, 60, 3000])
+  func everySnapshotSeesItsOwn(keys: Int) {
+    let seed = UInt64.random(in: .min ... .max)
+    var random = SplitMix64(seed: seed)
+    let bench = Bench()
+    var model: [[UInt8]: [UInt8]] = [:]
+    var held: [(seq: Int64, content: [[UInt8]: [UInt8]])] = [(0, [:])]
+    for step in 0..<1500 {
+      var changes: [[UInt8]: [UInt8]?] = [:]
+      for _ in 0..<Int.random(in: 1...4, using: &random) {
+        let isDeletion = Int.random(in: 0..<4, using: &random) == 0
+        changes[key(&random, keys)] =
+          isDeletion
+          ? .some(nil) : [UInt8](repeating: UInt8(step & 0xff), count: Int.random(in: 0...40, using: &random))
+      }
+      bench.commit(changes)
+      for (key, value) in changes { model[key] = value }
+      if Int.random(in: 0..<10, using: &random) == 0 { held.append((bench.seq, model)) }
+      if held.count > 1, Int.random(in: 0..<12, using: &random) == 0 {
+        held.remove(at: Int.random(in: 0..<held.count, using: &random))
+      }
+      if Int.random(in: 0..<5, using: &random) == 0 {
+        bench.reclaimer.reclaim(horizon: held.map(\.seq).min() ?? bench.seq, frontier: bench.seq)
+      }
+      for (seq, content) in [(bench.seq, model), held.randomElement(using: &random)!] {
+        let key = key(&random, keys)
+        #expect(bench.get(key, at: seq) == content[key], "seed \(seed), step \(step), snapshot \(seq)")
+        if step % 50 == 0 {
+          let prefix = Array(key.prefix(Int.random(in: 0...3, using: &random)))
+          let wanted = content.keys.filter { $0.starts(with: prefix) }.sorted {
+            $0.lexicographicallyPrecedes($1)
+          }
+          #expect(bench.scan(prefix, at: seq) == wanted, "seed \(seed), step \(step), snapshot \(seq)")
+        }
+      }
+    }
+    #expect(bench.table.liveKeys.load(ordering: .relaxed) == model.count)
+    bench.reclaimer.reclaim(horizon: bench.seq, frontier: bench.seq)
+    #expect(bench.reclaimer.waiting == 0)
+    for (key, value) in model { #expect(bench.get(key, at: bench.seq) == value) }
+  }
+
+  /// The conflict check against a plain comparison of two versions of the content.
+  @Test func readSetsHoldExactlyWhileNothingTheySawChanged() {
+    let seed = UInt64.random(in: .min ... .max)
+    var random = SplitMix64(seed: seed)
+    for _ in 0..<300 {
+      let bench = Bench()
+      var model: [[UInt8]: [UInt8]] = [:]
+      var changedSince: Set<[UInt8]> = []
+      func commit() {
+        let (key, isDeletion) = (key(&random, 12), Bool.random(using: &random))
+        let value: [UInt8]? = isDeletion ? nil : [1, 2, 3]
+        bench.commit([key: value])
+        changedSince.insert(key)
+        model[key] = value
+      }
+      for _ in 0..<Int.random(in: 0...10, using: &random) { commit() }
+      changedSince = []
+      let snapshot = bench.seq
+      var reads = ReadSet()
+      var (keys, prefixes, whole) = (Set<[UInt8]>(), [[UInt8]](), false)
+      for _ in 0..<Int.random(in: 1...3, using: &random) {
+        let key = key(&random, 12)
+        switch Int.random(in: 0..<8, using: &random) {
+        case 0:
+          let prefix = Array(key.prefix(Int.random(in: 1...3, using: &random)))
+          prefix.withUnsafeBufferPointer { reads.add(prefix: $0, in: bench.table) }
+          prefixes.append(prefix)
+        case 1:
+          reads.add(whole: bench.table)
+          whole = true
+        default:
+          key.withUnsafeBufferPointer { bytes in
+            let hash = KeyHash.of(bytes.baseAddress!, count: bytes.count)
+            if let entry = bench.table.entry(bytes.baseAddress!, bytes.count, hash: hash) {
+              reads.add(entry: entry, in: bench.table)
+            } else {
+              reads.add(absent: bytes.baseAddress!, bytes.count, hash: hash, in: bench.table)
+            }
+          }
+          keys.insert(key)
+        }
+      }
+      for _ in 0..<Int.random(in: 0...3, using: &random) { commit() }
+      let isTouched = changedSince.contains { key in
+        whole || keys.contains(key) || prefixes.contains { key.starts(with: $0) }
+      }
+      #expect(reads.holds(since: snapshot) == !isTouched, "seed \(seed)")
+    }
+  }
+}
