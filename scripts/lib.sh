@@ -36,6 +36,13 @@ need_libraries() {
     "${missing[@]}" pkg-config
 }
 
+# What tests compare with.
+need_test_tools() {
+  command -v lua5.4 >/dev/null && return
+  (install_packages "lua5.4" "install the interpreter of Lua 5.4 with your package manager." lua5.4) ||
+    say "Without lua5.4 the comparison with stock Lua is left out."
+}
+
 # The peers that scripts/bench compares with.
 need_peers() {
   local missing=()

@@ -45,7 +45,6 @@ package enum Starter {
 
   private static let hello = """
     -- Greets whoever the event names, and counts the greetings in a store.
-    -- Save this file while the host runs: the next execution uses the new version.
 
     local greeting = require "lib.greeting"
 
@@ -85,13 +84,14 @@ package enum Starter {
     # My triggers
 
         trigger-host check             # is everything in order?
-        trigger-host run --memory      # run, and forget everything at the end
+        trigger-host run               # run, and forget everything at the end
         trigger-host run --data data   # run, and keep every commit in data/
+        trigger-host exec triggers/hello.lua --event '{"name": "you"}'   # one trigger, once
 
     - `host.yaml` says what the host runs.
     - `cron.yaml` lists jobs by the clock.
-    - `triggers/` holds the triggers. Save a file and it is in force; a broken one is refused and the
-      last good version goes on.
+    - `triggers/` holds the triggers. They are read when the host starts; a broken one is said with its
+      line, and the others run.
     - `triggers/lib/` holds modules for `require "lib.name"`.
 
     """
