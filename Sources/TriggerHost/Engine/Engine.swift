@@ -108,6 +108,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     guard isStarted.load(ordering: .acquiring),
       !isStopping.exchange(true, ordering: .acquiringAndReleasing)
     else { return }
+    withState { $0.isStopping = true }
     for worker in workers {
       worker.cancel()
       worker.wakeUp.wake()

@@ -10,6 +10,7 @@ extension EngineState {
 
   /// Decides whatever the frontier allows. Returns true when it moved.
   mutating func advance(at now: Int64) -> Bool {
+    if isStopping { return false }
     let before = order.frontier
     loop: while true {
       if !parking.isEmpty { seatParked(at: now) }

@@ -22,6 +22,8 @@ struct EngineState {
   /// Operations that have been dequeued and must run before anything new: conflicts, and what was taken
   /// back from a worker that is stuck.
   var reruns: Deque<Operation> = []
+  /// The engine stops: attempts are being cancelled, which is no outcome. Nothing is decided any more.
+  var isStopping = false
   var records: RecordRing
   var stats = EngineStats()
   /// By index of the loaded trigger.

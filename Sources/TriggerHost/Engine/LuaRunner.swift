@@ -14,7 +14,8 @@ final class LuaRunner {
   private let output = LuaOutput()
   private var limits: LuaLimits
   private var trees: [Int: LuaWorker.Tree] = [:]
-  private var triggers: [Result<LuaWorker.Trigger, LuaWorker.LoadError>?] = []
+  /// By index of the loaded trigger.
+  private var triggers: [LuaWorker.Trigger?] = []
   /// The attempt in progress; set for the duration of a run.
   private unowned(unsafe) var attempt: Attempt
   private let noAttempt = Attempt()
@@ -92,26 +93,28 @@ final class LuaRunner {
 
   // MARK: Loading
 
+  /// The script as this worker's state has it. A failure is not kept: the load may have been cancelled.
   private func trigger(
     _ trigger: LoadedTrigger, tree: LoadedTree, path: String
   ) -> Result<LuaWorker.Trigger, LuaWorker.LoadError> {
-    if trigger.index < triggers.count, let known = triggers[trigger.index] { return known }
+    if trigger.index < triggers.count, let known = triggers[trigger.index] { return .success(known) }
     while triggers.count <= trigger.index { triggers.append(nil) }
-    let result: Result<LuaWorker.Trigger, LuaWorker.LoadError>
+    guard let tree = self.tree(tree) else {
+      return .failure(LuaWorker.LoadError(description: "\(path): loading was cancelled"))
+    }
     do throws(LuaWorker.LoadError) {
-      result = .success(try lua.load(path, of: self.tree(tree), limits: limits))
-    } catch { result = .failure(error) }
-    triggers[trigger.index] = result
-    return result
+      let loaded = try lua.load(path, of: tree, limits: limits)
+      triggers[trigger.index] = loaded
+      return .success(loaded)
+    } catch { return .failure(error) }
   }
 
-  private func tree(_ tree: LoadedTree) -> LuaWorker.Tree {
+  /// Nil when its making was cancelled: it runs as an attempt of its own.
+  private func tree(_ tree: LoadedTree) -> LuaWorker.Tree? {
     if let known = trees[tree.identity.number] { return known }
-    guard
-      let made = lua.makeTree(
-        context: Unmanaged.passUnretained(tree.sources).toOpaque(), commitNanoseconds: tree.identity.time,
-        seed: tree.identity.seed)
-    else { fatalError("no memory for a script tree") }
+    let made = lua.makeTree(
+      context: Unmanaged.passUnretained(tree.sources).toOpaque(), commitNanoseconds: tree.identity.time,
+      seed: tree.identity.seed)
     trees[tree.identity.number] = made
     return made
   }

@@ -34,31 +34,38 @@ import TriggerHost
     #expect(result.outcome == .committed, "\(result.error ?? "")")
   }
 
-  /// One at a time, with a healthy trigger beside it on the same two workers: the hostile one ends with a
-  /// clear error and changes nothing; the healthy one goes on committing while it runs.
+  /// One at a time: it ends in its time and memory with a clear error, and changes nothing.
   @Test(arguments: HostileScript.all)
   func hostileScriptsEnd(script: HostileScript) async throws {
     let host = try HostileHost([script])
     defer { host.stop() }
-    let results = AsyncStream.makeStream(of: OperationResult.self)
-    _ = host.queue.offer(Event("hostile/0")) { results.continuation.yield($0) }
-    let ending = Task { await results.stream.first { _ in true } }
-    var healthy = 0
-    while host.coordinator.stats.triggers["hostile0"]?.isDecided != true {
-      let outcome = try await host.queue.perform(Event("healthy"))[0].outcome
-      #expect(outcome == .committed)
-      if host.coordinator.stats.triggers["hostile0"]?.isDecided != true { healthy += 1 }
-    }
-    let result = try #require(await ending.value)
+    let result = try await host.queue.perform(Event("hostile/0"))[0]
     if let wanted = script.error {
       #expect(result.outcome == .failed)
       let error = try #require(result.error)
       #expect(wanted.isEmpty || error.contains(wanted), "\(error.prefix(300))")
       #expect(error.utf8.count < 10_000, "an error is for people: \(error.utf8.count) bytes")
       #expect(try host.coordinator.store("s").get("k") == nil)
-      if script.isEndless { #expect(healthy > 0, "the healthy trigger waited for the hostile one") }
     } else {
       #expect(result.outcome == .committed, "\(result.error ?? "")")
+    }
+  }
+
+  /// With time enough to run for a minute, it holds up nobody: a healthy trigger beside it commits again
+  /// and again, and a cancelled one ends at once.
+  @Test(arguments: HostileScript.endless)
+  func othersGoOn(script: HostileScript) async throws {
+    let host = try HostileHost([script], timeout: "60s", memory: "1gb")
+    defer { host.stop() }
+    let cancellation = Cancellation()
+    let results = AsyncStream.makeStream(of: OperationResult.self)
+    _ = host.queue.offer(Event("hostile/0"), cancellation: cancellation) { results.continuation.yield($0) }
+    for _ in 0..<5 { #expect(try await host.queue.perform(Event("healthy"))[0].outcome == .committed) }
+    #expect(host.coordinator.stats.triggers["hostile0"]?.isDecided != true)
+    cancellation.cancel()
+    for await result in results.stream {
+      #expect(result.outcome == .skipped)
+      break
     }
   }
 
@@ -80,7 +87,7 @@ private struct HostileHost {
   let coordinator: CommitCoordinator
   let queue: TriggerQueue
 
-  init(_ scripts: [HostileScript]) throws {
+  init(_ scripts: [HostileScript], timeout: String? = nil, memory: String = "16mb") throws {
     var files = [
       "healthy.lua": """
       return { on = { event = "healthy" }, execute = function(event, ctx)
@@ -91,7 +98,7 @@ private struct HostileHost {
     ]
     for (index, script) in scripts.enumerated() {
       files["hostile\(index).lua"] = """
-        return { name = "hostile\(index)", on = { event = "hostile/\(index)" }, timeout = "40ms", memory = "16mb", execute = function(event, ctx)
+        return { name = "hostile\(index)", on = { event = "hostile/\(index)" }, timeout = "\(timeout ?? (script.isEndless ? "40ms" : "10s"))", memory = "\(memory)", execute = function(event, ctx)
         \(script.body)
         end }
         """
