@@ -19,6 +19,7 @@ public enum Durability: String, Sendable, CaseIterable {
 /// A group is whatever has come while the last one was written, so it grows with the load and a lone commit
 /// waits for nobody. Any thread.
 public final class DurableLog: CommitLog {
+  /// Reads are not logged: replay makes them again.
   public let wantsReads = false
   private let directory: DataDirectory
   private let isSynced: Bool
@@ -56,7 +57,9 @@ public final class DurableLog: CommitLog {
     thread.start()
   }
 
+  /// With `group` the newest seq on disk; with `async` all of them count at once. Any thread.
   public var durable: Int64 { newest.load(ordering: .acquiring) }
+  /// - Parameter body: called on the log's thread after each group.
   public func whenDurable(_ body: @escaping @Sendable (Int64) -> Void) { listener.withLock { $0 = body } }
 
   /// - Parameter body: called once, when the disk refuses: nothing is written from then on.
@@ -64,6 +67,7 @@ public final class DurableLog: CommitLog {
     failureListener.withLock { $0 = body }
   }
 
+  /// Copies a record. Waits when 32 MiB wait for the disk.
   public func append(seq: Int64, _ record: UnsafeRawBufferPointer) {
     shared.condition.lock()
     defer { shared.condition.unlock() }
@@ -74,6 +78,7 @@ public final class DurableLog: CommitLog {
     if !shared.isWriting { shared.condition.broadcast() }
   }
 
+  /// Returns when all that was appended is written, or the disk has refused.
   public func flush() {
     shared.condition.lock()
     while (!shared.bytes.isEmpty || shared.isWriting) && shared.failure == nil { shared.condition.wait() }

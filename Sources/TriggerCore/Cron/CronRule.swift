@@ -1,5 +1,6 @@
 /// When a job of a cron file fires: at the matches of an expression, every so often, or at the host's start.
 public enum CronRule: Hashable, Sendable, CustomStringConvertible {
+  /// At the matches of five or six fields, or of `@daily` and its like.
   case expression(CronExpression)
   /// `@every 90s`: by elapsed time, from the moment the job is known.
   case every(Duration)
@@ -20,6 +21,7 @@ public enum CronRule: Hashable, Sendable, CustomStringConvertible {
 public struct CronText: Hashable, Sendable {
   /// As written; whether there is such a zone is the zone data's business.
   public var zone: String?
+  /// When it fires, in that zone.
   public var rule: CronRule
 
   /// Reads `*/5 * * * *`, `0 */5 * * * *`, `@daily`, `@every 90s` or `@reboot`, with `CRON_TZ=ZONE` or

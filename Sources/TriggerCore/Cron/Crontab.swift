@@ -5,30 +5,41 @@
 /// a JSON object behind it or nothing. `CRON_TZ=Europe/Berlin` on a line of its own sets the zone of the
 /// lines after it, as in cronie; `CRON_TZ=` takes it back.
 public struct Crontab: Sendable {
+  /// One line of the file that starts something.
   public struct Job: Hashable, Sendable {
+    /// When it starts.
     public var rule: CronRule
     /// As `CRON_TZ` gave it; nil for the host's.
     public var zone: String?
     /// A trigger's name, or an event's.
     public var target: String
+    /// Whether `target` names an event (`event:NAME`) and not a trigger.
     public var isEvent: Bool
+    /// Content of the event; empty when the line gives none.
     public var payload: [String: Value]
     /// From 1.
     public var line: Int
   }
 
+  /// Something wrong in the file, and where.
   public struct Problem: Hashable, Sendable {
     /// From 1.
     public var line: Int
+    /// From 1, in characters of the line.
     public var column: Int
+    /// What is wrong, and what would be right.
     public var message: String
+    /// True for a line that only has no effect (`NAME=value`, but for the zone); false when it made no job.
     public var isWarning = false
   }
 
+  /// In the order of their lines.
   public private(set) var jobs: [Job] = []
   /// In the order of their lines. A line with an error makes no job; the others stand.
   public private(set) var problems: [Problem] = []
 
+  /// Reads the whole file and never fails: what it cannot read is in `problems`. Empty lines and lines that
+  /// start with `#` are passed over. Zones are not looked up. O(size).
   public init(parsing text: String) {
     var zone: String?
     for (index, raw) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated()

@@ -14,10 +14,14 @@ public struct WallSchedule: Hashable, Sendable {
     case both
   }
 
+  /// Which times on the wall match.
   public var expression: CronExpression
+  /// Where the wall is.
   public var zone: Zone
+  /// For jobs at a fixed time (`CronExpression.isFixedTime`); the others do not look at it.
   public var onClockChange: OnClockChange
 
+  /// By default in the machine's zone, and with `once`, as cronie does it.
   public init(_ expression: CronExpression, zone: Zone = .host, onClockChange: OnClockChange = .once) {
     self.expression = expression
     self.zone = zone

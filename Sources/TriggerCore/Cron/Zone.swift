@@ -12,6 +12,7 @@ public struct Zone: Hashable, Sendable, CustomStringConvertible {
 
   private init(_ zone: TimeZone) { self.zone = zone }
 
+  /// Coordinated Universal Time: no offset, no daylight saving.
   public static let utc = Zone(TimeZone(secondsFromGMT: 0)!)
   /// The machine's zone, as of now.
   public static var host: Zone { Zone(TimeZone.current) }

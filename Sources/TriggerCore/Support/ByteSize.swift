@@ -3,8 +3,10 @@
 /// Written as a whole number and a unit without regard to case: `64mb`, `512KiB`, `1g`. All units are
 /// powers of 1024, with and without the `i`: `kb`, `mb`, `gb`, `tb`. `b` and a bare number are bytes.
 public struct ByteSize: Hashable, Comparable, Sendable, CustomStringConvertible {
+  /// The amount. Arithmetic on it is the caller's.
   public var bytes: Int
 
+  /// Takes any count; only parsing refuses negative ones.
   public init(bytes: Int) { self.bytes = bytes }
 
   /// The size that `text` writes. Throws `ValueError` with `bad_byte_size`.
@@ -22,10 +24,14 @@ public struct ByteSize: Hashable, Comparable, Sendable, CustomStringConvertible 
     self.bytes = bytes
   }
 
+  /// `count` × 1024 bytes.
   public static func kilobytes(_ count: Int) -> ByteSize { ByteSize(bytes: count << 10) }
+  /// `count` × 1024² bytes.
   public static func megabytes(_ count: Int) -> ByteSize { ByteSize(bytes: count << 20) }
+  /// `count` × 1024³ bytes.
   public static func gigabytes(_ count: Int) -> ByteSize { ByteSize(bytes: count << 30) }
 
+  /// By bytes.
   public static func < (left: ByteSize, right: ByteSize) -> Bool { left.bytes < right.bytes }
 
   /// The largest unit that divides the size: `64mb`, `1536kb`, `1000b`. `init(parsing:)` reads it back.

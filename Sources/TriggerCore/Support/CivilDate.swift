@@ -49,6 +49,7 @@ public struct CivilDate: Hashable, Comparable, Sendable, CustomStringConvertible
     return days >= -4 ? (days + 4) % 7 : (days + 5) % 7 + 6
   }
 
+  /// Whether the year has a February 29, by the Gregorian rule for all years, before 1582 too.
   public static func isLeap(year: Int) -> Bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
   }
@@ -63,6 +64,7 @@ public struct CivilDate: Hashable, Comparable, Sendable, CustomStringConvertible
     }
   }
 
+  /// The earlier day is the lesser.
   public static func < (left: CivilDate, right: CivilDate) -> Bool {
     (left.year, left.month, left.day) < (right.year, right.month, right.day)
   }

@@ -1,6 +1,7 @@
 /// A date and a time of day as a clock on the wall shows them: which instant that is depends on a
 /// zone, and some local times happen twice or never.
 public struct CivilDateTime: Hashable, Comparable, Sendable, CustomStringConvertible {
+  /// The day the clock shows.
   public let date: CivilDate
   /// 0...23
   public let hour: Int
@@ -39,6 +40,7 @@ public struct CivilDateTime: Hashable, Comparable, Sendable, CustomStringConvert
     date.daysSinceEpoch * 86_400 + hour * 3_600 + minute * 60 + second
   }
 
+  /// By what the clock shows, which is not always the order of the instants: a repeated hour is shown twice.
   public static func < (left: CivilDateTime, right: CivilDateTime) -> Bool {
     let (leftSeconds, rightSeconds) = (left.secondsSinceEpoch, right.secondsSinceEpoch)
     return leftSeconds == rightSeconds ? left.nanosecond < right.nanosecond : leftSeconds < rightSeconds

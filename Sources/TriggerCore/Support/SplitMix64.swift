@@ -6,8 +6,10 @@
 public struct SplitMix64: RandomNumberGenerator, Hashable, Sendable {
   private var state: UInt64
 
+  /// Starts the sequence of that seed; any seed is as good as another, 0 too.
   public init(seed: UInt64) { state = seed }
 
+  /// The next 64 random bits. O(1).
   public mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15
     var mixed = state

@@ -1,8 +1,10 @@
 /// An instant in nanoseconds since 1970-01-01T00:00:00Z, without leap seconds (Unix time). Reaches
 /// from 1677-09-21 to 2262-04-11.
 public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible {
+  /// Nanoseconds since 1970-01-01T00:00:00Z, negative before.
   public var nanoseconds: Int64
 
+  /// The instant that many nanoseconds after 1970-01-01T00:00:00Z.
   public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
   /// The instant at which a clock that is `offsetSeconds` ahead of UTC shows `civil`; nil outside the
@@ -38,6 +40,7 @@ public struct Timestamp: Hashable, Comparable, Sendable, CustomStringConvertible
     return CivilDateTime(secondsSinceEpoch: seconds + offsetSeconds, nanosecond: nanosecond)
   }
 
+  /// The earlier instant is the lesser.
   public static func < (left: Timestamp, right: Timestamp) -> Bool {
     left.nanoseconds < right.nanoseconds
   }

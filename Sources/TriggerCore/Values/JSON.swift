@@ -4,6 +4,7 @@
 /// float: `1` and `1.0` differ, both ways. `-0` follows that rule and is the integer 0; the negative
 /// zero is written `-0.0`. Strings keep their bytes; no Unicode normalisation.
 public enum JSON {
+  /// How much white space the writer puts between the tokens.
   public enum Style: Sendable {
     /// One line, no spaces.
     case compact

@@ -1,4 +1,5 @@
 extension Value {
+  /// True for `null` alone; the absence of a value is Swift's nil.
   public var isNull: Bool {
     if case .null = self { true } else { false }
   }
@@ -77,10 +78,15 @@ extension Value {
 extension Value: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
   ExpressibleByStringInterpolation, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
+  /// `true` and `false` in source code.
   public init(booleanLiteral value: Bool) { self = .bool(value) }
+  /// A whole number in source code is an integer.
   public init(integerLiteral value: Int64) { self = .int(value) }
+  /// A number with a point or an exponent in source code is a float, `1.0` too.
   public init(floatLiteral value: Double) { self = .double(value) }
+  /// Text in source code, with interpolations or without.
   public init(stringLiteral value: String) { self = .string(value) }
+  /// Elements in source code; null among them is written `.null`.
   public init(arrayLiteral elements: Value...) { self = .array(elements) }
 
   /// Traps on a repeated key, as Swift's own dictionary literals do.

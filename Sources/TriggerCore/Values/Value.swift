@@ -8,13 +8,17 @@
 public enum Value: Sendable {
   /// JSON `null`; Lua's constant `null`.
   case null
+  /// `true` or `false`; never taken for a number.
   case bool(Bool)
+  /// A signed 64-bit integer. Larger ones are refused by JSON and the canonical encoding (`number_range`).
   case int(Int64)
+  /// A 64-bit float. The canonical encoding has NaN and the infinities, JSON refuses them (`no_json_form`).
   case double(Double)
   /// Text in UTF-8.
   case string(String)
   /// A byte string that is not text; JSON has no place for it.
   case bytes([UInt8])
+  /// Elements in order, counted from 0 here and from 1 in Lua.
   case array([Value])
   /// Two keys that Swift's `String` counts as the same text (Unicode canonical equivalence) cannot
   /// both be in one map; decoders refuse such input instead of losing one of them.
@@ -22,6 +26,7 @@ public enum Value: Sendable {
 }
 
 extension Value: Hashable {
+  /// Equal exactly when the canonical encodings are: `1` is not `1.0`, and all NaNs are equal. O(size).
   public static func == (left: Value, right: Value) -> Bool {
     switch (left, right) {
     case (.null, .null): true
@@ -36,6 +41,7 @@ extension Value: Hashable {
     }
   }
 
+  /// Agrees with `==`. O(size).
   public func hash(into hasher: inout Hasher) {
     switch self {
     case .null: hasher.combine(0 as UInt8)

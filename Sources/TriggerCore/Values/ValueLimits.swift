@@ -5,12 +5,15 @@ public struct ValueLimits: Hashable, Sendable {
   public static let depth = 64
   /// The largest canonical encoding by default, in bytes: 1 MiB.
   public static let encodedBytes = 1 << 20
+  /// The limits of stores, events and intents: depth 64, 1 MiB.
   public static let standard = ValueLimits()
 
+  /// Deepest nesting of arrays and maps, counted as said above.
   public var depth: Int
   /// Length of the canonical encoding in bytes.
   public var encodedBytes: Int
 
+  /// The standard limits, but for what is given.
   public init(depth: Int = ValueLimits.depth, encodedBytes: Int = ValueLimits.encodedBytes) {
     self.depth = depth
     self.encodedBytes = encodedBytes

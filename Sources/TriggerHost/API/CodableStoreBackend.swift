@@ -12,7 +12,8 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend 
   private let state: Mutex<State>
   private let initial: [String: Value]
 
-  /// - Throws: `StoreError` when the model does not encode as a keyed container of plain values.
+  /// - Throws: `StoreError` when the model does not encode as a keyed container of plain values;
+  ///   `EncodingError` or `ValueError` when a field has no place in JSON or is beyond 64 bits.
   public init(_ model: Model) throws {
     initial = try Self.encode(model)
     state = Mutex(State(model: model, values: initial))
@@ -21,8 +22,10 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend 
   /// The model as of the last applied commit. Any thread.
   public var model: Model { state.withLock { $0.model } }
 
+  /// The model that the backend was made with, field by field.
   public func load() -> [String: Value] { initial }
 
+  /// Brings `model` up to the commit. Decodes the whole model: O(its size) per commit.
   public func apply(seq: Int64, _ changes: [StoreChange]) {
     state.withLock { state in
       for change in changes { state.values[change.key] = change.value }
@@ -31,7 +34,10 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend 
     }
   }
 
+  /// The model with these fields. Throws `DecodingError` when they are not a `Model`, `ValueError` for what
+  /// JSON lacks.
   public func content(of values: [String: Value]) throws -> Model { try Self.decode(values) }
+  /// The fields of a model by coding key. Throws like `init`.
   public func values(of content: Model) throws -> [String: Value] { try Self.encode(content) }
 
   private static func encode(_ model: Model) throws -> [String: Value] {

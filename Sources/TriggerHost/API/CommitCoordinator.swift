@@ -15,7 +15,7 @@ public final class CommitCoordinator: Sendable {
     engine = Engine(configuration: configuration, clock: clock, log: log)
   }
 
-  /// Makes a store known. Its backend's content is there at seq 0.
+  /// Makes a store known. Its backend's content is there at seq 0, so do it before the first commit.
   ///
   /// - Throws: what the backend's `load` throws.
   @discardableResult
@@ -38,6 +38,8 @@ public final class CommitCoordinator: Sendable {
   public func recover(_ body: (Recovery) throws -> Void) throws { try engine.recover(body) }
 
   /// A store by name, as documents, whatever its backend. It need not exist yet.
+  ///
+  /// - Throws: when the name is empty, unknown while `strictStores` is on, or one store too many (10,000).
   public func store(_ name: String) throws -> VersionedStore<MemoryStoreBackend> {
     let store = VersionedStore(name, backend: MemoryStoreBackend())
     store.attach(to: engine, table: try engine.stores.table(name))

@@ -5,10 +5,12 @@ import TriggerCore
 ///
 /// Reading a store through it joins what was read to the attempt's read set.
 public final class ExecutionContext: Sendable {
+  /// Set in the task that runs a Swift trigger's `execute`; nil outside of one.
   @TaskLocal public static var current: ExecutionContext?
 
   /// The operation's first seq: its identity, the same in every attempt.
   public let seq: Int64
+  /// The running trigger's name.
   public let trigger: String
   /// Name of the event; empty when the trigger was enqueued directly.
   public let eventName: String

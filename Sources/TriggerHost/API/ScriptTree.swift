@@ -6,9 +6,13 @@ import TriggerCore
 /// tests; every other `.lua` file is a trigger named after its path without `.lua` and without a leading
 /// `triggers/`, unless its table has a `name`.
 public struct ScriptTree: Sendable {
+  /// A trigger that a file of the tree makes.
   public struct Script: Sendable {
+    /// Unique in the tree.
     public var name: String
+    /// Relative path of its file, like `triggers/rsi.lua`.
     public var path: String
+    /// What its table says, and the defaults for the rest.
     public var options: TriggerOptions
     /// What its own `on` asks for with `cron`, `every`, `at` and `start`.
     public var schedules: [ScheduledJob]
@@ -16,7 +20,9 @@ public struct ScriptTree: Sendable {
 
   /// A file that cannot be used, or a warning about one.
   public struct Problem: Sendable, Error, CustomStringConvertible {
+    /// `error`: the file makes no trigger. `warning`: it does, but may not do what was meant.
     public enum Severity: Sendable { case error, warning }
+    /// Whether the file is used.
     public var severity: Severity
     /// `file:line: message`.
     public var description: String
@@ -31,6 +37,7 @@ public struct ScriptTree: Sendable {
     /// Seed of `math.random` while chunks load.
     public var seed: UInt64
 
+    /// An identity that was given before.
     public init(number: Int, time: Int64, seed: UInt64) {
       self.number = number
       self.time = time
@@ -40,8 +47,11 @@ public struct ScriptTree: Sendable {
 
   /// Set by who keeps trees; nil: numbered by the process.
   public var identity: Identity?
+  /// Every file, modules and tests too: relative path to content.
   public var files: [String: [UInt8]]
+  /// The scripts that work, in the order of their paths.
   public var triggers: [Script] = []
+  /// Errors and warnings in the order of the paths; empty when all is well.
   public var problems: [Problem] = []
 
   /// Checks the files (relative path to content). Broken scripts are in `problems`, not in `triggers`; the

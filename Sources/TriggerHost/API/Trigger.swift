@@ -11,11 +11,14 @@ public protocol Trigger: Sendable {
   var name: String { get }
   /// Priority, bindings and limits. Default: `TriggerOptions()`.
   var options: TriggerOptions { get }
+  /// The intents of one attempt, applied in list order, all or none; an empty list commits nothing.
   func execute() async throws -> [CommitIntent]
 }
 
 extension Trigger {
+  /// The name of the type, without its module.
   public var name: String { String(describing: type(of: self)) }
+  /// Priority `normal`, bound to nothing.
   public var options: TriggerOptions { TriggerOptions() }
 }
 
@@ -28,7 +31,8 @@ public struct CommitIntent: Sendable {
   package var key: String
   package var value: [UInt8]
 
-  /// Admits an event when the commit is applied, exactly once.
+  /// Admits an event when the commit is applied, exactly once, past the queue's bound. The seq fails beyond
+  /// `maximumEmits` in one commit or `maximumHops` from one cause (`loop`).
   public static func emit(_ name: String, _ payload: Value = .map([:])) -> CommitIntent {
     CommitIntent(kind: .emit, store: nil, key: name, value: CanonicalEncoding.encode(payload))
   }
@@ -36,8 +40,11 @@ public struct CommitIntent: Sendable {
 
 /// Feeds a data update to the triggers bound to it: writes nothing, emits the event.
 public struct DataUpdateTrigger: Trigger {
+  /// Name of the event that it emits.
   public let source: String
+  /// The event.
   public let payload: Value
+  /// Its priority counts for the update itself; what it emits has that of the triggers bound to it.
   public var options = TriggerOptions()
 
   /// - Parameter source: the event's name, like `bars/EURUSD`.
@@ -46,6 +53,8 @@ public struct DataUpdateTrigger: Trigger {
     self.payload = payload
   }
 
+  /// The same for all updates: records and counters of them come together.
   public var name: String { "data-update" }
+  /// One `emit`, so that the update has its place in the order.
   public func execute() async throws -> [CommitIntent] { [.emit(source, payload)] }
 }

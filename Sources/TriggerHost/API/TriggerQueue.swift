@@ -4,6 +4,7 @@ import TriggerCore
 public final class TriggerQueue: Sendable {
   let engine: Engine
 
+  /// A coordinator has one queue: all made for it are the same one.
   public init(_ coordinator: CommitCoordinator) { engine = coordinator.engine }
 
   /// Nobody can enqueue any more: the workers end, soon after and on a thread of their own.
@@ -12,14 +13,15 @@ public final class TriggerQueue: Sendable {
     Thread.detach(name: "stop") { engine.stop() }
   }
 
-  /// Starts the workers. Safe to call twice.
+  /// Starts the workers. Safe to call twice; does nothing after `stop`.
   public func start() { engine.start() }
 
   /// Ends the workers; what is queued stays undone. Blocks until the threads have ended; safe to call
   /// before `start` and twice.
   public func stop() { engine.stop() }
 
-  /// Binds Swift triggers to the events in their options, together with the scripts in force.
+  /// Puts these triggers in force, and no others: Swift triggers by the bindings in their options, scripts by
+  /// those in their tables. Undecided operations of triggers whose name is gone end `skipped`.
   public func bind(_ triggers: [any Trigger], scripts: ScriptTree? = nil) {
     var set: [(name: String, body: LoadedTrigger.Body, options: TriggerOptions)] = triggers.map {
       ($0.name, .swift($0), $0.options)
@@ -36,7 +38,8 @@ public final class TriggerQueue: Sendable {
 
   /// Admits an event; every trigger bound to it makes an operation. Returns how many did.
   ///
-  /// - Throws: `QueueFull` when the queue is full and `whenFull` is `refuse`; otherwise waits for room.
+  /// - Throws: `QueueFull` when the queue is full and `whenFull` is `refuse`; otherwise waits for room, and
+  ///   throws `CancellationError` when the queue is stopped meanwhile.
   @discardableResult
   public func enqueue(
     _ event: Event, cancellation: Cancellation? = nil,
@@ -50,8 +53,8 @@ public final class TriggerQueue: Sendable {
 
   /// Admits an event without waiting; nil when the queue is full. Any thread.
   ///
-  /// - Parameter completion: called once for each operation that it makes, with its outcome, on a worker's
-  ///   thread: be quick.
+  /// - Parameter completion: called once for each operation that it makes, with its outcome, on a thread of
+  ///   the engine, outside its locks: be quick.
   public func offer(
     _ event: Event, cancellation: Cancellation? = nil,
     completion: (@Sendable (OperationResult) -> Void)? = nil
@@ -89,7 +92,10 @@ public final class TriggerQueue: Sendable {
     return admit(trigger, arrival, event.payload, completion) ? 1 : nil
   }
 
-  /// Admits an event and waits until all its operations are decided.
+  /// Admits an event and waits until all its operations are decided; their results by seq, empty when no
+  /// trigger is bound to it.
+  ///
+  /// - Throws: like `enqueue`. A failed operation is a result.
   public func perform(_ event: Event) async throws -> [OperationResult] {
     let (stream, results) = AsyncStream.makeStream(of: OperationResult.self)
     var expected: Int?
@@ -100,12 +106,15 @@ public final class TriggerQueue: Sendable {
     return await Self.collect(expected!, from: stream)
   }
 
-  /// Runs a trigger once. Returns when it is queued.
+  /// Runs a trigger once, whatever it is bound to. Returns when it is queued; waits for room and throws like
+  /// `enqueue` of an event.
+  ///
+  /// - Parameter priority: default: what the trigger declares.
   public func enqueue(_ trigger: any Trigger, priority: Priority? = nil) async throws {
     try await enqueue(trigger, priority: priority, completion: nil)
   }
 
-  /// Runs a trigger once and waits for its outcome.
+  /// Runs a trigger once and waits for its outcome. A failure is an outcome; throws like `enqueue` only.
   public func perform(_ trigger: any Trigger, priority: Priority? = nil) async throws -> OperationResult {
     let (stream, results) = AsyncStream.makeStream(of: OperationResult.self)
     try await enqueue(trigger, priority: priority) { results.yield($0) }
@@ -164,10 +173,11 @@ public final class TriggerQueue: Sendable {
     return results.sorted { $0.seq < $1.seq }
   }
 
-  /// Waits until everything admitted, and all that came of it, is decided.
+  /// Waits until everything admitted, and all that came of it, is decided, or the queue is stopped.
   public func waitUntilIdle() async { await engine.waitUntilIdle() }
 
-  /// Called for every decided operation that failed or logged something. On a worker's thread: be quick.
+  /// Called for every decided operation that failed, logged something, or has a sender that waits for it. On
+  /// a thread of the engine: be quick. Takes the place of the observer before it; nil for none.
   public func observe(_ body: (@Sendable (OperationResult, [ExecutionLog]) -> Void)?) {
     let observer: (@Sendable (DecidedOperation) -> Void)?
     if let body {
@@ -181,7 +191,9 @@ public final class TriggerQueue: Sendable {
 
 /// A named value that arrives.
 public struct Event: Sendable {
+  /// Decides together with `name` which triggers it reaches.
   public var kind: EventKind
+  /// What the patterns of `on` are matched with, like `bars/EURUSD`.
   public var name: String
   /// Canonical encoding of the event.
   public var payload: [UInt8]
@@ -190,6 +202,7 @@ public struct Event: Sendable {
   /// Events of one source keep their order at each trigger.
   public var source: UInt64
 
+  /// Encodes the payload. O(size); its limits are not checked (see `Value.validate`).
   public init(
     _ name: String, _ payload: Value = .map([:]), kind: EventKind = .event, priority: Priority? = nil,
     source: UInt64 = 0
@@ -216,7 +229,9 @@ public struct Event: Sendable {
 
 /// The queue has no room and the configuration says to refuse.
 public struct QueueFull: Error, CustomStringConvertible {
+  /// `EngineConfiguration.queueCapacity`, in operations.
   public let capacity: Int
+  /// For the sender: what happened, and what to do.
   public var description: String {
     "the queue is full (\(capacity) operations): try again later, or raise queue.capacity"
   }

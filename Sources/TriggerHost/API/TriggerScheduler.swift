@@ -15,6 +15,7 @@ public final class TriggerScheduler: Sendable {
     /// No trigger has the name, or none is bound to the event.
     case nothingToRun(job: String, target: String)
 
+    /// One line for the log, with the job's name.
     public var description: String {
       switch self {
       case .missed(let job, let instant, let count):
@@ -42,6 +43,7 @@ public final class TriggerScheduler: Sendable {
   private let clock: EngineClock
   private let state = Mutex(State())
 
+  /// Fires into `queue` once `start` was called. Takes its time from the clock of the queue's coordinator.
   public init(_ queue: TriggerQueue) {
     self.queue = queue
     clock = queue.engine.clock
@@ -64,6 +66,8 @@ public final class TriggerScheduler: Sendable {
   }
 
   /// Runs a trigger every so often, first when the span has passed once.
+  ///
+  /// - Throws: `ScheduleError` when the span is not above zero or the name is taken.
   public func scheduleInterval(
     _ span: Duration, _ trigger: any Trigger, name: String? = nil, priority: Priority? = nil
   ) throws {
@@ -72,6 +76,8 @@ public final class TriggerScheduler: Sendable {
   }
 
   /// Runs a trigger once. A time that is past does not fire.
+  ///
+  /// - Throws: `ScheduleError` when the name is taken.
   public func scheduleDate(
     _ time: Timestamp, _ trigger: any Trigger, name: String? = nil, priority: Priority? = nil
   ) throws { try add(trigger, .at(time), name, priority) }
@@ -84,7 +90,9 @@ public final class TriggerScheduler: Sendable {
     try add(job, trigger)
   }
 
-  /// Adds a job that names its trigger or event.
+  /// Adds a job that names its trigger or event; whether there is one is seen at each fire (`nothingToRun`).
+  ///
+  /// - Throws: `ScheduleError` when the name is taken.
   public func add(_ job: ScheduledJob) throws { try add(job, nil) }
 
   private func add(_ job: ScheduledJob, _ trigger: (any Trigger)?) throws {
@@ -108,12 +116,14 @@ public final class TriggerScheduler: Sendable {
     return isGone
   }
 
+  /// In the order they were added, those too that will not fire again.
   public var jobs: [ScheduledJob] { state.withLock { $0.machine.jobs } }
 
   /// The job's next fire, jitter included; nil when none comes.
   public func nextFire(of name: String) -> Timestamp? { state.withLock { $0.machine.nextDue(of: name) } }
 
-  /// Called for every fire that does not become a run. Be quick.
+  /// Called for every fire that does not become a run, on the cooperative pool: be quick. Takes the place of
+  /// the observer before it; nil for none.
   public func observe(_ body: (@Sendable (Notice) -> Void)?) { state.withLock { $0.observer = body } }
 
   // MARK: Life
@@ -267,6 +277,7 @@ private final class Countdown: Sendable {
 
 /// Why a job was not taken.
 public struct ScheduleError: Error, Sendable, CustomStringConvertible {
+  /// What was wrong with which job, and what would be right.
   public let description: String
   init(_ description: String) { self.description = description }
 }

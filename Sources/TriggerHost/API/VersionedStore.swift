@@ -3,13 +3,19 @@ import TriggerCore
 /// A store as Swift code sees it: reads as of a snapshot, and prepares changes.
 ///
 /// Inside a trigger every read is as of the execution's snapshot and joins its read set. Outside, it is as
-/// of the newest commit. A store must be registered with a coordinator before it is read.
+/// of the newest commit. A store must be registered with a coordinator before it is read. Any thread.
+///
+/// Reads throw `StoreError` when the store is not registered, when `execute` has returned, when the snapshot
+/// was held for too long (`snapshot_too_old`), or outside a trigger when too many read at once.
 public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, CustomStringConvertible {
   // `attachment` is written once, by `register`, before the store is used.
+  /// What coordinators, scripts and the log know it by.
   public let name: String
+  /// Where the store lives; follows the commits once it is registered.
   public let backend: Backend
   private(set) var attachment: (engine: Engine, table: StoreTable)?
 
+  /// Not usable yet: register it with a coordinator first.
   public init(_ name: String, backend: Backend) {
     self.name = name
     self.backend = backend
@@ -20,7 +26,7 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
   /// Seq of the last commit that changed the store, and its whole content. Joins the whole store to the
   /// read set. O(keys).
   ///
-  /// - Throws: `StoreError` when the store is not registered, or the backend cannot make a content of it.
+  /// - Throws: `StoreError`; what the backend throws when it cannot make a content of the keys and values.
   public func readSnapshot() throws -> (seq: Int64, value: Backend.Content) {
     let (engine, table) = try attached()
     var values: [String: Value] = [:]
@@ -39,6 +45,8 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
   /// Replaces the whole store; applied as the keys that differ. Changes nothing yet.
   ///
   /// - Parameter seq: what `readSnapshot` gave in this execution.
+  /// - Throws: `StoreError` when it was not read in this execution; what the backend throws for a content
+  ///   without keys and values.
   public func prepareCommit(_ seq: Int64, _ content: Backend.Content) throws -> CommitIntent {
     if let context = ExecutionContext.current, !context.hasRead(seq, of: name) {
       throw StoreError("prepareCommit(\(seq)) on store '\(name)': that seq was not read in this execution")
@@ -87,14 +95,23 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
     }
   }
 
-  /// `value` nil deletes the key.
+  /// Sets the key to `value`, whatever is there; nil deletes it. The key must not be empty.
   public func put(_ key: String, _ value: Value?) -> CommitIntent {
     guard let value else { return CommitIntent(kind: .delete, store: name, key: key, value: []) }
     return prepare(.put, key, value)
   }
+  /// Adds a number to the one at the key; puts it when nothing is there. Integers add up to an integer, with
+  /// a float on either side to a float. Reads nothing, so it conflicts with nothing. The seq fails, with
+  /// nothing applied, when the value there is no number or an integer sum does not fit 64 bits.
   public func add(_ key: String, _ value: Value) -> CommitIntent { prepare(.add, key, value) }
+  /// Puts a number when the one at the key is less or nothing is there; integers and floats compare as
+  /// doubles. Reads nothing, so it conflicts with nothing. The seq fails when the value there is no number.
   public func max(_ key: String, _ value: Value) -> CommitIntent { prepare(.max, key, value) }
+  /// Puts a number when the one at the key is greater or nothing is there; for the rest like `max`.
   public func min(_ key: String, _ value: Value) -> CommitIntent { prepare(.min, key, value) }
+  /// Adds an element to the end of the array at the key; puts `[value]` when nothing is there. Reads nothing,
+  /// so it conflicts with nothing. The seq fails when the value there is no array or would grow beyond
+  /// `ValueLimits.encodedBytes`. O(array) at the commit.
   public func append(_ key: String, _ value: Value) -> CommitIntent { prepare(.append, key, value) }
 
   private func prepare(_ kind: IntentKind, _ key: String, _ value: Value) -> CommitIntent {
@@ -120,6 +137,7 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
     return value
   }
 
+  /// `store counters: seq 12, 3 keys`, as of the newest commit; the seq is that of the store's last change.
   public var description: String {
     guard let table = attachment?.table else { return "store \(name) (not registered)" }
     let keys = table.liveKeys.load(ordering: .relaxed)
@@ -130,6 +148,7 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
 
 /// A store was used in a way it cannot be.
 public struct StoreError: Error, CustomStringConvertible {
+  /// Names the store and says what was wrong.
   public let description: String
   init(_ description: String) { self.description = description }
 }

@@ -8,6 +8,7 @@ import Synchronization
 
 /// Where the engine takes time from: nanoseconds since 1970-01-01T00:00:00Z. Any thread.
 public class EngineClock: @unchecked Sendable {  // no state of its own; subclasses guard theirs
+  /// The machine's clock.
   public init() {}
 
   /// Wall time. Costs about 25 ns.

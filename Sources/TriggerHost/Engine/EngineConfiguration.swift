@@ -15,6 +15,7 @@ public struct EngineConfiguration: Sendable {
   public var workers: Int
   /// Most operations waiting in the queue. Events that commits emit pass this bound.
   public var queueCapacity = 100_000
+  /// For `TriggerQueue.enqueue` and `perform`; `offer` never waits.
   public var whenFull = WhenFull.wait
   /// `order: strict`: nothing is deferred, a slow operation holds up every later commit.
   public var strictOrder = false
@@ -26,7 +27,7 @@ public struct EngineConfiguration: Sendable {
   public var strictStores = false
   /// Seed of every `math.random`; part of what makes a run repeatable.
   public var seed: UInt64 = 0
-  /// Records of decided seqs kept in memory, a power of two.
+  /// Records of decided seqs kept in memory, a power of two; any other number traps.
   public var recordsKept = 65_536
 
   /// Hops from one cause: an operation that far down a chain of emitted events fails (`loop`) when it emits

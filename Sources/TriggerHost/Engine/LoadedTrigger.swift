@@ -3,6 +3,13 @@ import TriggerCore
 
 /// What a trigger is bound to.
 public enum EventKind: String, Sendable, CaseIterable {
+  /// `message`: from outside; `data`: from a feed; `event`: any named event, emitted ones too. A binding to
+  /// `event` takes messages and data of its name as well, and an `event` reaches bindings to those two.
+  ///
+  /// `commit`: made by the engine, one for each trigger and commit that changed keys it is bound to.
+  ///
+  /// `cron`: the fires of every schedule that names its trigger. In a script's `on`, `cron`, `every`, `at`
+  /// and `start` become schedules.
   case message, event, data, commit, cron, every, at, start
 
   /// Place in `allCases`: what a log record holds. New kinds go to the end.
@@ -22,15 +29,19 @@ public enum EventKind: String, Sendable, CaseIterable {
 
 /// One `on` entry: a kind and a name pattern. `*` stands for any characters but `/`, `**` for any at all.
 public struct EventPattern: Sendable, Hashable {
+  /// What kind of event it takes; `EventKind` says which kinds stand in for others.
   public var kind: EventKind
+  /// For `commit` matched with `store/key` of each write, for the others with the event's name.
   public var pattern: String
 
+  /// Any text is a pattern; without a `*` it matches itself alone.
   public init(_ kind: EventKind, _ pattern: String) {
     self.kind = kind
     self.pattern = pattern
   }
 
-  /// O(pattern × name).
+  /// Whether the whole of `name` fits. O(pattern × name) with one star; in the worst case each further star
+  /// multiplies that by the length of the name.
   public func matches(_ name: some StringProtocol) -> Bool {
     Self.matches(Array(pattern.utf8)[...], Array(name.utf8)[...])
   }
@@ -52,11 +63,14 @@ public struct EventPattern: Sendable, Hashable {
 
 /// What a trigger's author decides about it.
 public struct TriggerOptions: Sendable {
+  /// For events that bring no priority of their own.
   public var priority = Priority.normal
-  /// CPU time of one attempt; ten times that in wall time is the backstop.
+  /// CPU time of one attempt; ten times that in wall time is the backstop. Scripts only: nothing ends a Swift
+  /// trigger's attempt.
   public var timeout: Duration = .milliseconds(200)
-  /// Live bytes an attempt may hold.
+  /// Live bytes an attempt may hold. Scripts only.
   public var memory = 64 << 20
+  /// What it is bound to. Empty: only a schedule, or an enqueue of the trigger itself, runs it.
   public var on: [EventPattern] = []
   /// Path into the event: operations with an equal value there keep their arrival order.
   public var orderBy: [String]?
@@ -73,6 +87,7 @@ public struct TriggerOptions: Sendable {
   /// Nil: what `mode` has.
   public var maxInstances: Int?
 
+  /// The defaults: bound to nothing, 200 ms and 64 MiB for an attempt, no gate.
   public init() {}
 
   /// Events pass a gate before they reach the queue.

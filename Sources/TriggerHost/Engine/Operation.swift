@@ -135,7 +135,9 @@ final class Attempt {
 
 /// One `print` or `ctx:log` of a script.
 public struct ExecutionLog: Sendable {
+  /// `debug`, `info`, `warning` or `error`; `info` for `print`.
   public let level: String
+  /// The text as the script gave it; bytes that are not UTF-8 are replaced.
   public let message: String
   /// Fields given to `ctx:log`, nil for `print`.
   public let fields: Value?

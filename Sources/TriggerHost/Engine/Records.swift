@@ -2,39 +2,58 @@ import TriggerCore
 
 /// How a seq ended.
 public enum Outcome: UInt8, Sendable, CaseIterable {
+  /// `committed`: its intents are applied. In the other cases nothing is.
+  ///
+  /// `failed`: an error, a limit, or an intent that could not apply. `deferred`: it held up others; its
+  /// operation goes on under a later seq. `skipped`: it was cancelled, its trigger is gone, or the trigger's
+  /// gate dropped it, which takes no seq.
   case committed, failed, deferred, skipped
 }
 
 /// What the sender of an event learns of one operation.
 public struct OperationResult: Sendable {
+  /// Name of the trigger that ran.
   public let trigger: String
-  /// The operation's first seq (its identity) and the one it was decided under.
+  /// The operation's first seq; 0 when it was dropped before it had one.
   public let identity: Int64
+  /// The seq it was decided under; 0 when it was dropped before it had one.
   public let seq: Int64
+  /// How it ended; never `deferred`, as a deferred operation goes on.
   public let outcome: Outcome
-  /// Message and traceback when it failed.
+  /// Message and traceback when it failed; the reason when it was dropped.
   public let error: String?
 }
 
 /// What is known of a seq.
 public struct ExecutionRecord: Sendable, CustomStringConvertible {
+  /// Where a seq stands.
   public enum State: Sendable, Equatable {
+    /// `running`: not finished, and begun once; `rerunning`: begun more than once. `waiting`: finished, and
+    /// the frontier is not there yet.
     case running, waiting, rerunning
+    /// It has ended.
     case decided(Outcome)
   }
+  /// The seq asked for.
   public let seq: Int64
   /// First seq of the same operation; equal to `seq` unless it was deferred.
   public let identity: Int64
+  /// Name of the trigger that runs or ran.
   public let trigger: String
+  /// As of the call; only `decided` is final.
   public let state: State
+  /// Attempts of the operation so far, those under seqs it was deferred from too.
   public let attempts: Int
+  /// How many of the attempts were thrown away because what they read had changed.
   public let conflicts: Int
   /// Nanoseconds since 1970.
   public let admitted: Int64
   /// Nanoseconds since 1970; nil until decided.
   public let decided: Int64?
+  /// Message and traceback of a failure. At least the newest 1024 are kept, then nil.
   public let error: String?
 
+  /// `seq 7 rsi: committed, attempts 2, conflicts 1, 3.1 ms from admission`.
   public var description: String {
     let state =
       switch state {
@@ -104,10 +123,13 @@ struct RecordRing {
 /// Counts latencies in buckets that are 1/16 of a power of two wide: percentiles within 6 %.
 public struct LatencyHistogram: Sendable {
   private var counts = [UInt64](repeating: 0, count: 64 * 16)
+  /// How many latencies were added.
   public private(set) var count: UInt64 = 0
 
+  /// Empty: 1024 buckets, 8 KiB.
   public init() {}
 
+  /// Counts one latency; anything below 1 counts as 1. O(1).
   @inline(__always)
   public mutating func add(nanoseconds: Int64) {
     let value = UInt64(max(nanoseconds, 1))
@@ -117,6 +139,7 @@ public struct LatencyHistogram: Sendable {
     count &+= 1
   }
 
+  /// Takes over all counts of another histogram.
   public mutating func add(_ other: LatencyHistogram) {
     for index in counts.indices { counts[index] &+= other.counts[index] }
     count &+= other.count
@@ -141,10 +164,15 @@ public struct LatencyHistogram: Sendable {
 
 /// Counters of one trigger since start.
 public struct TriggerStats: Sendable, Equatable {
+  /// Seqs that ended `committed`.
   public var committed = 0
+  /// Seqs that ended `failed`.
   public var failed = 0
+  /// Seqs that ended `skipped`; events dropped at the trigger's gate had no seq and do not count.
   public var skipped = 0
+  /// Attempts that were thrown away because what they read had changed.
   public var conflicts = 0
+  /// All zero.
   public init() {}
 
   mutating func count(_ outcome: Outcome) {
@@ -168,12 +196,17 @@ public struct TriggerStats: Sendable, Equatable {
 public struct EngineStats: Sendable {
   /// The frontier: everything up to this seq is decided.
   public var currentSeq: Int64 = 0
+  /// Seqs that ended `committed`.
   public var committed = 0
+  /// Seqs that ended `failed`.
   public var failed = 0
+  /// Seqs that ended `skipped`.
   public var skipped = 0
+  /// Seqs that ended `deferred`; their operations are counted again when they are decided.
   public var deferred = 0
   /// Attempts that were thrown away because what they read had changed.
   public var conflicts = 0
+  /// Times that the last read set of an operation was reserved for it, after several conflicts.
   public var reservations = 0
   /// Operations waiting in the queue.
   public var queued = 0
@@ -187,6 +220,7 @@ public struct EngineStats: Sendable {
   public var coalesced = 0
   /// Events that a trigger's `mode` let go.
   public var dropped = 0
+  /// Events that commits emitted.
   public var emitted = 0
   /// Superseded versions kept for snapshots that are held.
   public var retainedVersions = 0
@@ -196,7 +230,8 @@ public struct EngineStats: Sendable {
   public var expired = 0
   /// By trigger name.
   public var triggers: [String: TriggerStats] = [:]
-  /// From admission to the commit, by priority.
+  /// From admission to the decision, by priority; failed and skipped operations count too.
   public var latency: [Priority: LatencyHistogram] = [:]
+  /// All zero: the engine fills it in.
   public init() {}
 }

@@ -220,5 +220,6 @@ public struct LogDamage: Error, Hashable, Sendable, CustomStringConvertible {
     self.offset = offset
   }
 
+  /// `damaged at byte 5: expected an array`.
   public var description: String { "damaged at byte \(offset): \(message)" }
 }

@@ -26,7 +26,9 @@ public protocol CommitLog: AnyObject, Sendable {
 extension CommitLog {
   /// A log that is durable at once.
   public var durable: Int64 { .max }
+  /// Never called: there is nothing to wait for.
   public func whenDurable(_ body: @escaping @Sendable (_ seq: Int64) -> Void) {}
+  /// Returns at once.
   public func flush() {}
 }
 
@@ -51,11 +53,13 @@ extension LogRecord {
 /// Keeps every record in memory: for tests and for tools that look at a finished run. Any thread.
 public final class MemoryCommitLog: CommitLog {
   private let records = Mutex<(last: Int64, bytes: [[UInt8]])>((0, []))
+  /// Whether records say what was read.
   public let wantsReads: Bool
 
   /// - Parameter wantsReads: records say what was read.
   public init(wantsReads: Bool = false) { self.wantsReads = wantsReads }
 
+  /// Keeps a record. Seqs are dense.
   public func append(seq: Int64, _ record: UnsafeRawBufferPointer) {
     let bytes = Array(record)
     records.withLock { records in

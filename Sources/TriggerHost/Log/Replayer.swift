@@ -12,6 +12,7 @@ public final class Replayer {
     /// What differs: logged, and now.
     public var reason: String
 
+    /// `seq 7 rsi: what differs`.
     public var description: String { "seq \(seq) \(trigger): \(reason)" }
   }
 

@@ -6,11 +6,13 @@ public enum Priority: UInt8, Sendable, Comparable, CaseIterable, CustomStringCon
   /// `critical` is the greatest.
   public static func < (a: Priority, b: Priority) -> Bool { a.rawValue > b.rawValue }
 
+  /// The priority of that name, `critical` to `low`; nil for any other text, `Critical` too.
   public init?(_ name: some StringProtocol) {
     guard let found = Self.allCases.first(where: { $0.description == name }) else { return nil }
     self = found
   }
 
+  /// The name as configs, scripts and logs write it.
   public var description: String {
     switch self {
     case .critical: "critical"

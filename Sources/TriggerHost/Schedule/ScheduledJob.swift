@@ -2,6 +2,7 @@ import TriggerCore
 
 /// A job of the scheduler: when it fires, what that starts, and what happens to late and overlapping fires.
 public struct ScheduledJob: Sendable, Equatable {
+  /// When a job fires.
   public enum Rule: Sendable, Equatable {
     /// A cron expression in a time zone.
     case wall(WallSchedule)
@@ -23,7 +24,9 @@ public struct ScheduledJob: Sendable, Equatable {
 
   /// Unique in a scheduler; fires and jitter are identified by it.
   public var name: String
+  /// When it fires.
   public var rule: Rule
+  /// What a fire enqueues.
   public var action: Action
   /// The event's content. `job` and `fire_time` (RFC 3339) are added where it has none.
   public var payload: [String: Value] = [:]
@@ -35,10 +38,12 @@ public struct ScheduledJob: Sendable, Equatable {
   public var misfireGraceTime: Duration?
   /// Of several missed fires only the newest runs.
   public var coalesce = true
+  /// What becomes of a fire while `maxInstances` runs of the job go on.
   public var mode = OverlapMode.single
   /// Runs that may go on at once; nil: what `mode` has.
   public var maxInstances: Int?
 
+  /// A job without payload and jitter, of mode `single`; set the rest before it is added.
   public init(name: String, rule: Rule, action: Action) {
     self.name = name
     self.rule = rule

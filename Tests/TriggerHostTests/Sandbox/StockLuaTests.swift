@@ -86,12 +86,14 @@ import TriggerHost
     let process = Process()
     process.executableURL = URL(fileURLWithPath: Self.interpreter)
     process.arguments = [file.path]
-    let output = Pipe()
-    process.standardOutput = output
+    // Into a file: other tests start processes too, and one that had the end of a pipe would keep it open.
+    let output = file.appendingPathExtension("out")
+    defer { try? FileManager.default.removeItem(at: output) }
+    try Data().write(to: output)
+    process.standardOutput = try FileHandle(forWritingTo: output)
     try process.run()
-    let data = output.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
-    var lines = String(decoding: data, as: UTF8.self).components(separatedBy: "\n")
+    var lines = String(decoding: try Data(contentsOf: output), as: UTF8.self).components(separatedBy: "\n")
     lines.removeLast()
     return lines
   }
