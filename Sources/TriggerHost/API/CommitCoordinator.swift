@@ -42,7 +42,9 @@ public final class CommitCoordinator: Sendable {
   /// - Throws: when the name is empty, unknown while `strictStores` is on, or one store too many (10,000).
   public func store(_ name: String) throws -> VersionedStore<MemoryStoreBackend> {
     let store = VersionedStore(name, backend: MemoryStoreBackend())
-    store.attach(to: engine, table: try engine.stores.table(name))
+    do { store.attach(to: engine, table: try engine.stores.table(name)) } catch {
+      throw StoreError(error.message)
+    }
     return store
   }
 

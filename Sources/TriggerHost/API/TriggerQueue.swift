@@ -98,12 +98,14 @@ public final class TriggerQueue: Sendable {
   /// - Throws: like `enqueue`. A failed operation is a result.
   public func perform(_ event: Event) async throws -> [OperationResult] {
     let (stream, results) = AsyncStream.makeStream(of: OperationResult.self)
+    let watch = engine.whenStopped { results.finish() }
+    defer { engine.forget(watch) }
     var expected: Int?
     while expected == nil {
       expected = offer(event) { results.yield($0) }
       if expected == nil { try await makeRoom() }
     }
-    return await Self.collect(expected!, from: stream)
+    return try await Self.collect(expected!, from: stream)
   }
 
   /// Runs a trigger once, whatever it is bound to. Returns when it is queued; waits for room and throws like
@@ -117,8 +119,10 @@ public final class TriggerQueue: Sendable {
   /// Runs a trigger once and waits for its outcome. A failure is an outcome; throws like `enqueue` only.
   public func perform(_ trigger: any Trigger, priority: Priority? = nil) async throws -> OperationResult {
     let (stream, results) = AsyncStream.makeStream(of: OperationResult.self)
+    let watch = engine.whenStopped { results.finish() }
+    defer { engine.forget(watch) }
     try await enqueue(trigger, priority: priority) { results.yield($0) }
-    return await Self.collect(1, from: stream)[0]
+    return try await Self.collect(1, from: stream)[0]
   }
 
   private func enqueue(
@@ -161,16 +165,17 @@ public final class TriggerQueue: Sendable {
     if engine.isStopping.load(ordering: .acquiring) { throw CancellationError() }
   }
 
-  private static func collect(_ count: Int, from stream: AsyncStream<OperationResult>) async
-    -> [OperationResult]
-  {
+  /// - Throws: `CancellationError` when the task is cancelled or the queue stops before all are decided.
+  private static func collect(
+    _ count: Int, from stream: AsyncStream<OperationResult>
+  ) async throws -> [OperationResult] {
     var results: [OperationResult] = []
     if count == 0 { return results }
     for await result in stream {
       results.append(result)
-      if results.count == count { break }
+      if results.count == count { return results.sorted { $0.seq < $1.seq } }
     }
-    return results.sorted { $0.seq < $1.seq }
+    throw CancellationError()
   }
 
   /// Waits until everything admitted, and all that came of it, is decided, or the queue is stopped.

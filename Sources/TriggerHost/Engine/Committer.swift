@@ -115,7 +115,12 @@ struct Committer {
     }
     let new: Value
     switch (old, try decode(operand)) {
-    case (nil, let value): new = kind == .append ? .array([value]) : value
+    case (nil, let value) where kind == .append: new = .array([value])
+    case (nil, let value):
+      guard value.number != nil else {
+        throw Failure(message: "\(kind) at \(place()): expected a number, got \(value.kindName)")
+      }
+      new = value
     case (.array(let items)?, let value) where kind == .append: new = .array(items + [value])
     case (.int(let a)?, .int(let b)) where kind == .add:
       let (sum, overflow) = a.addingReportingOverflow(b)

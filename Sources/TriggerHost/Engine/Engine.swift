@@ -41,6 +41,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   private let log: (any CommitLog)?
   private let outbox = Outbox()
+  private let stopWatches = Mutex<(newest: Int, bodies: [Int: @Sendable () -> Void])>((0, [:]))
   private var recovered: [LogRecord] = []  // set before start
 
   func setObserver(_ new: (@Sendable (DecidedOperation) -> Void)?) { observer.withLock { $0 = new } }
@@ -126,7 +127,25 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       return result
     }
     for continuation in room + idle { continuation.resume() }
+    let watches = stopWatches.withLock { watches in
+      defer { watches.bodies = [:] }
+      return Array(watches.bodies.values)
+    }
+    for body in watches { body() }
   }
+
+  /// Calls `body` when the engine stops, at once when it has. Returns what `forget` wants.
+  func whenStopped(_ body: @escaping @Sendable () -> Void) -> Int {
+    let (id, hasStopped) = stopWatches.withLock { watches in
+      watches.newest += 1
+      if !isStopping.load(ordering: .acquiring) { watches.bodies[watches.newest] = body }
+      return (watches.newest, watches.bodies[watches.newest] == nil)
+    }
+    if hasStopped { body() }
+    return id
+  }
+
+  func forget(_ watch: Int) { stopWatches.withLock { _ = $0.bodies.removeValue(forKey: watch) } }
 
   // MARK: Triggers
 

@@ -4,7 +4,10 @@ import TriggerCore
 /// The stores of an engine by name. A table is made at the first mention of a name; the store counts as
 /// existing once it was declared or written to. Tables live as long as the engine.
 final class StoreDirectory: Sendable {
-  struct Refusal: Error { var message: String }
+  struct Refusal: Error, CustomStringConvertible {
+    var message: String
+    var description: String { message }
+  }
 
   private struct Contents {
     var tables: [String: StoreTable] = [:]

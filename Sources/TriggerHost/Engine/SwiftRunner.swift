@@ -2,6 +2,9 @@ import TriggerCore
 
 /// Runs an attempt of a Swift trigger as a task on the cooperative pool; the worker goes on at once.
 enum SwiftRunner {
+  /// Bytes of a key, as for scripts.
+  private static let longestKey = 1024
+
   static func run(_ trigger: any Trigger, _ operation: Operation, _ attempt: Attempt, engine: Engine) {
     let context = ExecutionContext(operation: operation, attempt: attempt)
     // The watchdog may look for it at once.
@@ -22,8 +25,22 @@ enum SwiftRunner {
     }
   }
 
+  /// The limits of a script's intents hold for Swift's too.
   private static func prepare(_ intents: [CommitIntent], into attempt: Attempt, engine: Engine) throws {
+    let configuration = engine.configuration
+    if intents.count > configuration.maximumIntents {
+      throw StoreError("more than \(configuration.maximumIntents) intents in one execution")
+    }
     for intent in intents {
+      let place = "\(intent.kind) \(intent.store.map { "\($0)/" } ?? "")\(intent.key.prefix(60))"
+      if intent.kind != .replace, !(1...Self.longestKey).contains(intent.key.utf8.count) {
+        throw StoreError("\(place): a key has 1 to \(Self.longestKey) bytes, got \(intent.key.utf8.count)")
+      }
+      if intent.value.count > configuration.valueLimits.encodedBytes, intent.kind != .replace {
+        throw StoreError(
+          "\(place): the value takes \(intent.value.count) bytes, the limit is \(configuration.valueLimits.encodedBytes)"
+        )
+      }
       let table = try intent.store.map { try engine.stores.table($0) }
       var key = intent.key
       key.withUTF8 { key in

@@ -1,0 +1,78 @@
+import Testing
+import TriggerCore
+import TriggerHost
+
+/// What Swift code may get wrong: an error for it, and nothing else.
+@Suite struct BadUseTests {
+  private struct Return: Trigger {
+    let intents: [CommitIntent]
+    func execute() async throws -> [CommitIntent] { intents }
+  }
+
+  private func outcome(_ make: (VersionedStore<MemoryStoreBackend>) -> [CommitIntent]) async throws
+    -> OperationResult
+  {
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let store = try coordinator.register(VersionedStore("s", backend: MemoryStoreBackend(["text": "x"])))
+    let queue = TriggerQueue(coordinator)
+    queue.start()
+    defer { queue.stop() }
+    return try await queue.perform(Return(intents: make(store)))
+  }
+
+  @Test func intentsThatCannotBe() async throws {
+    let cases: [(String, (VersionedStore<MemoryStoreBackend>) -> [CommitIntent])] = [
+      ("a key has 1 to 1024 bytes, got 0", { [$0.put("", 1)] }),
+      ("got 2000", { [$0.put(String(repeating: "k", count: 2000), 1)] }),
+      ("the limit is 1048576", { [$0.put("k", .string(String(repeating: "v", count: 2_000_000)))] }),
+      ("add at s/new: expected a number, got a string", { [$0.add("new", "x")] }),
+      ("add at s/text: the value there is a string", { [$0.add("text", 1)] }),
+      ("append at s/text", { [$0.append("text", 1)] }),
+      ("does not fit in 64 bits", { [$0.put("n", .int(.max)), $0.add("n", 1)] }),
+      ("more than 10000 intents", { store in (0..<10_001).map { store.put("k\($0)", 1) } }),
+    ]
+    for (message, intents) in cases {
+      let result = try await outcome(intents)
+      #expect(result.outcome == .failed)
+      #expect(result.error?.contains(message) == true, "\(result.error ?? "")")
+    }
+  }
+
+  private struct Endless: Trigger {
+    func execute() async throws -> [CommitIntent] {
+      try? await Task.sleep(for: .seconds(3600))
+      return []
+    }
+  }
+
+  @Test func whoWaitsLearnsOfTheStop() async throws {
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let queue = TriggerQueue(coordinator)
+    queue.start()
+    let waiting = Task { try await queue.perform(Endless()) }
+    while coordinator.stats.undecided == 0 { await Task.yield() }
+    queue.stop()
+    await #expect(throws: CancellationError.self) { try await waiting.value }
+    await #expect(throws: CancellationError.self) { try await queue.perform(Endless()) }
+  }
+
+  @Test func aCancelledWaitIsAnError() async throws {
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let queue = TriggerQueue(coordinator)
+    queue.start()
+    defer { queue.stop() }
+    let waiting = Task { try await queue.perform(Endless()) }
+    while coordinator.stats.undecided == 0 { await Task.yield() }
+    waiting.cancel()
+    await #expect(throws: CancellationError.self) { try await waiting.value }
+  }
+
+  @Test func strictStoresNameWhatThereIs() async throws {
+    var configuration = EngineConfiguration(workers: 1)
+    configuration.strictStores = true
+    let coordinator = CommitCoordinator(configuration)
+    try coordinator.register(VersionedStore("orders", backend: MemoryStoreBackend()))
+    let error = #expect(throws: StoreError.self) { try coordinator.store("ordres") }
+    #expect(error?.description.contains("did you mean 'orders'?") == true)
+  }
+}
