@@ -61,6 +61,7 @@ let package = Package(
       name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit"], swiftSettings: strict),
     .testTarget(name: "TriggerStorageTests", dependencies: ["TriggerStorage"], swiftSettings: strict),
     .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
-    .testTarget(name: "CommandLineTests", dependencies: ["trigger-host"], swiftSettings: strict),
+    .testTarget(
+      name: "CommandLineTests", dependencies: ["trigger-host", "TriggerCore"], swiftSettings: strict),
   ]
 )

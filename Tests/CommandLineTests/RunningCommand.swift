@@ -40,14 +40,18 @@ final class RunningCommand: Sendable {
   }
 
   /// - Parameter directory: the working directory; nil is the tests' own.
-  init(_ arguments: [String], in directory: String? = nil, output kind: Output = .pipe) throws {
+  /// - Parameter input: a file for standard input; nil is nothing.
+  init(
+    _ arguments: [String], in directory: String? = nil, output kind: Output = .pipe, input: String? = nil
+  ) throws {
     let output = kind == .terminal ? try Self.terminal() : Self.pipe()
     let errors = Self.pipe()
     let binary = try #require(Self.binary, "trigger-host is not beside the test bundle")
     process.executableURL = binary
     process.arguments = arguments
     if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
-    process.standardInput = FileHandle.nullDevice
+    process.standardInput =
+      try input.map { try FileHandle(forReadingFrom: URL(fileURLWithPath: $0)) } ?? FileHandle.nullDevice
     process.standardOutput = output.write
     process.standardError = errors.write
     process.terminationHandler = { [self] process in
@@ -156,6 +160,12 @@ final class RunningCommand: Sendable {
     await wait { state in state.isOver || state.lines.contains { $0.contains(text) } }
     let (lines, all) = state.withLock { ($0.lines, "\($0)") }
     return try #require(lines.first { $0.contains(text) }, "no line with '\(text)' in \(all)")
+  }
+
+  /// Waits for so many lines on either stream, or the end.
+  func lines(_ count: Int) async -> [String] {
+    await wait { state in state.isOver || state.lines.count >= count }
+    return state.withLock { $0.lines }
   }
 
   /// Waits for the process to end.

@@ -1,0 +1,116 @@
+import Foundation
+import Testing
+import TriggerCore
+
+/// A host that is killed at any moment, with SIGKILL: what it has acknowledged is there, nothing is there twice,
+/// and it goes on where it was.
+@Suite(.serialized) struct CrashTests {
+  /// `count` counts and emits; `echo` fails when an event comes twice.
+  private static let scripts: KeyValuePairs<String, String> = [
+    "triggers/count.lua": """
+    return { on = { event = "n" }, execute = function(event, ctx)
+      local store = ctx:store("counts")
+      return { store:put("k" .. event.n, (store:get("k" .. event.n) or 0) + 1), store:add("total", 1), ctx:emit("echo", event) }
+    end }
+    """,
+    "triggers/echo.lua": """
+    return { on = { event = "echo" }, priority = "low", execute = function(event, ctx)
+      local store = ctx:store("echoes")
+      return { store:put("k" .. event.n, (store:get("k" .. event.n) or 0) + 1), store:add("total", 1) }
+    end }
+    """,
+  ]
+
+  /// CRASH_ROUNDS makes it longer: `CRASH_ROUNDS=300 swift test --filter CrashTests`.
+  private static let rounds =
+    ProcessInfo.processInfo.environment["CRASH_ROUNDS"].flatMap { Int($0) } ?? 12
+
+  @Test func killedAtAnyMoment() async throws {
+    let directory = try TemporaryDirectory(Self.scripts)
+    let arguments = ["run", "--scripts", directory("triggers"), "--data", directory("data")]
+    let seed = UInt64.random(in: .min ... .max)
+    var random = SplitMix64(seed: seed)
+    var acknowledged: Set<Int64> = []
+    var next: Int64 = 1
+    for round in 0..<Self.rounds {
+      let events = (next..<next + 3000).map { #"{"event": "n", "id": \#($0), "payload": {"n": \#($0)}}"# }
+      next += 3000
+      let input = directory("events.jsonl")
+      try Data((events.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: input))
+      let host = try RunningCommand(arguments + ["--stdin"], input: input)
+      _ = await host.lines(Int.random(in: 0...1500, using: &random))
+      host.signal(SIGKILL)
+      let ended = try await host.end()
+      for line in ended.output.split(separator: "\n") { collect(String(line), into: &acknowledged) }
+      #expect(!ended.errors.contains("rror"), "round \(round), seed \(seed): \(ended.errors.prefix(500))")
+    }
+    let last = try await triggerHost(
+      "run", "--scripts", directory("triggers"), "--data", directory("data"), "--exit-when-idle")
+    #expect(last.status == 0, "\(last.errors)")
+    let state = try await triggerHost("replay", "--data", directory("data"), "--json")
+    guard case .map(let stores) = try JSON.parse(state.output), case .map(let counts)? = stores["counts"],
+      case .map(let echoes)? = stores["echoes"]
+    else { return #expect(Bool(false), "\(state)") }
+    #expect(!acknowledged.isEmpty)
+    for id in acknowledged where counts["k\(id)"] == nil {
+      Issue.record("seed \(seed): \(id) was acknowledged and is gone")
+    }
+    // Each event, and each that it emitted, exactly once.
+    for (key, value) in counts where key != "total" { #expect(value == 1, "seed \(seed): \(key)") }
+    #expect(Set(counts.keys) == Set(echoes.keys), "seed \(seed)")
+    for (key, value) in echoes where key != "total" { #expect(value == 1, "seed \(seed): echo \(key)") }
+    #expect(counts["total"] == .int(Int64(counts.count - 1)))
+    let verified = try await triggerHost("replay", "--data", directory("data"), "--verify")
+    #expect(verified.status == 0, "\(verified)")
+  }
+
+  private func collect(_ line: String, into acknowledged: inout Set<Int64>) {
+    guard line.hasPrefix("{"), case .map(let fields)? = try? JSON.parse(line),
+      case .int(let id)? = fields["id"],
+      case .array(let results)? = fields["results"], case .map(let result)? = results.first,
+      result["outcome"] == "committed"
+    else { return }
+    acknowledged.insert(id)
+  }
+
+  @Test func aSecondHostIsRefused() async throws {
+    let directory = try TemporaryDirectory(Self.scripts)
+    let arguments = ["run", "--scripts", directory("triggers"), "--data", directory("data")]
+    let first = try RunningCommand(arguments)
+    try await first.line(containing: "Serving")
+    let second = try await triggerHost("run", "--scripts", directory("triggers"), "--data", directory("data"))
+    #expect(second.status == 1)
+    #expect(second.errors.contains("in use by another host"), "\(second.errors)")
+    first.signal(SIGTERM)
+    #expect(try await first.end().status == 0)
+  }
+
+  @Test func toolsReadTheLog() async throws {
+    let directory = try TemporaryDirectory(Self.scripts)
+    let input = directory("events.jsonl")
+    let lines = (1...5).map { #"{"event": "n", "payload": {"n": \#($0)}}"# } + ["{", #"{"evnt": "n"}"#]
+    try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: input))
+    let host = try RunningCommand(
+      [
+        "run", "--scripts", directory("triggers"), "--data", directory("data"), "--stdin", "--exit-when-idle",
+      ],
+      input: input)
+    let ended = try await host.end()
+    #expect(ended.status == 0, "\(ended)")
+    #expect(ended.output.contains("line 7: unknown field 'evnt'; did you mean 'event'?"), "\(ended.output)")
+    let why = try await triggerHost("why", "echoes", "k3", "--data", directory("data"))
+    #expect(why.status == 0)
+    #expect(
+      why.output.contains("put echoes/k3 = 1") && why.output.contains("count  event n"), "\(why.output)")
+    let nothing = try await triggerHost("why", "echoes", "k9", "--data", directory("data"))
+    #expect(nothing.status == 1 && nothing.errors.contains("nothing has written echoes/k9"))
+    let state = try await triggerHost("replay", "--data", directory("data"), "--to", "1")
+    #expect(state.output.contains("seq 1\nstore counts, 2 keys\n  k1 = 1\n  total = 1\n"), "\(state.output)")
+    let export = try await triggerHost("log", "export", "--data", directory("data"), "--trigger", "count")
+    #expect(export.output.split(separator: "\n").count == 5)
+    let intact = try await triggerHost("log", "verify", "--data", directory("data"))
+    #expect(intact.output == "10 records are intact.\n", "\(intact)")
+    let missing = try await triggerHost("replay", "--data", directory("nothing"))
+    #expect(missing.status == 1, "\(missing)")
+  }
+}
