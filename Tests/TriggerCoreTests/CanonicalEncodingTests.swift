@@ -67,8 +67,6 @@ import Testing
     (.badUTF8, 1, "8162c328"), (.badUTF8, 0, "63eda080"), (.badUTF8, 0, "62c080"),
     (.numberRange, 0, "1b8000000000000000"), (.numberRange, 0, "3b8000000000000000"),
     (.numberRange, 1, "811bffffffffffffffff"),
-    // "é" in one scalar and in two are one key to Swift's dictionaries.
-    (.duplicateKey, 5, "a262c3a9016365cc8102"),
   ]
 
   @Test func refusesWithCodeAndOffset() throws {

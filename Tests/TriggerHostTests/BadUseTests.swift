@@ -75,4 +75,24 @@ import TriggerHost
     let error = #expect(throws: StoreError.self) { try coordinator.store("ordres") }
     #expect(error?.description.contains("did you mean 'orders'?") == true)
   }
+
+  /// "é" in one scalar and in two: two keys to a script, one to Swift. No harm comes of it.
+  @Test func keysThatOnlySwiftTakesForOne() async throws {
+    let script = """
+      return { on = { event = "x" }, execute = function(event, ctx)
+        local store = ctx:store("s")
+        local old = store:get("k")
+        if old then return { store:put("sum", old["\u{e9}"] * 10 + old["e\u{301}"]) } end
+        return { store:put("k", { ["\u{e9}"] = 1, ["e\u{301}"] = 2 }) }
+      end }
+      """
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let queue = TriggerQueue(coordinator)
+    queue.bind([], scripts: ScriptTree(files: ["s.lua": Array(script.utf8)]))
+    queue.start()
+    defer { queue.stop() }
+    for _ in 0..<2 { #expect(try await queue.perform(Event("x"))[0].outcome == .committed) }
+    #expect(try coordinator.store("s").get("sum") == 12)
+    #expect(try coordinator.store("s").get("k") != nil)
+  }
 }

@@ -62,9 +62,9 @@ struct CanonicalDecoder {
       if let previous { try checkOrder(previous, keyStart..<offset) }
       previous = keyStart..<offset
       let value = try self.value(depthLeft: depthLeft)
-      guard entries.updateValue(value, forKey: key) == nil else {
-        throw error(.duplicateKey, "the key equals another one by Unicode equivalence", at: keyStart)
-      }
+      // Scripts tell keys apart by their bytes, Swift by Unicode equivalence: of such twins, written by a
+      // script, a `Value` holds the last. What is stored, and what scripts read, is not touched by it.
+      entries[key] = value
     }
     return .map(entries)
   }

@@ -18,7 +18,7 @@ public struct ValueError: Error, Hashable, Sendable, CustomStringConvertible {
     public static let notCanonical = Code(rawValue: "not_canonical")
     /// Text that is not UTF-8, in JSON or in the canonical encoding; also lone surrogates in JSON escapes.
     public static let badUTF8 = Code(rawValue: "bad_utf8")
-    /// A key that is in a map twice, also by Unicode equivalence.
+    /// A key that is in a map twice; in JSON also by Unicode equivalence.
     public static let duplicateKey = Code(rawValue: "duplicate_key")
     /// An integer that does not fit a signed 64-bit integer, or a float beyond a double.
     public static let numberRange = Code(rawValue: "number_range")

@@ -65,7 +65,8 @@ struct Run: AsyncParsableCommand {
     if case .success = end {
       await host.queue.waitUntilIdle()
       if !exitWhenIdle, !signals.haveCome {
-        printLine((host.config.feeds.isEmpty ? "" : "All feeds are read. ") + "Serving; press Ctrl-C to end.")
+        if !host.config.feeds.isEmpty { printLine(host.summary() + "\n\nAll feeds are read.") }
+        printLine("Serving; press Ctrl-C to end.")
         await signals.wait()
       }
     }

@@ -27,7 +27,7 @@ final class StatusLine: Sendable {
   private func show(_ stats: EngineStats, rate: Double) {
     let rows = host.rows.withLock { $0.sent }
     let text =
-      (host.config.feeds.isEmpty ? "" : "rows \(rows)  ")
+      (host.config.feeds.isEmpty ? "" : "\(host.rowsName) \(rows)  ")
       + "seq \(stats.currentSeq)  commits \(stats.committed)  conflicts \(stats.conflicts)  "
       + "queue \(stats.queued)  \(Int(rate))/s"
     if isTerminal { Output.status(String(text.prefix(Self.width))) } else { printLine(text) }

@@ -3,6 +3,12 @@ import TriggerCore
 import TriggerHost
 
 extension Host {
+  /// What the feeds' rows are called: `bars` when all become events `bars/...`.
+  var rowsName: String {
+    let names = Set(config.feeds.map { $0.event.split(separator: "/").first.map(String.init) ?? "rows" })
+    return names.count == 1 ? names.first! : "rows"
+  }
+
   /// What the host did, for people: totals, one line per trigger, one per store.
   func summary() -> String {
     let stats = coordinator.stats
