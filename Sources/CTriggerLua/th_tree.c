@@ -290,6 +290,19 @@ th_trigger *th_trigger_load(th_worker *w, th_tree *tree, const char *path, const
   return t;
 }
 
+typedef struct { th_tree *tree; const char *path; } chunk_of;
+
+static int compile_body(lua_State *L) {
+  chunk_of *chunk = lua_touserdata(L, 1);
+  if (!push_chunk(L, chunk->tree, chunk->path)) luaL_error(L, "%s: no such file in the script tree", chunk->path);
+  return 0;
+}
+
+int th_chunk_compile(th_worker *w, th_tree *tree, const char *path, const th_limits *limits) {
+  chunk_of chunk = {tree, path};
+  return th_protected(w, compile_body, &chunk, limits) == TH_OK;
+}
+
 static int spec_body(lua_State *L) {
   th_trigger *t = lua_touserdata(L, 1);
   static const th_limits limits = {SIZE_MAX, 1u << 20, 64, 0, 0};

@@ -65,6 +65,14 @@ package final class LuaWorker {
     return Trigger(raw: trigger)
   }
 
+  /// Compiles a file of the tree, without running it.
+  package func compile(_ path: String, of tree: Tree, limits: LuaLimits) throws(LoadError) {
+    var limits = limits.raw
+    guard th_chunk_compile(raw, tree.raw, path, &limits) != 0 else {
+      throw LoadError(description: errorText)
+    }
+  }
+
   /// The table that the script returned, encoded, without `execute`; other functions read `"function"`.
   package func spec(of trigger: Trigger) throws(LoadError) -> [UInt8] {
     var bytes: UnsafeMutablePointer<UInt8>?

@@ -44,7 +44,19 @@ import Testing
         ("triggers/b.lua", "local m = require \"lib.m\"\n" + script(onEvent)),
         ("triggers/lib/m.lua", "local m = {}\nreturn m m\n"),
       ],
-      problems: ["triggers/lib/m.lua:2: <eof> expected near 'm'"]),
+      problems: [
+        "triggers/lib/m.lua:2: <eof> expected near 'm'",
+        "triggers/b.lua:1: needs lib/m.lua, which does not load",
+      ]),
+    Mistake(
+      testDescription: "a module that nothing requires", files: [("triggers/lib/m.lua", "return return\n")],
+      problems: ["triggers/lib/m.lua:1: unexpected symbol near 'return'"]),
+    Mistake(
+      testDescription: "no execute", files: [("triggers/b.lua", "local a\nreturn {\n  on = {},\n}\n")],
+      problems: ["triggers/b.lua:2: no execute function"]),
+    Mistake(
+      testDescription: "no table", files: [("triggers/b.lua", "local a\n\nreturn 5\n")],
+      problems: ["triggers/b.lua:3: a script returns a table with execute, this one returned number"]),
     Mistake(
       testDescription: "bound to nothing", files: [("triggers/b.lua", script())],
       problems: [

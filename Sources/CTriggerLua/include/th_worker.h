@@ -95,6 +95,8 @@ void th_tree_free(th_worker *worker, th_tree *tree);
 // Loads a script of the tree (source through th_host.source) and runs its chunk under the limits.
 // NULL on error: th_worker_error has the text ("triggers/rsi.lua:12: ...").
 th_trigger *th_trigger_load(th_worker *worker, th_tree *tree, const char *path, const th_limits *limits);
+// Compiles a file of the tree without running it. Returns 0, with th_worker_error set, when it is not Lua.
+int th_chunk_compile(th_worker *worker, th_tree *tree, const char *path, const th_limits *limits);
 // The returned table as CBOR, without `execute` (other functions become the text "function").
 // Returns 0, with th_worker_error set, when it cannot be encoded or has no execute function.
 int th_trigger_spec(th_worker *worker, th_trigger *trigger, uint8_t **bytes, size_t *length);

@@ -61,6 +61,9 @@ public struct ScriptTree: Sendable {
   public init(files: [String: [UInt8]], defaults: TriggerOptions = TriggerOptions()) {
     self.files = files
     let loader = ScriptLoader(files: files)
+    for path in files.keys.sorted() where Self.isModule(path) {
+      do throws(Problem) { try loader.compile(path) } catch { problems.append(error) }
+    }
     for path in files.keys.sorted() where Self.isTrigger(path) {
       do throws(Problem) {
         let table = try loader.spec(of: path)
@@ -81,12 +84,30 @@ public struct ScriptTree: Sendable {
             ))
         }
         triggers.append(script)
-      } catch { problems.append(error) }
+      } catch { add(error, of: path) }
     }
   }
 
+  /// A module that does not load is reported once, and each script that needs it says so in one line.
+  private mutating func add(_ problem: Problem, of path: String) {
+    let lines = problem.description.split(separator: "\n")
+    guard let cause = lines.first, !cause.hasPrefix("\(path):"),
+      let frame = lines.first(where: { $0.hasPrefix("\t\(path):") })
+    else { return problems.append(problem) }
+    if !problems.contains(where: { $0.description.split(separator: "\n").first == cause }) {
+      problems.append(problem)
+    }
+    let line = frame.dropFirst(path.count + 2).prefix { $0 != ":" }
+    let file = cause.prefix { $0 != ":" }
+    problems.append(
+      Problem(severity: .error, description: "\(path):\(line): needs \(file), which does not load"))
+  }
+
   static func isTrigger(_ path: String) -> Bool {
-    path.hasSuffix(".lua") && !path.hasSuffix("_test.lua") && !path.hasPrefix("lib/")
-      && !path.contains("/lib/")
+    path.hasSuffix(".lua") && !path.hasSuffix("_test.lua") && !isModule(path)
+  }
+
+  static func isModule(_ path: String) -> Bool {
+    path.hasSuffix(".lua") && (path.hasPrefix("lib/") || path.contains("/lib/"))
   }
 }
