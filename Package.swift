@@ -37,6 +37,7 @@ let package = Package(
       dependencies: [
         "TriggerCore", "TriggerLua",
         .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),

@@ -309,6 +309,23 @@ static int open_body(lua_State *L) {
   return 0;
 }
 
+// lua_ident is the library's own: "$LuaVersion: Lua 5.4.4  Copyright (C) ...".
+const char *th_lua_release(void) {
+  static char release[32];
+  const char *start = strstr(lua_ident, "Lua 5");
+  size_t length = start ? strcspn(start + 4, " ") + 4 : 0;
+  if (length >= sizeof release) length = sizeof release - 1;
+  if (!release[0] && start) memcpy(release, start, length);
+  return release;
+}
+
+#ifdef __GLIBC__
+#include <gnu/libc-version.h>
+const char *th_libc_release(void) { return gnu_get_libc_version(); }
+#else
+const char *th_libc_release(void) { return ""; }
+#endif
+
 th_worker *th_worker_new(const th_host *host) {
   static const th_limits limits = {SIZE_MAX, SIZE_MAX, 0, 0, 0};
   th_worker *w = calloc(1, sizeof *w);

@@ -1,4 +1,5 @@
 import Foundation
+import TriggerCore
 
 extension HostConfig {
   /// A config as far as it could be read, and everything that is wrong with it. Use the config only
@@ -42,8 +43,8 @@ extension HostConfig {
   }
 
   static let keys = [
-    "scripts", "cron", "order", "workers", "strict_stores", "queue", "limits", "stores", "log_level",
-    "feeds", "schedules",
+    "scripts", "cron", "order", "workers", "strict_stores", "queue", "limits", "data", "durability", "log",
+    "stores", "log_level", "feeds", "schedules",
   ]
 
   private mutating func read(_ map: MapReader) {
@@ -60,6 +61,9 @@ extension HostConfig {
     strictStores = map.bool("strict_stores") ?? strictStores
     readQueue(map)
     readLimits(map)
+    if let text = map.string("data"), let node = map.node("data") { data = path(text, line: node.line) }
+    durability = map.choice("durability") ?? durability
+    readLog(map)
     readStores(map)
     logLevel = map.choice("log_level") ?? logLevel
     readFeeds(map)
@@ -84,6 +88,23 @@ extension HostConfig {
     if limits.memory < 1 << 20 { section.fail("memory", "a script needs at least 1mb") }
     if limits.grace > limits.hold {
       section.fail(section.has("grace") ? "grace" : "hold", "grace must not be longer than hold")
+    }
+  }
+
+  private mutating func readLog(_ map: MapReader) {
+    guard let section = map.map("log", keys: ["retain", "checkpoint"]) else { return }
+    log.checkpoint = section.timeSpan("checkpoint") ?? log.checkpoint
+    // A span, a size, or both; `all` is the default.
+    for node in section.list("retain", orSingle: true) {
+      guard case .scalar(let text, _) = node.content, text != "all" else { continue }
+      if let span = try? TimeSpan.parse(text), span > .zero {
+        log.retainAge = span
+      } else if let size = try? ByteSize(parsing: text) {
+        log.retainBytes = size.bytes
+      } else {
+        map.reader.fail(
+          node, "log.retain: expected all, a time span like 720h or a size like 10gb, got \(node.excerpt)")
+      }
     }
   }
 

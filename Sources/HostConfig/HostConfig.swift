@@ -57,6 +57,22 @@ package struct HostConfig: Sendable {
     package init() {}
   }
 
+  /// What is kept of the log on disk, and how often the state is written down.
+  package struct Log: Sendable, Hashable {
+    /// Records older than this may go; nil: none for their age.
+    package var retainAge: Duration?
+    /// Bytes of records beyond which the oldest may go; nil: none for their size.
+    package var retainBytes: Int?
+    /// A checkpoint is due after it.
+    package var checkpoint = Duration.seconds(300)
+
+    package init() {}
+  }
+
+  package enum Durability: String, Sendable, CaseIterable {
+    case memory, async, group
+  }
+
   /// A store that exists from the start.
   package struct Store: Sendable, Hashable {
     package enum Backend: String, Sendable, CaseIterable {
@@ -87,6 +103,10 @@ package struct HostConfig: Sendable {
   package var strictStores = false
   package var queue = Queue()
   package var limits = Limits()
+  /// Where everything is kept; nil: in memory.
+  package var data: Path?
+  package var durability = Durability.group
+  package var log = Log()
   /// By name.
   package var stores: [String: Store] = [:]
   package var logLevel = LogLevel.info

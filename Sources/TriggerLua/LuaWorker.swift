@@ -113,6 +113,12 @@ package final class LuaWorker {
     return String(decoding: UnsafeRawBufferPointer(start: text, count: length), as: UTF8.self)
   }
 
+  /// Version of the library that runs scripts, like `Lua 5.4.4`.
+  package static var release: String { String(cString: th_lua_release()) }
+
+  /// Version of the C library, like `glibc 2.36`.
+  package static var libraryRelease: String { "glibc " + String(cString: th_libc_release()) }
+
   /// For the threads that watch over this worker.
   package var control: LuaWorkerControl { LuaWorkerControl(worker: self) }
 }

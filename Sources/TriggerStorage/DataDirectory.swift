@@ -11,18 +11,21 @@ import TriggerHost
 public final class DataDirectory: @unchecked Sendable {
   // The connection belongs to whoever opened the directory, and to the log's thread once there is one.
   /// The layout this version writes; an older one is migrated, a newer one refused.
-  public static let format: Int64 = 1
+  public static let format: Int64 = 2
 
   /// As it was given.
   public let path: String
   private var lock: Int32
   let database: Database
+  /// What times in it come from.
+  let clock: EngineClock
 
   /// Opens a directory to write in, made when it is not there.
   ///
   /// - Throws: `StorageError` when another process has it, or its format is newer.
-  public init(path: String) throws {
+  public init(path: String, clock: EngineClock = EngineClock()) throws {
     self.path = path
+    self.clock = clock
     guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
       throw StorageError("\(path): cannot be made: \(String(cString: strerror(errno)))")
     }
@@ -64,29 +67,119 @@ public final class DataDirectory: @unchecked Sendable {
     return file
   }
 
+  /// A directory without a file of its own to lock: for a database that is not in the file system.
+  package init(database name: String, fileSystem: String, clock: EngineClock) throws {
+    path = name
+    lock = -1
+    self.clock = clock
+    database = try Database(path: name, fileSystem: fileSystem)
+    try Self.prepare(database, path: name)
+  }
+
   private static func prepare(_ database: Database, path: String) throws {
-    try database.run("PRAGMA journal_mode = WAL")
-    try database.run("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID")
-    var format: Int64?
-    try database.run("SELECT value FROM meta WHERE name = 'format'") { format = $0.int(0) }
+    let format = try Self.format(of: database)
     if let format, format > Self.format {
       throw StorageError(
         "\(path) has format \(format), this version reads up to \(Self.format): use a newer trigger-host")
     }
-    // Records of consecutive seqs, written together: a CBOR sequence and its checksum.
-    try database.run(
-      "CREATE TABLE IF NOT EXISTS blocks (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, checksum INTEGER NOT NULL, records BLOB NOT NULL)"
-    )
-    try database.run(
-      "CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, started INTEGER NOT NULL, seed INTEGER NOT NULL, versions TEXT NOT NULL)"
-    )
-    // Script trees, each kept once: files as a CBOR map of path to bytes.
-    try database.run(
-      "CREATE TABLE IF NOT EXISTS trees (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, seed INTEGER NOT NULL, checksum INTEGER NOT NULL, files BLOB NOT NULL)"
-    )
     if format == nil {
-      try database.run("INSERT INTO meta VALUES ('format', ?)", [.int(Self.format)])
+      // Blocks are long, so pages are too; both must come before anything is written.
+      try database.run("PRAGMA page_size = 16384")
+      try database.run("PRAGMA auto_vacuum = INCREMENTAL")
     }
+    try database.run("PRAGMA journal_mode = WAL")
+    try database.run("PRAGMA wal_autocheckpoint = 1000")
+    if format == 1 { try migrateFromFormat1(database, path: path) }
+    for table in tables { try database.run("CREATE TABLE IF NOT EXISTS \(table)") }
+    if format == nil { try database.run("INSERT INTO meta VALUES ('format', ?)", [.int(Self.format)]) }
+    // A checkpoint that was not finished.
+    try database.run("DELETE FROM chunks WHERE checkpoint NOT IN (SELECT id FROM checkpoints)")
+  }
+
+  private static func format(of database: Database) throws -> Int64? {
+    var format: Int64?
+    var hasMeta = false
+    try database.run("SELECT 1 FROM sqlite_master WHERE name = 'meta'") { _ in hasMeta = true }
+    if hasMeta {
+      try database.run("SELECT value FROM meta WHERE name = 'format'") { format = $0.int(0) }
+    }
+    return format
+  }
+
+  private static let tables = [
+    "meta (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
+    // Records of consecutive seqs, written together: a CBOR sequence, when it was written (nanoseconds since
+    // 1970) and its checksum.
+    "blocks (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, checksum INTEGER NOT NULL, records BLOB NOT NULL, time INTEGER NOT NULL DEFAULT 0)",
+    // Accepted events whose operations are not all decided.
+    "inbox (epoch INTEGER, number INTEGER, checksum INTEGER NOT NULL, event BLOB NOT NULL, PRIMARY KEY (epoch, number)) WITHOUT ROWID",
+    // Every start of a host.
+    "epochs (epoch INTEGER PRIMARY KEY, started INTEGER NOT NULL, seed INTEGER NOT NULL, versions TEXT NOT NULL)",
+    // Script trees, each kept once: files as a CBOR map of path to bytes.
+    "trees (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, seed INTEGER NOT NULL, checksum INTEGER NOT NULL, files BLOB NOT NULL)",
+    // Every commit up to `since` is in the chunks; `fold` is what else is to know as of `last`.
+    "checkpoints (id INTEGER PRIMARY KEY, since INTEGER NOT NULL, last INTEGER NOT NULL, time INTEGER NOT NULL, checksum INTEGER NOT NULL, fold BLOB NOT NULL)",
+    "chunks (checkpoint INTEGER, number INTEGER, checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (checkpoint, number))",
+    // Since when a schedule is known, so that a restart does not begin its span anew.
+    "schedules (name TEXT PRIMARY KEY, rule TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
+    // What became of operations that failed for good: 'requeued' or 'dropped'.
+    "dead_marks (seq INTEGER PRIMARY KEY, action TEXT NOT NULL, time INTEGER NOT NULL)",
+  ]
+
+  /// Format 1 had neither times of blocks nor wrapped fields. All or nothing.
+  private static func migrateFromFormat1(_ database: Database, path: String) throws {
+    try database.run("BEGIN IMMEDIATE")
+    do {
+      try database.run("ALTER TABLE blocks ADD COLUMN time INTEGER NOT NULL DEFAULT 0")
+      var firsts: [Int64] = []
+      try database.run("SELECT first FROM blocks ORDER BY first") { firsts.append($0.int(0)) }
+      for first in firsts {
+        var converted: [UInt8] = []
+        try database.run("SELECT records, checksum FROM blocks WHERE first = ?", [.int(first)]) { row in
+          guard LogBlock.checksum(row.blob(0)) == row.int(1) else {
+            throw StorageError(
+              "\(path) has format 1 and cannot be brought to format \(Self.format): the block from seq \(first) is damaged"
+            )
+          }
+          converted = try LogRecord.convertFormat1(row.blob(0))
+        }
+        try converted.withUnsafeBytes { bytes in
+          try database.run(
+            "UPDATE blocks SET records = ?, checksum = ? WHERE first = ?",
+            [.blob(bytes), .int(LogBlock.checksum(bytes)), .int(first)])
+        }
+      }
+      try database.run("UPDATE meta SET value = ? WHERE name = 'format'", [.int(Self.format)])
+      try database.run("COMMIT")
+    } catch {
+      try? database.run("ROLLBACK")
+      throw error
+    }
+  }
+
+  /// What the log takes on disk, in bytes. Any thread.
+  public var bytes: Int {
+    ["log.sqlite", "log.sqlite-wal"].reduce(0) { sum, name in
+      var status = stat()
+      return stat(path + "/" + name, &status) == 0 ? sum + Int(status.st_size) : sum
+    }
+  }
+
+  /// Since when a schedule is known: as of now when its rule is new.
+  ///
+  /// - Parameters:
+  ///   - rule: any text that is the same for the same rule.
+  /// - Returns: nanoseconds since 1970.
+  public func since(ofSchedule name: String, rule: String) throws -> Int64 {
+    var known: (rule: String, since: Int64)?
+    try database.run("SELECT rule, since FROM schedules WHERE name = ?", [.text(name)]) {
+      known = ($0.text(0), $0.int(1))
+    }
+    if let known, known.rule == rule { return known.since }
+    let now = clock.now()
+    try database.run(
+      "INSERT OR REPLACE INTO schedules VALUES (?, ?, ?)", [.text(name), .text(rule), .int(now)])
+    return now
   }
 
   /// Keeps a script tree, durable when this returns, and gives it its identity; the newest tree keeps its

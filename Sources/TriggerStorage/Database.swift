@@ -8,12 +8,16 @@ final class Database {
   /// Opens a file, made when `creates`.
   ///
   /// - Throws: `StorageError` with what SQLite says.
-  init(path: String, creates: Bool = true, isReadOnly: Bool = false) throws(StorageError) {
+  ///
+  /// - Parameter fileSystem: name of a VFS that was registered with SQLite; nil: the system's files.
+  init(
+    path: String, creates: Bool = true, isReadOnly: Bool = false, fileSystem: String? = nil
+  ) throws(StorageError) {
     var handle: OpaquePointer?
     let flags =
       isReadOnly
       ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (creates ? SQLITE_OPEN_CREATE : 0)
-    let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX, nil)
+    let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX, fileSystem)
     guard code == SQLITE_OK, let handle else {
       let message = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "no memory"
       sqlite3_close_v2(handle)

@@ -21,19 +21,21 @@ public enum Durability: String, Sendable, CaseIterable {
 public final class DurableLog: CommitLog {
   /// Reads are not logged: replay makes them again.
   public let wantsReads = false
-  private let directory: DataDirectory
+  let directory: DataDirectory
   private let isSynced: Bool
-  private let shared: Shared
+  private let shared = Shared()
   private let newest = Atomic<Int64>(0)
+  private let written = Atomic<Int64>(0)
+  private let bytesWritten = Atomic<Int>(0)
   private let listener = Mutex<(@Sendable (Int64) -> Void)?>(nil)
   private let failureListener = Mutex<(@Sendable (String) -> Void)?>(nil)
 
-  /// Records waiting to be written. Guarded by its condition.
+  /// What waits to be written. Guarded by its condition.
   private final class Shared: @unchecked Sendable {
     let condition = NSCondition()
-    var bytes: [UInt8] = []
-    var first: Int64 = 0
-    var last: Int64 = 0
+    var group = LogGroup()
+    /// Memory of the group before, for the next one.
+    var spare: [UInt8] = []
     var isClosing = false
     var hasEnded = false
     var isWriting = false
@@ -45,20 +47,39 @@ public final class DurableLog: CommitLog {
 
   /// Starts the writer.
   ///
-  /// - Parameter lastSeq: the newest seq in the log.
-  public init(_ directory: DataDirectory, durability: Durability, lastSeq: Int64) throws {
-    self.directory = directory
-    isSynced = durability == .group
-    shared = Shared()
-    newest.store(isSynced ? lastSeq : .max, ordering: .relaxed)
-    try directory.database.run("PRAGMA synchronous = \(isSynced ? "FULL" : "NORMAL")")
-    let thread = Thread { [self] in write() }
+  /// - Parameters:
+  ///   - lastSeq: the newest seq in the log.
+  public convenience init(_ directory: DataDirectory, durability: Durability, lastSeq: Int64) throws {
+    try self.init(stepped: directory, durability: durability, lastSeq: lastSeq)
+    shared.hasEnded = false
+    let thread = Thread { [self] in
+      while writeGroup(waits: true) {}
+      shared.condition.lock()
+      shared.hasEnded = true
+      shared.condition.broadcast()
+      shared.condition.unlock()
+    }
     thread.name = "log"
     thread.start()
   }
 
+  /// A log without a thread: whoever made it calls `writeGroup`.
+  package init(stepped directory: DataDirectory, durability: Durability, lastSeq: Int64) throws {
+    self.directory = directory
+    isSynced = durability == .group
+    newest.store(isSynced ? lastSeq : .max, ordering: .relaxed)
+    written.store(lastSeq, ordering: .relaxed)
+    try directory.database.run("PRAGMA synchronous = \(isSynced ? "FULL" : "NORMAL")")
+    shared.hasEnded = true
+  }
+
   /// With `group` the newest seq on disk; with `async` all of them count at once. Any thread.
   public var durable: Int64 { newest.load(ordering: .acquiring) }
+  /// The newest seq that is written, synced or not. Any thread.
+  package var lastWritten: Int64 { written.load(ordering: .acquiring) }
+  /// Bytes of records written since the log was opened. Any thread.
+  package var recordBytes: Int { bytesWritten.load(ordering: .relaxed) }
+
   /// - Parameter body: called on the log's thread after each group.
   public func whenDurable(_ body: @escaping @Sendable (Int64) -> Void) { listener.withLock { $0 = body } }
 
@@ -68,21 +89,76 @@ public final class DurableLog: CommitLog {
   }
 
   /// Copies a record. Waits when 32 MiB wait for the disk.
-  public func append(seq: Int64, _ record: UnsafeRawBufferPointer) {
+  public func append(seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID]) {
     shared.condition.lock()
     defer { shared.condition.unlock() }
-    while shared.bytes.count > Self.bytesWaiting, shared.failure == nil { shared.condition.wait() }
-    if shared.bytes.isEmpty { shared.first = seq }
-    shared.bytes.append(contentsOf: record)
-    shared.last = seq
+    while shared.group.records.count > Self.bytesWaiting, shared.failure == nil, !shared.hasEnded {
+      shared.condition.wait()
+    }
+    if shared.failure != nil { return }
+    shared.group.append(seq: seq, record, settling: events)
     if !shared.isWriting { shared.condition.broadcast() }
+  }
+
+  /// Keeps the event in the group being gathered, unless a record of the same group settles it.
+  public func accept(_ event: AcceptedEvent, whenKept: @escaping @Sendable () -> Void) {
+    let bytes = event.encoded
+    change { group in
+      group.accepted[event.id] = bytes
+      group.kept.append(whenKept)
+    }
+  }
+
+  /// Takes the event out with the next group.
+  public func settle(_ event: EventID) { change { $0.settle(event) } }
+
+  /// Does other work on the database, in the transaction of the next group. Returns when that is written.
+  ///
+  /// - Throws: `StorageError` when the log has failed.
+  func perform(_ job: @escaping LogGroup.Job) throws {
+    let done = NSCondition()
+    nonisolated(unsafe) var isDone = false  // guarded by `done`
+    change { group in
+      group.jobs.append(job)
+      group.kept.append {
+        done.lock()
+        isDone = true
+        done.broadcast()
+        done.unlock()
+      }
+    }
+    done.lock()
+    defer { done.unlock() }
+    // A log that fails calls nobody: look now and then.
+    while !isDone {
+      if let failure = failure { throw StorageError(failure) }
+      _ = done.wait(until: Date(timeIntervalSinceNow: 0.2))
+    }
+  }
+
+  private func change(_ body: (inout LogGroup) -> Void) {
+    shared.condition.lock()
+    if shared.failure == nil { body(&shared.group) }
+    if !shared.isWriting { shared.condition.broadcast() }
+    shared.condition.unlock()
+  }
+
+  /// Why nothing is written any more; nil while all is well. Any thread.
+  package var failure: String? {
+    shared.condition.lock()
+    defer { shared.condition.unlock() }
+    return shared.failure
   }
 
   /// Returns when all that was appended is written, or the disk has refused.
   public func flush() {
     shared.condition.lock()
-    while (!shared.bytes.isEmpty || shared.isWriting) && shared.failure == nil { shared.condition.wait() }
+    while (!shared.group.isEmpty || shared.isWriting) && shared.failure == nil && !shared.hasEnded {
+      shared.condition.wait()
+    }
+    let isStepped = shared.hasEnded
     shared.condition.unlock()
+    if isStepped { while writeGroup(waits: false) {} }
   }
 
   /// Writes what is left, ends the writer and lets another host have the directory. Safe to call twice.
@@ -96,52 +172,56 @@ public final class DurableLog: CommitLog {
     directory.close()
   }
 
-  // MARK: The writer's thread
+  // MARK: The writer's side
 
-  private func write() {
-    writeGroups()
+  /// Writes one group and tells who waits for it. One thread at a time.
+  ///
+  /// - Parameter waits: for something to write.
+  /// - Returns: false when there is nothing to write (without waiting: now; else: ever again).
+  package func writeGroup(waits: Bool) -> Bool {
+    guard var group = take(waits: waits) else { return false }
+    do { try group.write(to: directory.database, at: directory.clock.now()) } catch {
+      fail("\(error)")
+      return false
+    }
+    bytesWritten.add(group.records.count, ordering: .relaxed)
+    if !group.records.isEmpty {
+      written.store(group.last, ordering: .releasing)
+      if isSynced { newest.store(group.last, ordering: .releasing) }
+    }
+    let hasRecords = !group.records.isEmpty
     shared.condition.lock()
-    shared.hasEnded = true
+    group.records.removeAll(keepingCapacity: true)
+    swap(&shared.spare, &group.records)
+    shared.isWriting = false
     shared.condition.broadcast()
     shared.condition.unlock()
+    if isSynced, hasRecords { listener.withLock { $0 }?(group.last) }
+    for body in group.kept { body() }
+    return true
   }
 
-  private func writeGroups() {
-    var group: [UInt8] = []
-    while let (first, last) = next(&group) {
-      do {
-        try group.withUnsafeBytes { bytes in
-          try directory.database.run(
-            "INSERT INTO blocks VALUES (?, ?, ?, ?)",
-            [.int(first), .int(last), .int(LogBlock.checksum(bytes)), .blob(bytes)])
-        }
-      } catch { return fail("\(error)") }
-      if isSynced { newest.store(last, ordering: .releasing) }
-      shared.condition.lock()
-      shared.isWriting = false
-      shared.condition.broadcast()
-      shared.condition.unlock()
-      if isSynced { listener.withLock { $0 }?(last) }
-    }
-  }
-
-  /// Waits for records and takes all of them; nil at the end.
-  private func next(_ group: inout [UInt8]) -> (first: Int64, last: Int64)? {
-    group.removeAll(keepingCapacity: true)
+  /// Takes all that has come.
+  private func take(waits: Bool) -> LogGroup? {
     shared.condition.lock()
     defer { shared.condition.unlock() }
-    while shared.bytes.isEmpty {
-      if shared.isClosing { return nil }
+    if shared.failure != nil { return nil }
+    while shared.group.isEmpty {
+      if shared.isClosing || !waits { return nil }
       shared.condition.wait()
     }
-    swap(&group, &shared.bytes)
+    var group = LogGroup()
+    swap(&group.records, &shared.spare)
+    swap(&group, &shared.group)
     shared.isWriting = true
-    return (shared.first, shared.last)
+    return group
   }
 
   private func fail(_ message: String) {
     shared.condition.lock()
     shared.failure = message
+    shared.group.removeAll()
+    shared.isWriting = false
     shared.condition.broadcast()
     shared.condition.unlock()
     failureListener.withLock { $0 }?(message)

@@ -3,8 +3,8 @@ import TriggerHost
 
 /// Reads the log of a data directory, also while a host writes it. One thread at a time.
 public final class LogReader {
-  private let database: Database
-  private let path: String
+  let database: Database
+  let path: String
 
   /// - Throws: `StorageError` when there is no log.
   public init(path: String) throws {
@@ -41,10 +41,22 @@ public final class LogReader {
     return found
   }
 
+  /// The oldest seq that the log still has; 0 when it has none.
+  public func firstSeq() throws -> Int64 {
+    var first: Int64 = 0
+    try database.run("SELECT coalesce(min(first), 0) FROM blocks") { first = $0.int(0) }
+    return first
+  }
+
   /// The records of seqs `from` to `to`, in order. O(bytes of their blocks), one block in memory at a time.
   ///
   /// - Throws: `LogError` naming the place of damage; what `body` throws.
   public func visit(from: Int64 = 1, to: Int64 = .max, _ body: (LogRecord) throws -> Void) throws {
+    try visitViews(from: from, to: to) { try body(try LogRecord($0)) }
+  }
+
+  /// As above, without copying; a view is valid during its call.
+  package func visitViews(from: Int64 = 1, to: Int64 = .max, _ body: (RecordView) throws -> Void) throws {
     var expected: Int64?
     try database.run(
       "SELECT first, last, checksum, records FROM blocks WHERE last >= ? AND first <= ? ORDER BY first",
@@ -61,7 +73,7 @@ public final class LogReader {
         )
       }
       do {
-        try LogRecord.visit(in: bytes) { record in
+        try RecordView.visit(in: bytes) { record in
           if record.seq >= from, record.seq <= to { try body(record) }
         }
       } catch let damage as LogDamage {

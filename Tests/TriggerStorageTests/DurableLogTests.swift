@@ -41,7 +41,7 @@ private final class DataHost {
     let reader = try LogReader(path: path)
     log = try DurableLog(directory, durability: durability, lastSeq: try reader.lastSeq())
     coordinator = CommitCoordinator(EngineConfiguration(workers: workers), log: log)
-    try coordinator.recover { recovery in try reader.visit { try recovery.apply($0) } }
+    try coordinator.recover { try reader.recover($0) }
     queue = TriggerQueue(coordinator)
     var tree = ScriptTree(files: Self.scripts.mapValues { Array($0.utf8) })
     #expect(tree.problems.isEmpty, "\(tree.problems)")

@@ -79,6 +79,11 @@ typedef struct th_attempt_info {
   const char *event_name; size_t event_name_length;
 } th_attempt_info;
 
+// Version of the library that is linked, like "Lua 5.4.4".
+const char *th_lua_release(void);
+// Version of the GNU C library, "" with another one.
+const char *th_libc_release(void);
+
 // NULL when out of memory. `host` is copied.
 th_worker *th_worker_new(const th_host *host);
 void th_worker_free(th_worker *worker);

@@ -80,6 +80,12 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
     return Entry.hasPrefix(entry, base, prefix.count) ? entry : nil
   }
 
+  /// The first entry whose key is not below `key`, in byte order. O(log n).
+  package func firstEntry(notBelow key: UnsafeBufferPointer<UInt8>) -> UnsafeMutablePointer<Entry>? {
+    guard let base = key.baseAddress, key.count > 0 else { return order.first }
+    return order.lowerBound(base, key.count)
+  }
+
   @inline(__always)
   package func nextEntry(
     _ entry: UnsafeMutablePointer<Entry>, prefix: UnsafeBufferPointer<UInt8>
@@ -143,6 +149,36 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
     entry.pointee.newest.store(UInt(bitPattern: version), ordering: .releasing)
     changed.store(seq, ordering: .releasing)
     reclaim.retire(version, of: entry, in: self)
+  }
+
+  /// Puts back a key as a checkpoint has it. The key has no version yet.
+  package func restore(
+    _ key: UnsafeBufferPointer<UInt8>, _ value: UnsafeRawBufferPointer, seq: Int64, reclaim: Reclaimer
+  ) {
+    let base = key.baseAddress!
+    let entry = makeEntry(base, key.count, hash: KeyHash.of(base, count: key.count), reclaim: reclaim)
+    put(Version.make(value.baseAddress, count: value.count), to: entry, seq: seq, reclaim: reclaim)
+  }
+
+  /// Takes out every key. Nobody may read meanwhile.
+  package func clear(reclaim: Reclaimer) {
+    var cursor = order.first
+    while let entry = cursor {
+      cursor = order.next(entry)
+      put(Version.makeDeleted(), to: entry, seq: 0, reclaim: reclaim)
+    }
+    reclaim.reclaim(horizon: 0, frontier: 0)
+  }
+
+  /// The store was changed by `seq`, or later: for changes that are not put again one by one.
+  package func noteChange(_ seq: Int64) {
+    changed.store(max(changed.load(ordering: .relaxed), seq), ordering: .releasing)
+  }
+
+  /// Seq of the newest change of a key that is there, 0 for one that is not.
+  package func newestSeq(_ key: UnsafeBufferPointer<UInt8>) -> Int64 {
+    guard let base = key.baseAddress else { return 0 }
+    return entry(base, key.count, hash: KeyHash.of(base, count: key.count)).map { Entry.newestSeq($0) } ?? 0
   }
 
   @inline(__always)

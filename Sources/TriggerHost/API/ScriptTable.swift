@@ -34,7 +34,7 @@ struct ScriptTable {
 
   private static let known = [
     "on", "name", "priority", "timeout", "memory", "order_by", "coalesce", "debounce", "throttle", "mode",
-    "max_instances", "execute",
+    "max_instances", "retry", "execute",
   ]
 
   private mutating func read(_ field: String, _ value: Value) throws(ScriptTree.Problem) {
@@ -60,6 +60,7 @@ struct ScriptTable {
         throw problem(field, "must be a whole number from 1 to 1000, got \(value)")
       }
       options.maxInstances = Int(count)
+    case "retry": options.retry = try retry(value)
     case "order_by": options.orderBy = try text(field, value).split(separator: ".").map(String.init)
     case "coalesce":
       switch value {
@@ -71,6 +72,33 @@ struct ScriptTable {
       throw problem(
         field, "unknown field '\(field)'" + Suggestion.clause(for: field, among: Self.known), bare: true)
     }
+  }
+
+  /// `retry = 3`, or `retry = { attempts = 5, backoff = "1s", longest = "5m" }`.
+  private func retry(_ value: Value) throws(ScriptTree.Problem) -> RetryPolicy {
+    var policy = RetryPolicy()
+    var fields: [String: Value] = [:]
+    switch value {
+    case .int: fields = ["attempts": value]
+    case .map(let given): fields = given
+    default:
+      throw problem("retry", "must be a number of tries or a table like { attempts = 3 }, got \(value)")
+    }
+    for (name, value) in fields.sorted(by: { $0.key < $1.key }) {
+      switch name {
+      case "attempts":
+        guard case .int(let count) = value, (1...100).contains(count) else {
+          throw problem("retry.attempts", "must be a whole number from 1 to 100, got \(value)")
+        }
+        policy.attempts = Int(count)
+      case "backoff": policy.backoff = try span("retry.backoff", value)
+      case "longest": policy.longest = try span("retry.longest", value)
+      default:
+        let known = ["attempts", "backoff", "longest"]
+        throw problem("retry", "has no '\(name)'" + Suggestion.clause(for: name, among: known))
+      }
+    }
+    return policy
   }
 
   // MARK: Bindings

@@ -53,18 +53,53 @@ public final class TriggerQueue: Sendable {
 
   /// Admits an event without waiting; nil when the queue is full. Any thread.
   ///
-  /// - Parameter completion: called once for each operation that it makes, with its outcome, on a thread of
-  ///   the engine, outside its locks: be quick.
+  /// - Parameters:
+  ///   - completion: called once for each operation that it makes, with its outcome, on a thread of the
+  ///     engine, outside its locks: be quick.
+  ///   - whenKept: see `Event.isKept`.
   public func offer(
     _ event: Event, cancellation: Cancellation? = nil,
-    completion: (@Sendable (OperationResult) -> Void)? = nil
+    completion: (@Sendable (OperationResult) -> Void)? = nil, whenKept: (@Sendable () -> Void)? = nil
   ) -> Int? {
     var arrival = event.arrival
     arrival.cancellation = cancellation
+    arrival.whenKept = whenKept
     return event.payload.withUnsafeBufferPointer {
       engine.admit(arrival, payload: $0, completion: completion)
     }
   }
+
+  /// Admits an event that its sender may send again: one with a key that has come within the last 24 hours is
+  /// not admitted anew, and gets the results of the first. Without waiting. Any thread.
+  ///
+  /// - Parameters:
+  ///   - scope: whose keys these are; keys of different scopes have nothing to do with each other.
+  ///   - results: called once with the event's id and the results of all its operations, in seq order; at
+  ///     once for a repeated event that is decided already.
+  ///   - whenKept: see `Event.isKept`; gets the event's id. For a repeated event: when that is decided.
+  /// - Returns: the event's id, for a repeated one that of the first; nil when the queue is full: `results` is
+  ///   not called then.
+  /// - Throws: `KeyReused` when the key came with another event.
+  public func offer(
+    _ event: Event, scope: String, key: String, whenKept: (@Sendable (EventID) -> Void)? = nil,
+    results: @escaping @Sendable (EventID, [OperationResult]) -> Void
+  ) throws(KeyReused) -> EventID? {
+    let admission = event.payload.withUnsafeBufferPointer {
+      engine.admit(
+        event.arrival, scope: scope, key: key, payload: $0, results: results, whenKept: whenKept)
+    }
+    switch admission {
+    case .taken(let id): return id
+    case .full: return nil
+    case .reused: throw KeyReused(key: key)
+    }
+  }
+
+  /// An id for an event that is about to be sent: unique for the data directory.
+  public func makeEventID() -> EventID { engine.makeEventID() }
+
+  /// Why the queue takes no more events; nil while it does.
+  public var failure: String? { engine.failureMessage }
 
   /// Admits an event for one trigger in force, whatever that is bound to (a schedule names its trigger).
   /// Waits for room like `enqueue`. Returns false when no trigger has the name.
@@ -143,7 +178,8 @@ public final class TriggerQueue: Sendable {
     return admit(loaded, arrival, event.payload, completion) ? 1 : nil
   }
 
-  var isStopped: Bool { engine.isStopping.load(ordering: .acquiring) }
+  /// True once `stop` was called, or the log has failed.
+  package var isStopped: Bool { engine.isStopping.load(ordering: .acquiring) }
 
   private func admit(
     _ trigger: LoadedTrigger, _ arrival: Engine.Arrival, _ payload: [UInt8],
@@ -158,10 +194,12 @@ public final class TriggerQueue: Sendable {
   public func waitForRoom() async { await engine.waitForRoom() }
 
   private func makeRoom() async throws {
+    if let message = engine.failureMessage { throw LogFailed(description: message) }
     if engine.configuration.whenFull == .refuse {
       throw QueueFull(capacity: engine.configuration.queueCapacity)
     }
     await engine.waitForRoom()
+    if let message = engine.failureMessage { throw LogFailed(description: message) }
     if engine.isStopping.load(ordering: .acquiring) { throw CancellationError() }
   }
 
@@ -206,6 +244,13 @@ public struct Event: Sendable {
   public var priority: Priority?
   /// Events of one source keep their order at each trigger.
   public var source: UInt64
+  /// What acknowledgements call it; nil: nobody asks.
+  public var id: EventID?
+  /// What its source knows it by: recovery tells how far each source was.
+  public var key: EventKey?
+  /// Once it is admitted the log keeps it until its operations are decided, whatever happens; `whenKept` says
+  /// from when on. An event that is not kept may be gone after a crash, but never in part.
+  public var isKept = false
 
   /// Encodes the payload. O(size); its limits are not checked (see `Value.validate`).
   public init(
@@ -228,7 +273,27 @@ public struct Event: Sendable {
   }
 
   var arrival: Engine.Arrival {
-    Engine.Arrival(kind: kind, name: name, source: source, priority: priority)
+    var arrival = Engine.Arrival(kind: kind, name: name, source: source, priority: priority)
+    arrival.id = id
+    arrival.key = key
+    arrival.isKept = isKept
+    return arrival
+  }
+}
+
+/// The log takes no more records, so nothing can be promised any more.
+public struct LogFailed: Error, Sendable, CustomStringConvertible {
+  /// What the disk says.
+  public let description: String
+}
+
+/// A key came a second time, with another event.
+public struct KeyReused: Error, Sendable, CustomStringConvertible {
+  /// The key.
+  public let key: String
+  /// For the sender.
+  public var description: String {
+    "the idempotency key '\(key)' was used with another event; send each event with a key of its own"
   }
 }
 

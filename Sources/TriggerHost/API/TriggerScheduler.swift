@@ -92,12 +92,15 @@ public final class TriggerScheduler: Sendable {
 
   /// Adds a job that names its trigger or event; whether there is one is seen at each fire (`nothingToRun`).
   ///
+  /// - Parameter since: for a job that was known before the host's last stop: its newest fire, or when it
+  ///   became known. It goes on from there; what it missed since is run or reported as its
+  ///   `misfireGraceTime` says, and no fire happens twice. Nil: the job is new.
   /// - Throws: `ScheduleError` when the name is taken.
-  public func add(_ job: ScheduledJob) throws { try add(job, nil) }
+  public func add(_ job: ScheduledJob, since: Timestamp? = nil) throws { try add(job, nil, since: since) }
 
-  private func add(_ job: ScheduledJob, _ trigger: (any Trigger)?) throws {
+  private func add(_ job: ScheduledJob, _ trigger: (any Trigger)?, since: Timestamp? = nil) throws {
     try state.withLock { state in
-      guard state.machine.add(job, at: now) else {
+      guard state.machine.add(job, at: now, since: since) else {
         throw ScheduleError("a schedule named '\(job.name)' exists already; give one of them another name")
       }
       state.triggers[job.name] = trigger
@@ -299,7 +302,11 @@ extension ScheduledJob {
       case .event(let name): (name, .event)
       case .trigger: (name, .cron)
       }
-    return Event(eventName, .map(content), kind: kind, priority: priority)
+    var event = Event(eventName, .map(content), kind: kind, priority: priority)
+    // A fire that was admitted happens, and once.
+    event.key = .fire(job: name, instant: fire.instant.nanoseconds)
+    event.isKept = true
+    return event
   }
 }
 

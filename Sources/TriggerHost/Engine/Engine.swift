@@ -42,7 +42,16 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   private let log: (any CommitLog)?
   private let outbox = Outbox()
   private let stopWatches = Mutex<(newest: Int, bodies: [Int: @Sendable () -> Void])>((0, [:]))
-  private var recovered: [LogRecord] = []  // set before start
+  private var recovered = LogFold()  // set before start
+  private var accepted: Set<EventID> = []  // set before start: recovered events that the log still keeps
+  private let keys = IdempotencyKeys()
+  /// The epoch of ids that leave the host; set before start.
+  private let epoch = Atomic<Int64>(1)
+  private let eventNumber = Atomic<Int64>(0)
+  /// Why the log takes no more records; nil while it does.
+  private let failure = Mutex<String?>(nil)
+  private let hasFailed = Atomic<Bool>(false)
+  private let failureObserver: Mutex<(@Sendable (String) -> Void)?> = Mutex(nil)
 
   func setObserver(_ new: (@Sendable (DecidedOperation) -> Void)?) { observer.withLock { $0 = new } }
 
@@ -54,17 +63,24 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     state = EngineState(configuration: configuration, registry: registry, log: log)
     self.log = log
     log?.whenDurable { [weak self] in self?.tellDurable($0) }
+    log?.whenFailed { [weak self] in self?.fail($0) }
   }
 
   // MARK: Recovery
 
   /// Rebuilds the state from a log. Once, before `start`.
-  func recover(_ body: (Recovery) throws -> Void) throws {
+  func recover(_ body: (Recovery) throws -> Void) throws -> Recovery {
     let recovery = Recovery(self)
     try body(recovery)
-    recovered = recovery.unfinished
+    recovered = recovery.fold
+    accepted = recovery.accepted
+    keys.restore(recovered.keys)
     withState { $0.resume(after: recovery.lastSeq) }
+    return recovery
   }
+
+  /// Ids of events begin with it. Before `start`.
+  func open(epoch number: Int64) { epoch.store(number, ordering: .relaxed) }
 
   /// Index for records of triggers that are not in force.
   func index(ofName name: String) -> Int {
@@ -74,7 +90,10 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   /// Operations that were admitted before the last stop go on where they were. One whose trigger is gone
   /// ends `skipped`.
   private func admitRecovered() {
-    for record in recovered {
+    let records = recovered.unfinished
+    recovered = LogFold()
+    let events = Self.outsideEvents(of: records, accepted: accepted)
+    for record in records {
       let trigger =
         installed(record.trigger)
         ?? adopt(name: record.trigger, body: .missing, options: TriggerOptions())
@@ -83,10 +102,41 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
         hops: UInt8(clamping: record.hops), isInternal: true)
       arrival.cause = record.cause
       arrival.identity = record.identity
-      arrival.admitted = record.identity != 0 ? record.admitted : nil
-      record.payload.withUnsafeBufferPointer { _ = admit(to: trigger, arrival, payload: $0) }
+      arrival.admitted = record.cause == nil || record.identity != 0 ? record.admitted : nil
+      arrival.retryOf = record.retryOf
+      arrival.tries = record.tries
+      arrival.due = record.retryAt ?? 0
+      arrival.outside = record.outside.flatMap { events[$0.id] }
+      arrival.absorbed = record.absorbed.compactMap { events[$0.id] }
+      record.payload.withUnsafeBufferPointer {
+        _ = admit(to: trigger, arrival, payload: $0, completion: completion(for: arrival.outside))
+      }
     }
-    recovered = []
+  }
+
+  /// The events that operations of an earlier run share, each with as many operations as are left.
+  private static func outsideEvents(
+    of records: [LogRecord], accepted: Set<EventID>
+  ) -> [EventID: OutsideEvent] {
+    var events: [EventID: OutsideEvent] = [:]
+    for record in records {
+      for event in [record.outside].compactMap({ $0 }) + record.absorbed {
+        let known =
+          events[event.id]
+          ?? OutsideEvent(
+            id: event.id, key: event.key, isAccepted: accepted.contains(event.id), triggers: event.triggers,
+            left: 0)
+        known.left += 1
+        events[event.id] = known
+      }
+    }
+    return events
+  }
+
+  /// Hands an operation's result to whoever sends its key again.
+  private func completion(for event: OutsideEvent?) -> (@Sendable (OperationResult) -> Void)? {
+    guard case .client(let scope, let key, _)? = event?.key else { return nil }
+    return { [weak self] in self?.keys.add($0, to: LogFold.ClientKey(scope: scope, key: key)) }
   }
 
   // MARK: Life
@@ -146,6 +196,24 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   }
 
   func forget(_ watch: Int) { stopWatches.withLock { _ = $0.bodies.removeValue(forKey: watch) } }
+
+  // MARK: A log that fails
+
+  /// Nothing becomes durable any more: intake ends, those who wait for room or an outcome learn why, and the
+  /// engine stops. What was acknowledged is in the log.
+  private func fail(_ message: String) {
+    failure.withLock { $0 = message }
+    hasFailed.store(true, ordering: .releasing)
+    resumeWaitingForRoom()
+    failureObserver.withLock { $0 }?(message)
+    Thread.detach(name: "stop") { self.stop() }
+  }
+
+  /// Why the engine takes no more events; nil while it does.
+  var failureMessage: String? { hasFailed.load(ordering: .acquiring) ? failure.withLock { $0 } : nil }
+
+  /// - Parameter body: called once, when the log fails, on the log's thread.
+  func setFailureObserver(_ body: (@Sendable (String) -> Void)?) { failureObserver.withLock { $0 = body } }
 
   // MARK: Triggers
 
@@ -210,10 +278,57 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     var identity: Int64 = 0
     /// Nil: now.
     var admitted: Int64?
+    /// What the event is known by outside; nil: nobody asks.
+    var id: EventID?
+    var key: EventKey?
+    /// The log keeps it until its operations are decided; then `whenKept` is called.
+    var isKept = false
+    var whenKept: (@Sendable () -> Void)?
+    /// The failed seq that this tries again, after how many tries, and when.
+    var retryOf: Int64?
+    var tries = 0
+    var due: Int64 = 0
+    /// Of an operation of an earlier run.
+    var outside: OutsideEvent?
+    var absorbed: [OutsideEvent] = []
   }
 
   /// True when the queue has room for an event from outside.
-  var hasRoom: Bool { queued.load(ordering: .relaxed) < configuration.queueCapacity }
+  var hasRoom: Bool {
+    queued.load(ordering: .relaxed) < configuration.queueCapacity && !hasFailed.load(ordering: .relaxed)
+  }
+
+  /// An id for an event to come.
+  func makeEventID() -> EventID {
+    EventID(
+      epoch: epoch.load(ordering: .relaxed),
+      number: eventNumber.wrappingAdd(1, ordering: .relaxed).newValue)
+  }
+
+  /// What of an event from outside its operations have in common; nil when that is nothing, as for an event
+  /// of one operation that nobody has a name for. Intake lock: before any of the operations can be decided.
+  private func outsideEvent(
+    _ arrival: Arrival, _ matching: [LoadedTrigger], payload: UnsafeBufferPointer<UInt8>, now: Int64
+  ) -> OutsideEvent? {
+    if let known = arrival.outside { return known }
+    guard arrival.cause == nil, arrival.retryOf == nil, !matching.isEmpty,
+      arrival.id != nil || arrival.key != nil || arrival.isKept || matching.count > 1
+    else { return nil }
+    let event = OutsideEvent(
+      id: arrival.id ?? makeEventID(), key: arrival.key,
+      // Part of the event may end in another one: what is left then is in no record.
+      isAccepted: arrival.isKept
+        || matching.count > 1 && matching.contains { $0.options.isGated || $0.options.coalesce != nil },
+      triggers: matching.map(\.name))
+    if event.isAccepted {
+      log?.accept(
+        AcceptedEvent(
+          id: event.id, key: event.key, kind: arrival.kind, name: arrival.name, payload: Array(payload),
+          priority: arrival.priority, source: arrival.source, admitted: now, triggers: event.triggers),
+        whenKept: arrival.whenKept ?? {})
+    }
+    return event
+  }
 
   /// Admits an event: one operation for each trigger it matches. Returns how many; nil when the queue is
   /// full. Any thread; O(matching triggers).
@@ -226,10 +341,12 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     var name = arrival.name
     intakeLock.lock()
     let matching = router.route(arrival.kind, name)
+    let outside = outsideEvent(arrival, matching, payload: payload, now: now)
     name.withUTF8 { name in
       for trigger in matching {
         incoming.append(
-          makeOperation(trigger, arrival, name: name, payload: payload, now: now, completion: completion))
+          makeOperation(
+            trigger, arrival, outside, name: name, payload: payload, now: now, completion: completion))
       }
     }
     _ = queued.wrappingAdd(matching.count, ordering: .relaxed)
@@ -237,6 +354,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     intakeLock.unlock()
     rouseWatchdog()
     if !matching.isEmpty { wakeWorker() }
+    if outside?.isAccepted != true || log == nil { arrival.whenKept?() }
     return matching.count
   }
 
@@ -247,11 +365,14 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   ) -> Bool {
     if !arrival.isInternal, !hasRoom { return false }
     var name = arrival.name
-    let operation = name.withUTF8 {
-      makeOperation(trigger, arrival, name: $0, payload: payload, now: clock.now(), completion: completion)
-    }
+    let now = clock.now()
     intakeLock.lock()
-    incoming.append(operation)
+    let outside = outsideEvent(arrival, [trigger], payload: payload, now: now)
+    name.withUTF8 {
+      incoming.append(
+        makeOperation(
+          trigger, arrival, outside, name: $0, payload: payload, now: now, completion: completion))
+    }
     _ = queued.wrappingAdd(1, ordering: .relaxed)
     _ = unfinished.wrappingAdd(1, ordering: .sequentiallyConsistent)
     intakeLock.unlock()
@@ -261,17 +382,63 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   }
 
   private func makeOperation(
-    _ trigger: LoadedTrigger, _ arrival: Arrival, name: UnsafeBufferPointer<UInt8>,
-    payload: UnsafeBufferPointer<UInt8>, now: Int64, completion: (@Sendable (OperationResult) -> Void)?
+    _ trigger: LoadedTrigger, _ arrival: Arrival, _ outside: OutsideEvent?,
+    name: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>, now: Int64,
+    completion: (@Sendable (OperationResult) -> Void)?
   ) -> Operation {
     let keys = OperationKeys(trigger: trigger, source: arrival.source, payload: payload)
-    return Operation(
+    let operation = Operation(
       trigger: trigger, priority: arrival.priority ?? trigger.options.priority, hops: arrival.hops,
       orderKey: keys.order, admitted: arrival.admitted ?? now, kind: arrival.kind, source: arrival.source,
-      cause: arrival.cause, identity: arrival.identity, name: name, payload: payload,
+      cause: arrival.cause, outside: outside, retryOf: arrival.retryOf, tries: arrival.tries,
+      due: arrival.due, identity: arrival.identity, name: name, payload: payload,
       coalesceKey: keys.coalesce, gateKey: keys.gate, completion: completion,
       // A trigger that restarts cancels its own runs.
       cancellation: arrival.cancellation ?? (trigger.options.mode == .restart ? Cancellation() : nil))
+    for event in arrival.absorbed {
+      operation.absorbed.append(Operation.Absorbed(completion: self.completion(for: event), outside: event))
+    }
+    return operation
+  }
+
+  /// What becomes of an event that came with a key of its sender's.
+  enum KeyedAdmission {
+    /// Results come, of this event or of the first one with its key, whose id it is.
+    case taken(EventID)
+    case full
+    /// The key was used with another event.
+    case reused
+  }
+
+  /// Admits an event unless its key has come before.
+  ///
+  /// - Parameters:
+  ///   - results: called once, with the results of all operations.
+  ///   - whenKept: called once, when the event is kept; for a repeated one, when it is decided.
+  func admit(
+    _ arrival: Arrival, scope: String, key: String, payload: UnsafeBufferPointer<UInt8>,
+    results: @escaping IdempotencyKeys.Results, whenKept: (@Sendable (EventID) -> Void)?
+  ) -> KeyedAdmission {
+    let place = LogFold.ClientKey(scope: scope, key: key)
+    let digest = XXH64.of(UnsafeRawBufferPointer(payload)) ^ StableHash.of(arrival.name)
+    let id = arrival.id ?? makeEventID()
+    switch keys.take(place, id: id, digest: digest, now: clock.now(), then: results) {
+    case .reused: return .reused
+    case .repeated(let first):
+      if let whenKept { keys.wait(for: place) { id, _ in whenKept(id) } }
+      return .taken(first)
+    case .first: break
+    }
+    var arrival = arrival
+    arrival.id = id
+    if let whenKept { arrival.whenKept = { whenKept(id) } }
+    arrival.key = .client(scope: scope, key: key, digest: digest)
+    guard let count = admit(arrival, payload: payload, completion: { self.keys.add($0, to: place) }) else {
+      keys.withdraw(place)
+      return .full
+    }
+    keys.expect(count, of: place)
+    return .taken(id)
   }
 
   /// Suspends until the queue has room.
@@ -341,13 +508,19 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     intakeLock.lock()
     swap(&incoming, &state.arrived)
     intakeLock.unlock()
+    let delayed = state.delayed.count
     for operation in state.arrived { state.arrive(operation, at: now) }
+    if !state.delayed.isEmpty { state.openDelayed(at: now) }
+    // What waits for its time is not in the queue.
+    let waiting = state.delayed.count - delayed
+    if waiting != 0 { queued.wrappingSubtract(waiting, ordering: .relaxed) }
     if !state.gates.isEmpty { state.openGates(at: now) }
     state.arrived.removeAll(keepingCapacity: true)
   }
 
   /// Events of the commits just applied become operations. Engine lock held; takes the intake lock.
   private func route(_ state: inout EngineState) {
+    if !state.retries.isEmpty { admitRetries(&state) }
     guard !state.emissions.isEmpty else { return }
     for emission in state.emissions {
       for (index, event) in emission.events.enumerated() {
@@ -363,6 +536,24 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       }
     }
     state.emissions.removeAll(keepingCapacity: true)
+  }
+
+  /// Failed operations go round again, each as a new one, with the newest script of their trigger.
+  private func admitRetries(_ state: inout EngineState) {
+    for (failed, seq, time) in state.retries {
+      var arrival = Arrival(
+        kind: failed.kind, name: String(decoding: failed.name, as: UTF8.self), source: failed.source,
+        priority: failed.priority, hops: failed.hops, isInternal: true)
+      arrival.cancellation = failed.cancellation
+      arrival.admitted = time
+      arrival.retryOf = seq
+      arrival.tries = failed.tries + 1
+      arrival.due = time
+      let trigger =
+        failed.trigger.isAdopted ? failed.trigger : installed(failed.trigger.name) ?? failed.trigger
+      _ = admit(to: trigger, arrival, payload: failed.payload)
+    }
+    state.retries.removeAll(keepingCapacity: true)
   }
 
   private func settle(taken: Int, decided: Int) {
@@ -408,9 +599,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     for item in announcements {
       let result = OperationResult(
         trigger: item.operation.trigger.name, identity: item.operation.identity, seq: item.seq,
-        outcome: item.outcome, error: item.error)
+        outcome: item.outcome, error: item.error, retryAt: item.retryAt > 0 ? item.retryAt : nil)
       item.operation.completion?(result)
-      for completion in item.operation.absorbed { completion(result) }
+      for other in item.operation.absorbed { other.completion?(result) }
       observer?(DecidedOperation(result: result, attempts: Int(item.operation.attempts), logs: item.logs))
     }
   }
@@ -489,7 +680,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let hasWork = state.hasWork
     let isActive =
       state.order.undecided > 0 || state.lanes.count > 0 || state.heldCount > 0 || !state.parking.isEmpty
-    let gateDue = state.gates.nextDue
+    let gateDue = [state.gates.nextDue, state.delayed.min?.due].compactMap { $0 }.min()
     lock.unlock()
     announce(announcements)
     settle(taken: coalesced, decided: decided + coalesced)

@@ -95,12 +95,35 @@ extension EngineState {
         attempt.error = error.message
       }
     }
+    let retryAt = outcome == .failed ? retryTime(of: operation, at: now) : 0
     recorder?.append(
       operation, seq: operation.seq, outcome: outcome, attempt: attempt,
-      emissions: emissions.last?.seq == operation.seq ? emissions[emissions.count - 1].events : [])
+      emissions: emissions.last?.seq == operation.seq ? emissions[emissions.count - 1].events : [],
+      retryAt: retryAt, settling: settled(by: operation))
     order.decided()
-    conclude(operation, attempt, outcome, at: now)
+    if retryAt > 0 { retries.append((operation, operation.seq, retryAt)) }
+    conclude(operation, attempt, outcome, retryAt: retryAt, at: now)
     return true
+  }
+
+  /// When the failed operation is tried again, 0: never. A loop would only go round again.
+  private func retryTime(of operation: Operation, at now: Int64) -> Int64 {
+    guard let retry = operation.trigger.options.retry, operation.tries + 1 < retry.attempts,
+      operation.hops < configuration.maximumHops
+    else { return 0 }
+    return now + retry.delay(before: operation.tries + 1, identity: operation.identity).nanoseconds
+  }
+
+  /// The operation is decided, and with it what it had absorbed. Accepted events that this was the last
+  /// operation of.
+  func settled(by operation: Operation) -> [EventID] {
+    if operation.outside == nil, operation.absorbed.isEmpty { return [] }
+    var settled: [EventID] = []
+    for event in [operation.outside].compactMap({ $0 }) + operation.absorbed.compactMap(\.outside) {
+      event.left -= 1
+      if event.left == 0, event.isAccepted { settled.append(event.id) }
+    }
+    return settled
   }
 
   /// Why the operation may not emit what it wants to emit, nil when it may.
@@ -120,7 +143,7 @@ extension EngineState {
   }
 
   private mutating func conclude(
-    _ operation: Operation, _ attempt: Attempt, _ outcome: Outcome, at now: Int64
+    _ operation: Operation, _ attempt: Attempt, _ outcome: Outcome, retryAt: Int64, at now: Int64
   ) {
     switch outcome {
     case .committed: stats.committed &+= 1
@@ -141,8 +164,8 @@ extension EngineState {
     {
       announcements.append(
         Announcement(
-          operation: operation, seq: operation.seq, outcome: outcome, error: attempt.error, logs: attempt.logs
-        ))
+          operation: operation, seq: operation.seq, outcome: outcome, error: attempt.error,
+          retryAt: retryAt, logs: attempt.logs))
     }
     if parking.holder === operation {
       parking.release(operation)

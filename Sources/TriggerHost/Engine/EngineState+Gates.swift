@@ -2,6 +2,19 @@
 extension EngineState {
   /// An operation from the intake: to its gate, or straight into the queue.
   mutating func arrive(_ operation: Operation, at now: Int64) {
+    if operation.due > now { return delayed.insert(Delayed(due: operation.due, operation: operation)) }
+    enter(operation, at: now)
+  }
+
+  /// Lets those go on whose time has come.
+  mutating func openDelayed(at now: Int64) {
+    while let first = delayed.min, first.due <= now {
+      delayed.removeMin()
+      enter(first.operation, at: now)
+    }
+  }
+
+  private mutating func enter(_ operation: Operation, at now: Int64) {
     guard operation.gateKey != 0 else { return admit(operation) }
     let (verdict, absorbed) = gates.arrive(
       operation, key: operation.gateKey, options: operation.trigger.options, at: now)
@@ -31,8 +44,7 @@ extension EngineState {
   }
 
   private mutating func absorb(_ older: Operation, into newer: Operation) {
-    newer.absorbed += older.absorbed
-    if let completion = older.completion { newer.absorbed.append(completion) }
+    newer.absorb(older)
     stats.coalesced += 1
     countAbsorbed()
   }
@@ -41,6 +53,7 @@ extension EngineState {
   private mutating func drop(_ operation: Operation) {
     stats.dropped += 1
     countAbsorbed()
+    for event in settled(by: operation) { recorder?.log.settle(event) }
     guard operation.completion != nil || !operation.absorbed.isEmpty else { return }
     announcements.append(
       Announcement(
@@ -48,4 +61,13 @@ extension EngineState {
         error: "dropped: max_instances operations of \(operation.trigger.name) are going on already", logs: []
       ))
   }
+}
+
+/// An operation that waits for its time outside the queue: a retry.
+struct Delayed: Comparable {
+  var due: Int64
+  var operation: Operation
+
+  static func < (left: Delayed, right: Delayed) -> Bool { left.due < right.due }
+  static func == (left: Delayed, right: Delayed) -> Bool { left.operation === right.operation }
 }

@@ -1,4 +1,5 @@
 import DequeModule
+import HeapModule
 import TriggerCore
 
 /// Everything the engine lock guards: the queue, the order, what is parked, the records. It decides; the
@@ -55,6 +56,10 @@ struct EngineState {
   var arrived: [Operation] = []
   /// What stands before the queue for triggers that limit their own runs.
   var gates = Gates<Operation>()
+  /// Retries whose time has not come.
+  var delayed = Heap<Delayed>()
+  /// Failed operations that are to be tried again, to be routed.
+  var retries: [(failed: Operation, seq: Int64, at: Int64)] = []
   /// Operations that ended without a seq since last asked: absorbed by others, or dropped at a gate.
   private var absorbedSinceTaken = 0
   /// Outcomes to tell once the lock is released.
@@ -83,6 +88,8 @@ struct EngineState {
     var seq: Int64
     var outcome: Outcome
     var error: String?
+    /// Nanoseconds since 1970; 0: not tried again.
+    var retryAt: Int64 = 0
     var logs: [ExecutionLog]
   }
 
@@ -103,7 +110,7 @@ struct EngineState {
     if operation.coalesceKey != 0 {
       if let waiting = coalescing[operation.coalesceKey] {
         waiting.replacePayload(operation.payload)
-        if let completion = operation.completion { waiting.absorbed.append(completion) }
+        waiting.absorb(operation)
         if operation.priority > waiting.priority {
           lanes.raise(where: { $0 === waiting }, to: operation.priority)
         }

@@ -86,12 +86,42 @@ public struct TriggerOptions: Sendable {
   public var mode: OverlapMode?
   /// Nil: what `mode` has.
   public var maxInstances: Int?
+  /// What happens to an operation that failed; nil: it stays failed.
+  public var retry: RetryPolicy?
 
   /// The defaults: bound to nothing, 200 ms and 64 MiB for an attempt, no gate.
   public init() {}
 
   /// Events pass a gate before they reach the queue.
   var isGated: Bool { debounce != nil || throttle != nil || mode != nil }
+}
+
+/// How an operation that failed is tried again: as a new operation with the same event, under a seq of its
+/// own, after a pause that doubles each time.
+public struct RetryPolicy: Sendable, Hashable {
+  /// Tries in all, the first included; 1 to 100.
+  public var attempts: Int
+  /// Pause before the second try.
+  public var backoff: Duration
+  /// The longest pause.
+  public var longest: Duration
+
+  /// Three tries, a second and two apart, unless said otherwise.
+  public init(attempts: Int = 3, backoff: Duration = .seconds(1), longest: Duration = .seconds(300)) {
+    self.attempts = attempts
+    self.backoff = backoff
+    self.longest = longest
+  }
+
+  /// The pause before a try, counted from 1 for the second one: doubled each time, and moved by up to a
+  /// quarter either way, so that what failed together is not tried together again. The same for the same
+  /// operation at any time.
+  func delay(before retry: Int, identity: Int64) -> Duration {
+    let doublings = min(retry - 1, 40)
+    let base = min(Double(backoff.nanoseconds) * Double(1 << doublings), Double(longest.nanoseconds))
+    var random = SplitMix64(seed: UInt64(bitPattern: identity) ^ UInt64(retry) << 56)
+    return .nanoseconds(Int64(base * (0.75 + 0.5 * random.nextUnit())))
+  }
 }
 
 /// A trigger as the engine runs it. Kept for the engine's life.

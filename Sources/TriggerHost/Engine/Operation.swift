@@ -19,6 +19,13 @@ final class Operation: @unchecked Sendable {
   let source: UInt64
   /// The commit that emitted its event; nil for one from outside.
   let cause: LogRecord.Cause?
+  /// The event from outside, when that is more than this operation.
+  let outside: OutsideEvent?
+  /// The failed seq that it tries again, and how many tries came before.
+  let retryOf: Int64?
+  let tries: Int
+  /// It waits outside the queue until then, nanoseconds since 1970; 0: it does not.
+  let due: Int64
   /// Operations with equal keys keep their arrival order: trigger and source, or trigger and `order_by`.
   let orderKey: UInt64
   /// Admission time, nanoseconds since 1970.
@@ -52,12 +59,26 @@ final class Operation: @unchecked Sendable {
   /// Attempts whose snapshot was taken away.
   var expiries: Int32 = 0
   var attempt: Attempt?
-  /// Ids of events that coalesced into this one.
-  var absorbed: [@Sendable (OperationResult) -> Void] = []
+  /// Events that coalesced into this one: they share its outcome.
+  var absorbed: [Absorbed] = []
+
+  struct Absorbed: Sendable {
+    var completion: (@Sendable (OperationResult) -> Void)?
+    var outside: OutsideEvent?
+  }
+
+  /// Takes over another operation of its trigger that ends with it.
+  func absorb(_ other: Operation) {
+    absorbed += other.absorbed
+    if other.completion != nil || other.outside != nil {
+      absorbed.append(Absorbed(completion: other.completion, outside: other.outside))
+    }
+  }
 
   init(
     trigger: LoadedTrigger, priority: Priority, hops: UInt8, orderKey: UInt64, admitted: Int64,
-    kind: EventKind = .event, source: UInt64 = 0, cause: LogRecord.Cause? = nil, identity: Int64 = 0,
+    kind: EventKind = .event, source: UInt64 = 0, cause: LogRecord.Cause? = nil,
+    outside: OutsideEvent? = nil, retryOf: Int64? = nil, tries: Int = 0, due: Int64 = 0, identity: Int64 = 0,
     name: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>, coalesceKey: UInt64 = 0,
     gateKey: UInt64 = 0,
     completion: (@Sendable (OperationResult) -> Void)? = nil, cancellation: Cancellation? = nil
@@ -70,6 +91,10 @@ final class Operation: @unchecked Sendable {
     self.kind = kind
     self.source = source
     self.cause = cause
+    self.outside = outside
+    self.retryOf = retryOf
+    self.tries = tries
+    self.due = due
     self.identity = identity
     self.orderKey = orderKey
     self.admitted = admitted

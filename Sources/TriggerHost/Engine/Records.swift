@@ -22,6 +22,8 @@ public struct OperationResult: Sendable {
   public let outcome: Outcome
   /// Message and traceback when it failed; the reason when it was dropped.
   public let error: String?
+  /// When a failed operation is tried again, nanoseconds since 1970; nil: it is not.
+  public var retryAt: Int64?
 }
 
 /// What is known of a seq.

@@ -74,6 +74,14 @@ final class CBORBuffer {
     put(0xf6)
   }
 
+  /// A byte string that holds an encoded array without elements.
+  @inline(__always)
+  func emptyArrayBlob() {
+    reserve(2)
+    put(0x41)
+    put(0x80)
+  }
+
   /// A byte string.
   @inline(__always)
   func blob(_ bytes: UnsafeRawBufferPointer) {
@@ -174,9 +182,8 @@ struct CBORReader {
   }
 
   mutating func blob() throws(LogDamage) -> UnsafeRawBufferPointer { try take(try head(2, "bytes")) }
-  mutating func text() throws(LogDamage) -> String {
-    String(decoding: try take(try head(3, "text")), as: UTF8.self)
-  }
+  mutating func text() throws(LogDamage) -> String { try textBytes().utf8Text }
+  mutating func textBytes() throws(LogDamage) -> UnsafeRawBufferPointer { try take(try head(3, "text")) }
 
   private mutating func take(_ count: UInt64) throws(LogDamage) -> UnsafeRawBufferPointer {
     guard count <= UInt64(bytes.count - offset) else {

@@ -10,7 +10,10 @@ public protocol CommitLog: AnyObject, Sendable {
 
   /// Takes one record (`LogRecord(decoding:)` reads it). Called under the engine lock: copy the bytes and
   /// return; no I/O here. May wait when the log is far behind, which stops all commits meanwhile.
-  func append(seq: Int64, _ record: UnsafeRawBufferPointer)
+  ///
+  /// - Parameter settling: accepted events whose last operation this decides; they need not be kept any
+  ///   more once the record is.
+  func append(seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID])
 
   /// The newest seq that is as durable as the log promises. Outside, nothing after it is seen: no read, no
   /// outcome, no acknowledgement. Any thread.
@@ -21,6 +24,19 @@ public protocol CommitLog: AnyObject, Sendable {
 
   /// Returns when all that was appended is durable, or the log has failed.
   func flush()
+
+  /// Promises that the event's operations are made, whatever happens: kept until `settle` is told of it. Any
+  /// thread, before any of its operations can be decided: copy and return.
+  ///
+  /// - Parameter whenKept: called once, when the promise is as durable as the log's mode says.
+  func accept(_ event: AcceptedEvent, whenKept: @escaping @Sendable () -> Void)
+
+  /// The last operation of an accepted event ended without a record: a gate dropped it. Engine lock.
+  func settle(_ event: EventID)
+
+  /// - Parameter body: called once, when the log can take no more records: from then on nothing becomes
+  ///   durable, and the engine stops.
+  func whenFailed(_ body: @escaping @Sendable (_ message: String) -> Void)
 }
 
 extension CommitLog {
@@ -30,6 +46,12 @@ extension CommitLog {
   public func whenDurable(_ body: @escaping @Sendable (_ seq: Int64) -> Void) {}
   /// Returns at once.
   public func flush() {}
+  /// A log in memory promises nothing beyond it.
+  public func accept(_ event: AcceptedEvent, whenKept: @escaping @Sendable () -> Void) { whenKept() }
+  /// Does nothing.
+  public func settle(_ event: EventID) {}
+  /// Never called: memory does not fail.
+  public func whenFailed(_ body: @escaping @Sendable (_ message: String) -> Void) {}
 }
 
 extension LogRecord {
@@ -38,15 +60,14 @@ extension LogRecord {
   /// - Throws: `LogDamage` when the bytes are none.
   public init(decoding bytes: UnsafeRawBufferPointer) throws(LogDamage) {
     var reader = CBORReader(bytes)
-    self = try LogCoding.read(&reader)
+    self = try LogRecord(try RecordView(&reader))
   }
 
   /// The records of a sequence of them, one after another.
   ///
   /// - Throws: `LogDamage` at the first that cannot be read, or what `body` throws.
   public static func visit(in bytes: UnsafeRawBufferPointer, _ body: (LogRecord) throws -> Void) throws {
-    var reader = CBORReader(bytes)
-    while !reader.isAtEnd { try body(try LogCoding.read(&reader)) }
+    try RecordView.visit(in: bytes) { try body(try LogRecord($0)) }
   }
 }
 
@@ -60,7 +81,7 @@ public final class MemoryCommitLog: CommitLog {
   public init(wantsReads: Bool = false) { self.wantsReads = wantsReads }
 
   /// Keeps a record. Seqs are dense.
-  public func append(seq: Int64, _ record: UnsafeRawBufferPointer) {
+  public func append(seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID]) {
     let bytes = Array(record)
     records.withLock { records in
       precondition(records.last == 0 || seq == records.last + 1, "log got seq \(seq) after \(records.last)")

@@ -1,47 +1,119 @@
 import TriggerCore
 
 /// The encoded form of a log record: a CBOR array of the fields in their order. Payloads and values are in
-/// it as the script handed them over, not encoded again.
+/// it as the script handed them over, not encoded again. What is long is wrapped in a byte string, so that a
+/// reader passes over it in one step.
 ///
 /// A field that is added later goes to the end; a reader takes what it knows and leaves the rest.
 enum LogCoding {
-  static let fields = 19
+  static let fields = 23
+
+  // MARK: Writing
 
   /// A decided seq.
   ///
-  /// - Parameter intents: what `writeIntents` gave before they were applied.
+  /// - Parameters:
+  ///   - intents: what `writeIntents` gave before they were applied.
+  ///   - retryAt: when a failed operation is tried again, nanoseconds since 1970; 0: never.
   static func write(
     _ operation: Operation, seq: Int64, outcome: Outcome, attempt: Attempt?, intents: UnsafeRawBufferPointer,
-    emissions: [EngineState.Emission.Event], wantsReads: Bool, to buffer: CBORBuffer
+    emissions: [EngineState.Emission.Event], retryAt: Int64, wantsReads: Bool, to buffer: CBORBuffer,
+    scratch: CBORBuffer
   ) {
     buffer.array(fields)
     buffer.int(seq)
-    buffer.int(operation.identity)
+    buffer.int(operation.identity - seq)
     buffer.uint(UInt64(outcome.rawValue))
     buffer.blob(operation.trigger.nameBytes)
     buffer.uint(UInt64(operation.kind.index))
     buffer.blob(UnsafeRawBufferPointer(operation.name))
-    buffer.raw(UnsafeRawBufferPointer(operation.payload))
+    buffer.blob(UnsafeRawBufferPointer(operation.payload))
     buffer.uint(UInt64(operation.priority.rawValue))
     buffer.int(operation.admitted)
     buffer.uint(operation.source)
     buffer.uint(UInt64(operation.hops))
     buffer.uint(UInt64(operation.trigger.tree))
-    if let cause = operation.cause {
-      buffer.array(2)
-      buffer.int(cause.seq)
-      buffer.uint(UInt64(cause.index))
-    } else {
-      buffer.null()
-    }
+    write(operation.cause, to: buffer)
     buffer.uint(UInt64(operation.attempts))
-    if outcome == .committed { buffer.raw(intents) } else { buffer.array(0) }
-    writeEmissions(outcome == .committed ? emissions : [], to: buffer)
+    if outcome == .committed { buffer.blob(intents) } else { buffer.emptyArrayBlob() }
+    if outcome == .committed, !emissions.isEmpty {
+      scratch.removeAll()
+      writeEmissions(emissions, to: scratch)
+      buffer.blob(scratch.bytes)
+    } else {
+      buffer.emptyArrayBlob()
+    }
     buffer.uint(attempt?.status == .killed || attempt?.isExpired == true ? 1 : 0)
     if let error = attempt?.error { buffer.text(error) } else { buffer.null() }
     let reads = wantsReads ? attempt?.reads.descriptions ?? [] : []
-    buffer.array(reads.count)
-    for read in reads { buffer.text(read) }
+    if reads.isEmpty {
+      buffer.emptyArrayBlob()
+    } else {
+      scratch.removeAll()
+      scratch.array(reads.count)
+      for read in reads { scratch.text(read) }
+      buffer.blob(scratch.bytes)
+    }
+    if let outside = operation.outside {
+      write(id: outside.id, key: outside.key, triggers: outside.triggers, to: buffer)
+    } else {
+      buffer.null()
+    }
+    writeAbsorbed(operation.absorbed, to: buffer)
+    if let retryOf = operation.retryOf {
+      buffer.array(2)
+      buffer.int(retryOf)
+      buffer.uint(UInt64(operation.tries))
+    } else {
+      buffer.null()
+    }
+    buffer.int(retryAt)
+  }
+
+  static func write(_ cause: LogRecord.Cause?, to buffer: CBORBuffer) {
+    guard let cause else { return buffer.null() }
+    buffer.array(2)
+    buffer.int(cause.seq)
+    buffer.uint(UInt64(cause.index))
+  }
+
+  static func write(id: EventID, key: EventKey?, triggers: [String], to buffer: CBORBuffer) {
+    buffer.array(4)
+    buffer.int(id.epoch)
+    buffer.int(id.number)
+    write(key, to: buffer)
+    // One trigger is the record's own.
+    buffer.array(triggers.count > 1 ? triggers.count : 0)
+    if triggers.count > 1 { for trigger in triggers { buffer.text(trigger) } }
+  }
+
+  private static func writeAbsorbed(_ absorbed: [Operation.Absorbed], to buffer: CBORBuffer) {
+    let events = absorbed.compactMap(\.outside)
+    buffer.array(events.count)
+    for event in events { write(id: event.id, key: event.key, triggers: event.triggers, to: buffer) }
+  }
+
+  static func write(_ key: EventKey?, to buffer: CBORBuffer) {
+    switch key {
+    case nil: buffer.null()
+    case .client(let scope, let key, let digest)?:
+      buffer.array(4)
+      buffer.uint(0)
+      buffer.text(scope)
+      buffer.text(key)
+      buffer.uint(digest)
+    case .row(let feed, let number, let floor)?:
+      buffer.array(4)
+      buffer.uint(1)
+      buffer.text(feed)
+      buffer.int(number)
+      buffer.int(floor)
+    case .fire(let job, let instant)?:
+      buffer.array(3)
+      buffer.uint(2)
+      buffer.text(job)
+      buffer.int(instant)
+    }
   }
 
   /// The intents of an attempt, in list order. Before they are applied: then the stores own the values.
@@ -58,7 +130,7 @@ enum LogCoding {
         buffer.null()
       }
       buffer.blob(UnsafeRawBufferPointer(write.pointee.keyBytes))
-      if hasValue { buffer.raw(UnsafeRawBufferPointer(write.pointee.operand)) }
+      if hasValue { buffer.blob(UnsafeRawBufferPointer(write.pointee.operand)) }
     }
   }
 
@@ -68,44 +140,15 @@ enum LogCoding {
       buffer.array(4)
       buffer.uint(UInt64(emission.kind.index))
       buffer.blob(emission.name)
-      buffer.raw(emission.payload)
+      buffer.blob(emission.payload)
       buffer.array(emission.triggers.count)
       for trigger in emission.triggers { buffer.blob(trigger.nameBytes) }
     }
   }
 
-  /// The next record of `reader`.
-  static func read(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord {
-    let start = reader.offset
-    let count = try reader.array()
-    guard count >= fields else {
-      throw LogDamage("a record has \(count) fields, expected \(fields)", offset: start)
-    }
-    let seq = try reader.int()
-    let identity = try reader.int()
-    guard let outcome = Outcome(rawValue: UInt8(clamping: try reader.uint())) else {
-      throw LogDamage("seq \(seq) has an unknown outcome", offset: start)
-    }
-    let trigger = String(decoding: try reader.blob(), as: UTF8.self)
-    let kind = try eventKind(&reader)
-    let event = String(decoding: try reader.blob(), as: UTF8.self)
-    let payload = Array(try reader.raw())
-    guard let priority = Priority(rawValue: UInt8(clamping: try reader.uint())) else {
-      throw LogDamage("seq \(seq) has an unknown priority", offset: start)
-    }
-    var record = LogRecord(
-      seq: seq, identity: identity, outcome: outcome, trigger: trigger, kind: kind, event: event,
-      payload: payload, priority: priority, admitted: try reader.int(), source: try reader.uint(),
-      hops: try reader.count(), tree: try reader.count(), cause: try cause(&reader),
-      attempts: try reader.count(), intents: try intents(&reader), emissions: try emissions(&reader),
-      isKilled: try reader.uint() != 0,
-      error: reader.null() ? nil : try reader.text(), reads: [])
-    for _ in 0..<(try reader.array()) { record.reads.append(try reader.text()) }
-    for _ in fields..<count { _ = try reader.raw() }
-    return record
-  }
+  // MARK: Reading
 
-  private static func eventKind(_ reader: inout CBORReader) throws(LogDamage) -> EventKind {
+  static func eventKind(_ reader: inout CBORReader) throws(LogDamage) -> EventKind {
     let start = reader.offset
     let index = try reader.uint()
     guard index < UInt64(EventKind.allCases.count) else {
@@ -114,41 +157,217 @@ enum LogCoding {
     return EventKind.allCases[Int(index)]
   }
 
-  private static func cause(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord.Cause? {
+  static func cause(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord.Cause? {
     if reader.null() { return nil }
     _ = try reader.array()
     return LogRecord.Cause(seq: try reader.int(), index: try reader.count())
   }
 
-  static func intents(_ reader: inout CBORReader) throws(LogDamage) -> [LogRecord.Intent] {
+  @inline(__always)
+  static func intent(_ reader: inout CBORReader) throws(LogDamage) -> RecordView.Intent {
+    let start = reader.offset
+    let count = try reader.array()
+    guard let kind = IntentKind(rawValue: UInt8(clamping: try reader.uint())), count == 3 || count == 4
+    else { throw LogDamage("unknown kind of intent", offset: start) }
+    let store = reader.null() ? nil : try reader.blob()
+    let key = try reader.blob()
+    let empty = UnsafeRawBufferPointer(start: nil, count: 0)
+    return RecordView.Intent(
+      kind: kind, store: store, key: key, value: count == 4 ? try reader.blob() : empty)
+  }
+
+  static func intents(_ bytes: UnsafeRawBufferPointer) throws(LogDamage) -> [LogRecord.Intent] {
+    var reader = CBORReader(bytes)
     var intents: [LogRecord.Intent] = []
     for _ in 0..<(try reader.array()) {
-      let start = reader.offset
-      let count = try reader.array()
-      guard let kind = IntentKind(rawValue: UInt8(clamping: try reader.uint())),
-        count == 3 || count == 4
-      else { throw LogDamage("unknown kind of intent", offset: start) }
-      let store = reader.null() ? "" : String(decoding: try reader.blob(), as: UTF8.self)
-      let key = Array(try reader.blob())
+      let intent = try intent(&reader)
       intents.append(
         LogRecord.Intent(
-          kind: "\(kind)", store: store, key: key, value: count == 4 ? Array(try reader.raw()) : []))
+          kind: "\(intent.kind)", store: intent.store?.utf8Text ?? "", key: Array(intent.key),
+          value: Array(intent.value)))
     }
     return intents
   }
 
-  private static func emissions(_ reader: inout CBORReader) throws(LogDamage) -> [LogRecord.Emission] {
+  static func emissions(_ bytes: UnsafeRawBufferPointer) throws(LogDamage) -> [LogRecord.Emission] {
+    var reader = CBORReader(bytes)
     var emissions: [LogRecord.Emission] = []
     for _ in 0..<(try reader.array()) {
       _ = try reader.array()
       var emission = LogRecord.Emission(
-        kind: try eventKind(&reader), name: String(decoding: try reader.blob(), as: UTF8.self),
-        payload: Array(try reader.raw()), triggers: [])
-      for _ in 0..<(try reader.array()) {
-        emission.triggers.append(String(decoding: try reader.blob(), as: UTF8.self))
-      }
+        kind: try eventKind(&reader), name: try reader.blob().utf8Text, payload: Array(try reader.blob()),
+        triggers: [])
+      for _ in 0..<(try reader.array()) { emission.triggers.append(try reader.blob().utf8Text) }
       emissions.append(emission)
     }
     return emissions
+  }
+
+  static func outside(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord.Outside? {
+    if reader.null() { return nil }
+    _ = try reader.array()
+    var outside = LogRecord.Outside(
+      id: EventID(epoch: try reader.int(), number: try reader.int()), key: try key(&reader), triggers: [])
+    for _ in 0..<(try reader.array()) { outside.triggers.append(try reader.text()) }
+    return outside
+  }
+
+  static func absorbed(_ bytes: UnsafeRawBufferPointer) throws(LogDamage) -> [LogRecord.Outside] {
+    var reader = CBORReader(bytes)
+    var events: [LogRecord.Outside] = []
+    for _ in 0..<(try reader.array()) {
+      if let event = try outside(&reader) { events.append(event) }
+    }
+    return events
+  }
+
+  static func key(_ reader: inout CBORReader) throws(LogDamage) -> EventKey? {
+    if reader.null() { return nil }
+    let start = reader.offset
+    _ = try reader.array()
+    switch try reader.uint() {
+    case 0: return .client(scope: try reader.text(), key: try reader.text(), digest: try reader.uint())
+    case 1: return .row(feed: try reader.text(), number: try reader.int(), floor: try reader.int())
+    case 2: return .fire(job: try reader.text(), instant: try reader.int())
+    default: throw LogDamage("unknown kind of event key", offset: start)
+    }
+  }
+}
+
+extension LogRecord {
+  /// Everything of a record, copied. O(bytes).
+  ///
+  /// - Parameter intents: false leaves them out.
+  package init(_ view: RecordView, intents: Bool = true) throws(LogDamage) {
+    var outside = CBORReader(view.outside)
+    var reads = CBORReader(view.reads)
+    self.init(
+      seq: view.seq, identity: view.identity, outcome: view.outcome, trigger: view.trigger.utf8Text,
+      kind: view.kind, event: view.event.utf8Text, payload: Array(view.payload), priority: view.priority,
+      admitted: view.admitted, source: view.source, hops: view.hops, tree: view.tree, cause: view.cause,
+      attempts: view.attempts, intents: intents ? try LogCoding.intents(view.intents) : [],
+      emissions: try LogCoding.emissions(view.emissions), isKilled: view.isKilled,
+      error: view.error?.utf8Text, reads: [])
+    for _ in 0..<(try reads.array()) { self.reads.append(try reads.text()) }
+    self.outside = try LogCoding.outside(&outside)
+    absorbed = try LogCoding.absorbed(view.absorbed)
+    retryOf = view.retryOf
+    tries = view.tries
+    retryAt = view.retryAt == 0 ? nil : view.retryAt
+  }
+}
+
+extension LogCoding {
+  /// A record that was decoded, or made by a tool.
+  static func write(_ record: LogRecord, to buffer: CBORBuffer) {
+    let scratch = CBORBuffer(capacity: 256)
+    buffer.array(fields)
+    buffer.int(record.seq)
+    buffer.int(record.identity - record.seq)
+    buffer.uint(UInt64(record.outcome.rawValue))
+    buffer.blob(Array(record.trigger.utf8))
+    buffer.uint(UInt64(record.kind.index))
+    buffer.blob(Array(record.event.utf8))
+    buffer.blob(record.payload)
+    buffer.uint(UInt64(record.priority.rawValue))
+    buffer.int(record.admitted)
+    buffer.uint(record.source)
+    buffer.uint(UInt64(record.hops))
+    buffer.uint(UInt64(record.tree))
+    write(record.cause, to: buffer)
+    buffer.uint(UInt64(record.attempts))
+    writeIntents(of: record, to: scratch)
+    buffer.blob(scratch.bytes)
+    scratch.removeAll()
+    writeEmissions(of: record, to: scratch)
+    buffer.blob(scratch.bytes)
+    buffer.uint(record.isKilled ? 1 : 0)
+    if let error = record.error { buffer.text(error) } else { buffer.null() }
+    scratch.removeAll()
+    scratch.array(record.reads.count)
+    for read in record.reads { scratch.text(read) }
+    buffer.blob(scratch.bytes)
+    if let event = record.outside {
+      write(id: event.id, key: event.key, triggers: event.triggers, to: buffer)
+    } else {
+      buffer.null()
+    }
+    buffer.array(record.absorbed.count)
+    for event in record.absorbed { write(id: event.id, key: event.key, triggers: event.triggers, to: buffer) }
+    if let retryOf = record.retryOf {
+      buffer.array(2)
+      buffer.int(retryOf)
+      buffer.uint(UInt64(record.tries))
+    } else {
+      buffer.null()
+    }
+    buffer.int(record.retryAt ?? 0)
+  }
+
+  private static func writeIntents(of record: LogRecord, to buffer: CBORBuffer) {
+    buffer.array(record.intents.count)
+    for intent in record.intents {
+      guard let kind = IntentKind(intent.kind) else { preconditionFailure("an intent '\(intent.kind)'") }
+      buffer.array(kind == .delete ? 3 : 4)
+      buffer.uint(UInt64(kind.rawValue))
+      if kind == .emit { buffer.null() } else { buffer.blob(Array(intent.store.utf8)) }
+      buffer.blob(intent.key)
+      if kind != .delete { buffer.blob(intent.value) }
+    }
+  }
+
+  private static func writeEmissions(of record: LogRecord, to buffer: CBORBuffer) {
+    buffer.array(record.emissions.count)
+    for emission in record.emissions {
+      buffer.array(4)
+      buffer.uint(UInt64(emission.kind.index))
+      buffer.blob(Array(emission.name.utf8))
+      buffer.blob(emission.payload)
+      buffer.array(emission.triggers.count)
+      for trigger in emission.triggers { buffer.blob(Array(trigger.utf8)) }
+    }
+  }
+}
+
+extension LogRecord {
+  /// As a log keeps it. O(bytes).
+  package var encoded: [UInt8] {
+    let buffer = CBORBuffer(capacity: 512)
+    LogCoding.write(self, to: buffer)
+    return Array(buffer.bytes)
+  }
+}
+
+extension AcceptedEvent {
+  /// As the log keeps it: a CBOR array.
+  package var encoded: [UInt8] {
+    let buffer = CBORBuffer(capacity: 256)
+    buffer.array(9)
+    buffer.int(id.epoch)
+    buffer.int(id.number)
+    LogCoding.write(key, to: buffer)
+    buffer.uint(UInt64(kind.index))
+    buffer.text(name)
+    buffer.blob(payload)
+    if let priority { buffer.uint(UInt64(priority.rawValue)) } else { buffer.null() }
+    buffer.uint(source)
+    buffer.array(triggers.count + 1)
+    buffer.int(admitted)
+    for trigger in triggers { buffer.text(trigger) }
+    return Array(buffer.bytes)
+  }
+
+  /// - Throws: `LogDamage` when the bytes are not what `encoded` gives.
+  package init(decoding bytes: UnsafeRawBufferPointer) throws(LogDamage) {
+    var reader = CBORReader(bytes)
+    _ = try reader.array()
+    self.init(
+      id: EventID(epoch: try reader.int(), number: try reader.int()), key: try LogCoding.key(&reader),
+      kind: try LogCoding.eventKind(&reader), name: try reader.text(), payload: Array(try reader.blob()),
+      priority: reader.null() ? nil : Priority(rawValue: UInt8(clamping: try reader.uint())),
+      source: try reader.uint(), admitted: 0, triggers: [])
+    let count = try reader.array()
+    admitted = try reader.int()
+    for _ in 1..<max(1, count) { triggers.append(try reader.text()) }
   }
 }

@@ -36,6 +36,16 @@ public struct LogRecord: Sendable, Hashable {
     public var index: Int
   }
 
+  /// An event from outside.
+  public struct Outside: Sendable, Hashable {
+    /// Its name in acknowledgements.
+    public var id: EventID
+    /// What its source knows it by.
+    public var key: EventKey?
+    /// All triggers it made operations for; empty when the record's is the only one.
+    public var triggers: [String]
+  }
+
   /// The seq, from 1, dense.
   public var seq: Int64
   /// First seq of the operation: what `ctx.seq` shows and the random seed is made from.
@@ -74,4 +84,14 @@ public struct LogRecord: Sendable, Hashable {
   public var error: String?
   /// What the deciding attempt read, one line each; empty unless the log asks for reads.
   public var reads: [String]
+  /// The event from outside, when it has a name there: an id, a key, or several operations.
+  public var outside: Outside?
+  /// Events from outside whose operations joined this one while it was queued: they share its outcome.
+  public var absorbed: [Outside] = []
+  /// The failed seq that this operation tries again; nil for a first try.
+  public var retryOf: Int64?
+  /// Tries before this one.
+  public var tries = 0
+  /// When a failed operation is tried again, nanoseconds since 1970; nil: never.
+  public var retryAt: Int64?
 }

@@ -3,6 +3,7 @@ final class LogRecorder {
   let log: any CommitLog
   private let intents = CBORBuffer(capacity: 1 << 12)
   private let record = CBORBuffer()
+  private let scratch = CBORBuffer(capacity: 1 << 10)
 
   init(_ log: any CommitLog) { self.log = log }
 
@@ -16,12 +17,13 @@ final class LogRecorder {
   /// Hands a decided seq to the log. O(bytes of the record).
   func append(
     _ operation: Operation, seq: Int64, outcome: Outcome, attempt: Attempt?,
-    emissions: [EngineState.Emission.Event] = []
+    emissions: [EngineState.Emission.Event] = [], retryAt: Int64 = 0,
+    settling events: [EventID] = []
   ) {
     record.removeAll()
     LogCoding.write(
       operation, seq: seq, outcome: outcome, attempt: attempt, intents: intents.bytes, emissions: emissions,
-      wantsReads: log.wantsReads, to: record)
-    log.append(seq: seq, record.bytes)
+      retryAt: retryAt, wantsReads: log.wantsReads, to: record, scratch: scratch)
+    log.append(seq: seq, record.bytes, settling: events)
   }
 }

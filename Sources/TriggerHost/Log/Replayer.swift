@@ -111,8 +111,7 @@ public final class Replayer {
   private func intents(differFrom record: LogRecord) -> String? {
     expected.removeAll()
     LogCoding.writeIntents(attempt, to: expected)
-    var reader = CBORReader(expected.bytes)
-    guard let now = try? LogCoding.intents(&reader), now != record.intents else { return nil }
+    guard let now = try? LogCoding.intents(expected.bytes), now != record.intents else { return nil }
     let count = max(now.count, record.intents.count)
     for index in 0..<count {
       let old = index < record.intents.count ? "\(record.intents[index])" : "nothing"

@@ -49,14 +49,17 @@ struct ScheduleMachine {
 
   /// Adds a job; its first fire is the first after `now` (`at` and `start` jobs: their own time).
   ///
+  /// - Parameter since: a job that was known before goes on after its last fire, or after this time when it
+  ///   has not fired: what it missed meanwhile counts as missed. `start` jobs fire anew.
   /// - Returns: false when a job has the name already.
-  mutating func add(_ job: ScheduledJob, at now: Timestamp) -> Bool {
+  mutating func add(_ job: ScheduledJob, at now: Timestamp, since: Timestamp? = nil) -> Bool {
     guard !entries.contains(where: { $0.job.name == job.name }) else { return false }
     var entry = Entry(
       job: job, next: nil, overlap: Overlap(mode: job.mode, maxInstances: job.maxInstances))
-    let anchored = job.rule.anchored(at: now)
+    let base = since.map { min($0, now) } ?? now
+    let anchored = job.rule.anchored(at: base)
     entry.job.rule = anchored
-    entry.next = anchored.first(at: now).map { ($0, job.due($0)) }
+    entry.next = (anchored == .start ? now : anchored.next(after: base)).map { ($0, job.due($0)) }
     entries.append(entry)
     return true
   }

@@ -72,12 +72,6 @@ extension ScheduledJob.Rule {
     return self
   }
 
-  /// The first instant of a job added at `now`.
-  func first(at now: Timestamp) -> Timestamp? {
-    if case .start = self { return now }
-    return next(after: now)
-  }
-
   /// The next instant after `time`, nil when none comes.
   public func next(after time: Timestamp) -> Timestamp? {
     switch self {

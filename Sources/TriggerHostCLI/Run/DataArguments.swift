@@ -1,4 +1,5 @@
 import ArgumentParser
+import HostConfig
 import TriggerStorage
 
 /// Where a host keeps what, and how safely.
@@ -13,18 +14,22 @@ struct DataArguments: ParsableArguments {
   @Flag(help: "Keep everything in memory (the default).") var memory = false
   @Option(
     help: ArgumentHelp(
-      "group: on disk before anything outside sees it; async: the last seconds may be lost when the machine stops."
+      "group: on disk before anything outside sees it (default); async: the last seconds may be lost when the machine stops; memory: nothing is kept."
     ))
-  var durability = Durability.group
+  var durability: Durability?
 
   func validate() throws {
     if memory, data != nil { throw ValidationError("--memory and --data exclude each other") }
+    if memory, let durability, durability != .memory {
+      throw ValidationError("--memory and --durability \(durability) exclude each other")
+    }
   }
 
   /// Nil: in memory.
-  func options() throws -> DataOptions? {
-    guard let data, durability != .memory else { return nil }
-    return DataOptions(path: data, durability: durability)
+  func options(_ config: HostConfig) -> DataOptions? {
+    let durability = self.durability ?? Durability(rawValue: config.durability.rawValue) ?? .group
+    guard !memory, durability != .memory, let path = data ?? config.data?.resolved else { return nil }
+    return DataOptions(path: path, durability: durability)
   }
 }
 

@@ -4,10 +4,11 @@ import HostConfig
 import TriggerCore
 import TriggerHost
 
-/// Rows that feeds have sent, and rows that could not be read.
+/// Rows that feeds have sent, rows that could not be read, and rows that an earlier run had sent.
 struct FeedCounts: Sendable {
   var sent = 0
   var bad = 0
+  var skipped = 0
 }
 
 extension Host {
@@ -32,45 +33,65 @@ extension Host {
 
   private func send(_ first: Feed, _ settings: FeedSettings) async throws {
     let started = ContinuousClock.now
-    var (feed, count, countAtOpen) = (first, 0, 0)
+    let progress = self.progress(of: settings)
+    var (feed, number, atOpen, sent) = (first, Int64(0), Int64(0), 0)
     while true {
       try Task.checkCancellation()
       guard let row = feed.next() else {
         // A file without rows would be read for ever.
-        guard settings.isRepeating, count > countAtOpen else { return }
+        guard settings.isRepeating, number > atOpen else { return }
         feed = try Feed(settings)
-        countAtOpen = count
+        // Whole passes that are behind need no reading.
+        let pass = number - atOpen
+        if let progress, pass > 0 { number += max(0, (progress.floor - number) / pass) * pass }
+        atOpen = number
+        continue
+      }
+      number += 1
+      if progress?.isTaken(number) == true {
+        rows.withLock { $0.skipped += 1 }
         continue
       }
       if let rate = settings.rate {
-        try await Task.sleep(until: started + .seconds(Double(count) / rate), clock: .continuous)
+        try await Task.sleep(until: started + .seconds(Double(sent) / rate), clock: .continuous)
       }
-      count += 1
-      switch row.record {
-      case .failure(let problem):
-        rows.withLock { $0.bad += 1 }
-        printError("\(problem)")
-      case .success(let record):
-        let payload: Value
-        do { payload = try content(of: record, settings) } catch {
-          rows.withLock { $0.bad += 1 }
-          printError("\(settings.file.text):\(row.line): \(error)")
-          continue
-        }
-        let kind = EventKind(rawValue: settings.kind.rawValue) ?? .data
-        // Events of one feed keep their order.
-        try await admit(
-          Event(settings.event, payload, kind: kind, source: StableHash.of(settings.name)))
-        rows.withLock { $0.sent += 1 }
+      sent += 1
+      guard let payload = payload(of: row, settings) else {
+        progress?.expect(number, 0)
+        continue
       }
+      let kind = EventKind(rawValue: settings.kind.rawValue) ?? .data
+      // Events of one feed keep their order.
+      var event = Event(settings.event, payload, kind: kind, source: StableHash.of(settings.name))
+      if let progress { event.key = .row(feed: settings.name, number: number, floor: progress.floor) }
+      try await admit(event, number, progress)
+      rows.withLock { $0.sent += 1 }
     }
   }
 
+  /// Nil, and said, for a row that cannot be read.
+  private func payload(of row: FeedRow, _ settings: FeedSettings) -> Value? {
+    let fault: String
+    switch row.record {
+    case .failure(let problem): fault = "\(problem)"
+    case .success(let record):
+      do { return try content(of: record, settings) } catch {
+        fault = "\(settings.file.text):\(row.line): \(error)"
+      }
+    }
+    rows.withLock { $0.bad += 1 }
+    printError(fault)
+    return nil
+  }
+
   /// A feed waits for room whatever the configuration says: it has nobody to refuse to.
-  private func admit(_ event: Event) async throws {
+  private func admit(_ event: Event, _ row: Int64, _ progress: RowProgress?) async throws {
+    var completion: (@Sendable (OperationResult) -> Void)?
+    if let progress { completion = { _ in progress.one(row) } }
     while true {
       do {
-        try await queue.enqueue(event)
+        let count = try await queue.enqueue(event, completion: completion)
+        progress?.expect(row, count)
         return
       } catch is QueueFull { await queue.waitForRoom() }
     }

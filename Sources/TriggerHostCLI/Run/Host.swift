@@ -15,33 +15,30 @@ final class Host: Sendable {
   private let scheduler: TriggerScheduler
   /// Rows of the feeds so far.
   let rows = Mutex(FeedCounts())
-  private let log: DurableLog?
-  private let directory: DataDirectory?
+  private let storage: HostStorage?
 
   /// - Parameter data: the directory to keep everything in; nil keeps it in memory.
   init(config: HostConfig, workers: Int? = nil, data: DataOptions? = nil) throws {
     self.config = config
     let configuration = try EngineConfiguration(config, workers: workers)
-    let directory = try data.map { try DataDirectory(path: $0.path) }
-    self.directory = directory
-    let reader = try directory.map { _ in try LogReader(path: data!.path) }
-    let lastSeq = try reader?.lastSeq() ?? 0
-    log = try directory.map { try DurableLog($0, durability: data!.durability, lastSeq: lastSeq) }
-    coordinator = CommitCoordinator(configuration, log: log)
+    let opened = try data.map { try OpenDirectory($0) }
+    let coordinator = CommitCoordinator(configuration, log: opened?.log)
+    self.coordinator = coordinator
     for name in config.stores.keys.sorted() {
       try coordinator.register(VersionedStore(name, backend: MemoryStoreBackend()))
     }
-    if let reader { try coordinator.recover { recovery in try reader.visit { try recovery.apply($0) } } }
-    if lastSeq > 0 { printLine("\(data!.path): recovered up to seq \(lastSeq)") }
-    queue = TriggerQueue(coordinator)
-    scheduler = TriggerScheduler(queue)
-    log?.whenFailed { message in
+    coordinator.whenFailed { message in
       // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
       printError(
         "the log cannot be written: \(message)\nNothing acknowledged is lost. Stopping; start again when the disk is well."
       )
       exit(1)
     }
+    let seed = configuration.seed
+    storage = try opened.map { try HostStorage($0, coordinator, config.log, seed: seed) }
+    queue = TriggerQueue(coordinator)
+    scheduler = TriggerScheduler(queue)
+    if let storage { printLine(storage.summary) }
   }
 
   /// Loads the scripts and starts; what is wrong with single scripts is printed, the others run.
@@ -54,7 +51,7 @@ final class Host: Sendable {
     guard scripts.isComplete else { throw ExitCode(1) }
     var tree = scripts.tree
     // Kept before anything runs with it: what ran can be run again.
-    tree.identity = try directory?.keep(tree.files, now: EngineClock().now(), seed: 0)
+    tree.identity = try storage?.directory.keep(tree.files, now: EngineClock().now(), seed: 0)
     queue.bind([], scripts: tree)
     let names = tree.triggers.map(\.name).joined(separator: ", ")
     printLine("\(counted(tree.triggers.count, "trigger")): \(names.isEmpty ? "nothing can run" : names)")
@@ -70,8 +67,18 @@ final class Host: Sendable {
   func stop() {
     scheduler.stop()
     queue.stop()
-    log?.close()
+    storage?.close()
   }
+
+  /// Where a feed goes on; nil when nothing is kept.
+  func progress(of feed: FeedSettings) -> RowProgress? {
+    guard let storage else { return nil }
+    guard let rows = storage.progress.feeds[feed.name] else { return RowProgress() }
+    return RowProgress(floor: rows.floor, taken: rows.taken)
+  }
+
+  /// What is on disk, for people; nil when nothing is.
+  var diskUse: String? { storage.map { "disk \(sizeText($0.directory.bytes))" } }
 
   private func observe() {
     let threshold = config.logLevel.rank
@@ -95,7 +102,9 @@ final class Host: Sendable {
   }
 
   private func add(_ job: ScheduledJob, from place: String) {
-    do { try scheduler.add(job) } catch { return printError("\(place): \(error)") }
+    do { try scheduler.add(job, since: try storage?.since(of: job)) } catch {
+      return printError("\(place): \(error)")
+    }
     if case .at(let time) = job.rule, scheduler.nextFire(of: job.name) == nil {
       printError("\(place): warning: schedule '\(job.name)' does not fire: \(time) is past")
     }

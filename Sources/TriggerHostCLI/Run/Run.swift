@@ -37,7 +37,7 @@ struct Run: AsyncParsableCommand {
     try report(loaded.report)
     // A log reader that goes away does not end the host.
     signal(SIGPIPE, SIG_IGN)
-    let host = try Host(config: loaded.config, workers: workers, data: try data.options())
+    let host = try Host(config: loaded.config, workers: workers, data: data.options(loaded.config))
     let signals = EndSignals()
     try host.start()
     let status = StatusLine(host: host)

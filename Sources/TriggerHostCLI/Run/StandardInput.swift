@@ -6,14 +6,18 @@ import TriggerHost
 extension Host {
   /// Reads events from standard input, one JSON object a line, until it ends:
   ///
-  ///     {"event": "bars/EURUSD", "payload": {...}, "id": 7, "kind": "data", "priority": "high", "source": "a"}
+  ///     {"event": "bars/EURUSD", "payload": {...}, "id": 7, "kind": "data", "priority": "high", "source": "a",
+  ///      "key": "bar-2026-11-24T10", "wait": "committed"}
   ///
   /// Only `event` must be there. Each line is answered on standard output when its operations are decided
   /// and durable, in no particular order:
   ///
-  ///     {"id": 7, "results": [{"trigger": "rsi", "seq": 12, "outcome": "committed"}]}
+  ///     {"id": 7, "event_id": "3-7", "results": [{"trigger": "rsi", "seq": 12, "outcome": "committed"}]}
   ///
-  /// or at once with `{"id": 7, "error": "..."}`. `id` is whatever was sent, the line number by default.
+  /// With `"wait": "accepted"` the answer is `{"id": 7, "event_id": "3-7", "accepted": true}`, as soon as the
+  /// event is sure to be run, whatever happens. A `key` that has come within a day is answered like the first
+  /// time, and nothing is run again. What is wrong is answered at once with `{"id": 7, "error": "..."}`. `id` is
+  /// whatever was sent, the line number by default.
   func serveStandardInput() async {
     let (ends, end) = AsyncStream.makeStream(of: Void.self)
     // Reads block, and so does a full queue: not on the cooperative pool.
@@ -54,8 +58,8 @@ extension Host {
       fields = parsed
     } catch let error as ValueError { throw refuse("\(error)") }
     if let given = fields["id"] { id = given }
-    let known = ["event", "payload", "id", "kind", "priority", "source"]
-    for field in fields.keys where !known.contains(field) {
+    let known = ["event", "payload", "id", "kind", "priority", "source", "key", "wait"]
+    for field in fields.keys.sorted() where !known.contains(field) {
       throw refuse("unknown field '\(field)'\(Suggestion.clause(for: field, among: known))")
     }
     guard case .string(let name)? = fields["event"], !name.isEmpty else {
@@ -74,34 +78,76 @@ extension Host {
       else { throw refuse("'kind' is event, data or message") }
       event.kind = kind
     }
-    if case .string(let source)? = fields["source"] { event.source = StableHash.of(source) }
-    send(event, id: id)
+    if let given = fields["source"] {
+      guard case .string(let source) = given else { throw refuse("'source' must be a string") }
+      event.source = StableHash.of(source)
+    }
+    if let given = fields["wait"] {
+      guard given == "accepted" || given == "committed" else {
+        throw refuse("'wait' is accepted or committed")
+      }
+      event.isKept = given == "accepted"
+    }
+    var key: String?
+    if let given = fields["key"] {
+      guard case .string(let text) = given, (1...256).contains(text.utf8.count) else {
+        throw refuse("'key' must be a string of 1 to 256 bytes")
+      }
+      key = text
+    }
+    do throws(KeyReused) { try send(event, key: key, id: id) } catch { throw refuse("\(error)") }
   }
 
-  private func send(_ event: Event, id: Value) {
-    let collected = Collected { [self] results in
-      answer([
-        "id": id,
-        "results": .array(
-          results.map { result in
-            var fields: [String: Value] = [
-              "trigger": .string(result.trigger), "seq": .int(result.seq),
-              "outcome": .string("\(result.outcome)"),
-            ]
-            if let error = result.error { fields["error"] = .string(error) }
-            return .map(fields)
-          }),
-      ])
+  private func send(_ event: Event, key: String?, id: Value) throws(KeyReused) {
+    var event = event
+    let eventID = queue.makeEventID()
+    event.id = eventID
+    // One answer: when it is accepted, or when it is decided.
+    let waitsForDecision = !event.isKept
+    let whenKept: @Sendable (EventID) -> Void = { [self] event in
+      if !waitsForDecision { answer(["id": id, "event_id": .string("\(event)"), "accepted": true]) }
     }
-    while true {
-      if let count = queue.offer(event, completion: { collected.add($0) }) { return collected.expect(count) }
-      let room = DispatchSemaphore(value: 0)
-      Task {
-        await queue.waitForRoom()
-        room.signal()
+    let whenDecided: @Sendable (EventID, [OperationResult]) -> Void = { [self] event, results in
+      if waitsForDecision { answer(id, event, results) }
+    }
+    let collected = Collected { whenDecided(eventID, $0) }
+    while queue.failure == nil, !queue.isStopped {
+      if let key {
+        let first = try queue.offer(
+          event, scope: event.name, key: key, whenKept: whenKept, results: whenDecided)
+        if first != nil { return }
+      } else {
+        let count = queue.offer(
+          event, completion: { collected.add($0) }, whenKept: { whenKept(eventID) })
+        if let count { return collected.expect(count) }
       }
-      room.wait()
+      waitForRoom()
     }
+  }
+
+  private func waitForRoom() {
+    let room = DispatchSemaphore(value: 0)
+    Task {
+      await queue.waitForRoom()
+      room.signal()
+    }
+    room.wait()
+  }
+
+  private func answer(_ id: Value, _ event: EventID, _ results: [OperationResult]) {
+    answer([
+      "id": id, "event_id": .string("\(event)"),
+      "results": .array(
+        results.map { result in
+          var fields: [String: Value] = [
+            "trigger": .string(result.trigger), "seq": .int(result.seq),
+            "outcome": .string("\(result.outcome)"),
+          ]
+          if let error = result.error { fields["error"] = .string(error) }
+          if let time = result.retryAt { fields["retry_at"] = .string("\(Timestamp(nanoseconds: time))") }
+          return .map(fields)
+        }),
+    ])
   }
 
   private func answer(_ value: Value) {

@@ -1,0 +1,249 @@
+import TriggerCore
+
+/// What a log leaves to remember beside the stores: operations that were admitted and not decided, how far
+/// feeds and schedules are, which keys have come, which operations failed for good. A fold over the records
+/// in seq order; a pure state machine.
+///
+/// Every operation has one origin: the commit that emitted its event, an event from outside, the failed seq
+/// that it tries again, or, for an event without a name, its own first seq. Origin and trigger together are
+/// decided once.
+package struct LogFold: Sendable, Equatable {
+  enum Origin: Hashable, Sendable {
+    case commit(LogRecord.Cause)
+    case event(EventID)
+    case retry(of: Int64)
+    case seq(Int64)
+  }
+  struct Slot: Hashable, Sendable {
+    var origin: Origin
+    var trigger: String
+  }
+
+  /// An event from outside of which some operations are decided, or deferred.
+  struct Seen: Sendable, Equatable {
+    var total: Int
+    var decided = 0
+    var triggers: Set<String> = []
+  }
+
+  /// How far a feed's rows are: those up to `floor`, and single ones after it.
+  package struct Rows: Sendable, Equatable {
+    package var floor: Int64 = 0
+    package var taken: Set<Int64> = []
+  }
+
+  /// A key that a sender gave, and what came of its event so far.
+  struct KeyState: Sendable, Equatable {
+    var digest: UInt64
+    var admitted: Int64
+    var id: EventID
+    var total: Int
+    var results: [Result] = []
+    struct Result: Sendable, Equatable {
+      var trigger: String
+      var identity: Int64
+      var seq: Int64
+      var outcome: Outcome
+      var error: String?
+    }
+  }
+  struct ClientKey: Hashable, Sendable {
+    var scope: String
+    var key: String
+  }
+
+  /// Failed operations that are remembered for `dead`; beyond, the oldest are forgotten.
+  static let deadKept = 10_000
+
+  /// The newest seq seen.
+  package internal(set) var lastSeq: Int64 = 0
+  /// Records without intents; what is set says how to go on: `identity` when it had a seq, `retryAt` when it
+  /// waits for its time.
+  var pending: [Slot: LogRecord] = [:]
+  var seen: [EventID: Seen] = [:]
+  package internal(set) var feeds: [String: Rows] = [:]
+  /// The newest fire of each job, nanoseconds since 1970.
+  package internal(set) var fires: [String: Int64] = [:]
+  var keys: [ClientKey: KeyState] = [:]
+  /// Seqs that failed for good, oldest first.
+  package internal(set) var dead: [Int64] = []
+
+  package init() {}
+
+  // MARK: Records
+
+  /// Takes the next record. O(1) for a plain one.
+  package mutating func apply(_ view: RecordView) throws(LogDamage) {
+    lastSeq = view.seq
+    if view.isPlain, view.outcome != .failed { return }
+    apply(try LogRecord(view, intents: false))
+  }
+
+  mutating func apply(_ record: LogRecord) {
+    lastSeq = record.seq
+    let slot = Slot(origin: Self.origin(of: record), trigger: record.trigger)
+    if record.outcome == .deferred {
+      pending[slot] = record
+    } else {
+      pending[slot] = nil
+      if record.outcome == .failed { fail(record) }
+      emit(record)
+    }
+    if let event = record.outside { note(event, by: record, isAbsorbed: false) }
+    for event in record.absorbed { note(event, by: record, isAbsorbed: true) }
+  }
+
+  static func origin(of record: LogRecord) -> Origin {
+    if let seq = record.retryOf { return .retry(of: seq) }
+    if let cause = record.cause { return .commit(cause) }
+    if let event = record.outside { return .event(event.id) }
+    return .seq(record.identity)
+  }
+
+  private mutating func fail(_ record: LogRecord) {
+    guard let due = record.retryAt else {
+      dead.append(record.seq)
+      if dead.count > Self.deadKept { dead.removeFirst() }
+      return
+    }
+    var retry = Self.fresh(record)
+    retry.retryOf = record.seq
+    retry.tries = record.tries + 1
+    retry.retryAt = due
+    retry.admitted = due
+    pending[Slot(origin: .retry(of: record.seq), trigger: record.trigger)] = retry
+  }
+
+  private mutating func emit(_ record: LogRecord) {
+    for (index, emission) in record.emissions.enumerated() {
+      var operation = Self.fresh(record)
+      operation.kind = emission.kind
+      operation.event = emission.name
+      operation.payload = emission.payload
+      operation.hops = record.hops + 1
+      operation.cause = LogRecord.Cause(seq: record.seq, index: index)
+      operation.source = emission.kind == .commit ? 1 << 62 : StableHash.of(record.trigger) | 1 << 63
+      for trigger in emission.triggers {
+        operation.trigger = trigger
+        pending[Slot(origin: .commit(operation.cause!), trigger: trigger)] = operation
+      }
+    }
+  }
+
+  /// An operation of the record's event that has no seq yet.
+  private static func fresh(_ record: LogRecord) -> LogRecord {
+    var operation = record
+    operation.identity = 0
+    operation.cause = nil
+    operation.outside = nil
+    operation.absorbed = []
+    operation.emissions = []
+    operation.reads = []
+    operation.error = nil
+    operation.retryOf = nil
+    operation.tries = 0
+    operation.retryAt = nil
+    return operation
+  }
+
+  /// One operation of the event is decided or deferred, by itself or in another one that absorbed it.
+  private mutating func note(_ event: LogRecord.Outside, by record: LogRecord, isAbsorbed: Bool) {
+    let isFirst = seen[event.id] == nil
+    var state = seen[event.id] ?? Seen(total: max(1, event.triggers.count))
+    if isFirst {
+      noteKey(event, total: state.total, admitted: record.admitted)
+      // The event counts whole or not at all. (An absorbed one's content is in the accepted event.)
+      if !isAbsorbed { admitSiblings(of: event, record) }
+    }
+    state.triggers.insert(record.trigger)
+    if isAbsorbed { pending[Slot(origin: .event(event.id), trigger: record.trigger)] = nil }
+    if record.outcome != .deferred {
+      state.decided += 1
+      noteResult(record, event)
+    }
+    seen[event.id] = state.decided < state.total ? state : nil
+  }
+
+  private mutating func admitSiblings(of event: LogRecord.Outside, _ record: LogRecord) {
+    var operation = Self.fresh(record)
+    operation.outside = event
+    for trigger in event.triggers where trigger != record.trigger {
+      operation.trigger = trigger
+      pending[Slot(origin: .event(event.id), trigger: trigger)] = operation
+    }
+  }
+
+  // MARK: Keys
+
+  private mutating func noteKey(_ event: LogRecord.Outside, total: Int, admitted: Int64) {
+    switch event.key {
+    case nil: break
+    case .client(let scope, let key, let digest)?:
+      let place = ClientKey(scope: scope, key: key)
+      if keys[place]?.id != event.id {
+        keys[place] = KeyState(digest: digest, admitted: admitted, id: event.id, total: total)
+      }
+    case .row(let feed, let number, let floor)?:
+      var rows = feeds[feed] ?? Rows()
+      rows.taken.insert(number)
+      if floor > rows.floor {
+        rows.floor = floor
+        rows.taken = rows.taken.filter { $0 > floor }
+      }
+      feeds[feed] = rows
+    case .fire(let job, let instant)?: fires[job] = max(fires[job] ?? .min, instant)
+    }
+  }
+
+  private mutating func noteResult(_ record: LogRecord, _ event: LogRecord.Outside) {
+    guard case .client(let scope, let key, _)? = event.key else { return }
+    keys[ClientKey(scope: scope, key: key)]?.results.append(
+      KeyState.Result(
+        trigger: record.trigger, identity: record.identity, seq: record.seq, outcome: record.outcome,
+        error: record.error))
+  }
+
+  // MARK: Accepted events
+
+  /// An event that the log had accepted, as it stands there at its end: what no record tells of is still to
+  /// do.
+  package mutating func accept(_ event: AcceptedEvent) {
+    let outside = LogRecord.Outside(id: event.id, key: event.key, triggers: event.triggers)
+    noteKey(outside, total: event.triggers.count, admitted: event.admitted)
+    let known = seen[event.id]?.triggers ?? []
+    for trigger in event.triggers where !known.contains(trigger) {
+      var operation = LogRecord(
+        seq: 0, identity: 0, outcome: .skipped, trigger: trigger, kind: event.kind, event: event.name,
+        payload: event.payload, priority: event.priority ?? .normal, admitted: event.admitted,
+        source: event.source, hops: 0, tree: 0, cause: nil, attempts: 0, intents: [], emissions: [],
+        isKilled: false, error: nil, reads: [])
+      operation.outside = outside
+      pending[Slot(origin: .event(event.id), trigger: trigger)] = operation
+    }
+  }
+
+  /// What is left to do: deferred operations first, then what commits emitted, then events from outside, then
+  /// retries; each in the order it was admitted in.
+  package var unfinished: [LogRecord] {
+    func place(_ slot: Slot, _ record: LogRecord) -> [Int64] {
+      if record.identity != 0 { return [0, record.identity] }
+      switch slot.origin {
+      case .commit(let cause): return [1, cause.seq, Int64(cause.index)]
+      case .event(let id): return [2, id.epoch, id.number]
+      case .retry: return [3, record.retryAt ?? 0]
+      case .seq(let seq): return [0, seq]
+      }
+    }
+    return pending.map { (place: place($0, $1), slot: $0, record: $1) }
+      .sorted { left, right in
+        left.place == right.place
+          ? left.slot.trigger < right.slot.trigger : left.place.lexicographicallyPrecedes(right.place)
+      }
+      .map(\.record)
+  }
+
+  /// Forgets keys that came before `time`, nanoseconds since 1970.
+  package mutating func forgetKeys(before time: Int64) {
+    keys = keys.filter { $1.admitted >= time || $1.results.count < $1.total }
+  }
+}

@@ -1,0 +1,117 @@
+import TriggerCore
+
+/// A log record as it lies in memory, its fields found and not copied: what recovery and replay go through at
+/// over a million a second. Valid as long as the bytes are.
+package struct RecordView {
+  package let seq: Int64
+  package let identity: Int64
+  package let outcome: Outcome
+  package let trigger: UnsafeRawBufferPointer
+  let kind: EventKind
+  let event: UnsafeRawBufferPointer
+  /// Canonical encoding of the event.
+  package let payload: UnsafeRawBufferPointer
+  package let priority: Priority
+  package let admitted: Int64
+  let source: UInt64
+  let hops: Int
+  package let tree: Int
+  let cause: LogRecord.Cause?
+  let attempts: Int
+  /// An encoded array of intents.
+  package let intents: UnsafeRawBufferPointer
+  /// An encoded array of emissions.
+  let emissions: UnsafeRawBufferPointer
+  package let isKilled: Bool
+  let error: UnsafeRawBufferPointer?
+  /// An encoded array of texts.
+  let reads: UnsafeRawBufferPointer
+  /// Null, or an encoded event from outside.
+  let outside: UnsafeRawBufferPointer
+  /// An encoded array of events from outside.
+  let absorbed: UnsafeRawBufferPointer
+  let retryOf: Int64?
+  let tries: Int
+  let retryAt: Int64
+
+  /// The next record of `reader`.
+  init(_ reader: inout CBORReader) throws(LogDamage) {
+    let start = reader.offset
+    let count = try reader.array()
+    guard count >= LogCoding.fields else {
+      throw LogDamage("a record has \(count) fields, expected \(LogCoding.fields)", offset: start)
+    }
+    seq = try reader.int()
+    // Relative: nearly always 0, one byte.
+    identity = seq &+ (try reader.int())
+    guard let outcome = Outcome(rawValue: UInt8(clamping: try reader.uint())) else {
+      throw LogDamage("seq \(seq) has an unknown outcome", offset: start)
+    }
+    self.outcome = outcome
+    trigger = try reader.blob()
+    kind = try LogCoding.eventKind(&reader)
+    event = try reader.blob()
+    payload = try reader.blob()
+    guard let priority = Priority(rawValue: UInt8(clamping: try reader.uint())) else {
+      throw LogDamage("seq \(seq) has an unknown priority", offset: start)
+    }
+    self.priority = priority
+    admitted = try reader.int()
+    source = try reader.uint()
+    hops = try reader.count()
+    tree = try reader.count()
+    cause = try LogCoding.cause(&reader)
+    attempts = try reader.count()
+    intents = try reader.blob()
+    emissions = try reader.blob()
+    isKilled = try reader.uint() != 0
+    error = reader.null() ? nil : try reader.textBytes()
+    reads = try reader.blob()
+    outside = try reader.raw()
+    absorbed = try reader.raw()
+    if reader.null() {
+      (retryOf, tries) = (nil, 0)
+    } else {
+      _ = try reader.array()
+      retryOf = try reader.int()
+      tries = try reader.count()
+    }
+    retryAt = try reader.int()
+    for _ in LogCoding.fields..<count { _ = try reader.raw() }
+  }
+
+  /// The records of a sequence of them, one after another.
+  ///
+  /// - Throws: `LogDamage` at the first that cannot be read, or what `body` throws.
+  package static func visit(in bytes: UnsafeRawBufferPointer, _ body: (RecordView) throws -> Void) throws {
+    var reader = CBORReader(bytes)
+    while !reader.isAtEnd { try body(try RecordView(&reader)) }
+  }
+
+  /// Nothing but this operation comes of the record: no other is left to do because of it, and none was
+  /// waiting for it.
+  var isPlain: Bool {
+    outcome != .deferred && identity == seq && cause == nil && retryOf == nil && retryAt == 0
+      && outside.count == 1 && absorbed.count == 1 && emissions.count == 1
+  }
+
+  /// One intent, where it lies.
+  package struct Intent {
+    package var kind: IntentKind
+    /// Nil for `emit`.
+    package var store: UnsafeRawBufferPointer?
+    package var key: UnsafeRawBufferPointer
+    /// Empty for `delete`.
+    package var value: UnsafeRawBufferPointer
+  }
+
+  package func forEachIntent(_ body: (Intent) throws -> Void) throws {
+    var reader = CBORReader(intents)
+    for _ in 0..<(try reader.array()) { try body(try LogCoding.intent(&reader)) }
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  /// The bytes as UTF-8.
+  var utf8Text: String { String(decoding: self, as: UTF8.self) }
+}

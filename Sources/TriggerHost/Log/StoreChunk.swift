@@ -1,0 +1,115 @@
+import TriggerCore
+
+/// A part of a store as a checkpoint keeps it: consecutive keys, all as of one seq. Valid as long as the
+/// bytes it was read from.
+package struct StoreChunk {
+  package struct Item {
+    package var key: UnsafeBufferPointer<UInt8>
+    /// Canonical encoding.
+    package var value: UnsafeRawBufferPointer
+    /// Of the key's last change.
+    package var seq: Int64
+  }
+
+  package var store: String
+  /// The seq it was read as of.
+  package var seq: Int64
+  /// Of the last commit that changed the store, as of `seq`.
+  package var changed: Int64
+  package var items: [Item]
+
+  /// - Throws: `LogDamage` when the bytes are no chunk.
+  package init(decoding bytes: UnsafeRawBufferPointer) throws(LogDamage) {
+    var reader = CBORReader(bytes)
+    guard try reader.array() == 4 else { throw LogDamage("no part of a store", offset: 0) }
+    store = try reader.text()
+    seq = try reader.int()
+    changed = try reader.int()
+    let count = try reader.array()
+    items = []
+    items.reserveCapacity(count / 3)
+    for _ in 0..<count / 3 {
+      let key = try reader.blob().bindMemory(to: UInt8.self)
+      guard key.count > 0 else { throw LogDamage("an empty key", offset: reader.offset) }
+      items.append(Item(key: key, value: try reader.blob(), seq: try reader.int()))
+    }
+  }
+}
+
+/// Goes through all stores part by part while commits go on. A snapshot is held for one part at a time, so
+/// nothing piles up behind a long walk; each part is a consistent cut of its own seq. One thread.
+package final class StoreWalk {
+  private let engine: Engine
+  private let partBytes: Int
+  private var tables: [StoreTable]
+  private var after: [UInt8] = []
+  private let items = CBORBuffer()
+  /// Every commit up to it is in the parts.
+  package private(set) var since: Int64 = .max
+  /// No part has a commit after it.
+  package private(set) var through: Int64 = 0
+
+  init(_ engine: Engine, partBytes: Int) {
+    self.engine = engine
+    self.partBytes = partBytes
+    tables = engine.stores.existing.reversed()
+  }
+
+  /// The next part, encoded; nil at the end.
+  package func next() throws -> [UInt8]? {
+    guard let table = tables.last else {
+      // Without stores nothing is missing from any seq on.
+      if since == .max { since = try engine.reading { snapshot, _ in snapshot } }
+      through = max(through, since)
+      return nil
+    }
+    guard let slot = engine.registry.takeSlot() else { throw StoreError("too many readers at once") }
+    defer { engine.registry.giveBack(slot) }
+    let seq = engine.registry.hold(slot)
+    since = min(since, seq)
+    through = max(through, seq)
+    let count = collect(table, at: seq)
+    if count == 0 {
+      tables.removeLast()
+      after = []
+      return try next()
+    }
+    let part = CBORBuffer(capacity: items.count + 256)
+    part.array(4)
+    part.text(table.name)
+    part.int(seq)
+    part.int(table.version(at: seq))
+    part.array(count * 3)
+    part.raw(items.bytes)
+    return Array(part.bytes)
+  }
+
+  /// Puts the next keys into `items`. Returns how many.
+  private func collect(_ table: StoreTable, at seq: Int64) -> Int {
+    items.removeAll()
+    var count = 0
+    let nothing = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
+    var entry = after.withUnsafeBufferPointer { table.firstEntry(notBelow: $0) }
+    while let current = entry, items.count < partBytes {
+      let key = UnsafeRawBufferPointer(start: Entry.key(current), count: Int(current.pointee.keyLength))
+      if let version = Entry.visible(current, at: seq), !version.isDeleted {
+        items.blob(key)
+        items.blob(
+          UnsafeRawBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length)))
+        items.int(version.pointee.seq)
+        count += 1
+      }
+      // The first key after this one.
+      after.removeAll(keepingCapacity: true)
+      after.append(contentsOf: key)
+      after.append(0)
+      entry = table.nextEntry(current, prefix: nothing)
+    }
+    return count
+  }
+}
+
+extension CommitCoordinator {
+  /// For a checkpoint: all stores, part by part.
+  package func walk(partBytes: Int = 256 << 10) -> StoreWalk { StoreWalk(engine, partBytes: partBytes) }
+}

@@ -1,0 +1,88 @@
+import Foundation
+import HostConfig
+import TriggerCore
+import TriggerHost
+import TriggerStorage
+
+/// A data directory that is open, and its log; not yet read.
+struct OpenDirectory {
+  let directory: DataDirectory
+  let reader: LogReader
+  let log: DurableLog
+
+  /// - Throws: `StorageError` when another host has it, or its format is newer.
+  init(_ options: DataOptions) throws {
+    directory = try DataDirectory(path: options.path)
+    reader = try LogReader(path: options.path)
+    log = try DurableLog(directory, durability: options.durability, lastSeq: try reader.lastSeq())
+  }
+}
+
+/// What a host keeps on disk: the log, its checkpoints, and where feeds and schedules go on.
+final class HostStorage: Sendable {
+  let directory: DataDirectory
+  private let log: DurableLog
+  private let checkpointer: Checkpointer
+  /// As of the last stop.
+  let progress: LogFold
+  /// One line for who starts the host.
+  let summary: String
+
+  /// A final checkpoint is worth its time after so many commits.
+  private static let commitsForLastCheckpoint = 20_000
+
+  /// Recovers, and opens an epoch.
+  ///
+  /// - Throws: `LogError`, `StorageError`.
+  init(
+    _ opened: OpenDirectory, _ coordinator: CommitCoordinator, _ settings: HostConfig.Log, seed: UInt64
+  ) throws {
+    directory = opened.directory
+    log = opened.log
+    let started = ContinuousClock.now
+    let recovery = try coordinator.recover { try opened.reader.recover($0) }
+    let seconds = (ContinuousClock.now - started) / .seconds(1)
+    let epoch = try directory.beginEpoch(
+      now: EngineClock().now(), seed: seed, versions: EnvironmentVersions.text)
+    coordinator.open(epoch: epoch)
+    progress = recovery.fold
+    checkpointer = try Checkpointer(
+      log, coordinator, recovery: recovery,
+      retention: LogRetention(age: settings.retainAge, bytes: settings.retainBytes),
+      interval: settings.checkpoint)
+    checkpointer.start { printError($0) }
+    let left = recovery.fold.unfinished.count
+    summary =
+      recovery.lastSeq == 0
+      ? "\(directory.path): new, epoch \(epoch)"
+      : String(
+        format: "%@: recovered up to seq %lld in %.2f s, %@ to go on with, epoch %lld", directory.path,
+        recovery.lastSeq, seconds, counted(left, "operation"), epoch)
+  }
+
+  /// Since when the job's fires count: its newest one, or when it became known.
+  func since(of job: ScheduledJob) throws -> Timestamp {
+    let known = try directory.since(ofSchedule: job.name, rule: "\(job.rule)")
+    return Timestamp(nanoseconds: max(known, progress.fires[job.name] ?? .min))
+  }
+
+  /// After the engine has stopped.
+  func close() {
+    checkpointer.stop()
+    if log.failure == nil, checkpointer.recordsSince >= Self.commitsForLastCheckpoint {
+      do { try checkpointer.checkpoint() } catch { printError("no checkpoint: \(error)") }
+    }
+    log.close()
+  }
+}
+
+/// `512 bytes`, `12.3 MB`.
+func sizeText(_ bytes: Int) -> String {
+  var (size, unit) = (Double(bytes), 0)
+  let units = ["bytes", "kB", "MB", "GB", "TB"]
+  while size >= 1000, unit < units.count - 1 {
+    size /= 1000
+    unit += 1
+  }
+  return unit == 0 ? "\(bytes) bytes" : String(format: "%.1f %@", size, units[unit])
+}

@@ -1,0 +1,81 @@
+import TriggerCore
+import TriggerHost
+
+extension LogReader {
+  /// Brings an engine to where the log ends: the newest checkpoint, the records after it, and the events that
+  /// were accepted and are not decided.
+  ///
+  /// - Throws: `LogError` for damage, with its place.
+  public func recover(_ recovery: Recovery) throws {
+    try replay(into: recovery, to: .max) { try recovery.apply($0) }
+    try visitInbox { recovery.accept($0) }
+  }
+
+  /// The state right after a seq, from the newest checkpoint that is not after it.
+  ///
+  /// - Parameters:
+  ///   - to: the last seq to apply.
+  ///   - apply: gets each record that the checkpoint does not have, in order.
+  /// - Throws: `LogError` when what is needed is damaged, or was removed by retention.
+  package func replay(
+    into recovery: Recovery, to: Int64, _ apply: (RecordView) throws -> Void
+  ) throws {
+    let since = try load(into: recovery, notAfter: to)
+    let first = try firstSeq()
+    if first > since + 1 {
+      throw LogError(
+        "\(path): the log begins with seq \(first)\(since > 0 ? " and the checkpoint ends with seq \(since)" : ""); what was before is not kept any more (log.retain)"
+      )
+    }
+    try visitViews(from: since + 1, to: to, apply)
+  }
+
+  /// Loads a checkpoint. Returns the seq after which records are to be applied; 0 without a checkpoint.
+  private func load(into recovery: Recovery, notAfter limit: Int64) throws -> Int64 {
+    var newest: (id: Int64, since: Int64, fold: LogFold)?
+    try database.run(
+      "SELECT id, since, checksum, fold FROM checkpoints WHERE last <= ? ORDER BY last DESC LIMIT 1",
+      [.int(limit)]
+    ) { row in
+      let damage = LogError("\(path): the checkpoint of seq \(row.int(1)) is damaged")
+      guard LogBlock.checksum(row.blob(3)) == row.int(2), let fold = try? LogFold(decoding: row.blob(3))
+      else {
+        throw damage
+      }
+      newest = (row.int(0), row.int(1), fold)
+    }
+    guard let newest else { return 0 }
+    recovery.begin(newest.fold, since: newest.since)
+    try database.run(
+      "SELECT checksum, data FROM chunks WHERE checkpoint = ? ORDER BY number", [.int(newest.id)]
+    ) { row in
+      guard LogBlock.checksum(row.blob(1)) == row.int(0) else {
+        throw LogError("\(path): a part of the checkpoint of seq \(newest.since) is damaged")
+      }
+      try recovery.load(try StoreChunk(decoding: row.blob(1)))
+    }
+    return newest.since
+  }
+
+  func visitInbox(_ body: (AcceptedEvent) throws -> Void) throws {
+    try database.run("SELECT epoch, number, checksum, event FROM inbox ORDER BY epoch, number") { row in
+      guard LogBlock.checksum(row.blob(3)) == row.int(2),
+        let event = try? AcceptedEvent(decoding: row.blob(3))
+      else { throw LogError("\(path): the accepted event \(row.int(0))-\(row.int(1)) is damaged") }
+      try body(event)
+    }
+  }
+
+  /// What a log remembers beside the stores, as of its end.
+  package func fold() throws -> LogFold {
+    var fold = LogFold()
+    try database.run("SELECT checksum, fold FROM checkpoints ORDER BY last DESC LIMIT 1") { row in
+      guard LogBlock.checksum(row.blob(1)) == row.int(0) else {
+        throw LogError("\(path): the newest checkpoint is damaged")
+      }
+      fold = try LogFold(decoding: row.blob(1))
+    }
+    try visitViews(from: fold.lastSeq + 1) { try fold.apply($0) }
+    return fold
+  }
+}
