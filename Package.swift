@@ -60,7 +60,9 @@ let package = Package(
     .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
     .testTarget(
       name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit"], swiftSettings: strict),
-    .testTarget(name: "TriggerStorageTests", dependencies: ["TriggerStorage"], swiftSettings: strict),
+    .testTarget(
+      name: "TriggerStorageTests", dependencies: ["TriggerStorage"], exclude: ["Fixtures"],
+      swiftSettings: strict),
     .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
     .testTarget(
       name: "CommandLineTests", dependencies: ["trigger-host", "TriggerCore"], swiftSettings: strict),

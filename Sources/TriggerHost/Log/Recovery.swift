@@ -106,17 +106,26 @@ public final class Recovery {
     guard case .map(var wanted)? = try? CanonicalEncoding.decode(intent.value) else {
       throw LogDamage("seq \(seq): prepare_commit without a map", offset: 0)
     }
-    table.scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: .max) { entry, version in
-      let key = UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength))
-      let value = wanted.removeValue(forKey: String(decoding: key, as: UTF8.self))
-      guard version.pointee.seq < seq else { return true }
-      add(value, key, table)
+    // Keys that are there, and those that earlier intents of the same list are about to make.
+    var keys: Set<[UInt8]> = []
+    table.scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: .max) { entry, _ in
+      keys.insert(Array(UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength))))
       return true
     }
-    for (key, value) in wanted {
-      var key = key
-      key.withUTF8 { key in if table.newestSeq(key) < seq { add(value, key, table) } }
+    for index in 0..<writes.count {
+      let write = writes.writes[index]
+      if write.table?.toOpaque() == Unmanaged.passUnretained(table).toOpaque() {
+        keys.insert(Array(write.keyBytes))
+      }
     }
+    for key in keys {
+      set(key, wanted.removeValue(forKey: String(decoding: key, as: UTF8.self)), in: table, seq: seq)
+    }
+    for (key, value) in wanted { set(Array(key.utf8), value, in: table, seq: seq) }
+  }
+
+  private func set(_ key: [UInt8], _ value: Value?, in table: StoreTable, seq: Int64) {
+    key.withUnsafeBufferPointer { key in if table.newestSeq(key) < seq { add(value, key, table) } }
   }
 
   private func add(_ value: Value?, _ key: UnsafeBufferPointer<UInt8>, _ table: StoreTable) {

@@ -1,0 +1,147 @@
+import Foundation
+import Testing
+import TriggerCore
+import TriggerHost
+
+@testable import TriggerStorage
+
+/// A checkpoint that is taken while commits go on, and the records after it, are the whole log.
+@Suite(.serialized) struct CheckpointTests {
+  /// Every kind of intent on a few keys of three stores, so that parts of a checkpoint and records after it
+  /// overlap in every way; failures, emissions and deferred operations among them.
+  private static let scripts = [
+    "any.lua": """
+    return { on = { event = "any" }, retry = { attempts = 2, backoff = "1ms" }, execute = function(event, ctx)
+      local intents = {}
+      for _, step in ipairs(event.steps) do
+        local store = ctx:store(step.store)
+        local kind = step.kind
+        if kind == "put" then intents[#intents + 1] = store:put(step.key, { n = step.n })
+        elseif kind == "delete" then intents[#intents + 1] = store:put(step.key, nil)
+        elseif kind == "add" then intents[#intents + 1] = ctx:store("sums"):add(step.key, step.n)
+        elseif kind == "append" then intents[#intents + 1] = ctx:store("lists"):append(step.key, step.n % 10)
+        elseif kind == "emit" then intents[#intents + 1] = ctx:emit("echo", { n = step.n, key = step.key })
+        elseif kind == "replace" then
+          local seq, data = store:read_snapshot()
+          data[step.key] = { n = step.n }
+          data["gone" .. step.n % 3] = nil
+          intents[#intents + 1] = store:prepare_commit(seq, data)
+        elseif kind == "fail" then error("fails " .. step.n) end
+      end
+      return intents
+    end }
+    """,
+    "echo.lua": """
+    return { on = { event = "echo" }, priority = "low", execute = function(event, ctx)
+      return { ctx:store("echoes"):put(event.key, event.n) }
+    end }
+    """,
+  ]
+
+  private func randomEvent(_ random: inout SplitMix64) -> Event {
+    let kinds = ["put", "put", "delete", "add", "append", "emit", "replace", "fail"]
+    let steps = (0..<Int.random(in: 1...4, using: &random)).map { _ -> Value in
+      let kind = kinds[Int.random(in: 0..<(Bool.random(using: &random) ? 5 : kinds.count), using: &random)]
+      let key = (Bool.random(using: &random) ? "k" : "gone") + "\(Int.random(in: 0..<12, using: &random))"
+      return [
+        "kind": .string(kind), "store": .string(Bool.random(using: &random) ? "a" : "b"), "key": .string(key),
+        "n": .int(Int64.random(in: 0..<1000, using: &random)),
+      ]
+    }
+    return Event("any", ["steps": .array(steps)], source: UInt64.random(in: 0..<6, using: &random))
+  }
+
+  @Test func checkpointAndRestAreTheWholeLog() async throws {
+    let seed = testSeed()
+    var random = SplitMix64(seed: seed)
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    for round in 0..<4 {
+      let host = try DataHost(path, scripts: Self.scripts)
+      let checkpointer = try Checkpointer(host.log, host.coordinator, recovery: host.recovery)
+      // Checkpoints one after another, while events come in.
+      async let checkpoints: Void = Self.takeFive(checkpointer)
+      for _ in 0..<300 { try await host.queue.enqueue(randomEvent(&random)) }
+      try await checkpoints
+      if round == 3 { await host.queue.waitUntilIdle() }
+      host.close()
+      try compare(path, "seed \(seed), round \(round)")
+    }
+  }
+
+  private static func takeFive(_ checkpointer: Checkpointer) async throws {
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      Thread {
+        continuation.resume(with: Result { for _ in 0..<5 { try checkpointer.checkpoint() } })
+      }.start()
+    }
+  }
+
+  /// From the newest checkpoint, and from the first record.
+  private func compare(_ path: String, _ place: Comment) throws {
+    let reader = try LogReader(path: path)
+    let (short, whole) = (CommitCoordinator(), CommitCoordinator())
+    let fromCheckpoint = try short.recover { try reader.recover($0) }
+    let fromStart = try whole.recover { recovery in
+      try reader.visitViews { try recovery.apply($0) }
+      try reader.visitInbox { recovery.accept($0) }
+    }
+    #expect(fromCheckpoint.lastSeq == fromStart.lastSeq, place)
+    #expect(fromCheckpoint.fold == fromStart.fold, place)
+    for name in whole.storeNames {
+      let (left, right) = (
+        try short.store(name).readSnapshot(), try whole.store(name).readSnapshot()
+      )
+      #expect(left.value == right.value, "\(place): store \(name)")
+      #expect(left.seq == right.seq, "\(place): store \(name)")
+    }
+    // And what a checkpoint keeps of the rest comes back as it was.
+    let fold = fromStart.fold
+    #expect(try fold.encoded.withUnsafeBytes { try LogFold(decoding: $0) } == fold, place)
+  }
+
+  @Test func unfinishedCheckpointsAreForgotten() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let first = try DataHost(path)
+    try await first.send(1...20)
+    await first.queue.waitUntilIdle()
+    let before = try first.contents()
+    first.close()
+    try Database(path: path + "/log.sqlite").run("INSERT INTO chunks VALUES (7, 0, 0, x'00')")
+    let second = try DataHost(path)
+    #expect(try second.contents() == before)
+    second.close()
+    var chunks: Int64 = -1
+    try Database(path: path + "/log.sqlite").run("SELECT count(*) FROM chunks") { chunks = $0.int(0) }
+    #expect(chunks == 0)
+  }
+
+  @Test func retentionKeepsWhatACheckpointNeeds() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    var before: [String: [String: Value]] = [:]
+    for run in 0..<4 {
+      let host = try DataHost(path)
+      let checkpointer = try Checkpointer(
+        host.log, host.coordinator, recovery: host.recovery, retention: LogRetention(bytes: 10_000))
+      try await host.send(run * 100 + 1...run * 100 + 100)
+      await host.queue.waitUntilIdle()
+      try checkpointer.checkpoint()
+      before = try host.contents()
+      host.close()
+    }
+    let reader = try LogReader(path: path)
+    #expect(try reader.firstSeq() > 100)
+    let host = try DataHost(path)
+    #expect(try host.contents() == before)
+    host.close()
+    // Older states are not kept, and asking for one says so.
+    let error = #expect(throws: LogError.self) {
+      try CommitCoordinator().recover { recovery in
+        try reader.replay(into: recovery, to: 10) { try recovery.apply($0) }
+      }
+    }
+    #expect(error?.description.contains("is not kept any more (log.retain)") == true, "\(error!)")
+  }
+}

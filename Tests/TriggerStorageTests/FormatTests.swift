@@ -1,0 +1,47 @@
+import Foundation
+import Testing
+import TriggerCore
+import TriggerHost
+
+@testable import TriggerStorage
+
+/// A log that each released format wrote is read by today's version, with the same result.
+@Suite struct FormatTests {
+  private static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .appendingPathComponent("Fixtures")
+
+  @Test(arguments: ["format-1"]) func anOlderFormatIsMigrated(name: String) async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try FileManager.default.copyItem(atPath: Self.fixtures.appendingPathComponent(name).path, toPath: path)
+    let expected = try JSON.parse(String(contentsOfFile: path + "/state.json", encoding: .utf8))
+    for _ in 0..<2 {  // migrated, and then opened once more
+      let host = try DataHost(path)
+      await host.queue.waitUntilIdle()
+      #expect(.map(try host.contents().filter { $0.key != "watch" }.mapValues { .map($0) }) == expected)
+      host.close()
+    }
+    let reader = try LogReader(path: path)
+    let replay = replayer(reader)
+    try reader.visit { record in
+      let difference = try replay.verify(record)
+      #expect(difference == nil)
+    }
+    #expect(replay.seq == 56)
+  }
+
+  @Test func aDamagedOldLogIsNotTouched() throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try FileManager.default.copyItem(
+      atPath: Self.fixtures.appendingPathComponent("format-1").path, toPath: path)
+    try Database(path: path + "/log.sqlite")
+      .run("UPDATE blocks SET checksum = 1 WHERE first = (SELECT max(first) FROM blocks)")
+    let error = #expect(throws: StorageError.self) { try DataDirectory(path: path) }
+    #expect(error?.description.contains("cannot be brought to format 2") == true, "\(error!)")
+    let columns = try Database(path: path + "/log.sqlite")
+    var format: Int64 = 0
+    try columns.run("SELECT value FROM meta WHERE name = 'format'") { format = $0.int(0) }
+    #expect(format == 1)
+  }
+}
