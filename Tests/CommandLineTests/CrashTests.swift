@@ -117,7 +117,8 @@ import TriggerCore
       let first = max(1, next - 300)
       let events = (first..<next + 1500).map { id -> String in
         let wait = id % 3 == 0 ? "committed" : "accepted"
-        return #"{"event": "n", "id": \#(id), "payload": {"n": \#(id)}, "key": "k\#(id)", "wait": "\#(wait)"}"#
+        return
+          #"{"event": "n", "id": \#(id), "payload": {"n": \#(id)}, "key": "k\#(id)", "wait": "\#(wait)"}"#
       }
       next += 1500
       let input = directory("events.jsonl")

@@ -84,4 +84,3 @@ func replayer(_ reader: LogReader) -> Replayer {
     return tree
   }
 }
-

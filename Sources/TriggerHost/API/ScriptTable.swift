@@ -77,10 +77,10 @@ struct ScriptTable {
   /// `retry = 3`, or `retry = { attempts = 5, backoff = "1s", longest = "5m" }`.
   private func retry(_ value: Value) throws(ScriptTree.Problem) -> RetryPolicy {
     var policy = RetryPolicy()
-    var fields: [String: Value] = [:]
+    let (fields, isBare): ([String: Value], Bool)
     switch value {
-    case .int: fields = ["attempts": value]
-    case .map(let given): fields = given
+    case .int: (fields, isBare) = (["attempts": value], true)
+    case .map(let given): (fields, isBare) = (given, false)
     default:
       throw problem("retry", "must be a number of tries or a table like { attempts = 3 }, got \(value)")
     }
@@ -88,7 +88,8 @@ struct ScriptTable {
       switch name {
       case "attempts":
         guard case .int(let count) = value, (1...100).contains(count) else {
-          throw problem("retry.attempts", "must be a whole number from 1 to 100, got \(value)")
+          throw problem(
+            isBare ? "retry" : "retry.attempts", "must be a whole number from 1 to 100, got \(value)")
         }
         policy.attempts = Int(count)
       case "backoff": policy.backoff = try span("retry.backoff", value)

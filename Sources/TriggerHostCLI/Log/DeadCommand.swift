@@ -1,0 +1,123 @@
+import ArgumentParser
+import TriggerCore
+import TriggerHost
+import TriggerStorage
+
+/// `trigger-host dead list|show|requeue|drop`.
+struct DeadCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "dead",
+    abstract: "List operations that failed for good, put them back, or let them go.",
+    discussion: """
+      An operation fails for good when its trigger's retry has no try left; without retry, at once.
+
+        trigger-host dead list --data data
+        trigger-host dead show 1042 --data data
+        trigger-host dead requeue 1042 1043 --data data     # run again at the next start of the host
+        trigger-host dead drop --all --trigger rsi --data data
+      """,
+    subcommands: [List.self, Show.self, Requeue.self, Drop.self])
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print a line for each, oldest first.")
+    @Option(help: "The data directory.", completion: .directory) var data: String
+    @Option(help: "Only this trigger.") var trigger: String?
+    @Flag(help: "Print JSON Lines.") var json = false
+
+    func run() throws {
+      let reader = try LogReader(path: data)
+      let records = try DeadLetters(reader).records(trigger: trigger)
+      for record in records { print(json ? try JSON.text(record.deadJSON) : record.deadLine) }
+      if records.isEmpty, !json { print("Nothing failed for good.") }
+    }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print all of one: event, error, traceback.")
+    @Argument(help: "Its seq.") var seq: Int64
+    @Option(help: "The data directory.", completion: .directory) var data: String
+    @Flag(help: "Print one JSON object.") var json = false
+
+    func run() throws {
+      let record = try DeadLetters(try LogReader(path: data)).records([seq])[0]
+      if json { return print(try JSON.text(record.deadJSON)) }
+      print(record.deadLine)
+      print("event \(record.deadEvent)")
+      print(record.error ?? "")
+    }
+  }
+
+  /// Which ones.
+  struct Selection: ParsableArguments {
+    @Argument(help: "Seqs, as `dead list` shows them.") var seqs: [Int64] = []
+    @Flag(help: "All of them.") var all = false
+    @Option(help: "With --all: only this trigger's.") var trigger: String?
+    @Option(help: "The data directory; no host may be running in it.", completion: .directory)
+    var data: String
+
+    func validate() throws {
+      if seqs.isEmpty == !all { throw ValidationError("Give seqs, or --all.") }
+      if trigger != nil, !all { throw ValidationError("--trigger goes with --all.") }
+    }
+
+    func settle(_ action: DataDirectory.DeadAction) throws {
+      let letters = DeadLetters(try LogReader(path: data))
+      let records = try all ? letters.records(trigger: trigger) : letters.records(seqs)
+      try DataDirectory(path: data).settle(dead: records, action)
+      print("\(counted(records.count, "operation")) \(action.rawValue).")
+    }
+  }
+
+  struct Requeue: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Run them again when the host starts, with the scripts it has then.")
+    @OptionGroup var selection: Selection
+    func run() throws { try selection.settle(.requeued) }
+  }
+
+  struct Drop: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Take them off the list; the log still has them.")
+    @OptionGroup var selection: Selection
+    func run() throws { try selection.settle(.dropped) }
+  }
+}
+
+extension DeadLetters {
+  fileprivate func records(trigger: String?) throws -> [LogRecord] {
+    try seqs().compactMap { try record($0) }.filter { trigger == nil || $0.trigger == trigger }
+  }
+
+  /// - Throws: when one is not on the list.
+  fileprivate func records(_ wanted: [Int64]) throws -> [LogRecord] {
+    let known = Set(try seqs())
+    return try wanted.map { seq in
+      guard known.contains(seq), let record = try record(seq) else {
+        printError("seq \(seq) is not among those that failed for good; see trigger-host dead list")
+        throw ExitCode(1)
+      }
+      return record
+    }
+  }
+}
+
+extension LogRecord {
+  fileprivate var deadEvent: String {
+    "\(kind) \(event) \((try? payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }) ?? .null)"
+  }
+
+  fileprivate var deadLine: String {
+    let first = error?.split(separator: "\n").first ?? ""
+    let count = tries > 0 ? "  try \(tries + 1)" : ""
+    return "seq \(seq)  \(Timestamp(nanoseconds: admitted))  \(trigger)\(count)  \(first)"
+  }
+
+  fileprivate var deadJSON: Value {
+    [
+      "seq": .int(seq), "trigger": .string(trigger), "kind": .string("\(kind)"), "event": .string(event),
+      "payload": (try? payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }) ?? .null,
+      "admitted": .string("\(Timestamp(nanoseconds: admitted))"), "tries": .int(Int64(tries + 1)),
+      "retry_of": retryOf.map { .int($0) } ?? .null, "error": error.map { .string($0) } ?? .null,
+    ]
+  }
+}

@@ -1,0 +1,73 @@
+import TriggerCore
+import TriggerHost
+
+/// The operations of a data directory that failed for good: no try is left, and nobody has put them back or
+/// let them go.
+public struct DeadLetters {
+  private let reader: LogReader
+
+  /// Reads only, also while a host writes.
+  public init(_ reader: LogReader) { self.reader = reader }
+
+  /// Their seqs, oldest first; the newest 10,000 that the log still has. O(records since the newest
+  /// checkpoint).
+  ///
+  /// - Throws: `LogError` for damage.
+  public func seqs() throws -> [Int64] {
+    var settled: Set<Int64> = []
+    try reader.database.run("SELECT seq FROM dead_marks") { settled.insert($0.int(0)) }
+    let first = try reader.firstSeq()
+    return try reader.fold().dead.filter { $0 >= first && !settled.contains($0) }
+  }
+
+  /// The record of a seq, nil when the log has none.
+  public func record(_ seq: Int64) throws -> LogRecord? {
+    var found: LogRecord?
+    try reader.visit(from: seq, to: seq) { found = $0 }
+    return found
+  }
+}
+
+extension DataDirectory {
+  /// What can be done with an operation that failed for good.
+  public enum DeadAction: String, Sendable {
+    case requeued, dropped
+  }
+
+  /// Puts failed operations back, for the next start of the host, or lets them go. All or none; durable when
+  /// this returns.
+  ///
+  /// - Throws: `StorageError`.
+  public func settle(dead records: [LogRecord], _ action: DeadAction) throws {
+    try database.run("PRAGMA synchronous = FULL")
+    try database.run("BEGIN IMMEDIATE")
+    do {
+      for record in records {
+        try database.run(
+          "INSERT INTO dead_marks VALUES (?, ?, ?)",
+          [.int(record.seq), .text(action.rawValue), .int(clock.now())])
+        if action == .requeued { try keep(requeued(record)) }
+      }
+      try database.run("COMMIT")
+    } catch {
+      try? database.run("ROLLBACK")
+      throw error
+    }
+  }
+
+  /// The event of a failed operation, for its trigger alone.
+  private func requeued(_ record: LogRecord) -> AcceptedEvent {
+    AcceptedEvent(
+      id: EventID(epoch: 0, number: record.seq), kind: record.kind, name: record.event,
+      payload: record.payload, priority: record.priority, source: record.source, admitted: clock.now(),
+      triggers: [record.trigger])
+  }
+
+  private func keep(_ event: AcceptedEvent) throws {
+    try event.encoded.withUnsafeBytes { bytes in
+      try database.run(
+        "INSERT INTO inbox (epoch, number, checksum, event) VALUES (?, ?, ?, ?)",
+        [.int(event.id.epoch), .int(event.id.number), .int(LogBlock.checksum(bytes)), .blob(bytes)])
+    }
+  }
+}
