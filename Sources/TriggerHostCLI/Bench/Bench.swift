@@ -14,7 +14,8 @@ struct Bench: AsyncParsableCommand {
       ops/s     operations committed a second
       cpu/op    CPU time of the whole process per operation
       producer  the sending thread's part of it
-      p50 ...   from enqueue to commit. As fast as it goes, the queue is full and this is mostly waiting in \
+      p50 ...   from enqueue to commit; of half-load with a log on disk to the outcome, which is when the \
+      commit is durable. As fast as it goes, the queue is full and this is mostly waiting in \
       it: look at half-load and priority instead
       re-runs   attempts thrown away because what they had read was changed meanwhile
       deferred  operations that were given a later place because they held up others
@@ -53,12 +54,18 @@ struct Bench: AsyncParsableCommand {
     var failed = false
     for measurement in wanted {
       BenchProgress.show("measuring \(measurement.rawValue) ...")
-      let outcome: Result<BenchResult, any Error>
-      do { outcome = .success(try await session.run(measurement)) } catch { outcome = .failure(error) }
-      BenchProgress.clear()
-      switch outcome {
-      case .success(let result): try report(result)
-      case .failure(let error):
+      do {
+        if measurement == .recovery {
+          let result = try await RecoveryBench(settings: session.settings).measure()
+          BenchProgress.clear()
+          for line in json ? [try BenchResult.line(result)] : result.lines { show(line) }
+        } else {
+          let result = try await session.run(measurement)
+          BenchProgress.clear()
+          try report(result)
+        }
+      } catch {
+        BenchProgress.clear()
         failed = true
         try report(error, of: measurement)
       }

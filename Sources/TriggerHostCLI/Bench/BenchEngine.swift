@@ -10,7 +10,10 @@ struct BenchEngine: Sendable {
   let queue: TriggerQueue
   fileprivate static let store = "bench"
   private let firstError = FirstError()
-  private let disk: BenchDisk?
+  let disk: BenchDisk?
+
+  /// The scripts, with an identity when they are kept.
+  let tree: ScriptTree
 
   /// - Parameter scripts: file name to Lua source.
   init(_ settings: BenchSettings, scripts: [String: String]) throws {
@@ -19,8 +22,10 @@ struct BenchEngine: Sendable {
     coordinator = CommitCoordinator(configuration, log: disk?.log)
     try coordinator.register(VersionedStore(Self.store, backend: MemoryStoreBackend()))
     queue = TriggerQueue(coordinator)
-    let tree = ScriptTree(files: scripts.mapValues { Array($0.utf8) })
+    var tree = ScriptTree(files: scripts.mapValues { Array($0.utf8) })
     if let problem = tree.problems.first { throw problem }
+    tree.identity = try disk?.keep(tree.files)
+    self.tree = tree
     queue.bind([], scripts: tree)
     queue.observe { [firstError] result, _ in firstError.keep(result.error) }
     queue.start()
@@ -30,9 +35,6 @@ struct BenchEngine: Sendable {
     queue.stop()
     disk?.remove()
   }
-
-  /// Bytes on disk so far; nil in memory.
-  var bytesOnDisk: Int? { disk?.bytes }
 
   /// Puts the initial record at each key, a thousand a commit, so that nothing else holds them.
   func fill(_ operation: StandardOperation, keys: Int) async throws {
@@ -88,30 +90,6 @@ struct BenchEngine: Sendable {
     if failed > 0 {
       throw BenchFailure(error: "\(failed) operations failed, the first: \(firstError.text ?? "no message")")
     }
-  }
-}
-
-/// A data directory for one measurement.
-private final class BenchDisk: Sendable {
-  let log: DurableLog
-  private let path: String
-
-  init(_ durability: Durability) throws {
-    path = NSTemporaryDirectory() + "trigger-host-bench-\(UUID().uuidString)"
-    log = try DurableLog(try DataDirectory(path: path), durability: durability, lastSeq: 0)
-  }
-
-  var bytes: Int {
-    let files = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    return files.reduce(0) { sum, file in
-      let attributes = try? FileManager.default.attributesOfItem(atPath: path + "/" + file)
-      return sum + (attributes?[.size] as? Int ?? 0)
-    }
-  }
-
-  func remove() {
-    log.close()
-    try? FileManager.default.removeItem(atPath: path)
   }
 }
 

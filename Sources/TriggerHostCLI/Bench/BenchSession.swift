@@ -14,6 +14,7 @@ struct BenchSession {
     case .priority: try await PriorityUnderLoad(settings: settings).measure()
     case .hot: try await hot()
     case .manyKeys: try await manyKeys()
+    case .recovery: preconditionFailure("recovery has figures of its own")
     }
   }
 

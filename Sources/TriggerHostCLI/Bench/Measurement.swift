@@ -6,6 +6,7 @@ enum Measurement: String, CaseIterable, ExpressibleByArgument, Sendable {
   case halfLoad = "half-load"
   case priority, hot
   case manyKeys = "many-keys"
+  case recovery
 
   /// What is done and what to look at, for `--help`.
   var explanation: String {
@@ -20,6 +21,11 @@ enum Measurement: String, CaseIterable, ExpressibleByArgument, Sendable {
       worker busy: the 99th percentile should stay below 5 ms.
       """
     case .hot: "bump with most events (--hot-share) on 1 % of the keys; ratio: its rate to bump's."
+    case .recovery:
+      """
+      bumps into a log on disk, then: what a commit takes there, how long recovery takes from the log alone \
+      and with a checkpoint, how fast the log is applied and how fast it is executed again and compared.
+      """
     case .manyKeys: "bump over --many-keys keys; ratio: its rate to bump's. Also memory per stored key."
     }
   }

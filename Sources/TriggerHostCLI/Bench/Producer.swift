@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TriggerCore
 import TriggerHost
 
@@ -9,6 +10,8 @@ struct Producer: Sendable {
   private let payloads: [[UInt8]]
   /// Share of events that go to 1 % of the keys; 0 is uniform.
   private let hotShare: Double
+  /// Times from enqueue until the outcome is told, which is when it is durable; nil: nobody waits.
+  var outcomes: OutcomeTimes?
 
   struct Report: Sendable {
     var cpuSeconds = 0.0
@@ -66,8 +69,9 @@ struct Producer: Sendable {
   /// Waits a millisecond at a time while the queue is full: far less than it takes to empty it.
   private func offer(_ event: Event, to queue: TriggerQueue) throws {
     let giveUp = 30_000
+    let completion = outcomes?.next()
     for _ in 0..<giveUp {
-      if queue.offer(event) != nil { return }
+      if queue.offer(event, completion: completion) != nil { return }
       usleep(1000)
     }
     throw BenchFailure(error: "the queue was full for 30 s: no operation ends")
@@ -84,6 +88,26 @@ struct Producer: Sendable {
       }
       thread.name = "producer"
       thread.start()
+    }
+  }
+}
+
+/// Takes the time of one outcome in sixteen: each that is waited for costs a closure.
+final class OutcomeTimes: Sendable {
+  private let state = Mutex<(count: Int, times: LatencyHistogram)>((0, LatencyHistogram()))
+
+  var histogram: LatencyHistogram { state.withLock { $0.times } }
+
+  fileprivate func next() -> (@Sendable (OperationResult) -> Void)? {
+    let isWanted = state.withLock { state in
+      state.count += 1
+      return state.count % 16 == 0
+    }
+    guard isWanted else { return nil }
+    let start = monotonicNanoseconds()
+    return { _ in
+      let span = monotonicNanoseconds() - start
+      self.state.withLock { $0.times.add(nanoseconds: span) }
     }
   }
 }

@@ -14,12 +14,14 @@ struct Throughput {
 
   func measure() async throws -> BenchResult {
     let memory = MemoryMeter()
-    let producer = Producer(operation, keys: keys, hotShare: hotShare)
+    var producer = Producer(operation, keys: keys, hotShare: hotShare)
     let engine = try BenchEngine(
       settings, scripts: ["\(operation.rawValue).lua": operation.script])
     defer { engine.stop() }
     let bytesPerKey = try await load(engine)
     try await engine.warmUp(producer, settings.warmUp)
+    // With a log, what counts is when an outcome may be told.
+    if settings.durability != .memory, rate != nil { producer.outcomes = OutcomeTimes() }
     var result = try await run(engine, producer)
     result.residentBytesPerKey = bytesPerKey
     result.peakMemoryMegabytes = memory.peakMegabytes
@@ -52,7 +54,7 @@ struct Throughput {
     let used = ProcessUsage.cpuSeconds - cpu
     let stats = engine.coordinator.stats
     try engine.check(operations, from: before, to: stats)
-    let latency = stats.latency[.normal] ?? LatencyHistogram()
+    let latency = producer.outcomes?.histogram ?? stats.latency[.normal] ?? LatencyHistogram()
     return BenchResult(
       measurement: measurement.rawValue, operations: operations, keys: keys, workers: settings.workers,
       seconds: seconds, operationsPerSecond: Double(operations) / seconds,

@@ -1,0 +1,34 @@
+import Foundation
+import TriggerHost
+import TriggerStorage
+
+/// A data directory for one measurement, in the temporary directory.
+final class BenchDisk: Sendable {
+  let log: DurableLog
+  let path: String
+  private let directory: DataDirectory
+
+  init(_ durability: Durability) throws {
+    path = NSTemporaryDirectory() + "trigger-host-bench-\(UUID().uuidString)"
+    directory = try DataDirectory(path: path)
+    log = try DurableLog(directory, durability: durability, lastSeq: 0)
+  }
+
+  func keep(_ files: [String: [UInt8]]) throws -> ScriptTree.Identity {
+    try directory.keep(files, now: 0, seed: 0)
+  }
+
+  /// Bytes of all its files.
+  var bytes: Int {
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    return files.reduce(0) { sum, file in
+      let attributes = try? FileManager.default.attributesOfItem(atPath: path + "/" + file)
+      return sum + (attributes?[.size] as? Int ?? 0)
+    }
+  }
+
+  func remove() {
+    log.close()
+    try? FileManager.default.removeItem(atPath: path)
+  }
+}
