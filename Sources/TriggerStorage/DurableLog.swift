@@ -27,6 +27,8 @@ public final class DurableLog: CommitLog {
   private let newest = Atomic<Int64>(0)
   private let written = Atomic<Int64>(0)
   private let bytesWritten = Atomic<Int>(0)
+  // Set before there is a thread; nil without one.
+  private nonisolated(unsafe) var flusher: WALFlusher?
   private let listener = Mutex<(@Sendable (Int64) -> Void)?>(nil)
   private let failureListener = Mutex<(@Sendable (String) -> Void)?>(nil)
 
@@ -51,6 +53,8 @@ public final class DurableLog: CommitLog {
   ///   - lastSeq: the newest seq in the log.
   public convenience init(_ directory: DataDirectory, durability: Durability, lastSeq: Int64) throws {
     try self.init(stepped: directory, durability: durability, lastSeq: lastSeq)
+    try directory.database.run("PRAGMA wal_autocheckpoint = 0")
+    flusher = try WALFlusher(path: directory.path + "/log.sqlite")
     shared.hasEnded = false
     let thread = Thread { [self] in
       while writeGroup(waits: true) {}
@@ -169,6 +173,8 @@ public final class DurableLog: CommitLog {
     shared.condition.broadcast()
     while !shared.hasEnded { shared.condition.wait() }
     shared.condition.unlock()
+    flusher?.stop()
+    flusher = nil
     directory.close()
   }
 
@@ -190,6 +196,8 @@ public final class DurableLog: CommitLog {
       if isSynced { newest.store(group.last, ordering: .releasing) }
     }
     let hasRecords = !group.records.isEmpty
+    // A row of another table fills less than a page.
+    let bytes = group.records.count + (group.accepted.count + group.settled.count + group.jobs.count) << 12
     shared.condition.lock()
     group.records.removeAll(keepingCapacity: true)
     swap(&shared.spare, &group.records)
@@ -198,6 +206,10 @@ public final class DurableLog: CommitLog {
     shared.condition.unlock()
     if isSynced, hasRecords { listener.withLock { $0 }?(group.last) }
     for body in group.kept { body() }
+    do { try flusher?.afterGroup(directory.database, bytes: bytes) } catch {
+      fail("\(error)")
+      return false
+    }
     return true
   }
 

@@ -1,0 +1,77 @@
+import Foundation
+import TriggerHost
+
+/// Moves what SQLite's write-ahead log holds into the database file, beside the thread that writes groups:
+/// that copying and its syncs take tens of milliseconds, and every commit would wait for them.
+///
+/// A passive checkpoint (https://www.sqlite.org/c3ref/wal_checkpoint_v2.html) blocks no writer, but while
+/// groups keep coming it never reaches the end. So the writer moves the little that is left itself, right
+/// after: then SQLite begins the write-ahead log anew.
+final class WALFlusher: @unchecked Sendable {  // everything mutable is guarded by `condition`
+  /// Bytes of groups from which on it is worth it.
+  private static let threshold = 8 << 20
+
+  private let database: Database
+  private var bytes = 0  // the writer's
+  private let condition = NSCondition()
+  private var isWanted = false
+  private var isMoved = false
+  private var isStopping = false
+  private var hasEnded = false
+
+  /// Starts a thread with a connection of its own.
+  ///
+  /// - Throws: `StorageError`.
+  init(path: String) throws {
+    database = try Database(path: path, creates: false)
+    let thread = Thread { [self] in loop() }
+    thread.name = "log-flush"
+    thread.start()
+  }
+
+  /// Call after each group, on the writer's thread, with its connection.
+  ///
+  /// - Parameter count: bytes that the group wrote.
+  func afterGroup(_ writer: Database, bytes count: Int) throws {
+    bytes += count
+    condition.lock()
+    let isMoved = self.isMoved
+    self.isMoved = false
+    condition.unlock()
+    if isMoved { return try writer.run("PRAGMA wal_checkpoint(PASSIVE)") }
+    if bytes < Self.threshold { return }
+    bytes = 0
+    condition.lock()
+    if !isWanted { condition.signal() }
+    isWanted = true
+    condition.unlock()
+  }
+
+  /// Ends the thread.
+  func stop() {
+    condition.lock()
+    isStopping = true
+    condition.broadcast()
+    while !hasEnded { condition.wait() }
+    condition.unlock()
+  }
+
+  private func loop() {
+    condition.lock()
+    while !isStopping {
+      guard isWanted else {
+        condition.wait()
+        continue
+      }
+      condition.unlock()
+      // A failure shows itself to the writer soon enough.
+      try? database.run("PRAGMA wal_checkpoint(PASSIVE)")
+      condition.lock()
+      isWanted = false
+      isMoved = true
+    }
+    hasEnded = true
+    condition.broadcast()
+    condition.unlock()
+  }
+}
