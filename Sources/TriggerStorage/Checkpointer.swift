@@ -209,6 +209,8 @@ public final class Checkpointer: @unchecked Sendable {
         first = max(first, row.int(0) + 1)
       }
     }
+    // The newest block stays: it says where the log ends.
+    try reader.database.run("SELECT max(first) FROM blocks") { first = min(first, $0.int(0)) }
     return first
   }
 

@@ -8,6 +8,7 @@ extension LogReader {
   /// - Throws: `LogError` for damage, with its place.
   public func recover(_ recovery: Recovery) throws {
     try replay(into: recovery, to: .max) { try recovery.apply($0) }
+    try recallRecords(recovery)
     try visitInbox { recovery.accept($0) }
   }
 
@@ -28,6 +29,13 @@ extension LogReader {
       )
     }
     try visitViews(from: since + 1, to: to, apply)
+  }
+
+  /// Execution records of the newest seqs before the checkpoint, as far as the engine keeps any.
+  private func recallRecords(_ recovery: Recovery) throws {
+    let oldest = max(try firstSeq(), recovery.lastSeq - Int64(recovery.recordsKept) + 1)
+    guard oldest > 0, oldest <= recovery.begin else { return }
+    try visitViews(from: oldest, to: recovery.begin) { recovery.recall($0) }
   }
 
   /// Loads a checkpoint. Returns the seq after which records are to be applied; 0 without a checkpoint.

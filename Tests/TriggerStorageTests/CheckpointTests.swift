@@ -100,6 +100,26 @@ import TriggerHost
     #expect(try fold.encoded.withUnsafeBytes { try LogFold(decoding: $0) } == fold, place)
   }
 
+  @Test func executionRecordsAreThereAgain() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let first = try DataHost(path)
+    try await first.send(1...14)
+    await first.queue.waitUntilIdle()
+    try Checkpointer(first.log, first.coordinator, recovery: first.recovery).checkpoint()
+    try await first.send(15...20)
+    await first.queue.waitUntilIdle()
+    let before = (1...first.coordinator.stats.currentSeq).map { first.coordinator.executionRecord(for: $0) }
+    first.close()
+    let second = try DataHost(path)
+    for record in before {
+      let record = try #require(record)
+      let again = try #require(second.coordinator.executionRecord(for: record.seq))
+      #expect(again.trigger == record.trigger && again.state == record.state && again.error == record.error)
+    }
+    second.close()
+  }
+
   @Test func unfinishedCheckpointsAreForgotten() async throws {
     let path = temporaryDirectory()
     defer { try? FileManager.default.removeItem(atPath: path) }

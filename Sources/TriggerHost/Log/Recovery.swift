@@ -8,6 +8,8 @@ public final class Recovery {
   package internal(set) var fold = LogFold()
   /// The newest seq applied so far.
   public private(set) var lastSeq: Int64 = 0
+  /// Where the checkpoint that it began with is; 0 without one.
+  package private(set) var begin: Int64 = 0
   /// Versions that executions on snapshots from here on may read are kept; `.max` keeps the newest only.
   package var horizon = Int64.max
   /// The stores come from a checkpoint that was taken while commits went on: what records up to this seq
@@ -30,6 +32,7 @@ public final class Recovery {
   /// - Parameter since: every commit up to it is in the chunks.
   package func begin(_ fold: LogFold, since: Int64) {
     self.fold = fold
+    begin = since
     overlap = fold.lastSeq
     lastSeq = since
     // What backends held before the first commit is in the chunks, as far as it is still there.
@@ -67,9 +70,17 @@ public final class Recovery {
     lastSeq = record.seq
     if record.outcome == .committed { try applyIntents(of: record) }
     if record.seq > fold.lastSeq { try fold.apply(record) }
+    recall(record)
+  }
+
+  /// What is known of a seq that the stores have already.
+  package func recall(_ record: RecordView) {
     let trigger = names.value(of: record.trigger) { engine.index(ofName: $0) }
     engine.withState { $0.recall(record, trigger: trigger) }
   }
+
+  /// Seqs whose execution records the engine keeps.
+  package var recordsKept: Int { engine.configuration.recordsKept }
 
   private func applyIntents(of record: RecordView) throws {
     writes.removeAll()

@@ -56,7 +56,7 @@ struct ScheduleMachine {
     guard !entries.contains(where: { $0.job.name == job.name }) else { return false }
     var entry = Entry(
       job: job, next: nil, overlap: Overlap(mode: job.mode, maxInstances: job.maxInstances))
-    let base = since.map { min($0, now) } ?? now
+    let base = since ?? now
     let anchored = job.rule.anchored(at: base)
     entry.job.rule = anchored
     entry.next = (anchored == .start ? now : anchored.next(after: base)).map { ($0, job.due($0)) }

@@ -62,7 +62,8 @@ final class HostStorage: Sendable {
 
   /// Since when the job's fires count: its newest one, or when it became known.
   func since(of job: ScheduledJob) throws -> Timestamp {
-    let known = try directory.since(ofSchedule: job.name, rule: "\(job.rule)")
+    let known = min(
+      try directory.since(ofSchedule: job.name, rule: "\(job.rule)"), EngineClock().now())
     return Timestamp(nanoseconds: max(known, progress.fires[job.name] ?? .min))
   }
 

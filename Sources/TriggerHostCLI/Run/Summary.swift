@@ -21,7 +21,10 @@ extension Host {
     for histogram in stats.latency.values { all.add(histogram) }
     let rows = rows.withLock { $0 }
     let fed =
-      rows.sent + rows.bad == 0 ? "" : "\(rows.sent) rows fed\(rows.bad > 0 ? ", \(rows.bad) bad" : ""); "
+      rows.sent + rows.bad + rows.skipped == 0
+      ? ""
+      : "\(rows.sent) rows fed\(rows.bad > 0 ? ", \(rows.bad) bad" : "")"
+        + "\(rows.skipped > 0 ? ", \(rows.skipped) in an earlier run" : ""); "
     return fed
       + "\(stats.currentSeq) seqs: \(stats.committed) committed, \(stats.failed) failed, "
       + "\(stats.skipped) skipped, \(stats.deferred) deferred; \(stats.conflicts) conflicts\n"
@@ -29,6 +32,7 @@ extension Host {
         format: "%.2f s, %.0f commits/s; admission to commit p50 %.2f ms, p99 %.2f ms", seconds,
         Double(stats.committed) / seconds, Double(all.percentile(50)) / 1e6,
         Double(all.percentile(99)) / 1e6)
+      + (diskUse.map { "; \($0)" } ?? "")
   }
 
   private func triggerLines(_ stats: EngineStats) -> [String] {

@@ -71,6 +71,38 @@ import TriggerCore
     #expect(machine.nextDue == at(year + 1))
   }
 
+  @Test func aKnownJobGoesOnWhereItWas() {
+    // Known since 5, never fired: its span does not begin anew at 100.
+    var machine = known(every(.seconds(60)), at: 100, since: 5)
+    #expect(machine.nextDue == at(65))
+    #expect(machine.advance(to: at(100)) == [.start(fire(65))])
+    #expect(machine.nextDue == at(125))
+    // Its newest fire was at 65: not again.
+    machine = known(every(.seconds(60)), at: 100, since: 65)
+    #expect(machine.nextDue == at(125))
+    // What is past fires late when it was known before, once.
+    var once = every(.seconds(1))
+    once.rule = .at(at(50))
+    machine = known(once, at: 100, since: 5)
+    #expect(machine.advance(to: at(100)) == [.start(fire(50))])
+    machine = known(once, at: 100, since: 50)
+    #expect(machine.nextDue == nil)
+    // Each start of the host is a start.
+    once.rule = .start
+    machine = known(once, at: 100, since: 5)
+    #expect(machine.nextDue == at(100))
+    // A clock that was set back makes no fire happen twice.
+    machine = known(every(.seconds(60)), at: 100, since: 500)
+    #expect(machine.nextDue == at(560))
+  }
+
+  private func known(_ job: ScheduledJob, at now: Double, since: Double) -> Machine {
+    var machine = Machine()
+    let isNew = machine.add(job, at: at(now), since: at(since))
+    #expect(isNew)
+    return machine
+  }
+
   @Test func overlaps() {
     var job = every(.seconds(1))
     var machine = machine(job)
