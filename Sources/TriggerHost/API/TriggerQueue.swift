@@ -20,20 +20,57 @@ public final class TriggerQueue: Sendable {
   /// before `start` and twice.
   public func stop() { engine.stop() }
 
-  /// Puts these triggers in force, and no others: Swift triggers by the bindings in their options, scripts by
-  /// those in their tables. Undecided operations of triggers whose name is gone end `skipped`.
+  /// Puts these triggers in force at once, and no others: Swift triggers by the bindings in their options,
+  /// scripts by those in their tables. Queued operations of triggers whose name is gone end `skipped`.
   public func bind(_ triggers: [any Trigger], scripts: ScriptTree? = nil) {
-    var set: [(name: String, body: LoadedTrigger.Body, options: TriggerOptions)] = triggers.map {
-      ($0.name, .swift($0), $0.options)
+    let items = triggers.map {
+      (name: $0.name, body: LoadedTrigger.Body.swift($0), options: $0.options)
     }
-    guard let scripts else { return engine.install(set, tree: nil) }
+    engine.install(makeSet(items, scripts))
+  }
+
+  /// Puts other scripts in force, in the place of those before, as an operation with a seq: operations that
+  /// are dequeued before it keep the scripts they have, through every attempt; those after it use the new
+  /// ones whole. Swift triggers stay. Returns when it is committed.
+  ///
+  /// - Parameter event: what the log says of it: `changed`, `from` and the like; `tree` is added.
+  /// - Throws: like `enqueue`.
+  @discardableResult
+  public func replaceScripts(
+    with scripts: ScriptTree, event: [String: Value] = [:], source: UInt64 = 0
+  ) async throws -> OperationResult {
+    let items = engine.triggersInForce.swiftTriggers.map {
+      (name: $0.name, body: $0.body, options: $0.options)
+    }
+    let set = makeSet(items, scripts)
+    var options = TriggerOptions()
+    options.priority = .critical
+    let trigger = engine.adopt(name: Self.scriptsTrigger, body: .install(set), options: options)
+    var event = event
+    event["tree"] = .int(Int64(set.tree?.identity.number ?? 0))
+    let arrival = Event(Self.scriptsTrigger, .map(event), source: source).arrival
+    let payload = CanonicalEncoding.encode(.map(event))
+    let (stream, results) = AsyncStream.makeStream(of: OperationResult.self)
+    let watch = engine.whenStopped { results.finish() }
+    defer { engine.forget(watch) }
+    while !admit(trigger, arrival, payload, { results.yield($0) }) { try await makeRoom() }
+    return try await Self.collect(1, from: stream)[0]
+  }
+
+  /// The name under which `replaceScripts` stands in the log.
+  package static let scriptsTrigger = "scripts"
+
+  private func makeSet(
+    _ items: [(name: String, body: LoadedTrigger.Body, options: TriggerOptions)], _ scripts: ScriptTree?
+  ) -> TriggerSet {
+    guard let scripts else { return engine.makeSet(items, tree: nil) }
+    let newest = engine.triggersInForce.tree?.identity.number ?? 0
     let identity =
       scripts.identity
-      ?? ScriptTree.Identity(
-        number: engine.treeCount + 1, time: engine.clock.now(), seed: engine.configuration.seed)
+      ?? ScriptTree.Identity(number: newest + 1, time: engine.clock.now(), seed: engine.configuration.seed)
     let tree = LoadedTree(identity, files: scripts.files)
-    set += scripts.triggers.map { ($0.name, .lua(tree: tree, path: $0.path), $0.options) }
-    engine.install(set, tree: tree)
+    return engine.makeSet(
+      items + scripts.triggers.map { ($0.name, .lua(tree: tree, path: $0.path), $0.options) }, tree: tree)
   }
 
   /// Admits an event; every trigger bound to it makes an operation. Returns how many did.

@@ -16,10 +16,10 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   private let intakeLock = EngineLock()
   private var incoming: [Operation] = []  // intake lock
   private var router = Router(triggers: [])  // intake lock
-  private var triggers: [LoadedTrigger] = []  // intake lock; everything ever installed
-  private var triggerNames: [String] = []  // intake lock; of everything ever loaded, by index
-  private var adopted: [String: Int] = [:]  // intake lock; index of adopted triggers by name
-  private var trees: [LoadedTree] = []  // intake lock
+  private var inForce = TriggerSet(number: 0, triggers: [], tree: nil)  // intake lock
+  private var setCount = 0  // intake lock
+  private var triggerNames: [String] = []  // intake lock; of all triggers there ever were, by index
+  private var triggerIndices: [String: Int] = [:]  // intake lock
   private var waitingForRoom: [CheckedContinuation<Void, Never>] = []  // intake lock
   private var waitingForIdle: [CheckedContinuation<Void, Never>] = []  // intake lock
   /// Admitted and not yet dequeued.
@@ -84,7 +84,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   /// Index for records of triggers that are not in force.
   func index(ofName name: String) -> Int {
-    intakeLock.withLock { indexOfAdopted(name) }
+    intakeLock.withLock { indexOf(name) }
   }
 
   /// Operations that were admitted before the last stop go on where they were. One whose trigger is gone
@@ -217,47 +217,57 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   // MARK: Triggers
 
-  /// Puts a set of triggers in force. Triggers of the set before that are missing now end `skipped`.
-  func install(_ set: [(name: String, body: LoadedTrigger.Body, options: TriggerOptions)], tree: LoadedTree?)
-  {
-    intakeLock.lock()
-    if let tree { trees.append(tree) }
-    let loaded = set.map { item in
-      let trigger = LoadedTrigger(
-        index: triggerNames.count, name: item.name, body: item.body, options: item.options)
-      triggerNames.append(item.name)
-      triggers.append(trigger)
-      return trigger
+  /// Makes a set of triggers; nothing uses it yet.
+  func makeSet(
+    _ items: [(name: String, body: LoadedTrigger.Body, options: TriggerOptions)], tree: LoadedTree?
+  ) -> TriggerSet {
+    intakeLock.withLock {
+      setCount += 1
+      let triggers = items.enumerated().map { position, item in
+        LoadedTrigger(
+          index: indexOf(item.name), name: item.name, body: item.body, options: item.options,
+          set: setCount, position: position)
+      }
+      return TriggerSet(number: setCount, triggers: triggers, tree: tree)
     }
-    let names = Set(loaded.map(\.name))
-    for old in router.triggers where !names.contains(old.name) { old.isLive.store(false, ordering: .relaxed) }
-    router = Router(triggers: loaded.sorted { $0.name < $1.name })
-    // A router of its own: each is guarded by one lock.
-    let inForce = router.triggers
-    intakeLock.unlock()
-    lock.withLock { state.router = Router(triggers: inForce) }
   }
 
-  var treeCount: Int { intakeLock.withLock { trees.count } }
-  var installed: [LoadedTrigger] { intakeLock.withLock { router.triggers } }
-  func installed(_ name: String) -> LoadedTrigger? {
-    intakeLock.withLock { router.triggers.first { $0.name == name } }
+  /// Puts a set in force at once. Queued operations of triggers that it lacks end `skipped`.
+  func install(_ set: TriggerSet) {
+    lock.withLock {
+      state.put(set)
+      followSet(&state)
+    }
   }
+
+  /// The intake and the workers learn of a set that was put in force. Engine lock; takes the intake lock.
+  private func followSet(_ state: inout EngineState) {
+    guard let set = state.justPut else { return }
+    state.justPut = nil
+    intakeLock.lock()
+    inForce = set
+    router = Router(triggers: set.triggers)
+    for operation in incoming { set.adopt(operation) }
+    intakeLock.unlock()
+    for worker in workers { worker.keep(sets: state.sets.numbers) }
+  }
+
+  var triggersInForce: TriggerSet { intakeLock.withLock { inForce } }
+  func installed(_ name: String) -> LoadedTrigger? { triggersInForce[name] }
 
   /// Adds one trigger to those in force (Swift triggers enqueued directly).
   ///
   /// The operation keeps it; records find its name by the index, which all of one name share.
   func adopt(name: String, body: LoadedTrigger.Body, options: TriggerOptions) -> LoadedTrigger {
     intakeLock.withLock {
-      return LoadedTrigger(
-        index: indexOfAdopted(name), name: name, body: body, options: options, isAdopted: true)
+      LoadedTrigger(index: indexOf(name), name: name, body: body, options: options, isAdopted: true)
     }
   }
 
   /// Intake lock.
-  private func indexOfAdopted(_ name: String) -> Int {
-    if let known = adopted[name] { return known }
-    adopted[name] = triggerNames.count
+  private func indexOf(_ name: String) -> Int {
+    if let known = triggerIndices[name] { return known }
+    triggerIndices[name] = triggerNames.count
     triggerNames.append(name)
     return triggerNames.count - 1
   }
@@ -369,9 +379,12 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     intakeLock.lock()
     let outside = outsideEvent(arrival, [trigger], payload: payload, now: now)
     name.withUTF8 {
-      incoming.append(
-        makeOperation(
-          trigger, arrival, outside, name: $0, payload: payload, now: now, completion: completion))
+      let operation = makeOperation(
+        trigger, arrival, outside, name: $0, payload: payload, now: now, completion: completion)
+      // A newer set may have come since the caller looked the trigger up.
+      inForce.adopt(operation)
+      if case .missing = trigger.body { operation.isGone = true }
+      incoming.append(operation)
     }
     _ = queued.wrappingAdd(1, ordering: .relaxed)
     _ = unfinished.wrappingAdd(1, ordering: .sequentiallyConsistent)
@@ -488,6 +501,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     worker.clearBatch()
     let before = state.lanes.count + state.heldCount
     state.nextWork(atLeast: worker.atLeast, share: share, at: now, into: &worker.batch)
+    if state.justPut != nil { followSet(&state) }
     let taken = before - state.lanes.count - state.heldCount
     let coalesced = state.takeAbsorbed()
     let decided = stats(decided: state) - undecidedBefore
@@ -598,7 +612,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let observer = observer.withLock { $0 }
     for item in announcements {
       let result = OperationResult(
-        trigger: item.operation.trigger.name, identity: item.operation.identity, seq: item.seq,
+        trigger: item.trigger, identity: item.operation.identity, seq: item.seq,
         outcome: item.outcome, error: item.error, retryAt: item.retryAt > 0 ? item.retryAt : nil)
       item.operation.completion?(result)
       for other in item.operation.absorbed { other.completion?(result) }

@@ -70,7 +70,7 @@ extension EngineState {
       return true
     }
     var outcome = Outcome.committed
-    if !operation.trigger.isLive.load(ordering: .relaxed) || operation.isCancelled {
+    if operation.isGone || operation.isCancelled {
       outcome = .skipped
     } else if attempt.isExpired {
       outcome = .failed
@@ -164,8 +164,8 @@ extension EngineState {
     {
       announcements.append(
         Announcement(
-          operation: operation, seq: operation.seq, outcome: outcome, error: attempt.error,
-          retryAt: retryAt, logs: attempt.logs))
+          operation: operation, trigger: operation.trigger.name, seq: operation.seq, outcome: outcome,
+          error: attempt.error, retryAt: retryAt, logs: attempt.logs))
     }
     if parking.holder === operation {
       parking.release(operation)

@@ -57,7 +57,7 @@ extension EngineState {
     guard operation.completion != nil || !operation.absorbed.isEmpty else { return }
     announcements.append(
       Announcement(
-        operation: operation, seq: 0, outcome: .skipped,
+        operation: operation, trigger: operation.trigger.name, seq: 0, outcome: .skipped,
         error: "dropped: max_instances operations of \(operation.trigger.name) are going on already", logs: []
       ))
   }

@@ -44,13 +44,16 @@ struct EngineState {
   /// The attempt at the frontier proves to be slow: others run ahead up to the whole window.
   var isBlocked = false
   var runAhead: Int { isBlocked ? configuration.window : pace.window }
+  var sets = TriggerSets()
+  /// Put in force since last asked: the intake must follow.
+  var justPut: TriggerSet?
   /// Which triggers the events of commits reach: the newest set's.
   var router = Router(triggers: [])
   /// True when some trigger is bound to `commit`.
   var wantsChangedKeys: Bool { !router.commitTriggers.isEmpty }
   /// Operations whose turn came while an earlier one of their order key is parked: back to the front of
   /// their lanes when the last of those has its seq.
-  private var held: [UInt64: [Operation]] = [:]
+  private(set) var held: [UInt64: [Operation]] = [:]
   private(set) var heldCount = 0
   /// Just taken from the intake.
   var arrived: [Operation] = []
@@ -84,6 +87,8 @@ struct EngineState {
 
   struct Announcement {
     var operation: Operation
+    /// Its trigger may be gone when this is told.
+    var trigger: String
     /// Seq it was decided under.
     var seq: Int64
     var outcome: Outcome
@@ -150,6 +155,7 @@ struct EngineState {
       if operation.identity == 0 { operation.identity = operation.seq }
       begin(operation, at: now)
       batch.append(operation)
+      if case .install(let set) = operation.trigger.body { return put(set) }
       budget -= operation.trigger.meanCost.load(ordering: .relaxed)
       if budget <= 0 { return }
     }

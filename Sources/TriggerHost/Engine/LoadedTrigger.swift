@@ -124,17 +124,23 @@ public struct RetryPolicy: Sendable, Hashable {
   }
 }
 
-/// A trigger as the engine runs it. Kept for the engine's life.
-final class LoadedTrigger: @unchecked Sendable {  // constant but for two atomics
+/// A trigger as the engine runs it. Kept by its set.
+final class LoadedTrigger: @unchecked Sendable {  // constant but for an atomic
   enum Body {
     /// A script of the tree, by path.
     case lua(tree: LoadedTree, path: String)
     case swift(any Trigger)
     /// Named by an operation of an earlier run, and gone since.
     case missing
+    /// Puts a set of triggers in force when it is dequeued.
+    case install(TriggerSet)
   }
 
+  /// Of its name, among all names there ever were.
   let index: Int
+  /// The set that it is of; 0: of none, an operation keeps it. And its place there.
+  let set: Int
+  let position: Int
   let name: String
   let nameBytes: [UInt8]
   let body: Body
@@ -146,16 +152,17 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for two atomic
   var tree: Int {
     if case .lua(let tree, _) = body { tree.identity.number } else { 0 }
   }
-  /// False once no tree in force has it: queued operations end `skipped`.
-  let isLive = Atomic<Bool>(true)
-
   /// Made for one operation (a Swift trigger that was enqueued directly), which keeps it.
   let isAdopted: Bool
 
-  init(index: Int, name: String, body: Body, options: TriggerOptions, isAdopted: Bool = false) {
+  init(
+    index: Int, name: String, body: Body, options: TriggerOptions, set: Int = 0, position: Int? = nil,
+    isAdopted: Bool = false
+  ) {
     self.index = index
+    self.set = set
+    self.position = position ?? index
     self.isAdopted = isAdopted
-    if case .missing = body { isLive.store(false, ordering: .relaxed) }
     self.name = name
     nameBytes = Array(name.utf8)
     self.body = body

@@ -13,9 +13,18 @@ final class LuaRunner {
   private let hostSeed: UInt64
   private let output = LuaOutput()
   private var limits: LuaLimits
-  private var trees: [Int: LuaWorker.Tree] = [:]
-  /// By index of the loaded trigger.
-  private var triggers: [LuaWorker.Trigger?] = []
+  /// What this state has loaded, by the number of the set; and the set of the newest attempt.
+  private var sets: [Int: LoadedSet] = [:]
+  private var newest = LoadedSet(number: -1)
+
+  /// One set's scripts. Trees are by number: a replay runs several under set 0.
+  private final class LoadedSet {
+    let number: Int
+    var trees: [Int: LuaWorker.Tree] = [:]
+    /// By place in the set.
+    var triggers: [LuaWorker.Trigger?] = []
+    init(number: Int) { self.number = number }
+  }
   /// The attempt in progress; set for the duration of a run.
   private unowned(unsafe) var attempt: Attempt
   private let noAttempt = Attempt()
@@ -97,26 +106,44 @@ final class LuaRunner {
   private func trigger(
     _ trigger: LoadedTrigger, tree: LoadedTree, path: String
   ) -> Result<LuaWorker.Trigger, LuaWorker.LoadError> {
-    if trigger.index < triggers.count, let known = triggers[trigger.index] { return .success(known) }
-    while triggers.count <= trigger.index { triggers.append(nil) }
-    guard let tree = self.tree(tree) else {
+    let set = newest.number == trigger.set ? newest : select(trigger.set)
+    if trigger.position < set.triggers.count, let known = set.triggers[trigger.position] {
+      return .success(known)
+    }
+    while set.triggers.count <= trigger.position { set.triggers.append(nil) }
+    guard let tree = self.tree(tree, set) else {
       return .failure(LuaWorker.LoadError(description: "\(path): loading was cancelled"))
     }
     do throws(LuaWorker.LoadError) {
       let loaded = try lua.load(path, of: tree, limits: limits)
-      triggers[trigger.index] = loaded
+      set.triggers[trigger.position] = loaded
       return .success(loaded)
     } catch { return .failure(error) }
   }
 
+  private func select(_ number: Int) -> LoadedSet {
+    newest = sets[number] ?? LoadedSet(number: number)
+    sets[number] = newest
+    return newest
+  }
+
   /// Nil when its making was cancelled: it runs as an attempt of its own.
-  private func tree(_ tree: LoadedTree) -> LuaWorker.Tree? {
-    if let known = trees[tree.identity.number] { return known }
+  private func tree(_ tree: LoadedTree, _ set: LoadedSet) -> LuaWorker.Tree? {
+    if let known = set.trees[tree.identity.number] { return known }
     let made = lua.makeTree(
       context: Unmanaged.passUnretained(tree.sources).toOpaque(), commitNanoseconds: tree.identity.time,
       seed: tree.identity.seed)
-    trees[tree.identity.number] = made
+    set.trees[tree.identity.number] = made
     return made
+  }
+
+  /// Frees the scripts of sets that no operation uses any more.
+  func forget(allBut kept: Set<Int>) {
+    for (number, set) in sets where !kept.contains(number) {
+      for tree in set.trees.values { lua.free(tree) }
+      sets[number] = nil
+    }
+    if sets[newest.number] == nil { newest = LoadedSet(number: -1) }
   }
 
   // MARK: What Lua calls

@@ -11,8 +11,11 @@ import TriggerCore
 /// Fields of the event never change after init. The rest belongs to whoever holds the operation: the
 /// queue, then the worker that runs it, then the engine lock's holder; the engine lock hands it over.
 final class Operation: @unchecked Sendable {
-  // Triggers are kept by their tree for as long as the engine lives: no reference counting per operation.
-  unowned(unsafe) let trigger: LoadedTrigger
+  // Kept by its set for as long as this is queued or undecided: no reference counting per operation. Changes
+  // while it is queued, when a newer set is put in force.
+  unowned(unsafe) var trigger: LoadedTrigger
+  /// Its trigger went away while it was queued.
+  var isGone = false
   let priority: Priority
   let hops: UInt8
   let kind: EventKind

@@ -50,6 +50,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
     lua.bind()
     while !engine.isStopping.load(ordering: .acquiring) {
       engine.exchange(self)
+      if let sets = takeSetsToKeep() { lua.forget(allBut: sets) }
       if batch.isEmpty {
         isAsleep.store(true, ordering: .sequentiallyConsistent)
         engine.rest(self)
@@ -83,17 +84,33 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
 
   private func run(_ operation: Operation) {
     // Its seq ends `skipped`, whatever it would return. (A Swift trigger's task must report its end.)
-    if operation.isCancelled, case .lua = operation.trigger.body { return }
+    if operation.isCancelled || operation.isGone, case .lua = operation.trigger.body { return }
     switch operation.trigger.body {
     case .lua(let tree, let path):
       timeout.store(operation.trigger.timeoutNanoseconds, ordering: .relaxed)
       lua.run(operation, operation.attempt!, tree: tree, path: path)
-    case .missing: break
+    case .missing, .install: break
     case .swift(let trigger): SwiftRunner.run(trigger, operation, operation.attempt!, engine: engine)
     }
   }
 
   // MARK: Under the engine lock
+
+  /// Which sets of triggers are still in use, when that has changed; written under the engine lock.
+  private let setsToKeep = Mutex<Set<Int>?>(nil)
+  private let hasSetsToKeep = Atomic<Bool>(false)
+
+  func keep(sets: Set<Int>) {
+    setsToKeep.withLock { $0 = sets }
+    hasSetsToKeep.store(true, ordering: .releasing)
+  }
+
+  private func takeSetsToKeep() -> Set<Int>? {
+    guard hasSetsToKeep.load(ordering: .relaxed),
+      hasSetsToKeep.exchange(false, ordering: .acquiring)
+    else { return nil }
+    return setsToKeep.withLock { $0 }
+  }
 
   /// Completes what has been run and not yet handed in.
   func handIn(to state: inout EngineState, at now: Int64) {

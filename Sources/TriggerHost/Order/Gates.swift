@@ -36,6 +36,11 @@ struct Gates<Run: AnyObject> {
     return next
   }
 
+  /// Visits every run that is held. O(gates + held).
+  func forEach(_ body: (Run) -> Void) {
+    for gate in gates.values { gate.forEachHeld(body) }
+  }
+
   private mutating func forgetIfIdle(_ key: UInt64, at now: Int64) {
     if let gate = gates[key], gate.isIdle(at: now) { gates[key] = nil }
   }

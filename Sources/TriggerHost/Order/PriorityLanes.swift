@@ -67,6 +67,11 @@ struct PriorityLanes<Element> {
     return nil
   }
 
+  /// Visits everything that waits. O(count).
+  func forEach(_ body: (Element) -> Void) {
+    for lane in lanes { for entry in lane { body(entry.element) } }
+  }
+
   private var oldestLane: Int? {
     var oldest: (lane: Int, arrival: Int64)?
     for lane in 0..<lanes.count {

@@ -66,6 +66,11 @@ struct TriggerGate<Run: AnyObject> {
   /// A run is decided. Returns the waiting one whose turn has come.
   mutating func end(_ run: Run) -> Run? { overlap?.end(ByIdentity(run: run))?.run }
 
+  func forEachHeld(_ body: (Run) -> Void) {
+    if let held { body(held.run) }
+    for waiting in overlap?.waiting ?? [] { body(waiting.run) }
+  }
+
   private struct ByIdentity: Equatable {
     let run: Run
     static func == (left: ByIdentity, right: ByIdentity) -> Bool { left.run === right.run }

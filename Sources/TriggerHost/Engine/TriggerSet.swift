@@ -1,0 +1,66 @@
+/// The triggers that are in force together: one version of the script tree, and the Swift triggers beside it.
+/// Operations hold their triggers unowned; the engine keeps each set for as long as an operation that was
+/// dequeued under it is undecided.
+final class TriggerSet: Sendable {
+  /// Counted from 1 by the engine.
+  let number: Int
+  /// In the order of their names.
+  let triggers: [LoadedTrigger]
+  let tree: LoadedTree?
+  private let byName: [String: LoadedTrigger]
+
+  init(number: Int, triggers: [LoadedTrigger], tree: LoadedTree?) {
+    self.number = number
+    self.triggers = triggers.sorted { $0.name < $1.name }
+    self.tree = tree
+    byName = Dictionary(triggers.map { ($0.name, $0) }) { first, _ in first }
+  }
+
+  subscript(name: String) -> LoadedTrigger? { byName[name] }
+
+  var swiftTriggers: [LoadedTrigger] {
+    triggers.filter { if case .swift = $0.body { true } else { false } }
+  }
+
+  /// A queued operation goes on with what its trigger has become; its seq ends `skipped` when that is gone.
+  func adopt(_ operation: Operation) {
+    let old = operation.trigger
+    if old.set == 0 || old.set == number { return }
+    if let new = self[old.name] { operation.trigger = new } else { operation.isGone = true }
+  }
+}
+
+/// Which sets are in force and in use. Engine lock.
+struct TriggerSets {
+  private(set) var current = TriggerSet(number: 0, triggers: [], tree: nil)
+  private var kept: [TriggerSet] = []
+
+  /// - Parameter inUse: numbers of sets that undecided operations were dequeued under.
+  mutating func put(_ set: TriggerSet, inUse: Set<Int>) {
+    kept = kept.filter { inUse.contains($0.number) || $0.number == current.number }
+    current = set
+    kept.append(set)
+  }
+
+  /// What workers need to keep of their own.
+  var numbers: Set<Int> { Set(kept.map(\.number)) }
+}
+
+extension EngineState {
+  /// Puts a set in force: everything that is dequeued from now on uses it, whatever is dequeued already
+  /// keeps its own. O(queued + undecided), a few milliseconds for a long queue.
+  mutating func put(_ set: TriggerSet) {
+    var inUse: Set<Int> = []
+    order.forEachUndecided { _, operation, _ in inUse.insert(operation.trigger.set) }
+    parking.visit { operation, _ in inUse.insert(operation.trigger.set) }
+    for operation in deferredSeqs.values { inUse.insert(operation.trigger.set) }
+    sets.put(set, inUse: inUse)
+    router = Router(triggers: set.triggers)
+    lanes.forEach { set.adopt($0) }
+    for line in held.values { for operation in line { set.adopt(operation) } }
+    for item in delayed.unordered { set.adopt(item.operation) }
+    gates.forEach { set.adopt($0) }
+    for operation in arrived { set.adopt(operation) }
+    justPut = set
+  }
+}

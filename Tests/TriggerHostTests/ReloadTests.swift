@@ -1,0 +1,124 @@
+import Testing
+import TriggerCore
+
+@testable import TriggerHost
+
+/// Scripts that are replaced while they run: each operation uses one version of them, the one in force when it
+/// was dequeued.
+@Suite struct ReloadTests {
+  private static func tree(_ version: Int, also extra: [String: String] = [:]) -> ScriptTree {
+    var files = [
+      "lib/version.lua": "return { number = \(version) }",
+      "write.lua": """
+      local version = require "lib.version"
+      return { on = { event = "e" }, execute = function(event, ctx)
+        local store = ctx:store("s")
+        local before = store:get("k" .. event.n % 5)
+        local again = require "lib.version"
+        return { store:put("k" .. event.n % 5, { version = version.number, again = again.number, own = \(version) }) }
+      end }
+      """,
+    ]
+    files.merge(extra) { $1 }
+    var tree = ScriptTree(files: files.mapValues { Array($0.utf8) })
+    precondition(tree.problems.isEmpty, "\(tree.problems)")
+    tree.identity = ScriptTree.Identity(number: version, time: Int64(version), seed: 0)
+    return tree
+  }
+
+  @Test(arguments: [1, 2, 4]) func everyOperationUsesOneVersion(workers: Int) async throws {
+    let log = MemoryCommitLog()
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: workers), log: log)
+    let queue = TriggerQueue(coordinator)
+    queue.bind([], scripts: Self.tree(1))
+    queue.start()
+    for version in 2...12 {
+      for n in 0..<200 { try await queue.enqueue(Event("e", ["n": .int(Int64(n))], source: UInt64(n % 7))) }
+      let result = try await queue.replaceScripts(with: Self.tree(version))
+      #expect(result.outcome == .committed)
+    }
+    for n in 0..<50 { try await queue.enqueue(Event("e", ["n": .int(Int64(n))])) }
+    await queue.waitUntilIdle()
+    var current = 1
+    for record in log.all {
+      if record.trigger == TriggerQueue.scriptsTrigger {
+        guard case .map(let event) = try record.payload.withUnsafeBytes({ try CanonicalEncoding.decode($0) })
+        else { return #expect(Bool(false)) }
+        current += 1
+        #expect(event["tree"] == .int(Int64(current)))
+        continue
+      }
+      // A deferred operation keeps what it had.
+      if record.identity == record.seq { #expect(record.tree == current, "seq \(record.seq)") }
+      let version = Value.int(Int64(record.tree))
+      guard let intent = record.intents.first else { continue }
+      let value = try intent.value.withUnsafeBytes { try CanonicalEncoding.decode($0) }
+      #expect(value == ["version": version, "again": version, "own": version], "seq \(record.seq)")
+    }
+    #expect(current == 12)
+    #expect(coordinator.stats.failed == 0 && coordinator.stats.skipped == 0)
+    #expect(coordinator.stats.committed == 11 * 200 + 50 + 11)
+    queue.stop()
+  }
+
+  @Test func whatHasVanishedIsSkippedAndWhatRunsGoesOn() async throws {
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let queue = TriggerQueue(coordinator)
+    let gone = """
+      return { on = { event = "gone" }, timeout = "5s", execute = function(event, ctx)
+        local x = 0
+        for i = 1, event.loops do x = x + i end
+        return { ctx:store("s"):put("gone" .. event.n, x) }
+      end }
+      """
+    queue.bind([], scripts: Self.tree(1, also: ["gone.lua": gone]))
+    queue.start()
+    // The first is dequeued by the one worker; the second waits behind it, as does the reload.
+    async let first = queue.perform(Event("gone", ["n": 1, "loops": 5_000_000]))
+    while coordinator.executionRecord(for: 1) == nil { await Task.yield() }
+    async let second = queue.perform(Event("gone", ["n": 2, "loops": 1], priority: .low))
+    let reload = try await queue.replaceScripts(with: Self.tree(2))
+    #expect(reload.outcome == .committed)
+    #expect(try await first.map(\.outcome) == [.committed])
+    let outcomes = try await second.map(\.outcome)
+    #expect(outcomes == [.skipped] || outcomes == [])  // [] when it came after the reload
+    #expect(try await queue.perform(Event("gone", ["n": 3, "loops": 1])).isEmpty)
+    queue.stop()
+  }
+
+  @Test func oldVersionsAreLetGo() async throws {
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 2))
+    let queue = TriggerQueue(coordinator)
+    queue.bind([], scripts: Self.tree(1))
+    queue.start()
+    weak let old = coordinator.engine.triggersInForce
+    for version in 2...40 {
+      try await queue.replaceScripts(with: Self.tree(version))
+      _ = try await queue.perform(Event("e", ["n": 1]))
+    }
+    #expect(old == nil)
+    #expect(coordinator.engine.withState { $0.sets.numbers.count } <= 3)
+    queue.stop()
+  }
+
+  @Test func schedulesAndSwiftTriggersStay() async throws {
+    struct Note: Trigger {
+      let store: VersionedStore<MemoryStoreBackend>
+      var options: TriggerOptions {
+        var options = TriggerOptions()
+        options.on = [EventPattern(.event, "note")]
+        return options
+      }
+      func execute() async throws -> [CommitIntent] { [store.put("noted", true)] }
+    }
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let store = try coordinator.register(VersionedStore("notes", backend: MemoryStoreBackend()))
+    let queue = TriggerQueue(coordinator)
+    queue.bind([Note(store: store)], scripts: Self.tree(1))
+    queue.start()
+    try await queue.replaceScripts(with: Self.tree(2))
+    #expect(try await queue.perform(Event("note")).map(\.outcome) == [.committed])
+    #expect(try store.get("noted") == true)
+    queue.stop()
+  }
+}
