@@ -19,6 +19,8 @@ public final class DataDirectory: @unchecked Sendable {
   let database: Database
   /// What times in it come from.
   let clock: EngineClock
+  /// Files of the newest script tree, once they were needed.
+  var newestFiles: [String: [UInt8]]?
 
   /// Opens a directory to write in, made when it is not there.
   ///
@@ -91,6 +93,8 @@ public final class DataDirectory: @unchecked Sendable {
     try database.run("PRAGMA wal_autocheckpoint = 1000")
     if format == 1 { try migrateFromFormat1(database, path: path) }
     for table in tables { try database.run("CREATE TABLE IF NOT EXISTS \(table)") }
+    try database.run("CREATE INDEX IF NOT EXISTS contents_by_hash ON contents (hash)")
+    if format == 1 { try moveTreesOfFormat1(database) }
     if format == nil { try database.run("INSERT INTO meta VALUES ('format', ?)", [.int(Self.format)]) }
     // A checkpoint that was not finished.
     try database.run("DELETE FROM chunks WHERE checkpoint NOT IN (SELECT id FROM checkpoints)")
@@ -115,8 +119,12 @@ public final class DataDirectory: @unchecked Sendable {
     "inbox (epoch INTEGER, number INTEGER, checksum INTEGER NOT NULL, event BLOB NOT NULL, PRIMARY KEY (epoch, number)) WITHOUT ROWID",
     // Every start of a host.
     "epochs (epoch INTEGER PRIMARY KEY, started INTEGER NOT NULL, seed INTEGER NOT NULL, versions TEXT NOT NULL)",
-    // Script trees, each kept once: files as a CBOR map of path to bytes.
-    "trees (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, seed INTEGER NOT NULL, checksum INTEGER NOT NULL, files BLOB NOT NULL)",
+    // Script trees, in the order they were in force; `seq` is the first that may use it, 0 while it is not known.
+    "script_trees (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, seed INTEGER NOT NULL, seq INTEGER NOT NULL)",
+    // What a tree changed against the one before; a file that went away has no content.
+    "script_files (path TEXT, tree INTEGER, content INTEGER, PRIMARY KEY (path, tree)) WITHOUT ROWID",
+    // Every distinct content once.
+    "contents (id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, bytes BLOB NOT NULL)",
     // Every commit up to `since` is in the chunks; `fold` is what else is to know as of `last`.
     "checkpoints (id INTEGER PRIMARY KEY, since INTEGER NOT NULL, last INTEGER NOT NULL, time INTEGER NOT NULL, checksum INTEGER NOT NULL, fold BLOB NOT NULL)",
     "chunks (checkpoint INTEGER, number INTEGER, checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (checkpoint, number))",
@@ -182,40 +190,11 @@ public final class DataDirectory: @unchecked Sendable {
     return now
   }
 
-  /// Keeps a script tree, durable when this returns, and gives it its identity; the newest tree keeps its
-  /// own when the files are the same.
-  public func keep(_ files: [String: [UInt8]], now: Int64, seed: UInt64) throws -> ScriptTree.Identity {
-    let encoded = CanonicalEncoding.encode(.map(files.mapValues { .bytes($0) }))
-    let checksum = encoded.withUnsafeBytes { Int64(bitPattern: XXH64.of($0)) }
-    var newest: ScriptTree.Identity?
-    var isSame = false
-    try database.run("SELECT number, time, seed, checksum, files FROM trees ORDER BY number DESC LIMIT 1") {
-      row in
-      newest = Self.identity(row)
-      isSame = row.int(3) == checksum && row.blob(4).elementsEqual(encoded)
-    }
-    if let newest, isSame { return newest }
-    let identity = ScriptTree.Identity(number: (newest?.number ?? 0) + 1, time: now, seed: seed)
-    try encoded.withUnsafeBytes { bytes in
-      try database.run(
-        "INSERT INTO trees VALUES (?, ?, ?, ?, ?)",
-        [
-          .int(Int64(identity.number)), .int(now), .int(Int64(bitPattern: seed)), .int(checksum),
-          .blob(bytes),
-        ])
-    }
-    return identity
-  }
-
-  static func identity(_ row: Database.Row) -> ScriptTree.Identity {
-    ScriptTree.Identity(number: Int(row.int(0)), time: row.int(1), seed: UInt64(bitPattern: row.int(2)))
-  }
-
-  /// Opens a new epoch, durable when this returns: ids that leave the host begin with it.
+  /// Opens a new epoch, durable when this returns: ids that leave the host begin with it. Before there is a
+  /// log.
   ///
   /// - Returns: its number, from 1.
   public func beginEpoch(now: Int64, seed: UInt64, versions: String) throws -> Int64 {
-    try database.run("PRAGMA synchronous = FULL")
     var epoch: Int64 = 1
     try database.run("SELECT coalesce(max(epoch), 0) + 1 FROM epochs") { epoch = $0.int(0) }
     try database.run(

@@ -24,23 +24,6 @@ public final class LogReader {
     return last
   }
 
-  /// A script tree that was in force; nil when there is none of the number.
-  public func tree(_ number: Int) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]])? {
-    var found: (ScriptTree.Identity, [String: [UInt8]])?
-    try database.run(
-      "SELECT number, time, seed, checksum, files FROM trees WHERE number = ?", [.int(Int64(number))]
-    ) { row in
-      guard Int64(bitPattern: XXH64.of(row.blob(4))) == row.int(3),
-        case .map(let files)? = try? CanonicalEncoding.decode(row.blob(4))
-      else { throw LogError("\(path): script tree \(number) is damaged") }
-      found = (
-        DataDirectory.identity(row),
-        files.compactMapValues { if case .bytes(let bytes) = $0 { bytes } else { nil } }
-      )
-    }
-    return found
-  }
-
   /// The oldest seq that the log still has; 0 when it has none.
   public func firstSeq() throws -> Int64 {
     var first: Int64 = 0

@@ -21,7 +21,7 @@ final class Host: Sendable {
   init(config: HostConfig, workers: Int? = nil, data: DataOptions? = nil) throws {
     self.config = config
     let configuration = try EngineConfiguration(config, workers: workers)
-    let opened = try data.map { try OpenDirectory($0) }
+    let opened = try data.map { try OpenDirectory($0, seed: configuration.seed) }
     let coordinator = CommitCoordinator(configuration, log: opened?.log)
     self.coordinator = coordinator
     for name in config.stores.keys.sorted() {
@@ -34,8 +34,7 @@ final class Host: Sendable {
       )
       exit(1)
     }
-    let seed = configuration.seed
-    storage = try opened.map { try HostStorage($0, coordinator, config.log, seed: seed) }
+    storage = try opened.map { try HostStorage($0, coordinator, config.log) }
     queue = TriggerQueue(coordinator)
     scheduler = TriggerScheduler(queue)
     if let storage { printLine(storage.summary) }
@@ -51,7 +50,7 @@ final class Host: Sendable {
     guard scripts.isComplete else { throw ExitCode(1) }
     var tree = scripts.tree
     // Kept before anything runs with it: what ran can be run again.
-    tree.identity = try storage?.directory.keep(tree.files, now: EngineClock().now(), seed: 0)
+    tree.identity = try storage?.keep(tree.files)
     queue.bind([], scripts: tree)
     let names = tree.triggers.map(\.name).joined(separator: ", ")
     printLine("\(counted(tree.triggers.count, "trigger")): \(names.isEmpty ? "nothing can run" : names)")

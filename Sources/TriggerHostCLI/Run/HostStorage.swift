@@ -9,10 +9,15 @@ struct OpenDirectory {
   let directory: DataDirectory
   let reader: LogReader
   let log: DurableLog
+  let epoch: Int64
 
+  /// Opens an epoch.
+  ///
   /// - Throws: `StorageError` when another host has it, or its format is newer.
-  init(_ options: DataOptions) throws {
+  init(_ options: DataOptions, seed: UInt64) throws {
     directory = try DataDirectory(path: options.path)
+    epoch = try directory.beginEpoch(
+      now: EngineClock().now(), seed: seed, versions: EnvironmentVersions.text)
     reader = try LogReader(path: options.path)
     log = try DurableLog(directory, durability: options.durability, lastSeq: try reader.lastSeq())
   }
@@ -21,7 +26,7 @@ struct OpenDirectory {
 /// What a host keeps on disk: the log, its checkpoints, and where feeds and schedules go on.
 final class HostStorage: Sendable {
   let directory: DataDirectory
-  private let log: DurableLog
+  let log: DurableLog
   private let checkpointer: Checkpointer
   /// As of the last stop.
   let progress: LogFold
@@ -31,19 +36,18 @@ final class HostStorage: Sendable {
   /// A final checkpoint is worth its time after so many commits.
   private static let commitsForLastCheckpoint = 20_000
 
-  /// Recovers, and opens an epoch.
+  /// Recovers.
   ///
   /// - Throws: `LogError`, `StorageError`.
   init(
-    _ opened: OpenDirectory, _ coordinator: CommitCoordinator, _ settings: HostConfig.Log, seed: UInt64
+    _ opened: OpenDirectory, _ coordinator: CommitCoordinator, _ settings: HostConfig.Log
   ) throws {
     directory = opened.directory
     log = opened.log
     let started = ContinuousClock.now
     let recovery = try coordinator.recover { try opened.reader.recover($0) }
     let seconds = (ContinuousClock.now - started) / .seconds(1)
-    let epoch = try directory.beginEpoch(
-      now: EngineClock().now(), seed: seed, versions: EnvironmentVersions.text)
+    let epoch = opened.epoch
     coordinator.open(epoch: epoch)
     progress = recovery.fold
     checkpointer = try Checkpointer(
@@ -60,10 +64,17 @@ final class HostStorage: Sendable {
         recovery.lastSeq, seconds, counted(left, "operation"), epoch)
   }
 
+  /// Keeps the scripts a host starts with.
+  func keep(_ files: [String: [UInt8]]) throws -> ScriptTree.Identity {
+    let (now, seq) = (EngineClock().now(), progress.lastSeq + 1)
+    return try log.withDirectory { try $0.keep(files, now: now, seed: 0, seq: seq) }
+  }
+
   /// Since when the job's fires count: its newest one, or when it became known.
   func since(of job: ScheduledJob) throws -> Timestamp {
+    let rule = "\(job.rule)"
     let known = min(
-      try directory.since(ofSchedule: job.name, rule: "\(job.rule)"), EngineClock().now())
+      try log.withDirectory { try $0.since(ofSchedule: job.name, rule: rule) }, EngineClock().now())
     return Timestamp(nanoseconds: max(known, progress.fires[job.name] ?? .min))
   }
 

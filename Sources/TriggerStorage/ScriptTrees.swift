@@ -1,0 +1,200 @@
+import TriggerCore
+import TriggerHost
+
+/// Every version of the scripts that was ever in force. A tree is kept as what it changed, and each distinct
+/// content once.
+///
+/// A value on one connection, for whoever owns that at the moment.
+struct ScriptTrees {
+  let database: Database
+
+  /// The number and identity of the newest tree; nil when there is none.
+  func newest() throws -> ScriptTree.Identity? {
+    var found: ScriptTree.Identity?
+    try database.run("SELECT number, time, seed FROM script_trees ORDER BY number DESC LIMIT 1") {
+      found = Self.identity($0)
+    }
+    return found
+  }
+
+  /// The tree of a number, nil when there is none. O(files).
+  func tree(_ number: Int) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]])? {
+    var found: ScriptTree.Identity?
+    try database.run(
+      "SELECT number, time, seed FROM script_trees WHERE number = ?", [.int(Int64(number))]
+    ) { found = Self.identity($0) }
+    guard let found else { return nil }
+    var files: [String: [UInt8]] = [:]
+    try database.run(
+      """
+      SELECT path, hash, bytes FROM script_files AS file JOIN contents ON contents.id = file.content
+      WHERE tree = (SELECT max(tree) FROM script_files WHERE path = file.path AND tree <= ?)
+      """, [.int(Int64(number))]
+    ) { row in
+      guard LogBlock.checksum(row.blob(2)) == row.int(1) else {
+        throw StorageError("\(row.text(0)) of script tree \(number) is damaged")
+      }
+      files[row.text(0)] = Array(row.blob(2))
+    }
+    return (found, files)
+  }
+
+  /// Keeps a tree that follows the newest one; equal files keep its number. In a transaction.
+  ///
+  /// - Parameters:
+  ///   - previous: files of the newest tree.
+  ///   - seq: the first that may use it; 0 when it is not known yet.
+  func keep(
+    _ files: [String: [UInt8]], after previous: [String: [UInt8]], now: Int64, seed: UInt64, seq: Int64
+  ) throws -> ScriptTree.Identity {
+    let newest = try newest()
+    // Unchanged files share their memory, so this does not compare their bytes.
+    let changed = files.filter { previous[$0.key] != $0.value }
+    let removed = previous.keys.filter { files[$0] == nil }
+    if let newest, changed.isEmpty, removed.isEmpty { return newest }
+    let identity = ScriptTree.Identity(number: (newest?.number ?? 0) + 1, time: now, seed: seed)
+    let number = Database.Field.int(Int64(identity.number))
+    try database.run(
+      "INSERT INTO script_trees VALUES (?, ?, ?, ?)",
+      [number, .int(now), .int(Int64(bitPattern: seed)), .int(seq)])
+    for (path, bytes) in changed {
+      let content = try content(bytes)
+      try database.run("INSERT INTO script_files VALUES (?, ?, ?)", [.text(path), number, .int(content)])
+    }
+    for path in removed {
+      try database.run("INSERT INTO script_files VALUES (?, ?, NULL)", [.text(path), number])
+    }
+    return identity
+  }
+
+  /// The id of the content with these bytes.
+  private func content(_ bytes: [UInt8]) throws -> Int64 {
+    try bytes.withUnsafeBytes { bytes in
+      let hash = LogBlock.checksum(bytes)
+      var known: Int64?
+      try database.run("SELECT id, bytes FROM contents WHERE hash = ?", [.int(hash)]) { row in
+        if row.blob(1).elementsEqual(bytes) { known = row.int(0) }
+      }
+      if let known { return known }
+      try database.run("INSERT INTO contents (hash, bytes) VALUES (?, ?)", [.int(hash), .blob(bytes)])
+      try database.run("SELECT last_insert_rowid()") { known = $0.int(0) }
+      return known!
+    }
+  }
+
+  static func identity(_ row: Database.Row) -> ScriptTree.Identity {
+    ScriptTree.Identity(number: Int(row.int(0)), time: row.int(1), seed: UInt64(bitPattern: row.int(2)))
+  }
+}
+
+/// A version of the scripts, as `scripts log` shows it.
+public struct ScriptVersion: Sendable, Hashable {
+  /// Number, time, seed.
+  public var identity: ScriptTree.Identity
+  /// The first seq that may use it; nil while it is not known.
+  public var seq: Int64?
+  /// Paths that are new, or have other content than before.
+  public var changed: [String]
+  /// Paths that went away.
+  public var removed: [String]
+}
+
+extension LogReader {
+  /// Every version there ever was, oldest first. O(versions and what they changed).
+  ///
+  /// - Throws: `StorageError`.
+  public func scriptVersions() throws -> [ScriptVersion] {
+    var versions: [ScriptVersion] = []
+    try database.run("SELECT number, time, seed, seq FROM script_trees ORDER BY number") { row in
+      versions.append(
+        ScriptVersion(
+          identity: ScriptTrees.identity(row), seq: row.int(3) > 0 ? row.int(3) : nil, changed: [],
+          removed: []))
+    }
+    let places = Dictionary(uniqueKeysWithValues: versions.enumerated().map { ($1.identity.number, $0) })
+    try database.run("SELECT path, tree, content IS NULL FROM script_files ORDER BY path") { row in
+      guard let place = places[Int(row.int(1))] else { return }
+      if row.int(2) == 0 {
+        versions[place].changed.append(row.text(0))
+      } else {
+        versions[place].removed.append(row.text(0))
+      }
+    }
+    return versions
+  }
+
+  /// A script tree that was in force; nil when there is none of the number. O(its files).
+  ///
+  /// - Throws: `StorageError` when a file's content is damaged.
+  public func tree(_ number: Int) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]])? {
+    try ScriptTrees(database: database).tree(number)
+  }
+}
+
+extension DurableLog {
+  /// Does something with the directory, on the log's thread, in the transaction of a group. Durable, as the
+  /// mode says, when this returns.
+  ///
+  /// - Throws: what `body` throws, which takes back all of the group and ends the log: `body` throws for
+  ///   what the disk says only.
+  public func withDirectory<Result>(_ body: @escaping (DataDirectory) throws -> Result) throws -> Result {
+    nonisolated(unsafe) var result: Result?  // `perform` returns after the log's thread has set it
+    try perform { [directory] _ in result = try body(directory) }
+    return result!
+  }
+}
+
+extension DataDirectory {
+  /// Keeps a script tree and gives it its identity; the newest tree keeps its own when the files are the same.
+  /// O(changed bytes) and a comparison of every path; unchanged files should share their memory with the tree
+  /// before.
+  ///
+  /// - Parameters:
+  ///   - now: nanoseconds since 1970: the clock of chunks while they load.
+  ///   - seed: of `math.random` while chunks load.
+  ///   - seq: the first that may use it; 0 when it is not known yet.
+  /// - Throws: `StorageError`.
+  public func keep(
+    _ files: [String: [UInt8]], now: Int64, seed: UInt64, seq: Int64 = 0
+  ) throws -> ScriptTree.Identity {
+    let trees = ScriptTrees(database: database)
+    if newestFiles == nil, let newest = try trees.newest() {
+      newestFiles = try trees.tree(newest.number)?.files
+    }
+    let identity = try trees.keep(files, after: newestFiles ?? [:], now: now, seed: seed, seq: seq)
+    newestFiles = files
+    return identity
+  }
+
+  /// Says from which seq on a tree is used.
+  public func note(seq: Int64, ofTree number: Int) throws {
+    try database.run("UPDATE script_trees SET seq = ? WHERE number = ?", [.int(seq), .int(Int64(number))])
+  }
+
+  /// Trees were one blob each in format 1.
+  static func moveTreesOfFormat1(_ database: Database) throws {
+    var hasOld = false
+    try database.run("SELECT 1 FROM sqlite_master WHERE name = 'trees'") { _ in hasOld = true }
+    guard hasOld else { return }
+    let trees = ScriptTrees(database: database)
+    var old: [(identity: ScriptTree.Identity, files: [String: [UInt8]])] = []
+    try database.run("SELECT number, time, seed, checksum, files FROM trees ORDER BY number") { row in
+      guard LogBlock.checksum(row.blob(4)) == row.int(3),
+        case .map(let files)? = try? CanonicalEncoding.decode(row.blob(4))
+      else { throw StorageError("script tree \(row.int(0)) is damaged") }
+      old.append(
+        (
+          ScriptTrees.identity(row),
+          files.compactMapValues { if case .bytes(let bytes) = $0 { bytes } else { nil } }
+        ))
+    }
+    try database.run("BEGIN IMMEDIATE")
+    var previous: [String: [UInt8]] = [:]
+    for (identity, files) in old {
+      _ = try trees.keep(files, after: previous, now: identity.time, seed: identity.seed, seq: 0)
+      previous = files
+    }
+    try database.run("DROP TABLE trees")
+    try database.run("COMMIT")
+  }
+}
