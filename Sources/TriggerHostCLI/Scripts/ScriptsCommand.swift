@@ -1,0 +1,217 @@
+import ArgumentParser
+import Foundation
+import HostConfig
+import TriggerCore
+import TriggerHost
+import TriggerStorage
+
+/// `trigger-host scripts log|show|diff|rollback`.
+struct ScriptsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "scripts",
+    abstract: "Look at every version of the scripts that ever ran, and go back to one.",
+    discussion: """
+      A version is named by its number, or by a seq with @ before it: the version in force there.
+
+        trigger-host scripts log --data data
+        trigger-host scripts show 3 triggers/rsi.lua --data data
+        trigger-host scripts diff 2 3 --data data
+        trigger-host scripts rollback --to @1000 --data data --scripts triggers
+      """,
+    subcommands: [Log.self, Show.self, Diff.self, Rollback.self])
+
+  struct Log: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Print each version: number, first seq, time, what changed.")
+    @Option(help: "The data directory.", completion: .directory) var data: String
+    @Flag(help: "Print JSON Lines.") var json = false
+
+    func run() throws {
+      for version in try LogReader(path: data).scriptVersions() {
+        if json {
+          print(try JSON.text(version.json))
+          continue
+        }
+        let seq = version.seq.map { "from seq \($0)" } ?? "never used"
+        print("version \(version.identity.number)  \(seq)  \(version.time)")
+        for path in version.changed { print("    \(path)") }
+        for path in version.removed { print("    \(path)  removed") }
+      }
+    }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Print the files of a version, or the content of one.")
+    @Argument(help: "The version: a number, or @SEQ.") var version: String
+    @Argument(help: "A file of it.") var path: String?
+    @Option(help: "The data directory.", completion: .directory) var data: String
+
+    func run() throws {
+      let (_, files) = try Versions(data).tree(version)
+      guard let path else {
+        for path in files.keys.sorted() { print("\(path)  \(sizeText(files[path]!.count))") }
+        return
+      }
+      guard let bytes = files[path] else {
+        printError(
+          "version \(version) has no \(path)\(Suggestion.clause(for: path, among: files.keys.sorted()))")
+        throw ExitCode(1)
+      }
+      FileHandle.standardOutput.write(Data(bytes))
+    }
+  }
+
+  struct Diff: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Print what changed from one version to another; coloured on a terminal.")
+    @Argument(help: "The older version: a number, or @SEQ.") var old: String
+    @Argument(help: "The newer one. Default: the newest.") var new: String?
+    @Option(help: "Only this file.") var path: String?
+    @Option(help: "The data directory.", completion: .directory) var data: String
+
+    func run() throws {
+      let versions = try Versions(data)
+      let (old, new) = (try versions.tree(old).files, try versions.tree(new ?? "newest").files)
+      for path in Set(old.keys).union(new.keys).sorted() where self.path == nil || self.path == path {
+        if old[path] != new[path] { show(path, old[path], new[path]) }
+      }
+    }
+
+    private func show(_ path: String, _ old: [UInt8]?, _ new: [UInt8]?) {
+      print(Style.bold("--- \(old == nil ? "(none)" : path)\n+++ \(new == nil ? "(none)" : path)"))
+      func text(_ bytes: [UInt8]?) -> String? { bytes.map { String(validating: $0, as: UTF8.self) } ?? "" }
+      guard let left = text(old), let right = text(new) else { return print("(not text)") }
+      for hunk in LineDiff(left, right).hunks() {
+        print(Style.cyan(hunk.header))
+        for line in hunk.lines {
+          switch line {
+          case .same(let text): print(" " + text)
+          case .removed(let text): print(Style.red("-" + text))
+          case .added(let text): print(Style.green("+" + text))
+          }
+        }
+      }
+    }
+  }
+
+  struct Rollback: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Write the files of a version back into the scripts directory.",
+      discussion: """
+        A running host takes them up like any save, as a new operation; one that is started later begins with \
+        them. Files that were edited and never ran are not overwritten, unless --force says so.
+        """)
+    @Option(help: "The version: a number, or @SEQ.") var to: String
+    @Option(help: "The data directory.", completion: .directory) var data: String
+    @OptionGroup var project: ProjectOptions
+    @Flag(help: "Overwrite edits that are in no version.") var force = false
+
+    func run() throws {
+      guard let loaded = project.load() else {
+        throw ValidationError("Say where the scripts are: --config host.yaml or --scripts DIR.")
+      }
+      let directory = loaded.config.scripts.resolved
+      let versions = try Versions(data)
+      let wanted = try versions.tree(to).files
+      let current = ScriptDirectory.read(directory)
+      try report(current.report)
+      let files = Dictionary(uniqueKeysWithValues: current.files.map { ($0.path, $0.bytes) })
+      let edited = try files.keys.filter { path in
+        if files[path] == wanted[path] { return false }
+        return try !versions.have(files[path]!, at: path)
+      }
+      guard force || edited.isEmpty else {
+        for path in edited.sorted() {
+          printError("\(FilePath.join(directory, path)): edited, and in no version")
+        }
+        printError("Nothing was changed. Keep these files elsewhere, or give --force to overwrite them.")
+        throw ExitCode(1)
+      }
+      let changed = wanted.filter { files[$0.key] != $0.value }
+      let removed = files.keys.filter { wanted[$0] == nil }
+      for (path, bytes) in changed { try write(bytes, to: FilePath.join(directory, path)) }
+      for path in removed { try FileManager.default.removeItem(atPath: FilePath.join(directory, path)) }
+      print(
+        "\(counted(changed.count, "file")) written, \(removed.count) removed: \(directory) is version \(to) again."
+      )
+    }
+
+    /// Whole or not at all: into a file beside it, which then takes its place.
+    private func write(_ bytes: [UInt8], to path: String) throws {
+      try FileManager.default.createDirectory(
+        atPath: FilePath.parent(of: path), withIntermediateDirectories: true)
+      let place = FilePath.join(FilePath.parent(of: path), ".\(FilePath.lastName(of: path)).rollback")
+      try Data(bytes).write(to: URL(fileURLWithPath: place))
+      guard rename(place, path) == 0 else {
+        throw ConfigProblem(file: path, message: "cannot be written: \(String(cString: strerror(errno)))")
+      }
+    }
+  }
+}
+
+/// Finds versions by what a user calls them.
+private struct Versions {
+  private let reader: LogReader
+  private let all: [ScriptVersion]
+
+  init(_ data: String) throws {
+    reader = try LogReader(path: data)
+    all = try reader.scriptVersions()
+  }
+
+  func tree(_ name: String) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]]) {
+    guard let number = try number(name), let tree = try reader.tree(number) else {
+      let known = all.isEmpty ? "there is none" : "there are 1 to \(all.last!.identity.number)"
+      throw ConfigProblem(
+        file: "version \(name)", message: "does not exist; \(known), see trigger-host scripts log")
+    }
+    return tree
+  }
+
+  private func number(_ name: String) throws -> Int? {
+    if name == "newest" { return all.last?.identity.number }
+    if name.hasPrefix("@"), let seq = Int64(name.dropFirst()) {
+      return all.last { ($0.seq ?? .max) <= seq }?.identity.number
+    }
+    guard let number = Int(name) else {
+      throw ValidationError("'\(name)' is no version; give a number, or @SEQ")
+    }
+    return number
+  }
+
+  /// True when some version had the file with this content.
+  func have(_ bytes: [UInt8], at path: String) throws -> Bool {
+    for version in all where version.changed.contains(path) {
+      if try reader.tree(version.identity.number)?.files[path] == bytes { return true }
+    }
+    return false
+  }
+}
+
+extension ScriptVersion {
+  fileprivate var time: Timestamp { Timestamp(nanoseconds: identity.time) }
+
+  fileprivate var json: Value {
+    [
+      "version": .int(Int64(identity.number)), "seq": seq.map { .int($0) } ?? .null,
+      "time": .string("\(time)"), "changed": .array(changed.map { .string($0) }),
+      "removed": .array(removed.map { .string($0) }),
+    ]
+  }
+}
+
+/// Colours, on a terminal only and not when `NO_COLOR` is set (https://no-color.org).
+enum Style {
+  private static let isOn =
+    isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["NO_COLOR", default: ""].isEmpty
+
+  static func red(_ text: String) -> String { code(31, text) }
+  static func green(_ text: String) -> String { code(32, text) }
+  static func cyan(_ text: String) -> String { code(36, text) }
+  static func bold(_ text: String) -> String { code(1, text) }
+
+  private static func code(_ number: Int, _ text: String) -> String {
+    isOn ? "\u{1b}[\(number)m\(text)\u{1b}[0m" : text
+  }
+}
