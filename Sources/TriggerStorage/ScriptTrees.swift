@@ -129,6 +129,14 @@ extension LogReader {
   public func tree(_ number: Int) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]])? {
     try ScriptTrees(database: database).tree(number)
   }
+
+  /// The same, checked and ready to run. O(its files), compiling all of them.
+  public func scripts(_ number: Int) throws -> ScriptTree? {
+    guard let (identity, files) = try tree(number) else { return nil }
+    var tree = ScriptTree(files: files)
+    tree.identity = identity
+    return tree
+  }
 }
 
 extension DurableLog {

@@ -45,7 +45,7 @@ final class DataHost {
     let reader = try LogReader(path: path)
     log = try DurableLog(directory, durability: durability, lastSeq: try reader.lastSeq())
     coordinator = CommitCoordinator(EngineConfiguration(workers: workers), clock: clock, log: log)
-    recovery = try coordinator.recover { try reader.recover($0) }
+    recovery = try coordinator.recover(scripts: { try reader.scripts($0) }) { try reader.recover($0) }
     coordinator.open(epoch: try directory.beginEpoch(now: 1, seed: 0, versions: "test"))
     queue = TriggerQueue(coordinator)
     var tree = ScriptTree(files: scripts.mapValues { Array($0.utf8) })

@@ -56,6 +56,45 @@ import TriggerHost
     #expect(twice.isEmpty)
   }
 
+  /// Deferred, stopped, and started with other scripts: the operation goes on with those it began with.
+  @Test func aDeferredOperationKeepsItsScripts() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    func scripts(_ version: Int) -> [String: String] {
+      [
+        "slow.lua": """
+        return { on = { event = "slow" }, priority = "low", timeout = "100s", execute = function(event, ctx)
+          if not ctx:store("s"):get("fast") then while true do end end
+          return { ctx:store("s"):put("slow", \(version)) }
+        end }
+        """,
+        "quick.lua": """
+        return { on = { event = "quick" }, priority = "high", execute = function(event, ctx)
+          return { ctx:store("s"):put("fast", true), ctx:store("s"):put("quick", \(version)) }
+        end }
+        """,
+      ]
+    }
+    let first = try DataHost(path, scripts: scripts(1))
+    try await first.queue.enqueue(Event("slow"))
+    while first.coordinator.executionRecord(for: 1) == nil { await Task.yield() }
+    _ = try await first.queue.perform(Event("quick"))
+    #expect(first.coordinator.executionRecord(for: 1)?.state == .decided(.deferred))
+    first.close()
+    let second = try DataHost(path, scripts: scripts(2))
+    await second.queue.waitUntilIdle()
+    #expect(try second.contents()["s"] == ["fast": true, "quick": 1, "slow": 1])
+    _ = try await second.queue.perform(Event("slow"))
+    #expect(try second.contents()["s"]?["slow"] == 2)
+    second.close()
+    let reader = try LogReader(path: path)
+    let replay = replayer(reader)
+    try reader.visit { record in
+      let difference = try replay.verify(record)
+      #expect(difference == nil)
+    }
+  }
+
   @Test func nothingIsSeenBeforeItIsDurable() async throws {
     let path = temporaryDirectory()
     defer { try? FileManager.default.removeItem(atPath: path) }

@@ -34,11 +34,15 @@ public final class CommitCoordinator: Sendable {
   /// Rebuilds the state from a log, and finds what was admitted and not decided; `start` of the queue takes
   /// that up again. Register the stores first. Once, before anything is enqueued.
   ///
-  /// - Throws: what `body` throws, among it `LogDamage`.
-  ///
+  /// - Parameter scripts: a script tree of an earlier run by its number, nil when it is not known any more:
+  ///   an operation that was dequeued under it, and deferred, goes on with it.
   /// - Returns: how far it got.
+  /// - Throws: what `body` throws, among it `LogDamage`.
   @discardableResult
-  public func recover(_ body: (Recovery) throws -> Void) throws -> Recovery { try engine.recover(body) }
+  public func recover(
+    scripts: @escaping (_ tree: Int) throws -> ScriptTree? = { _ in nil },
+    _ body: (Recovery) throws -> Void
+  ) throws -> Recovery { try engine.recover(scripts: scripts, body) }
 
   /// Ids of events begin with the epoch: one of its own for every start of a host. Before the queue starts.
   public func open(epoch: Int64) { engine.open(epoch: epoch) }

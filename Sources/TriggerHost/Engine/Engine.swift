@@ -44,6 +44,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   private let stopWatches = Mutex<(newest: Int, bodies: [Int: @Sendable () -> Void])>((0, [:]))
   private var recovered = LogFold()  // set before start
   private var accepted: Set<EventID> = []  // set before start: recovered events that the log still keeps
+  private var scriptsOfTree: (Int) throws -> ScriptTree? = { _ in nil }  // set before start
   private let keys = IdempotencyKeys()
   /// The epoch of ids that leave the host; set before start.
   private let epoch = Atomic<Int64>(1)
@@ -69,9 +70,14 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   // MARK: Recovery
 
   /// Rebuilds the state from a log. Once, before `start`.
-  func recover(_ body: (Recovery) throws -> Void) throws -> Recovery {
+  ///
+  /// - Parameter scripts: a tree of an earlier run by its number, for operations that were dequeued under it.
+  func recover(
+    scripts: @escaping (_ tree: Int) throws -> ScriptTree?, _ body: (Recovery) throws -> Void
+  ) throws -> Recovery {
     let recovery = Recovery(self)
     try body(recovery)
+    scriptsOfTree = scripts
     recovered = recovery.fold
     accepted = recovery.accepted
     keys.restore(recovered.keys)
@@ -93,9 +99,10 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let records = recovered.unfinished
     recovered = LogFold()
     let events = Self.outsideEvents(of: records, accepted: accepted)
+    let earlier = earlierSets(records)
     for record in records {
       let trigger =
-        installed(record.trigger)
+        (record.identity != 0 ? earlier[record.tree]?[record.trigger] : nil) ?? installed(record.trigger)
         ?? adopt(name: record.trigger, body: .missing, options: TriggerOptions())
       var arrival = Arrival(
         kind: record.kind, name: record.event, source: record.source, priority: record.priority,
@@ -112,6 +119,22 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
         _ = admit(to: trigger, arrival, payload: $0, completion: completion(for: arrival.outside))
       }
     }
+  }
+
+  /// Trees of operations that were dequeued before the last stop: they go on with what they had.
+  private func earlierSets(_ records: [LogRecord]) -> [Int: TriggerSet] {
+    let current = triggersInForce.tree?.identity.number
+    var sets: [Int: TriggerSet] = [:]
+    for number in Set(records.filter { $0.identity != 0 }.map(\.tree)) where number > 0 && number != current {
+      // One that cannot be had any more is replaced by the newest.
+      guard let scripts = try? scriptsOfTree(number), let identity = scripts.identity else { continue }
+      let tree = LoadedTree(identity, files: scripts.files)
+      let set = makeSet(
+        scripts.triggers.map { ($0.name, .lua(tree: tree, path: $0.path), $0.options) }, tree: tree)
+      lock.withLock { state.sets.keep(set) }
+      sets[number] = set
+    }
+    return sets
   }
 
   /// The events that operations of an earlier run share, each with as many operations as are left.

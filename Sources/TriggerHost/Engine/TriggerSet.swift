@@ -26,6 +26,8 @@ final class TriggerSet: Sendable {
   func adopt(_ operation: Operation) {
     let old = operation.trigger
     if old.set == 0 || old.set == number { return }
+    // Dequeued before the host's last stop: it keeps what it had then.
+    if operation.identity != 0 { return }
     if let new = self[old.name] { operation.trigger = new } else { operation.isGone = true }
   }
 }
@@ -42,6 +44,9 @@ struct TriggerSets {
     kept.append(set)
   }
 
+  /// Keeps a set that is not in force, for operations that were dequeued under it in an earlier run.
+  mutating func keep(_ set: TriggerSet) { kept.append(set) }
+
   /// What workers need to keep of their own.
   var numbers: Set<Int> { Set(kept.map(\.number)) }
 }
@@ -54,13 +59,18 @@ extension EngineState {
     order.forEachUndecided { _, operation, _ in inUse.insert(operation.trigger.set) }
     parking.visit { operation, _ in inUse.insert(operation.trigger.set) }
     for operation in deferredSeqs.values { inUse.insert(operation.trigger.set) }
+    func queued(_ operation: Operation) {
+      set.adopt(operation)
+      // One of an earlier run has its own.
+      if operation.identity != 0 { inUse.insert(operation.trigger.set) }
+    }
+    lanes.forEach(queued)
+    for line in held.values { for operation in line { queued(operation) } }
+    for item in delayed.unordered { queued(item.operation) }
+    gates.forEach(queued)
+    for operation in arrived { queued(operation) }
     sets.put(set, inUse: inUse)
     router = Router(triggers: set.triggers)
-    lanes.forEach { set.adopt($0) }
-    for line in held.values { for operation in line { set.adopt(operation) } }
-    for item in delayed.unordered { set.adopt(item.operation) }
-    gates.forEach { set.adopt($0) }
-    for operation in arrived { set.adopt(operation) }
     justPut = set
   }
 }

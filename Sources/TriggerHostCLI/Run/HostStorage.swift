@@ -45,7 +45,8 @@ final class HostStorage: Sendable {
     directory = opened.directory
     log = opened.log
     let started = ContinuousClock.now
-    let recovery = try coordinator.recover { try opened.reader.recover($0) }
+    let reader = opened.reader
+    let recovery = try coordinator.recover(scripts: { try reader.scripts($0) }) { try reader.recover($0) }
     let seconds = (ContinuousClock.now - started) / .seconds(1)
     let epoch = opened.epoch
     coordinator.open(epoch: epoch)
