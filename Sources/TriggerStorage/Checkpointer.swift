@@ -214,7 +214,8 @@ public final class Checkpointer: @unchecked Sendable {
     return first
   }
 
-  /// In small steps, each in a group of its own: no commit waits for long.
+  /// In small steps, each in a group of its own: no commit waits for long. The file does not shrink; what is
+  /// written later takes the place.
   private func remove(_ table: String, where condition: String) throws {
     var left: Int64 = 1
     while left > 0 {
@@ -222,8 +223,6 @@ public final class Checkpointer: @unchecked Sendable {
         try database.run(
           "DELETE FROM \(table) WHERE rowid IN (SELECT rowid FROM \(table) WHERE \(condition) LIMIT 16)")
       }
-      // Gives the pages back to the file system.
-      try log.perform { try $0.run("PRAGMA incremental_vacuum(1000)") }
       try reader.database.run("SELECT count(*) FROM \(table) WHERE \(condition)") { left = $0.int(0) }
     }
   }

@@ -85,9 +85,8 @@ public final class DataDirectory: @unchecked Sendable {
         "\(path) has format \(format), this version reads up to \(Self.format): use a newer trigger-host")
     }
     if format == nil {
-      // Blocks are long, so pages are too; both must come before anything is written.
+      // Blocks are long, so pages are too; it must come before anything is written.
       try database.run("PRAGMA page_size = 16384")
-      try database.run("PRAGMA auto_vacuum = INCREMENTAL")
     }
     try database.run("PRAGMA journal_mode = WAL")
     try database.run("PRAGMA wal_autocheckpoint = 1000")

@@ -41,11 +41,23 @@ public final class DurableLog: CommitLog {
     var isClosing = false
     var hasEnded = false
     var isWriting = false
+    /// The writer waits for something to write.
+    var isIdle = false
     var failure: String?
   }
 
   /// Records that may wait; then commits wait for the disk.
   private static let bytesWaiting = 32 << 20
+
+  /// A group of so many records or more says that much comes in.
+  private static let busyGroup = 32
+  /// Between the starts of two groups then.
+  private static let interval = Duration.milliseconds(1)
+  /// Bytes that are enough for a group whatever the time.
+  private static let fullGroup = 1 << 20
+  // The writer's.
+  private nonisolated(unsafe) var lastStart = ContinuousClock.now
+  private nonisolated(unsafe) var lastCount = 0
 
   /// Starts the writer.
   ///
@@ -101,7 +113,7 @@ public final class DurableLog: CommitLog {
     }
     if shared.failure != nil { return }
     shared.group.append(seq: seq, record, settling: events)
-    if !shared.isWriting { shared.condition.broadcast() }
+    if shared.isIdle { shared.condition.broadcast() }
   }
 
   /// Keeps the event in the group being gathered, unless a record of the same group settles it.
@@ -143,7 +155,7 @@ public final class DurableLog: CommitLog {
   private func change(_ body: (inout LogGroup) -> Void) {
     shared.condition.lock()
     if shared.failure == nil { body(&shared.group) }
-    if !shared.isWriting { shared.condition.broadcast() }
+    if shared.isIdle { shared.condition.broadcast() }
     shared.condition.unlock()
   }
 
@@ -220,13 +232,31 @@ public final class DurableLog: CommitLog {
     if shared.failure != nil { return nil }
     while shared.group.isEmpty {
       if shared.isClosing || !waits { return nil }
+      shared.isIdle = true
       shared.condition.wait()
     }
+    shared.isIdle = false
+    if waits { gather() }
     var group = LogGroup()
     swap(&group.records, &shared.spare)
     swap(&group, &shared.group)
     shared.isWriting = true
     return group
+  }
+
+  /// While much comes in, a group waits until a while after the one before began: few large groups cost less
+  /// than many small ones, each of which writes whole pages and syncs. A lone commit waits for nobody.
+  private func gather() {
+    let now = ContinuousClock.now
+    if lastCount >= Self.busyGroup, !shared.isClosing {
+      let until = lastStart + Self.interval
+      while ContinuousClock.now < until, shared.group.records.count < Self.fullGroup, !shared.isClosing {
+        let left = (until - ContinuousClock.now) / .seconds(1)
+        _ = shared.condition.wait(until: Date(timeIntervalSinceNow: left))
+      }
+    }
+    lastStart = max(now, ContinuousClock.now)
+    lastCount = shared.group.count
   }
 
   private func fail(_ message: String) {

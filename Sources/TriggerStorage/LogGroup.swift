@@ -7,6 +7,7 @@ struct LogGroup {
   var records: [UInt8] = []
   var first: Int64 = 0
   var last: Int64 = 0
+  var count: Int { records.isEmpty ? 0 : Int(last - first) + 1 }
   /// Accepted events that no record of this group settles.
   var accepted: [EventID: [UInt8]] = [:]
   /// Events that were kept by an earlier group and need not be any more.

@@ -8,11 +8,17 @@ import TriggerHost
 /// groups keep coming it never reaches the end. So the writer moves the little that is left itself, right
 /// after: then SQLite begins the write-ahead log anew.
 final class WALFlusher: @unchecked Sendable {  // everything mutable is guarded by `condition`
-  /// Bytes of groups from which on it is worth it.
-  private static let threshold = 8 << 20
+  /// Bytes of groups that are moved at a time: often and little, since the sync of what was moved shares the
+  /// disk with the writer's own.
+  private static let step = 1 << 20
+  /// Bytes of groups after which the writer moves the rest, so that the write-ahead log begins anew: seldom,
+  /// for those commits wait.
+  private static let restart = 64 << 20
 
   private let database: Database
-  private var bytes = 0  // the writer's
+  // The writer's: bytes since the last step, and since the last restart.
+  private var bytes = 0
+  private var total = 0
   private let condition = NSCondition()
   private var isWanted = false
   private var isMoved = false
@@ -34,12 +40,16 @@ final class WALFlusher: @unchecked Sendable {  // everything mutable is guarded 
   /// - Parameter count: bytes that the group wrote.
   func afterGroup(_ writer: Database, bytes count: Int) throws {
     bytes += count
+    total += count
     condition.lock()
     let isMoved = self.isMoved
     self.isMoved = false
     condition.unlock()
-    if isMoved { return try writer.run("PRAGMA wal_checkpoint(PASSIVE)") }
-    if bytes < Self.threshold { return }
+    if isMoved, total >= Self.restart {
+      total = 0
+      return try writer.run("PRAGMA wal_checkpoint(PASSIVE)")
+    }
+    if bytes < Self.step { return }
     bytes = 0
     condition.lock()
     if !isWanted { condition.signal() }
