@@ -28,7 +28,10 @@ let package = Package(
     // Our C beside Lua: sandbox, canonical encoding of Lua values, budgets, the run of one attempt.
     .target(name: "CTriggerLua", dependencies: ["CLua"], cSettings: strictC),
     // Values, stores and the pure machines (queue, order, cron). No threads, no I/O, no Lua.
-    .target(name: "TriggerCore", swiftSettings: strict),
+    .target(
+      name: "TriggerCore",
+      dependencies: [.product(name: "HashTreeCollections", package: "swift-collections")],
+      swiftSettings: strict),
     // The one Swift target that imports Lua.
     .target(name: "TriggerLua", dependencies: ["TriggerCore", "CTriggerLua"], swiftSettings: strict),
     // The engine: workers, coordinator, scheduler. What embedders import.
@@ -41,10 +44,16 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
+    // What of Linux and macOS Swift's Glibc and Darwin leave out: file exchange, leases.
+    .target(name: "CTriggerFiles", cSettings: strictC),
+    // Directories: what is in them, and what changes. No engine, no database.
+    .target(name: "TriggerFiles", dependencies: ["TriggerCore", "CTriggerFiles"], swiftSettings: strict),
     // The system's SQLite (Debian: libsqlite3-dev).
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
-    // The log on disk: what a host keeps in its data directory.
-    .target(name: "TriggerStorage", dependencies: ["TriggerHost", "CSQLite"], swiftSettings: strict),
+    // The log on disk: what a host keeps in its data directory; stores that are directories.
+    .target(
+      name: "TriggerStorage", dependencies: ["TriggerHost", "TriggerFiles", "CSQLite"],
+      swiftSettings: strict),
     // For the tests of those who build on TriggerHost: a host on a clock set by hand, contracts of backends.
     .target(name: "TriggerTestKit", dependencies: ["TriggerHost"], swiftSettings: strict),
     // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.
@@ -60,8 +69,13 @@ let package = Package(
     .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
     .testTarget(
       name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit"], swiftSettings: strict),
+    .testTarget(name: "TriggerFilesTests", dependencies: ["TriggerFiles"], swiftSettings: strict),
     .testTarget(
-      name: "TriggerStorageTests", dependencies: ["TriggerStorage"], exclude: ["Fixtures"],
+      name: "TriggerStorageTests", dependencies: ["TriggerStorage", "TriggerTestKit", "file-store-crasher"],
+      exclude: ["Fixtures"], swiftSettings: strict),
+    // A program that is killed in the middle of a write-out: for TriggerStorageTests.
+    .executableTarget(
+      name: "file-store-crasher", dependencies: ["TriggerStorage"], path: "Tests/FileStoreCrasher",
       swiftSettings: strict),
     .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
     .testTarget(

@@ -138,6 +138,11 @@ static void keep_module(lua_State *L, th_tree *tree, const char *path, const cha
   if (!kept) th_frozen_write(L);
 }
 
+static void tell_required(th_worker *w, th_tree *tree, const char *path) {
+  th_loading *loading = w->runner->loading;
+  if (w->host.required && loading) w->host.required(tree->context, loading->path, path);
+}
+
 static int require(lua_State *L) {
   th_worker *w = th_worker_of(L);
   struct th_runner *r = w->runner;
@@ -149,6 +154,7 @@ static int require(lua_State *L) {
   if (!tree) return luaL_error(L, "require: no script tree here");
   lua_settop(L, 1);
   for (int i = 0; i < count; i++) {
+    tell_required(w, tree, paths[i]);
     th_get_ref(L, r->fresh ? r->fresh_ref : tree->modules_ref);
     if (lua_getfield(L, -1, paths[i]) != LUA_TNIL) {
       if (lua_touserdata(L, -1) == (const void *)&unkept) th_frozen_write(L);

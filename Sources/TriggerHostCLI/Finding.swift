@@ -51,7 +51,7 @@ struct Scripts {
   private func unknownTargets(_ config: HostConfig) -> [Finding] {
     let names = tree.triggers.map(\.name)
     return config.schedules.compactMap { entry in
-      guard let name = entry.target, !names.contains(name), tree.files["\(name).lua"] == nil else {
+      guard let name = entry.target, !names.contains(name), tree.contents["\(name).lua"] == nil else {
         return nil
       }
       let hint = Suggestion.clause(for: name, among: names)

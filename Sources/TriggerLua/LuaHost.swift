@@ -53,6 +53,11 @@ package struct LuaHostFunctions: Sendable {
       UnsafeMutableRawPointer?, UnsafePointer<CChar>?, UnsafeMutablePointer<Int>?
     ) -> UnsafePointer<CChar>?
 
+  /// (tree context, requiring path, path) whenever the chunk of a file, while it loads, looks for a module at
+  /// a path, whether there is one or not.
+  package typealias Required =
+    @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?, UnsafePointer<CChar>?) -> Void
+
   package var store: Store
   package var get: Get
   package var scanBegin: ScanBegin
@@ -61,11 +66,13 @@ package struct LuaHostFunctions: Sendable {
   package var version: Version
   package var log: Log
   package var source: Source
+  /// Nil when nobody wants to know.
+  package var required: Required?
 
   package init(
     store: @escaping Store, get: @escaping Get, scanBegin: @escaping ScanBegin,
     scanNext: @escaping ScanNext, count: @escaping Count, version: @escaping Version,
-    log: @escaping Log, source: @escaping Source
+    log: @escaping Log, source: @escaping Source, required: Required? = nil
   ) {
     self.store = store
     self.get = get
@@ -75,6 +82,7 @@ package struct LuaHostFunctions: Sendable {
     self.version = version
     self.log = log
     self.source = source
+    self.required = required
   }
 }
 

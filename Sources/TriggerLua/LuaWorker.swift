@@ -33,7 +33,8 @@ package final class LuaWorker {
   package init?(host: LuaHostFunctions) {
     var functions = th_host(
       store: host.store, get: host.get, scan_begin: host.scanBegin, scan_next: host.scanNext,
-      count: host.count, version: host.version, log: host.log, source: host.source)
+      count: host.count, version: host.version, log: host.log, source: host.source,
+      required: host.required)
     guard let raw = th_worker_new(&functions) else { return nil }
     self.raw = raw
   }

@@ -60,6 +60,9 @@ typedef struct th_host {
               const uint8_t *fields, size_t fields_length, const char *where);
   // Source text of a module or script of a tree by relative path ("lib/rsi.lua"), NULL if there is none.
   const char *(*source)(void *tree_context, const char *path, size_t *length);
+  // require, called by the chunk of `from` while that loads, looks for a module at `path`, whether there is
+  // one or not. NULL when nobody wants to know.
+  void (*required)(void *tree_context, const char *from, const char *path);
 } th_host;
 
 typedef struct th_limits {

@@ -47,60 +47,98 @@ public struct ScriptTree: Sendable {
 
   /// Set by who keeps trees; nil: numbered by the process.
   public var identity: Identity?
-  /// Every file, modules and tests too: relative path to content.
-  public var files: [String: [UInt8]]
+  /// Every file, modules and tests too.
+  public let contents: FileTree
   /// The scripts that work, in the order of their paths.
   public var triggers: [Script] = []
-  /// Errors and warnings in the order of the paths; empty when all is well.
-  public var problems: [Problem] = []
+  /// Errors and warnings, those of modules first, in the order of the paths; empty when all is well.
+  public private(set) var problems: [Problem] = []
+  private var checks: [String: ScriptCheck] = [:]
+  private let defaults: TriggerOptions
 
-  /// Checks the files (relative path to content). Broken scripts are in `problems`, not in `triggers`; the
-  /// others are not affected. O(size of the scripts).
+  /// Every file: relative path to content. O(files); `contents` has one file for less.
+  public var files: [String: [UInt8]] { contents.files.mapValues(\.bytes) }
+
+  /// Checks the files. Broken scripts are in `problems`, not in `triggers`; the others are not affected.
+  /// O(size of the scripts).
   ///
   /// - Parameter defaults: options for what a script's table leaves out.
+  public init(_ contents: FileTree, defaults: TriggerOptions = TriggerOptions()) {
+    var stale: [String] = []
+    contents.forEach { path, _ in if path.hasSuffix(".lua") { stale.append(path) } }
+    self.init(contents, defaults: defaults, checks: [:], stale: stale)
+  }
+
+  /// As above, for files as relative path to content.
   public init(files: [String: [UInt8]], defaults: TriggerOptions = TriggerOptions()) {
-    self.files = files
-    let loader = ScriptLoader(files: files)
-    for path in files.keys.sorted() where Self.isModule(path) {
-      do throws(Problem) { try loader.compile(path) } catch { problems.append(error) }
-    }
-    for path in files.keys.sorted() where Self.isTrigger(path) {
-      do throws(Problem) {
-        let table = try loader.spec(of: path)
-        let script = try ScriptTable(path: path, source: files[path]!, table).script(defaults)
-        if let other = triggers.first(where: { $0.name == script.name }) {
-          throw Problem(
-            severity: .error,
-            description:
-              "\(path):\(sourceLine(of: "name", in: files[path]!)): a trigger named '\(script.name)' is already in \(other.path); give one of them a name"
-          )
-        }
-        if script.options.on.isEmpty, script.schedules.isEmpty {
-          problems.append(
-            Problem(
-              severity: .warning,
-              description:
-                "\(path):1: nothing triggers '\(script.name)': it has no 'on'; bind it there or in a cron file"
-            ))
-        }
-        triggers.append(script)
-      } catch { add(error, of: path) }
+    self.init(FileTree(files.mapValues { FileContent($0) }), defaults: defaults)
+  }
+
+  /// - Parameter stale: the Lua files to check; `checks` has the others'.
+  private init(
+    _ contents: FileTree, defaults: TriggerOptions, checks: [String: ScriptCheck], stale: [String]
+  ) {
+    self.contents = contents
+    self.defaults = defaults
+    self.checks = checks
+    check(stale)
+    let (triggers, problems) = assembled()
+    self.triggers = triggers
+    self.problems = problems.map(\.problem)
+  }
+
+  private mutating func check(_ paths: [String]) {
+    if paths.isEmpty { return }
+    let checker = ScriptChecker(contents, defaults: defaults)
+    for path in paths {
+      if contents[path] == nil {
+        checks[path] = nil
+      } else if Self.isModule(path) {
+        checks[path] = checker.checkModule(path)
+      } else if Self.isTrigger(path) {
+        checks[path] = checker.checkTrigger(path)
+      }
     }
   }
 
-  /// A module that does not load is reported once, and each script that needs it says so in one line.
-  private mutating func add(_ problem: Problem, of path: String) {
-    let lines = problem.description.split(separator: "\n")
-    guard let cause = lines.first, !cause.hasPrefix("\(path):"),
-      let frame = lines.first(where: { $0.hasPrefix("\t\(path):") })
-    else { return problems.append(problem) }
-    if !problems.contains(where: { $0.description.split(separator: "\n").first == cause }) {
-      problems.append(problem)
+  /// Puts the single checks together. O(scripts).
+  private func assembled() -> (triggers: [Script], problems: [(path: String, problem: Problem)]) {
+    var triggers: [Script] = []
+    var problems: [(path: String, problem: Problem)] = []
+    var pathOfName: [String: String] = [:]
+    // A module that does not load is told of once.
+    var causes: Set<Substring> = []
+    func add(_ problem: Problem, _ path: String) { problems.append((path, problem)) }
+    let paths = checks.keys.sorted()
+    for path in paths where Self.isModule(path) {
+      for problem in checks[path]!.problems {
+        causes.insert(problem.firstLine)
+        add(problem, path)
+      }
     }
-    let line = frame.dropFirst(path.count + 2).prefix { $0 != ":" }
-    let file = cause.prefix { $0 != ":" }
-    problems.append(
-      Problem(severity: .error, description: "\(path):\(line): needs \(file), which does not load"))
+    for path in paths where !Self.isModule(path) {
+      let check = checks[path]!
+      if let cause = check.cause, causes.insert(cause.firstLine).inserted { add(cause, path) }
+      if let script = check.script {
+        if let other = pathOfName[script.name] {
+          add(duplicate(script, of: other), path)
+          continue
+        }
+        pathOfName[script.name] = path
+        triggers.append(script)
+      }
+      for problem in check.problems { add(problem, path) }
+    }
+    return (triggers, problems)
+  }
+
+  private func duplicate(_ script: Script, of other: String) -> Problem {
+    let line = sourceLine(of: "name", in: contents[script.path]?.bytes ?? [])
+    return Problem(
+      severity: .error,
+      description:
+        "\(script.path):\(line): a trigger named '\(script.name)' is already in \(other); give one of them a name"
+    )
   }
 
   static func isTrigger(_ path: String) -> Bool {
@@ -109,5 +147,97 @@ public struct ScriptTree: Sendable {
 
   static func isModule(_ path: String) -> Bool {
     path.hasSuffix(".lua") && (path.hasPrefix("lib/") || path.contains("/lib/"))
+  }
+}
+
+extension ScriptTree.Problem {
+  fileprivate var firstLine: Substring { description.prefix { $0 != "\n" } }
+}
+
+// MARK: Updates
+
+extension ScriptTree {
+  /// A tree that can take the place of the one before.
+  public struct Update: Sendable {
+    /// The new tree; without an identity.
+    public var tree: ScriptTree
+    /// The files that differ.
+    public var files: FileDifference
+    /// Names of the triggers that differ.
+    public var triggers: TriggerDifference
+  }
+
+  /// Names of triggers, each list in byte order.
+  public struct TriggerDifference: Sendable, Hashable {
+    /// Not there, or broken, before.
+    public var added: [String] = []
+    /// Their file, or a module that they load when they start, has changed.
+    public var changed: [String] = []
+    /// Not there any more.
+    public var removed: [String] = []
+
+    /// These names; by default none.
+    public init(added: [String] = [], changed: [String] = [], removed: [String] = []) {
+      self.added = added
+      self.changed = changed
+      self.removed = removed
+    }
+  }
+
+  /// Why a tree must not take the place of the one before.
+  public struct Refusal: Error, Sendable, CustomStringConvertible {
+    /// The errors that the changes have brought, or have not mended: never empty.
+    public var problems: [Problem]
+    /// The files that would differ.
+    public var files: FileDifference
+
+    /// The problems, a line each.
+    public var description: String { problems.map(\.description).joined(separator: "\n") }
+  }
+
+  /// The tree after changes of its files, if that is good: all of them are taken, or none. Errors in files
+  /// that the changes do not touch are no reason to refuse: they were there before.
+  ///
+  /// Checks the files that have changed and those whose loading looks at these. O(their size + scripts);
+  /// other files cost nothing.
+  public func updated(with changes: FileChanges) -> Result<Update, Refusal> {
+    var contents = self.contents
+    let difference = contents.apply(changes)
+    let stale = stale(after: difference)
+    let tree = ScriptTree(contents, defaults: defaults, checks: checks, stale: stale)
+    let touched = Set(stale)
+    let known = Set(problems.map(\.description))
+    let errors = tree.assembled().problems.filter { path, problem in
+      problem.severity == .error && (touched.contains(path) || !known.contains(problem.description))
+    }
+    guard errors.isEmpty else {
+      return .failure(Refusal(problems: errors.map(\.problem), files: difference))
+    }
+    return .success(Update(tree: tree, files: difference, triggers: triggers(of: tree, touched)))
+  }
+
+  /// The Lua files that must be checked, in the order of their paths.
+  private func stale(after difference: FileDifference) -> [String] {
+    let changed = Set(
+      (difference.added + difference.modified + difference.removed).filter { $0.hasSuffix(".lua") })
+    if changed.isEmpty { return [] }
+    var stale = changed
+    for (path, check) in checks where !check.lookups.isEmpty {
+      let (few, many) =
+        changed.count < check.lookups.count ? (changed, check.lookups) : (check.lookups, changed)
+      if few.contains(where: many.contains) { stale.insert(path) }
+    }
+    return stale.sorted()
+  }
+
+  private func triggers(of tree: ScriptTree, _ touched: Set<String>) -> TriggerDifference {
+    let old = Set(triggers.map(\.name))
+    let new = Set(tree.triggers.map(\.name))
+    var difference = TriggerDifference()
+    difference.added = new.subtracting(old).sorted()
+    difference.removed = old.subtracting(new).sorted()
+    difference.changed = tree.triggers.filter { old.contains($0.name) && touched.contains($0.path) }
+      .map(\.name).sorted()
+    return difference
   }
 }

@@ -1,0 +1,69 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// What came of reading a file.
+package enum FileReading {
+  case content([UInt8], FileStatus)
+  /// No such file (any more).
+  case absent
+  /// It was changed while it was read: look again later.
+  case torn
+  /// Why it cannot be read.
+  case problem(String)
+}
+
+/// Reads a regular file whole, refusing one above `cap` bytes; never waits on a pipe or a device.
+///
+/// - Parameter directory: what a relative path counts from; `AT_FDCWD` is the working directory.
+/// - Parameter followsLink: whether the path's last name may be a link.
+package func readFile(
+  _ path: String, in directory: Int32 = AT_FDCWD, cap: Int, followsLink: Bool = true
+) -> FileReading {
+  let flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | (followsLink ? 0 : O_NOFOLLOW)
+  let file = openat(directory, path, flags)
+  guard file >= 0 else {
+    return errno == ENOENT || errno == ENOTDIR ? .absent : .problem("cannot be read: \(errorText(errno))")
+  }
+  defer { close(file) }
+  guard let before = FileStatus.of(file) else { return .problem("cannot be read: \(errorText(errno))") }
+  guard before.kind == .file else { return .problem("is not a regular file") }
+  guard before.size <= cap else { return .problem(tooLarge(cap)) }
+  switch readAll(file, expecting: before.size, cap: cap) {
+  case .success(let bytes):
+    guard let after = FileStatus.of(file) else { return .torn }
+    return after == before && bytes.count == after.size ? .content(bytes, after) : .torn
+  case .failure(let problem): return .problem(problem.message)
+  }
+}
+
+private struct ReadProblem: Error {
+  var message: String
+}
+
+private func tooLarge(_ cap: Int) -> String {
+  cap % (1 << 20) == 0 ? "larger than \(cap >> 20) MiB" : "larger than \(cap) bytes"
+}
+
+private func readAll(_ file: Int32, expecting size: Int, cap: Int) -> Result<[UInt8], ReadProblem> {
+  var problem: ReadProblem?
+  // One byte more than it should have, so that the end shows at the first read that finds it.
+  var bytes = [UInt8](unsafeUninitializedCapacity: size + 1) { buffer, count in
+    while count < buffer.count {
+      let read = read(file, buffer.baseAddress! + count, buffer.count - count)
+      if read == 0 { return }
+      if read > 0 {
+        count += read
+      } else if errno != EINTR {
+        problem = ReadProblem(message: "cannot be read: \(errorText(errno))")
+        return
+      }
+    }
+  }
+  if let problem { return .failure(problem) }
+  // It has grown meanwhile: the caller sees that in its status.
+  if bytes.count > cap { bytes.removeLast() }
+  return .success(bytes)
+}

@@ -1,0 +1,209 @@
+import CTriggerFiles
+import Foundation
+import Synchronization
+import TriggerCore
+
+/// The thread of a `DirectoryWatcher`: waits for events, jobs and due times, and lets the machines decide.
+final class WatchLoop: @unchecked Sendable {
+  // The fields below "thread's own" belong to the caller of `start` until the thread runs, then to the thread.
+  // All others are constant or guarded by `mailbox`.
+  typealias Report = DirectoryWatcher.Report
+  typealias Job = @Sendable (inout DirectoryIndex) -> Void
+
+  private struct Mailbox {
+    var jobs: [(due: Int64, job: Job)] = []
+    var isStopping = false
+    var isRunning = false
+    var isOverflown = false
+    var onTemporaries: (@Sendable (Set<String>) -> Void)?
+  }
+  private let mailbox = Mutex(Mailbox())
+  private let ended = DispatchSemaphore(value: 0)
+  private let wake = WakePipe()
+  let isPolling = Atomic<Bool>(false)
+  private let options: DirectoryWatcher.Options
+
+  // Thread's own.
+  private var index: DirectoryIndex
+  private var source: EventSource?
+  private var settling: Settling
+  private var pollDue: Int64 = .max
+  private var lastPeek: DirectoryIndex.Peek?
+  private var toldProblems: [FileProblem] = []
+  private var notice: FileProblem?
+  private var report: @Sendable (Report) -> Void = { _ in }
+  private var thread: Thread?
+
+  /// How often a directory that is gone is looked for.
+  private static let lookForRoot: Int64 = 100_000_000
+
+  init(_ path: String, _ options: DirectoryWatcher.Options) {
+    self.options = options
+    index = DirectoryIndex(
+      path, policy: options.policy, contents: options.contents, includes: options.includes)
+    settling = Settling(quiet: options.quiet, longest: options.longest)
+  }
+
+  // MARK: Any thread
+
+  func start(_ report: @escaping @Sendable (Report) -> Void) -> Report {
+    self.report = report
+    chooseSource()
+    let first = look(.everything)
+    let thread = Thread { [self] in run() }
+    thread.name = "watcher"
+    self.thread = thread
+    let isStopped = mailbox.withLock { mailbox in
+      mailbox.isRunning = !mailbox.isStopping
+      return mailbox.isStopping
+    }
+    if !isStopped { thread.start() }
+    return first
+  }
+
+  func stop(waits: Bool) {
+    let (wasRunning, isOwnThread) = mailbox.withLock { mailbox in
+      mailbox.isStopping = true
+      return (mailbox.isRunning, Thread.current === thread)
+    }
+    wake.signal()
+    guard waits, wasRunning, !isOwnThread else { return }
+    ended.wait()
+    ended.signal()
+  }
+
+  func perform(after delay: Duration, _ job: @escaping Job) {
+    let due = delay == .zero ? 0 : Self.now() + delay.nanoseconds
+    mailbox.withLock { $0.jobs.append((due, job)) }
+    wake.signal()
+  }
+
+  func onTemporaries(_ body: @escaping @Sendable (Set<String>) -> Void) {
+    mailbox.withLock { $0.onTemporaries = body }
+  }
+
+  func overflow() {
+    mailbox.withLock { $0.isOverflown = true }
+    wake.signal()
+  }
+
+  // MARK: The watcher's thread
+
+  private func run() {
+    while true {
+      wake.wait(and: source?.file, until: nextDue())
+      if mailbox.withLock({ $0.isStopping }) { break }
+      let now = Self.now()
+      takeEvents(at: now)
+      pollIfDue(at: now)
+      if let dirt = settling.settled(at: now) { settle(dirt) }
+      runJobs(at: now)
+    }
+    ended.signal()
+  }
+
+  private func nextDue() -> Int64 {
+    let jobs = mailbox.withLock { $0.jobs.map(\.due).min() } ?? .max
+    return min(settling.deadline ?? .max, pollDue, jobs)
+  }
+
+  private func takeEvents(at now: Int64) {
+    let isOverflown = mailbox.withLock { mailbox in
+      defer { mailbox.isOverflown = false }
+      return mailbox.isOverflown
+    }
+    if isOverflown { settling.touched(.everything, at: now) }
+    guard let source else { return }
+    for dirt in source.events() { settling.touched(dirt, at: now) }
+    if source.isExhausted { startPolling(because: "the system has no more inotify watches (see fs.inotify)") }
+  }
+
+  private func pollIfDue(at now: Int64) {
+    guard now >= pollDue else { return }
+    guard isPolling.load(ordering: .relaxed) else {
+      // Only the root is looked for.
+      if FileStatus.of(index.root)?.kind == .directory { settling.touched(.everything, at: now) }
+      pollDue = now + Self.lookForRoot
+      return
+    }
+    // The burst is over when two looks, `quiet` apart, show the same.
+    let peek = index.peek()
+    if peek != lastPeek { settling.touched(peek.dirt, at: now) }
+    lastPeek = peek
+    pollDue = now + (settling.isIdle ? options.pollInterval : options.quiet).nanoseconds
+  }
+
+  private func settle(_ dirt: Dirt) {
+    if !dirt.temporaries.isEmpty { mailbox.withLock { $0.onTemporaries }?(dirt.temporaries) }
+    let told = toldProblems
+    let report = look(dirt)
+    if !report.changes.isEmpty || report.problems != told { self.report(report) }
+  }
+
+  private func look(_ dirt: Dirt) -> Report {
+    let refreshed = index.refresh(dirt)
+    if !refreshed.torn.isEmpty { settling.touched(Dirt(paths: refreshed.torn), at: Self.now()) }
+    lastPeek = nil
+    if !isPolling.load(ordering: .relaxed) {
+      pollDue = index.isThere ? .max : Self.now() + Self.lookForRoot
+    }
+    toldProblems = index.sortedProblems + (notice.map { [$0] } ?? [])
+    return Report(
+      changes: refreshed.changes, difference: refreshed.difference, tree: index.tree,
+      problems: toldProblems)
+  }
+
+  private func runJobs(at now: Int64) {
+    let due = mailbox.withLock { mailbox in
+      let due = mailbox.jobs.filter { $0.due <= now }
+      mailbox.jobs.removeAll { $0.due <= now }
+      return due
+    }
+    for item in due { item.job(&index) }
+  }
+
+  // MARK: Noticing
+
+  private func chooseSource() {
+    switch options.noticing {
+    case .polled: return startPolling(because: nil)
+    case .automatic:
+      if let kind = NetworkMount.kind(of: index.root) {
+        return startPolling(because: "a mount of type \(kind) does not tell of changes")
+      }
+    case .notified: break
+    }
+    source = EventSource(root: index.root, includes: options.includes)
+    index.observer = source
+    if source == nil { startPolling(because: "the system has no more inotify instances (see fs.inotify)") }
+  }
+
+  private func startPolling(because reason: String?) {
+    source = nil
+    index.observer = nil
+    isPolling.store(true, ordering: .releasing)
+    pollDue = Self.now() + options.pollInterval.nanoseconds
+    guard let reason, options.noticing != .polled else { return }
+    notice = FileProblem(
+      path: "", message: "changes are looked for every \(TimeSpan.format(options.pollInterval)): \(reason)")
+  }
+
+  /// Nanoseconds of a clock that does not go back.
+  static func now() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+}
+
+/// Mounts whose changes, made elsewhere, the system does not learn of.
+private enum NetworkMount {
+  /// As in linux/magic.h and the file systems' own headers.
+  private static let kinds: [UInt32: String] = [
+    0x6969: "NFS", 0x517B: "SMB", 0xFF53_4D42: "CIFS", 0xFE53_4D42: "SMB", 0x6573_5546: "FUSE",
+    0x0102_1997: "9P", 0x00C3_6400: "Ceph", 0x5346_414F: "AFS", 0x786F_4256: "vboxsf", 0xBACB_ACBC: "vmhgfs",
+    0x0BD0_0BD0: "Lustre", 0x1983_0326: "BeeGFS",
+  ]
+
+  static func kind(of path: String) -> String? { kinds[UInt32(truncatingIfNeeded: tf_file_system(path))] }
+}

@@ -1,0 +1,182 @@
+import Dispatch
+import Synchronization
+import TriggerCore
+import TriggerLua
+
+/// What loading one file of a tree showed.
+struct ScriptCheck: Sendable {
+  /// The trigger that the file makes; nil for modules and for broken files.
+  var script: ScriptTree.Script?
+  /// What is wrong with the file itself.
+  var problems: [ScriptTree.Problem] = []
+  /// What is wrong with a module that it needs, told once for all that need it.
+  var cause: ScriptTree.Problem?
+  /// Where `require` looked while the file loaded, and the modules it found did in turn: when none of these
+  /// paths, and the file itself, has changed, loading it again shows the same.
+  var lookups: Set<String> = []
+}
+
+/// Loads files of a tree once, aside from all workers, to see whether they work and what their tables say.
+/// Modules are loaded once for all files that need them. One thread.
+final class ScriptChecker {
+  private let lua: LuaWorker
+  private let tree: LuaWorker.Tree
+  private let sources: Sources
+  private let guardian: Guardian
+  private let defaults: TriggerOptions
+
+  init(_ files: FileTree, defaults: TriggerOptions) {
+    self.defaults = defaults
+    sources = Sources(files)
+    var functions = LuaRunner.functions
+    functions.source = { sources, path, length in
+      guard let text = ScriptChecker.sources(sources).text(String(cString: path!)) else { return nil }
+      length!.pointee = text.count
+      return UnsafePointer(text.baseAddress)
+    }
+    functions.required = { sources, from, path in
+      ScriptChecker.sources(sources).lookups[String(cString: from!), default: []].insert(
+        String(cString: path!))
+    }
+    guard let lua = LuaWorker(host: functions),
+      let tree = lua.makeTree(
+        context: Unmanaged.passUnretained(sources).toOpaque(), commitNanoseconds: 0, seed: 0)
+    else { fatalError("no memory for a Lua state") }
+    self.lua = lua
+    self.tree = tree
+    guardian = Guardian(lua.control)
+    lua.bind()
+  }
+
+  deinit { guardian.end() }
+
+  private static func sources(_ pointer: UnsafeMutableRawPointer?) -> Sources {
+    Unmanaged<Sources>.fromOpaque(pointer!).takeUnretainedValue()
+  }
+
+  /// Compiles a module, whether anything requires it or not.
+  func checkModule(_ path: String) -> ScriptCheck {
+    var check = ScriptCheck()
+    do throws(LuaWorker.LoadError) { try lua.compile(path, of: tree, limits: LuaLimits()) } catch {
+      check.problems.append(ScriptTree.Problem(severity: .error, description: error.description))
+    }
+    return check
+  }
+
+  /// Compiles a script, runs its chunk and reads its table.
+  func checkTrigger(_ path: String) -> ScriptCheck {
+    var check = ScriptCheck()
+    do throws(ScriptTree.Problem) {
+      let table = ScriptTable(path: path, source: sources.files[path]?.bytes ?? [], try spec(of: path))
+      let script = try table.script(defaults)
+      check.script = script
+      if script.options.on.isEmpty, script.schedules.isEmpty {
+        check.problems.append(
+          ScriptTree.Problem(
+            severity: .warning,
+            description:
+              "\(path):1: nothing triggers '\(script.name)': it has no 'on'; bind it there or in a cron file")
+        )
+      }
+    } catch {
+      (check.problems, check.cause) = Self.split(error, of: path)
+    }
+    check.lookups = sources.lookups(of: path)
+    return check
+  }
+
+  /// The table a script returns, without its functions.
+  private func spec(of path: String) throws(ScriptTree.Problem) -> [String: Value] {
+    do {
+      let trigger = try lua.load(path, of: tree, limits: LuaLimits())
+      let bytes = try lua.spec(of: trigger)
+      guard case .map(let spec) = try bytes.withUnsafeBytes({ try CanonicalEncoding.decode($0) }) else {
+        throw LuaWorker.LoadError(description: "\(path): a script returns a table with 'on' and 'execute'")
+      }
+      return spec
+    } catch {
+      throw ScriptTree.Problem(severity: .error, description: placed("\(error)", of: path))
+    }
+  }
+
+  /// An error about what a script returns is at its last `return`; others name their line.
+  private func placed(_ error: String, of path: String) -> String {
+    guard error.hasPrefix("\(path): ") else { return error }
+    let lines = String(decoding: sources.files[path]?.bytes ?? [], as: UTF8.self)
+      .split(separator: "\n", omittingEmptySubsequences: false)
+    let line = lines.lastIndex { $0.hasPrefix("return") } ?? 0
+    return "\(path):\(line + 1):" + error.dropFirst(path.count + 1)
+  }
+
+  /// A module that does not load is a problem of its own; each script that needs it says so in one line.
+  private static func split(
+    _ problem: ScriptTree.Problem, of path: String
+  ) -> (own: [ScriptTree.Problem], cause: ScriptTree.Problem?) {
+    let lines = problem.description.split(separator: "\n")
+    guard let cause = lines.first, !cause.hasPrefix("\(path):"),
+      let frame = lines.first(where: { $0.hasPrefix("\t\(path):") })
+    else { return ([problem], nil) }
+    let line = frame.dropFirst(path.count + 2).prefix { $0 != ":" }
+    let file = cause.prefix { $0 != ":" }
+    let own = ScriptTree.Problem(
+      severity: .error, description: "\(path):\(line): needs \(file), which does not load")
+    return ([own], problem)
+  }
+}
+
+extension ScriptChecker {
+  /// The files as Lua reads them, and who looked for which.
+  fileprivate final class Sources {
+    let files: FileTree
+    /// By path of the file whose chunk called `require`.
+    var lookups: [String: Set<String>] = [:]
+    /// Copies at addresses that stay, of the files that were asked for.
+    private var texts: [String: UnsafeMutableBufferPointer<CChar>] = [:]
+
+    init(_ files: FileTree) { self.files = files }
+
+    deinit { for text in texts.values { text.deallocate() } }
+
+    func text(_ path: String) -> UnsafeMutableBufferPointer<CChar>? {
+      if let known = texts[path] { return known }
+      guard let bytes = files[path]?.bytes else { return nil }
+      // An empty file has an address too.
+      let text = UnsafeMutableBufferPointer<CChar>.allocate(capacity: bytes.count + 1)
+      _ = text.initialize(from: bytes.lazy.map { CChar(bitPattern: $0) })
+      texts[path] = UnsafeMutableBufferPointer(rebasing: text[..<bytes.count])
+      return texts[path]
+    }
+
+    /// Those of the file and of all it found, at any distance.
+    func lookups(of path: String) -> Set<String> {
+      var found: Set<String> = []
+      var open = [path]
+      while let next = open.popLast() {
+        for path in lookups[next] ?? [] where found.insert(path).inserted { open.append(path) }
+      }
+      return found
+    }
+  }
+
+  /// Ends chunks that do not end: looks every 50 ms, and kills what it has seen for a second.
+  fileprivate final class Guardian {
+    private let timer: any DispatchSourceTimer
+
+    init(_ control: LuaWorkerControl) {
+      let seen = Mutex((attempt: UInt64(0), since: DispatchTime.now()))
+      timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "script-checker"))
+      timer.schedule(deadline: .now() + .milliseconds(50), repeating: .milliseconds(50))
+      timer.setEventHandler {
+        let running = control.running
+        let isLate = seen.withLock { seen in
+          if seen.attempt != running { seen = (running, .now()) }
+          return running != 0 && DispatchTime.now() > seen.since + .seconds(1)
+        }
+        if isLate { control.kill(running, reason: .timeout) }
+      }
+      timer.resume()
+    }
+
+    func end() { timer.cancel() }
+  }
+}
