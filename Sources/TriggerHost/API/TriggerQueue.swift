@@ -68,7 +68,7 @@ public final class TriggerQueue: Sendable {
     let identity =
       scripts.identity
       ?? ScriptTree.Identity(number: newest + 1, time: engine.clock.now(), seed: engine.configuration.seed)
-    let tree = LoadedTree(identity, files: scripts.files)
+    let tree = LoadedTree(identity, scripts.contents)
     return engine.makeSet(
       items + scripts.triggers.map { ($0.name, .lua(tree: tree, path: $0.path), $0.options) }, tree: tree)
   }

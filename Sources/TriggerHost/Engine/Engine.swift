@@ -128,7 +128,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     for number in Set(records.filter { $0.identity != 0 }.map(\.tree)) where number > 0 && number != current {
       // One that cannot be had any more is replaced by the newest.
       guard let scripts = try? scriptsOfTree(number), let identity = scripts.identity else { continue }
-      let tree = LoadedTree(identity, files: scripts.files)
+      let tree = LoadedTree(identity, scripts.contents)
       let set = makeSet(
         scripts.triggers.map { ($0.name, .lua(tree: tree, path: $0.path), $0.options) }, tree: tree)
       lock.withLock { state.sets.keep(set) }
@@ -269,7 +269,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     state.justPut = nil
     intakeLock.lock()
     inForce = set
-    router = Router(triggers: set.triggers)
+    router = Router(triggers: set.triggers, after: router)
     for operation in incoming { set.adopt(operation) }
     intakeLock.unlock()
     for worker in workers { worker.keep(sets: state.sets.numbers) }

@@ -43,6 +43,17 @@ public struct EventPattern: Sendable, Hashable {
   /// Whether the whole of `name` fits. O(pattern × name) with one star; in the worst case each further star
   /// multiplies that by the length of the name.
   public func matches(_ name: some StringProtocol) -> Bool {
+    // Most names differ from most patterns before the first star.
+    let star = UInt8(ascii: "*")
+    var rest = name.utf8.makeIterator()
+    for byte in pattern.utf8 {
+      if byte == star { return matchesFromStar(name) }
+      if rest.next() != byte { return false }
+    }
+    return rest.next() == nil
+  }
+
+  private func matchesFromStar(_ name: some StringProtocol) -> Bool {
     Self.matches(Array(pattern.utf8)[...], Array(name.utf8)[...])
   }
 
@@ -177,8 +188,8 @@ final class LoadedTree: Sendable {
   let identity: ScriptTree.Identity
   let sources: ScriptSources
 
-  init(_ identity: ScriptTree.Identity, files: [String: [UInt8]]) {
+  init(_ identity: ScriptTree.Identity, _ contents: FileTree) {
     self.identity = identity
-    sources = ScriptSources(files)
+    sources = ScriptSources(contents)
   }
 }

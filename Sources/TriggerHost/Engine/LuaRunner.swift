@@ -1,3 +1,4 @@
+import Synchronization
 import TriggerCore
 import TriggerLua
 
@@ -279,19 +280,30 @@ final class LuaRunner {
   }
 }
 
-/// The text of every file of a tree at addresses that stay, for Lua to read.
-final class ScriptSources: @unchecked Sendable {  // never changes after init
-  private let texts: [String: UnsafeMutableBufferPointer<CChar>]
+/// The texts of a tree's files at addresses that stay, for Lua to read. Only what is asked for is copied: a
+/// tree may hold much that no script loads. Any thread.
+final class ScriptSources: @unchecked Sendable {  // what `texts` points at never changes
+  private let files: FileTree
+  private let texts = Mutex<[String: Text]>([:])
 
-  init(_ files: [String: [UInt8]]) {
-    texts = files.mapValues { bytes in
-      let text = UnsafeMutableBufferPointer<CChar>.allocate(capacity: bytes.count)
-      _ = text.initialize(from: bytes.lazy.map { CChar(bitPattern: $0) })
-      return text
-    }
+  private struct Text: @unchecked Sendable {  // constant bytes
+    let buffer: UnsafeMutableBufferPointer<CChar>
   }
 
-  deinit { for text in texts.values { text.deallocate() } }
+  init(_ files: FileTree) { self.files = files }
 
-  func text(_ path: String) -> UnsafeBufferPointer<CChar>? { texts[path].map { UnsafeBufferPointer($0) } }
+  deinit { for text in texts.withLock({ $0 }).values { text.buffer.deallocate() } }
+
+  func text(_ path: String) -> UnsafeBufferPointer<CChar>? {
+    let text: Text? = texts.withLock { texts in
+      if let known = texts[path] { return known }
+      guard let bytes = files[path]?.bytes else { return nil }
+      let buffer = UnsafeMutableBufferPointer<CChar>.allocate(capacity: bytes.count)
+      _ = buffer.initialize(from: bytes.lazy.map { CChar(bitPattern: $0) })
+      let text = Text(buffer: buffer)
+      texts[path] = text
+      return text
+    }
+    return text.map { UnsafeBufferPointer($0.buffer) }
+  }
 }

@@ -1,21 +1,40 @@
 import TriggerCore
 
-/// Which triggers an event reaches. Immutable but for its cache, which the intake lock guards; a new tree
-/// makes a new router.
+/// Which triggers an event reaches. Immutable but for its cache, which one lock guards; a new set of triggers
+/// makes a new router, which takes over the cache of the one before when all bindings are the same.
 final class Router {
   let triggers: [LoadedTrigger]
   let commitTriggers: [LoadedTrigger]
+  /// By place in `triggers`: what they are called and bound to.
+  private let bindings: [Binding]
   private var routes: [EventKind: [String: [LoadedTrigger]]] = [:]
+  private var cached = 0
   /// Most names the cache holds; event names come from outside.
   private let cacheLimit = 4096
-  private var cached = 0
 
-  init(triggers: [LoadedTrigger]) {
-    self.triggers = triggers
-    commitTriggers = triggers.filter { $0.options.on.contains { $0.kind == .commit } }
+  private struct Binding: Equatable {
+    var name: String
+    var patterns: [EventPattern]
   }
 
-  /// Triggers in the order of their names. O(1) for a name seen before.
+  init(triggers: [LoadedTrigger], after old: Router? = nil) {
+    self.triggers = triggers
+    commitTriggers = triggers.filter { $0.options.on.contains { $0.kind == .commit } }
+    bindings = triggers.map { Binding(name: $0.name, patterns: $0.options.on) }
+    if let old, old.bindings == bindings { takeOver(old) }
+  }
+
+  /// The same names lead to what has taken the place of the triggers before. O(names in the cache).
+  private func takeOver(_ old: Router) {
+    let places = Dictionary(
+      uniqueKeysWithValues: old.triggers.enumerated().map { (ObjectIdentifier($1), $0) })
+    routes = old.routes.mapValues { names in
+      names.mapValues { $0.map { triggers[places[ObjectIdentifier($0)]!] } }
+    }
+    cached = old.cached
+  }
+
+  /// Triggers in the order of their names. O(1) for a name seen before, O(patterns) otherwise.
   func route(_ kind: EventKind, _ name: String) -> [LoadedTrigger] {
     if let known = routes[kind]?[name] { return known }
     let found = triggers.filter { trigger in

@@ -70,7 +70,7 @@ extension EngineState {
     gates.forEach(queued)
     for operation in arrived { queued(operation) }
     sets.put(set, inUse: inUse)
-    router = Router(triggers: set.triggers)
+    router = Router(triggers: set.triggers, after: router)
     justPut = set
   }
 }

@@ -132,7 +132,7 @@ public final class Replayer {
     guard let scripts = try scripts(number) else { return [:] }
     let identity =
       scripts.identity ?? ScriptTree.Identity(number: number, time: 0, seed: engine.configuration.seed)
-    let tree = LoadedTree(identity, files: scripts.files)
+    let tree = LoadedTree(identity, scripts.contents)
     var triggers: [String: LoadedTrigger] = [:]
     for script in scripts.triggers {
       triggers[script.name] = LoadedTrigger(
