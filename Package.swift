@@ -61,7 +61,7 @@ let package = Package(
     .executableTarget(
       name: "trigger-host",
       dependencies: [
-        "TriggerHost", "TriggerStorage", "HostConfig",
+        "TriggerHost", "TriggerStorage", "TriggerFiles", "HostConfig",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/TriggerHostCLI", swiftSettings: strict),

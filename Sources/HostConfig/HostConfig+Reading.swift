@@ -48,9 +48,7 @@ extension HostConfig {
   ]
 
   private mutating func read(_ map: MapReader) {
-    if let text = map.string("scripts"), let node = map.node("scripts") {
-      scripts = path(text, line: node.line)
-    }
+    readScripts(map)
     cron = map.list("cron", orSingle: true).compactMap { node in
       if case .scalar(let text, _) = node.content, !text.isEmpty { return path(text, line: node.line) }
       map.reader.fail(node, "cron: expected the name of a cron file, got \(node.excerpt)")
@@ -68,6 +66,19 @@ extension HostConfig {
     logLevel = map.choice("log_level") ?? logLevel
     readFeeds(map)
     schedules = map.schedules("schedules")
+  }
+
+  /// A directory, or a map with one.
+  private mutating func readScripts(_ map: MapReader) {
+    guard let node = map.node("scripts") else { return }
+    guard case .map = node.content else {
+      if let text = map.string("scripts") { scripts = path(text, line: node.line) }
+      return
+    }
+    guard let section = map.map("scripts", keys: ["directory", "watch", "verify_last"]) else { return }
+    if let text = section.string("directory") { scripts = path(text, line: node.line) }
+    reload.watch = section.choice("watch") ?? reload.watch
+    reload.verifyLast = section.integer("verify_last", in: 0...1_000_000) ?? reload.verifyLast
   }
 
   private mutating func readQueue(_ map: MapReader) {

@@ -57,6 +57,24 @@ package struct HostConfig: Sendable {
     package init() {}
   }
 
+  /// How changes of the scripts are taken up while a host runs.
+  package struct Reload: Sendable, Hashable {
+    package enum Watch: String, Sendable, CaseIterable {
+      /// As the system tells; by looking from time to time where it does not.
+      case auto
+      /// By looking from time to time: network mounts.
+      case poll
+      /// Not at all.
+      case off
+    }
+
+    package var watch = Watch.auto
+    /// Recent operations that are executed with new scripts before those come into force; 0: none.
+    package var verifyLast = 0
+
+    package init() {}
+  }
+
   /// What is kept of the log on disk, and how often the state is written down.
   package struct Log: Sendable, Hashable {
     /// Records older than this may go; nil: none for their age.
@@ -94,6 +112,7 @@ package struct HostConfig: Sendable {
   /// The config's own name, as the user gave it.
   package var file: String
   package var scripts: Path
+  package var reload = Reload()
   /// Cron files, in order; `load` has read their jobs into `schedules`.
   package var cron: [Path] = []
   package var order = Order.deferring

@@ -29,10 +29,17 @@ struct Scripts {
 
   init(_ config: HostConfig) {
     let directory = ScriptDirectory.read(config.scripts.resolved)
-    isComplete = directory.report.isGood
     let files = Dictionary(uniqueKeysWithValues: directory.files.map { ($0.path, $0.bytes) })
-    tree = ScriptTree(files: files, defaults: TriggerOptions(config))
-    findings = directory.report.sorted.map { Finding($0) }
+    self.init(
+      config, ScriptTree(files: files, defaults: TriggerOptions(config)),
+      found: directory.report.sorted.map { Finding($0) }, isComplete: directory.report.isGood)
+  }
+
+  /// - Parameter found: what is wrong with the directory.
+  init(_ config: HostConfig, _ tree: ScriptTree, found: [Finding] = [], isComplete: Bool = true) {
+    self.tree = tree
+    self.isComplete = isComplete
+    findings = found
     let known = Set(boundByJobs(config).map { "\($0.path):1: nothing triggers" })
     findings += tree.problems.filter { problem in !known.contains { problem.description.hasPrefix($0) } }
       .map { Finding($0, in: config.scripts.resolved) }

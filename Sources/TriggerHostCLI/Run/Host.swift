@@ -15,7 +15,8 @@ final class Host: Sendable {
   private let scheduler: TriggerScheduler
   /// Rows of the feeds so far.
   let rows = Mutex(FeedCounts())
-  private let storage: HostStorage?
+  let storage: HostStorage?
+  private let follower = Mutex<ScriptFollower?>(nil)
 
   /// - Parameter data: the directory to keep everything in; nil keeps it in memory.
   init(config: HostConfig, workers: Int? = nil, data: DataOptions? = nil) throws {
@@ -40,23 +41,46 @@ final class Host: Sendable {
     if let storage { printLine(storage.summary) }
   }
 
-  /// Loads the scripts and starts; what is wrong with single scripts is printed, the others run.
+  /// Loads the scripts and starts; what is wrong with single scripts is printed, the others run. Scripts that
+  /// are saved from then on are put in force.
   ///
   /// - Throws: `ExitCode` when the directory cannot be read.
   func start() throws {
     observe()
-    let scripts = Scripts(config)
-    for finding in scripts.findings { printError(finding.text) }
-    guard scripts.isComplete else { throw ExitCode(1) }
-    var tree = scripts.tree
-    // Kept before anything runs with it: what ran can be run again.
-    tree.identity = try storage?.keep(tree.files)
-    queue.bind([], scripts: tree)
-    let names = tree.triggers.map(\.name).joined(separator: ", ")
-    printLine("\(counted(tree.triggers.count, "trigger")): \(names.isEmpty ? "nothing can run" : names)")
-    addSchedules(tree)
+    let follower = ScriptFollower(self)
+    self.follower.withLock { $0 = follower }
+    try follower.start { scripts in
+      for finding in scripts.findings { printError(finding.text) }
+      guard scripts.isComplete else { throw ExitCode(1) }
+      var tree = scripts.tree
+      // Kept before anything runs with it: what ran can be run again.
+      tree.identity = try storage?.keep(tree.files, seq: storage!.progress.lastSeq + 1)
+      queue.bind([], scripts: tree)
+      let names = tree.triggers.map(\.name).joined(separator: ", ")
+      printLine("\(counted(tree.triggers.count, "trigger")): \(names.isEmpty ? "nothing can run" : names)")
+      addSchedules(tree)
+      return tree
+    }
     queue.start()
     scheduler.start()
+  }
+
+  // MARK: New scripts
+
+  /// Keeps a tree that is about to come into force; nil when nothing is kept.
+  func keep(_ tree: ScriptTree) throws -> ScriptTree.Identity? { try storage?.keep(tree.files) }
+
+  func note(seq: Int64, of tree: ScriptTree) throws {
+    if let number = tree.identity?.number { try storage?.note(seq: seq, ofTree: number) }
+  }
+
+  /// The jobs that scripts ask for with their own `on`: those that are the same go on as they are.
+  func replaceSchedules(of old: ScriptTree, by new: ScriptTree) {
+    let (before, after) = (old.triggers.flatMap(\.schedules), new.triggers.flatMap(\.schedules))
+    for job in before where !after.contains(job) { scheduler.remove(job.name) }
+    for script in new.triggers {
+      for job in script.schedules where !before.contains(job) { add(job, from: script.path) }
+    }
   }
 
   /// Nothing new comes from the schedules; what is queued goes on.
@@ -64,6 +88,7 @@ final class Host: Sendable {
 
   /// Ends at once; what is queued stays undone.
   func stop() {
+    follower.withLock { $0 }?.stop()
     scheduler.stop()
     queue.stop()
     storage?.close()

@@ -65,10 +65,16 @@ final class HostStorage: Sendable {
         recovery.lastSeq, seconds, counted(left, "operation"), epoch)
   }
 
-  /// Keeps the scripts a host starts with.
-  func keep(_ files: [String: [UInt8]]) throws -> ScriptTree.Identity {
-    let (now, seq) = (EngineClock().now(), progress.lastSeq + 1)
+  /// Keeps a version of the scripts.
+  ///
+  /// - Parameter seq: the first that may use it; 0 when it is not known yet.
+  func keep(_ files: [String: [UInt8]], seq: Int64 = 0) throws -> ScriptTree.Identity {
+    let now = EngineClock().now()
     return try log.withDirectory { try $0.keep(files, now: now, seed: 0, seq: seq) }
+  }
+
+  func note(seq: Int64, ofTree number: Int) throws {
+    try log.withDirectory { try $0.note(seq: seq, ofTree: number) }
   }
 
   /// Since when the job's fires count: its newest one, or when it became known.

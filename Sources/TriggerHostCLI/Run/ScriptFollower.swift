@@ -1,0 +1,121 @@
+import Foundation
+import HostConfig
+import Synchronization
+import TriggerCore
+import TriggerFiles
+import TriggerHost
+
+/// Follows the scripts directory of a running host: each burst of saves that is good is put in force as one
+/// operation; of one that is not, nothing is, and it is said what is wrong.
+final class ScriptFollower: Sendable {
+  private let host: Host
+  private let watcher: DirectoryWatcher
+  private let directory: String
+  private let task = Mutex<Task<Void, Never>?>(nil)
+
+  /// Looks at the directory, without following it yet.
+  init(_ host: Host) {
+    self.host = host
+    directory = host.config.scripts.resolved
+    var options = DirectoryWatcher.Options()
+    options.policy.links = .anywhere
+    options.includes = { path in ScriptDirectory.isScript(FilePath.lastName(of: path)) }
+    if host.config.reload.watch == .poll {
+      options.noticing = .polled
+      options.pollInterval = .milliseconds(200)
+    }
+    watcher = DirectoryWatcher(directory, options: options)
+  }
+
+  /// Reads the directory and follows it from then on.
+  ///
+  /// - Parameter start: gets the scripts as they are, with what is wrong, and puts them in force.
+  func start(_ start: (Scripts) throws -> ScriptTree) rethrows {
+    let (reports, feed) = AsyncStream.makeStream(of: DirectoryWatcher.Report.self)
+    let first = watcher.start { feed.yield($0) }
+    let tree = try start(
+      scripts(ScriptTree(first.tree, defaults: TriggerOptions(host.config)), first.problems))
+    if host.config.reload.watch == .off { return watcher.stop() }
+    task.withLock {
+      $0 = Task { [self] in
+        var reload = ScriptReload(tree)
+        var told = Set(first.problems)
+        for await report in reports {
+          for problem in report.problems where told.insert(problem).inserted {
+            printError(finding(problem).text)
+          }
+          await take(report.changes, &reload)
+        }
+      }
+    }
+  }
+
+  func stop() {
+    task.withLock { $0?.cancel() }
+    watcher.stop()
+  }
+
+  private func scripts(_ tree: ScriptTree, _ problems: [FileProblem]) -> Scripts {
+    let isThere = FileManager.default.fileExists(atPath: directory)
+    return Scripts(host.config, tree, found: problems.map(finding), isComplete: isThere)
+  }
+
+  private func finding(_ problem: FileProblem) -> Finding {
+    let path = problem.path.isEmpty ? directory : FilePath.join(directory, problem.path)
+    return Finding(ConfigProblem(file: path, message: problem.message))
+  }
+
+  private func take(_ changes: FileChanges, _ reload: inout ScriptReload) async {
+    let old = reload.tree
+    do throws(ScriptTree.Refusal) {
+      var update = try reload.take(changes)
+      if update.files.isEmpty {
+        return printLine("scripts: the files are back to what runs; nothing to do")
+      }
+      guard let seq = await activate(&update, after: old) else { return }
+      if let identity = update.tree.identity { reload.identify(identity) }
+      say(update, seq)
+    } catch {
+      for problem in error.problems { printError(Finding(problem, in: directory).text) }
+      printError("scripts: not reloaded, the scripts that run stay in force; mend what is named above")
+    }
+  }
+
+  /// Keeps the tree, puts it in force, and brings the schedules up to it. Returns its seq; nil when the host
+  /// stops.
+  private func activate(_ update: inout ScriptTree.Update, after old: ScriptTree) async -> Int64? {
+    do {
+      try await host.verify(update.tree)
+      update.tree.identity = try host.keep(update.tree)
+      let changed = update.files.added + update.files.modified + update.files.removed
+      let result = try await host.queue.replaceScripts(
+        with: update.tree, event: ["changed": .array(changed.sorted().map { .string($0) })])
+      try host.note(seq: result.seq, of: update.tree)
+      host.replaceSchedules(of: old, by: update.tree)
+      return result.seq
+    } catch is CancellationError { return nil } catch {
+      printError("scripts: not reloaded: \(error)")
+      return nil
+    }
+  }
+
+  private func say(_ update: ScriptTree.Update, _ seq: Int64) {
+    var parts: [String] = []
+    for (what, names) in [
+      ("changed", update.triggers.changed), ("new", update.triggers.added),
+      ("gone", update.triggers.removed),
+    ] where !names.isEmpty { parts.append("\(what) \(names.joined(separator: ", "))") }
+    if parts.isEmpty { parts.append("no trigger is affected") }
+    let version = update.tree.identity.map { "version \($0.number) " } ?? ""
+    let files = update.files.added.count + update.files.modified.count + update.files.removed.count
+    printLine(
+      "scripts: \(version)in force from seq \(seq): \(counted(files, "file")), \(parts.joined(separator: "; "))"
+    )
+    for problem in update.tree.problems where problem.severity == .warning {
+      let isNew = (update.triggers.changed + update.triggers.added).contains { name in
+        update.tree.triggers.contains { $0.name == name && problem.description.hasPrefix("\($0.path):") }
+      }
+      if isNew { printError(Finding(problem, in: directory).text) }
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import Foundation
+import Testing
+
+/// Scripts that are saved while the real host runs, and the versions that it keeps of them.
+@Suite struct ScriptReloadTests {
+  private static func tick(_ text: String) -> String {
+    """
+    return { on = { every = "20ms" }, execute = function(event, ctx)
+      return { ctx:store("s"):put("text", "\(text)"), ctx:store("counts"):add("\(text)", 1) }
+    end }
+    """
+  }
+
+  private func start(_ directory: TemporaryDirectory) async throws -> RunningCommand {
+    let host = try RunningCommand(["run", "--scripts", directory("triggers"), "--data", directory("data")])
+    try await host.line(containing: "Serving")
+    return host
+  }
+
+  @Test func savesAreTakenUpOrRefusedWhole() async throws {
+    let directory = try TemporaryDirectory(["triggers/tick.lua": Self.tick("one")])
+    let host = try await start(directory)
+    try directory.write("triggers/tick.lua", Self.tick("two"))
+    try await host.line(containing: "version 2 in force from seq")
+    // Broken: said with its place, and the other file of the burst waits with it.
+    try directory.write("triggers/other.lua", Script.good)
+    try directory.write("triggers/tick.lua", "return {\n")
+    try await host.line(containing: "tick.lua:")
+    try await host.line(containing: "not reloaded, the scripts that run stay in force")
+    // Mended: both go live.
+    try directory.write("triggers/tick.lua", Self.tick("three"))
+    try await host.line(containing: "changed tick; new other")
+    host.signal(SIGTERM)
+    let ended = try await host.end()
+    #expect(ended.status == 0, "\(ended)")
+
+    let log = try await triggerHost("scripts", "log", "--data", directory("data"))
+    #expect(log.output.contains("version 1  from seq 1  "), "\(log.output)")
+    #expect(log.output.contains("    other.lua"))
+    let versions = log.output.split(separator: "\n").count { $0.hasPrefix("version ") }
+    #expect(versions >= 3)
+    let diff = try await triggerHost("scripts", "diff", "1", "2", "--data", directory("data"))
+    #expect(
+      diff.output.contains(#"-  return { ctx:store("s"):put("text", "one")"#)
+        && diff.output.contains(#"+  return { ctx:store("s"):put("text", "two")"#), "\(diff.output)")
+    let show = try await triggerHost("scripts", "show", "@1", "tick.lua", "--data", directory("data"))
+    #expect(show.output == Self.tick("one"))
+    let verified = try await triggerHost("replay", "--data", directory("data"), "--verify")
+    #expect(verified.status == 0, "\(verified)")
+  }
+
+  @Test func rollbackWritesAVersionBack() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/tick.lua": Self.tick("one"), "triggers/lib/a.lua": "return 1\n",
+    ])
+    let host = try await start(directory)
+    try FileManager.default.removeItem(atPath: directory("triggers/lib/a.lua"))
+    try directory.write("triggers/tick.lua", Self.tick("two"))
+    try await host.line(containing: "version 2 in force from seq")
+    let arguments = ["--data", directory("data"), "--scripts", directory("triggers")]
+    // While the host runs: it takes the files up as a new version.
+    let back = try await RunningCommand(["scripts", "rollback", "--to", "1"] + arguments).end()
+    #expect(back.status == 0, "\(back)")
+    #expect(try directory.read("triggers/tick.lua") == Self.tick("one"))
+    try await host.line(containing: "version 3 in force from seq")
+    // Work that is in no version is not lost.
+    try directory.write("triggers/tick.lua", "return {\n  -- not yet\n")
+    try await host.line(containing: "not reloaded")
+    let refused = try await RunningCommand(["scripts", "rollback", "--to", "2"] + arguments).end()
+    #expect(refused.status == 1)
+    #expect(refused.errors.contains("tick.lua: edited, and in no version"), "\(refused.errors)")
+    #expect(try directory.read("triggers/tick.lua") == "return {\n  -- not yet\n")
+    let forced = try await RunningCommand(["scripts", "rollback", "--to", "2", "--force"] + arguments).end()
+    #expect(forced.status == 0, "\(forced)")
+    try await host.line(containing: "version 4 in force from seq")
+    host.signal(SIGTERM)
+    #expect(try await host.end().status == 0)
+    let unknown = try await RunningCommand(["scripts", "rollback", "--to", "9"] + arguments).end()
+    #expect(unknown.status == 1 && unknown.errors.contains("there are 1 to 4"), "\(unknown.errors)")
+  }
+}
