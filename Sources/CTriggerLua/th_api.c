@@ -106,7 +106,7 @@ static int distance(const char *a, const char *b, int most) {
   return row[n] < most ? row[n] : most;
 }
 
-static const char *const ctx_fields[] = {"seq", "trigger", "event_name", "time", NULL};
+static const char *const ctx_fields[] = {"event_name", "seq", "time", "trigger", NULL};
 
 static void try_name(const char *name, const char *key, const char **best, int *nearest) {
   int d = distance(key, name, *nearest);
@@ -195,6 +195,68 @@ void th_open_api(lua_State *L) {
   lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
   lua_pop(L, 1);
+}
+
+// Names in the table on top become a list in its place.
+static void list_names(lua_State *L) {
+  int table = lua_gettop(L);
+  if (th_frozen_content(L, table)) lua_replace(L, table);
+  lua_Integer n = 0;
+  lua_newtable(L);
+  th_mark_array(L, -1);
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, table + 1, ++n);
+  }
+  lua_replace(L, table);
+}
+
+// Pushes a table: each global's name to its type, or, for a table, to the list of its names; ctx and store
+// likewise.
+static void push_names(lua_State *L) {
+  struct th_runner *r = th_worker_of(L)->runner;
+  lua_newtable(L);
+  int names = lua_gettop(L);
+  lua_pushglobaltable(L);
+  if (th_frozen_content(L, -1)) lua_remove(L, -2);
+  int globals = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, globals)) {
+    if (lua_istable(L, -1)) list_names(L); else { lua_pushstring(L, luaL_typename(L, -1)); lua_remove(L, -2); }
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, names);
+  }
+  th_get_ref(L, r->ctx_ref);
+  lua_getmetatable(L, -1);
+  lua_getfield(L, -1, "__index");
+  list_names(L);
+  for (int i = 0; ctx_fields[i]; i++) {
+    lua_pushstring(L, ctx_fields[i]);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  }
+  lua_setfield(L, names, "ctx");
+  th_push_store_methods(L);
+  list_names(L);
+  lua_setfield(L, names, "store");
+  lua_settop(L, names);
+}
+
+static int names_body(lua_State *L) {
+  static const th_limits limits = {SIZE_MAX, 1u << 20, 64, 0, 0};
+  th_output *scratch = &th_worker_of(L)->runner->scratch;
+  scratch->bytes_length = 0;
+  push_names(L);
+  th_encode(L, -1, scratch, &limits);
+  return 0;
+}
+
+int th_worker_names(th_worker *w, uint8_t **bytes, size_t *length) {
+  static const th_limits limits = {SIZE_MAX, SIZE_MAX, 0, 0, 0};
+  if (th_protected(w, names_body, NULL, &limits) != TH_OK) return 0;
+  return th_give_scratch(w, bytes, length);
 }
 
 // Emptying a table by assigning nil to existing fields cannot raise.

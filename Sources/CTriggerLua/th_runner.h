@@ -102,5 +102,7 @@ void th_api_attempt_end(th_worker *w);      // does not raise
 // body runs a second time.
 int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limits *limits);
 void th_set_error(th_worker *w, const char *text, size_t length);
+// A copy of the scratch buffer, for th_free; 0, with the error set, when out of memory. Does not raise.
+int th_give_scratch(th_worker *w, uint8_t **bytes, size_t *length);
 
 #endif

@@ -1,4 +1,6 @@
-/// The project that `trigger-host new DIR` writes: one trigger, one module, one job.
+import TriggerHost
+
+/// The project that `trigger-host new DIR` writes: one trigger, one module, one job, settings for editors.
 package enum Starter {
   /// Paths below the new directory, with what goes into them.
   package static let files: [(path: String, contents: String)] = [
@@ -7,7 +9,8 @@ package enum Starter {
     ("triggers/hello.lua", hello),
     ("triggers/lib/greeting.lua", greeting),
     ("README.md", readme),
-    (".luarc.json", luarc),
+    (".luarc.json", LuaAPI.languageServerSettings),
+    ("library/trigger-host.lua", LuaAPI.annotations),
   ]
 
   private static let host = """
@@ -48,6 +51,7 @@ package enum Starter {
 
     local greeting = require "lib.greeting"
 
+    ---@type Trigger
     return {
       on = { message = "hello" },
 
@@ -93,15 +97,8 @@ package enum Starter {
     - `triggers/` holds the triggers. They are read when the host starts; a broken one is said with its
       line, and the others run.
     - `triggers/lib/` holds modules for `require "lib.name"`.
-
-    """
-
-  private static let luarc = """
-    {
-      "runtime.version": "Lua 5.4",
-      "runtime.path": ["triggers/?.lua"],
-      "diagnostics.globals": ["null", "array"]
-    }
+    - `.luarc.json` and `library/` tell the Lua language server what scripts can use, so that editors complete and
+      check it; `trigger-host annotations > library/trigger-host.lua` brings them up to a newer version.
 
     """
 }
