@@ -55,13 +55,16 @@ let package = Package(
       name: "TriggerStorage", dependencies: ["TriggerHost", "TriggerFiles", "CSQLite"],
       swiftSettings: strict),
     // For the tests of those who build on TriggerHost: a host on a clock set by hand, contracts of backends.
-    .target(name: "TriggerTestKit", dependencies: ["TriggerHost"], swiftSettings: strict),
+    // Tests of Lua scripts, too.
+    .target(
+      name: "TriggerTestKit", dependencies: ["TriggerHost", "TriggerLua"], resources: [.embedInCode("Lua")],
+      swiftSettings: strict),
     // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.
     .target(name: "HostConfig", dependencies: ["TriggerHost", "Yams"], swiftSettings: strict),
     .executableTarget(
       name: "trigger-host",
       dependencies: [
-        "TriggerHost", "TriggerStorage", "HostConfig",
+        "TriggerHost", "TriggerStorage", "HostConfig", "TriggerTestKit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/TriggerHostCLI", swiftSettings: strict),

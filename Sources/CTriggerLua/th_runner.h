@@ -28,6 +28,7 @@ struct th_runner {
   th_trigger *trigger;                   // being run or loaded
   const uint8_t *event; size_t event_length;
   th_loading *loading;
+  int ending_told;                       // the attempt's end is described in the worker's error
   char memory_place[80]; int deep;       // of the refusal that ended the attempt
   uint8_t *marks; uint32_t marks_capacity;  // th_collect_returned: intents already met
   uint64_t logs, logs_to_skip;           // a rerun does not repeat the lines of the abandoned run

@@ -7,6 +7,7 @@ package enum Starter {
     ("host.yaml", host),
     ("cron.yaml", cron),
     ("triggers/hello.lua", hello),
+    ("triggers/hello_test.lua", test),
     ("triggers/lib/greeting.lua", greeting),
     ("README.md", readme),
     (".luarc.json", LuaAPI.languageServerSettings),
@@ -70,6 +71,24 @@ package enum Starter {
 
     """
 
+  private static let test = """
+    -- Run by `trigger-host test`.
+
+    describe("hello", function()
+      it("greets and counts", function()
+        local result = run("hello", { name = "Ada" }, { stores = { greetings = { Ada = 1 } } })
+        expect(result):succeeds()
+        expect(result.logs):contains { message = "hello again, Ada (2)" }
+        expect(result.stores.greetings.Ada):equals(2)
+      end)
+
+      it("is run every five seconds", function()
+        expect(host:advance("10s")):has_length(2)
+      end)
+    end)
+
+    """
+
   private static let greeting = """
     -- A module: plain functions without state. Triggers load it with require "lib.greeting".
 
@@ -88,6 +107,7 @@ package enum Starter {
     # My triggers
 
         trigger-host check             # is everything in order?
+        trigger-host test              # do the triggers do what their tests say?
         trigger-host run               # run, and forget everything at the end
         trigger-host run --data data   # run, and keep every commit in data/
         trigger-host exec triggers/hello.lua --event '{"name": "you"}'   # one trigger, once

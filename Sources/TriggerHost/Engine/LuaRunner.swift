@@ -280,10 +280,10 @@ final class LuaRunner {
 }
 
 /// The text of every file of a tree at addresses that stay, for Lua to read.
-final class ScriptSources: @unchecked Sendable {  // never changes after init
+package final class ScriptSources: @unchecked Sendable {  // never changes after init
   private let texts: [String: UnsafeMutableBufferPointer<CChar>]
 
-  init(_ files: [String: [UInt8]]) {
+  package init(_ files: [String: [UInt8]]) {
     texts = files.mapValues { bytes in
       let text = UnsafeMutableBufferPointer<CChar>.allocate(capacity: bytes.count)
       _ = text.initialize(from: bytes.lazy.map { CChar(bitPattern: $0) })
@@ -293,5 +293,5 @@ final class ScriptSources: @unchecked Sendable {  // never changes after init
 
   deinit { for text in texts.values { text.deallocate() } }
 
-  func text(_ path: String) -> UnsafeBufferPointer<CChar>? { texts[path].map { UnsafeBufferPointer($0) } }
+  package func text(_ path: String) -> UnsafeBufferPointer<CChar>? { texts[path].map { UnsafeBufferPointer($0) } }
 }
