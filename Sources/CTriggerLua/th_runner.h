@@ -93,6 +93,7 @@ void th_open_require(lua_State *L);         // sets require in the table on top
 void th_push_execute(lua_State *L, th_trigger *trigger);  // of fresh chunks
 
 // --- th_api.c. Raise.
+void th_open_streams(lua_State *L);         // io and debug, what there is of them, into the table on top
 void th_open_api(lua_State *L);             // print; ctx and the metatable of intents in the registry
 void th_collect_returned(lua_State *L, int index);  // fills output->returned
 void th_api_attempt_end(th_worker *w);      // does not raise

@@ -115,7 +115,8 @@ enum { CANDIDATES = sizeof templates / sizeof *templates };
 const char *th_module_template(size_t place) { return place < CANDIDATES ? templates[place] : NULL; }
 
 // What is in package.loaded, and what require gives before it looks for a file.
-static const char *const own_modules[] = {"_G", "coroutine", "math", "os", "package", "string", "table", "utf8", NULL};
+static const char *const own_modules[] = {
+  "_G", "coroutine", "debug", "io", "math", "os", "package", "string", "table", "utf8", NULL};
 
 // Writes the path for a module name. Returns 0 for a name that is none.
 static int module_base(const char *name, char base[PATH_MOST]) {
@@ -212,6 +213,33 @@ static int require(lua_State *L) {
   return refuse_module(L, name, base);
 }
 
+// (name, path): the first file of the tree that a template gives, or nil and what was tried. As in Lua, but for the
+// separators, which are always . and /.
+static int searchpath(lua_State *L) {
+  th_worker *w = th_worker_of(L);
+  const char *name = luaL_gsub(L, luaL_checkstring(L, 1), ".", "/");
+  const char *template = luaL_checkstring(L, 2);
+  luaL_Buffer tried;
+  luaL_buffinit(L, &tried);
+  while (*template) {
+    size_t n = strcspn(template, ";");
+    th_check(L);
+    lua_pushlstring(L, template, n);
+    const char *path = luaL_gsub(L, lua_tostring(L, -1), "?", name);
+    size_t length;
+    if (w->tree && w->host.source(w->tree->context, path, &length)) return 1;
+    lua_pushfstring(L, "\n\tno file '%s'", path);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+    luaL_addvalue(&tried);
+    template += n + (template[n] == ';');
+  }
+  luaL_pushresult(&tried);
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  return 2;
+}
+
 static int write_package(lua_State *L) {
   size_t n;
   const char *key = th_tostring(L, 2, &n);
@@ -224,7 +252,7 @@ static void open_package(lua_State *L) {
   int globals = lua_gettop(L);
   lua_pushvalue(L, globals);
   lua_setfield(L, globals, "_G");
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   for (size_t i = 0; i < CANDIDATES; i++) {
@@ -237,6 +265,8 @@ static void open_package(lua_State *L) {
   lua_setfield(L, -2, "cpath");
   lua_pushliteral(L, "/\n;\n?\n!\n-\n");
   lua_setfield(L, -2, "config");
+  lua_pushcfunction(L, searchpath);
+  lua_setfield(L, -2, "searchpath");
   lua_newtable(L);
   th_freeze_library(L, "package.preload", write_package);
   lua_setfield(L, -2, "preload");
@@ -410,7 +440,12 @@ static int spec_body(lua_State *L) {
   scratch->bytes_length = 0;
   th_get_ref(L, t->spec_ref);
   int table = lua_gettop(L);
-  if (!push_execute_of(L, table)) return luaL_error(L, "%s: no execute function", t->path);
+  if (!push_execute_of(L, table)) {
+    if (th_frozen_content(L, table)) lua_replace(L, table);
+    lua_rawgeti(L, table, 1);
+    return luaL_error(L, lua_istable(L, -1) ? "%s: a file makes one trigger, this one returned a list: give each a file of its own"
+                                            : "%s: no execute function", t->path);
+  }
   if (th_frozen_content(L, table)) lua_replace(L, table);
   lua_settop(L, table);
   lua_newtable(L);

@@ -311,7 +311,8 @@ static int open_body(lua_State *L) {
   th_open_table(L);
   th_open_math(L);
   th_open_os(L);
-  th_open_require(L);
+  th_open_streams(L);
+  th_open_require(L);  // package.loaded holds the libraries above
   th_open_api(L);
   lua_settop(L, globals);
   lua_pushnil(L);

@@ -65,7 +65,9 @@ import Testing
 
   @Test func colourIsForTerminals() async throws {
     let directory = try project(["triggers/bad_test.lua": Self.bad])
-    for (isOn, environment) in [(true, ["TERM": "xterm", "NO_COLOR": ""]), (false, ["TERM": "xterm", "NO_COLOR": "1"])] {
+    for (isOn, environment) in [
+      (true, ["TERM": "xterm", "NO_COLOR": ""]), (false, ["TERM": "xterm", "NO_COLOR": "1"]),
+    ] {
       let command = try RunningCommand(
         ["test"], in: directory.path, output: .terminal, environment: environment)
       let ended = try await command.end()

@@ -293,5 +293,7 @@ package final class ScriptSources: @unchecked Sendable {  // never changes after
 
   deinit { for text in texts.values { text.deallocate() } }
 
-  package func text(_ path: String) -> UnsafeBufferPointer<CChar>? { texts[path].map { UnsafeBufferPointer($0) } }
+  package func text(_ path: String) -> UnsafeBufferPointer<CChar>? {
+    texts[path].map { UnsafeBufferPointer($0) }
+  }
 }

@@ -1,6 +1,6 @@
 extension LuaAPI {
   /// What there is of Lua's own library. A line with a `change` differs from the manual.
-  package static let libraries = [string, table, math, utf8, os, coroutine, packageLibrary]
+  package static let libraries = [string, table, math, utf8, os, coroutine, io, debug, packageLibrary]
 
   private static func example(_ line: String) -> Example { Example(line) }
 
@@ -241,6 +241,32 @@ extension LuaAPI {
         example: example("coroutine.wrap(function(x) coroutine.yield(x + 1) end)(1)  --> 2")),
     ])
 
+  private static let io = Library(
+    name: "io", summary: "Writing, so that libraries find it: into the log. There are no files.",
+    constants: [
+      Field(
+        "stdout", "table",
+        "Has `write` and `flush`; a line of the log at level info for each call of `write`.",
+        example: example("io.stdout:write(\"a\", 1, \"\\n\")  --> logs info: a1")),
+      Field(
+        "stderr", "table", "The same at level warning.",
+        example: example("io.stderr:write(\"low\")  --> logs warning: low")),
+    ],
+    functions: [
+      Function(
+        "write(...: string|number): table", "The same as `io.stdout:write`.", change: "goes to the log",
+        example: example("io.write(\"total \", 12)  --> logs info: total 12"))
+    ])
+
+  private static let debug = Library(
+    name: "debug", summary: "Where an error was. There is nothing else of it.", constants: [],
+    functions: [
+      Function(
+        "traceback(message?: any, level?: integer): any",
+        "A message with the calls that led here: a handler for `xpcall`.",
+        example: example("debug.traceback(\"no bread\"):match(\"^[^\\n]+\")  --> \"no bread\""))
+    ])
+
   private static let packageLibrary = Library(
     name: "package", summary: "What `require` goes by, to look at. Nothing in it can be changed.",
     constants: [
@@ -258,5 +284,10 @@ extension LuaAPI {
         example: example("package.path:match(\"^[^;]+\")  --> \"?.lua\"")),
       Field("preload", "table", "Empty.", example: example("next(package.preload)  --> nil")),
     ],
-    functions: [])
+    functions: [
+      Function(
+        "searchpath(name: string, path: string): string?, string?",
+        "The file of the script tree that a name stands for, or nil and what was tried.",
+        example: example("package.searchpath(\"a.b\", \"?.lua\")  --> nil, \"\\n\\tno file 'a/b.lua'\""))
+    ])
 }

@@ -130,9 +130,11 @@ package enum ScriptingPage {
 
     What a library must not expect in here:
 
-    - files, the terminal, other programs, the environment: `io`, `os.execute`, `os.getenv`, `os.exit` are not there. A
-      library that names them inside of functions loads, and fails when such a function is called;
-    - `debug`, so no `debug.getinfo` or `setfenv`; modules written for Lua 5.1 that call `module(...)` do not load;
+    - files, the terminal, other programs, the environment: `io.open`, `os.execute`, `os.getenv`, `os.exit` are not
+      there. A library that names them inside of functions loads, and fails when such a function is called;
+      `trigger-host check --notes` lists them;
+    - more of `debug` than `traceback`, so no `debug.getinfo` or `setfenv`; modules written for Lua 5.1 that call
+      `module(...)` do not load;
     - C modules (`lpeg`, `lfs`, `cjson`): `require` finds Lua files only;
     - writing globals or changing the standard library, as `strict` modules and "monkey patches" do;
     - changing `package.path` or filling `package.loaded` and `package.preload`;

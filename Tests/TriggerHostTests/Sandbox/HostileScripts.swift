@@ -250,8 +250,8 @@ struct HostileScript: Sendable, CustomTestStringConvertible {
     HostileScript(name: "bytecode", body: "assert(load('\\27Lua', 'x', 'b'))", error: ""),
     HostileScript(name: "bytecode in text mode", body: "assert(load('\\27Lua'))", error: ""),
     HostileScript(name: "string.dump", body: "string.dump(print)", error: ""),
-    HostileScript(name: "debug", body: "debug.sethook()", error: "debug"),
-    HostileScript(name: "io", body: "io.open('/etc/passwd')", error: "io"),
+    HostileScript(name: "debug", body: "debug.sethook()", error: "field 'sethook'"),
+    HostileScript(name: "io", body: "io.open('/etc/passwd')", error: "field 'open'"),
     HostileScript(name: "os.execute", body: "os.execute('true')", error: "execute"),
     HostileScript(name: "os.exit", body: "os.exit()", error: "exit"),
     HostileScript(
