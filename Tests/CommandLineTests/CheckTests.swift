@@ -186,7 +186,7 @@ import Testing
 
   @Test func theExamplesAreGood() async throws {
     let directory = try TemporaryDirectory()
-    for example in ["hello", "market"] {
+    for example in ["hello", "home", "market"] {
       let ended = try await triggerHost("check", directory(try directory.copy(example: example)))
       #expect(ended.status == 0)
       #expect(ended.lines.count == 1, "\(ended)")

@@ -221,6 +221,14 @@ function Expectation:is_below(number)
 end
 
 function Expectation:contains(part)
+  local value = self.value
+  if type(value) == "table" and type(part) == "table" and not is_list(value) and not self.negated then
+    local path, e, g = difference(part, value, true)
+    return judge(self, path == nil, {
+      what = "contains", path = path, expected = show(e), got = show(g),
+      whole_expected = show(part), whole_got = show(value),
+    })
+  end
   return plainly(self, "contains", holds_part(self.value, part), "something with " .. show(part))
 end
 
