@@ -43,7 +43,7 @@ let package = Package(
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
       ],
-      swiftSettings: strict),
+      resources: [.embedInCode("Lua")], swiftSettings: strict),
     // What of Linux and macOS Swift's Glibc and Darwin leave out: file exchange, leases.
     .target(name: "CTriggerFiles", cSettings: strictC),
     // Directories: what is in them, and what changes. No engine, no database.
@@ -55,20 +55,23 @@ let package = Package(
       name: "TriggerStorage", dependencies: ["TriggerHost", "TriggerFiles", "CSQLite"],
       swiftSettings: strict),
     // For the tests of those who build on TriggerHost: a host on a clock set by hand, contracts of backends.
-    .target(name: "TriggerTestKit", dependencies: ["TriggerHost"], swiftSettings: strict),
+    // Tests of Lua scripts, too.
+    .target(
+      name: "TriggerTestKit", dependencies: ["TriggerHost", "TriggerLua"], resources: [.embedInCode("Lua")],
+      swiftSettings: strict),
     // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.
     .target(name: "HostConfig", dependencies: ["TriggerHost", "Yams"], swiftSettings: strict),
     .executableTarget(
       name: "trigger-host",
       dependencies: [
-        "TriggerHost", "TriggerStorage", "TriggerFiles", "HostConfig",
+        "TriggerHost", "TriggerStorage", "TriggerFiles", "HostConfig", "TriggerTestKit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/TriggerHostCLI", swiftSettings: strict),
     .testTarget(name: "TriggerCoreTests", dependencies: ["TriggerCore"], swiftSettings: strict),
     .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
     .testTarget(
-      name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit"], swiftSettings: strict),
+      name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit", "TriggerLua"], swiftSettings: strict),
     .testTarget(name: "TriggerFilesTests", dependencies: ["TriggerFiles"], swiftSettings: strict),
     .testTarget(
       name: "TriggerStorageTests", dependencies: ["TriggerStorage", "TriggerTestKit", "file-store-crasher"],

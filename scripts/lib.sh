@@ -36,11 +36,18 @@ need_libraries() {
     "${missing[@]}" pkg-config
 }
 
-# What tests compare with.
+# What tests compare with, and Lua libraries that they load into triggers.
 need_test_tools() {
-  command -v lua5.4 >/dev/null && return
-  (install_packages "lua5.4" "install the interpreter of Lua 5.4 with your package manager." lua5.4) ||
-    say "Without lua5.4 the comparison with stock Lua is left out."
+  local missing=() library file
+  command -v lua5.4 >/dev/null || missing+=(lua5.4)
+  for library in inspect dkjson argparse basexx penlight; do
+    file=$library.lua
+    [ $library = penlight ] && file=pl/utils.lua
+    [ -e /usr/share/lua/5.4/$file ] || [ -e /usr/share/lua/5.1/$file ] || missing+=(lua-$library)
+  done
+  [ ${#missing[@]} = 0 ] && return
+  (install_packages "${missing[*]}" "install Lua 5.4 and these libraries with your package manager." "${missing[@]}") ||
+    say "Without ${missing[*]} the tests that need them are left out."
 }
 
 # The peers that scripts/bench compares with.

@@ -84,6 +84,81 @@ static int print(lua_State *L) {
   return 0;
 }
 
+// As in Lua, a single argument like "@on" is a control message; there is nothing here to control.
+static int warn(lua_State *L) {
+  int n = lua_gettop(L);
+  size_t length;
+  luaL_checkstring(L, 1);
+  for (int i = 2; i <= n; i++) luaL_checkstring(L, i);
+  if (n == 1 && *lua_tostring(L, 1) == '@') return 0;
+  lua_concat(L, n);
+  const char *text = lua_tolstring(L, -1, &length);
+  write_log(L, "warning", text, length, NULL, 0);
+  return 0;
+}
+
+// --- io and debug: as much of them as libraries expect to be there when they load
+
+// (file, ...) or (...): what is written becomes a line of the log, without its last newline. Upvalues: the level,
+// whether there is a file.
+static int write_texts(lua_State *L) {
+  int has_file = lua_toboolean(L, lua_upvalueindex(2)), n = lua_gettop(L);
+  size_t length;
+  for (int i = 1 + has_file; i <= n; i++) luaL_checkstring(L, i);
+  if (n > has_file) lua_concat(L, n - has_file); else lua_pushliteral(L, "");
+  const char *text = lua_tolstring(L, -1, &length);
+  if (length && text[length - 1] == '\n') length--;
+  write_log(L, lua_tostring(L, lua_upvalueindex(1)), text, length, NULL, 0);
+  if (has_file) lua_settop(L, 1); else lua_getfield(L, lua_upvalueindex(3), "stdout");
+  return 1;
+}
+
+static int flush(lua_State *L) { lua_settop(L, 1); return 1; }
+
+static int write_file_field(lua_State *L) { return luaL_error(L, "%s is read-only", lua_tostring(L, lua_upvalueindex(1))); }
+
+static void open_file(lua_State *L, const char *name, const char *level) {
+  lua_createtable(L, 0, 2);
+  lua_pushstring(L, level);
+  lua_pushboolean(L, 1);
+  lua_pushcclosure(L, write_texts, 2);
+  lua_setfield(L, -2, "write");
+  lua_pushcfunction(L, flush);
+  lua_setfield(L, -2, "flush");
+  th_freeze_library(L, name, write_file_field);
+  lua_setfield(L, -2, name);
+}
+
+// The table that gets the libraries is on top.
+static void open_io(lua_State *L) {
+  lua_createtable(L, 0, 3);
+  open_file(L, "stdout", "info");
+  open_file(L, "stderr", "warning");
+  lua_pushliteral(L, "info");
+  lua_pushboolean(L, 0);
+  lua_pushvalue(L, -3);
+  lua_pushcclosure(L, write_texts, 3);
+  lua_setfield(L, -2, "write");
+  lua_setfield(L, -2, "io");
+}
+
+// ([thread,] [message [, level]])
+static int traceback(lua_State *L) {
+  lua_State *of = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+  int first = of != L || lua_isthread(L, 1);
+  const char *message = lua_tostring(L, first + 1);
+  if (!message && !lua_isnoneornil(L, first + 1)) { lua_pushvalue(L, first + 1); return 1; }
+  luaL_traceback(L, of, message, (int)luaL_optinteger(L, first + 2, of == L));
+  return 1;
+}
+
+static void open_debug(lua_State *L) {
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, traceback);
+  lua_setfield(L, -2, "traceback");
+  lua_setfield(L, -2, "debug");
+}
+
 // --- unknown names
 
 // Edit distance of short words, `most` when it is that or more.
@@ -106,7 +181,7 @@ static int distance(const char *a, const char *b, int most) {
   return row[n] < most ? row[n] : most;
 }
 
-static const char *const ctx_fields[] = {"seq", "trigger", "event_name", "time", NULL};
+static const char *const ctx_fields[] = {"event_name", "seq", "time", "trigger", NULL};
 
 static void try_name(const char *name, const char *key, const char **best, int *nearest) {
   int d = distance(key, name, *nearest);
@@ -182,9 +257,16 @@ static void make_ctx(lua_State *L) {
   r->ctx_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+void th_open_streams(lua_State *L) {
+  open_io(L);
+  open_debug(L);
+}
+
 void th_open_api(lua_State *L) {
   lua_pushcfunction(L, print);
   lua_setfield(L, -2, "print");
+  lua_pushcfunction(L, warn);
+  lua_setfield(L, -2, "warn");
   th_open_stores(L);
   make_ctx(L);
   th_push_null(L);  // the metatable of all light userdata: intents and null
@@ -195,6 +277,68 @@ void th_open_api(lua_State *L) {
   lua_setfield(L, -2, "__metatable");
   lua_setmetatable(L, -2);
   lua_pop(L, 1);
+}
+
+// Names in the table on top become a list in its place.
+static void list_names(lua_State *L) {
+  int table = lua_gettop(L);
+  if (th_frozen_content(L, table)) lua_replace(L, table);
+  lua_Integer n = 0;
+  lua_newtable(L);
+  th_mark_array(L, -1);
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, table + 1, ++n);
+  }
+  lua_replace(L, table);
+}
+
+// Pushes a table: each global's name to its type, or, for a table, to the list of its names; ctx and store
+// likewise.
+static void push_names(lua_State *L) {
+  struct th_runner *r = th_worker_of(L)->runner;
+  lua_newtable(L);
+  int names = lua_gettop(L);
+  lua_pushglobaltable(L);
+  if (th_frozen_content(L, -1)) lua_remove(L, -2);
+  int globals = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, globals)) {
+    if (lua_istable(L, -1)) list_names(L); else { lua_pushstring(L, luaL_typename(L, -1)); lua_remove(L, -2); }
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, names);
+  }
+  th_get_ref(L, r->ctx_ref);
+  lua_getmetatable(L, -1);
+  lua_getfield(L, -1, "__index");
+  list_names(L);
+  for (int i = 0; ctx_fields[i]; i++) {
+    lua_pushstring(L, ctx_fields[i]);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  }
+  lua_setfield(L, names, "ctx");
+  th_push_store_methods(L);
+  list_names(L);
+  lua_setfield(L, names, "store");
+  lua_settop(L, names);
+}
+
+static int names_body(lua_State *L) {
+  static const th_limits limits = {SIZE_MAX, 1u << 20, 64, 0, 0};
+  th_output *scratch = &th_worker_of(L)->runner->scratch;
+  scratch->bytes_length = 0;
+  push_names(L);
+  th_encode(L, -1, scratch, &limits);
+  return 0;
+}
+
+int th_worker_names(th_worker *w, uint8_t **bytes, size_t *length) {
+  static const th_limits limits = {SIZE_MAX, SIZE_MAX, 0, 0, 0};
+  if (th_protected(w, names_body, NULL, &limits) != TH_OK) return 0;
+  return th_give_scratch(w, bytes, length);
 }
 
 // Emptying a table by assigning nil to existing fields cannot raise.

@@ -11,12 +11,14 @@ const char *th_check_key(lua_State *L, int index, size_t *length, const char *wh
 th_intent *th_prepare(lua_State *L, int kind, void *store, const char *key, size_t key_length);
 int th_prepared(lua_State *L);
 int th_intent_tostring(lua_State *L);
+int th_intent_fields(lua_State *L);        // (intent): {kind, store, key, value}, or nil
 // Pushes the name of a store handle, "?" when unknown.
 void th_push_store_name(lua_State *L, const void *handle);
 
 // --- th_store.c
 void th_open_stores(lua_State *L);         // metatable parts of store objects
 int th_ctx_store(lua_State *L);            // ctx:store(name)
+void th_push_store_methods(lua_State *L);  // a new table of a store's methods and fields
 // __index of a table of methods: (methods, key) raises "X has no field 'y'; did you mean 'z'?".
 // upvalue 1: the word for X.
 int th_unknown_field(lua_State *L);

@@ -65,8 +65,27 @@ static int64_t intent_index(lua_State *L, int index) {
   return number < o->intents_length ? (int64_t)number : -1;
 }
 
+static const char *const kinds[] = {"", "put", "delete", "add", "max", "min", "append", "replace", "emit"};
+
+int th_intent_fields(lua_State *L) {
+  int64_t i = lua_islightuserdata(L, 1) && lua_touserdata(L, 1) ? intent_index(L, 1) : -1;
+  if (i < 0) return 0;
+  th_output *o = th_worker_of(L)->output;
+  th_intent *intent = &o->intents[i];
+  lua_createtable(L, 0, 4);
+  lua_pushstring(L, kinds[intent->kind]);
+  lua_setfield(L, -2, "kind");
+  if (intent->store) { th_push_store_name(L, intent->store); lua_setfield(L, -2, "store"); }
+  lua_pushlstring(L, (const char *)o->bytes + intent->key_offset, intent->key_length);
+  lua_setfield(L, -2, "key");
+  if (intent->value_length) {
+    th_decode(L, o->bytes + intent->value_offset, intent->value_length);
+    lua_setfield(L, -2, "value");
+  }
+  return 1;
+}
+
 int th_intent_tostring(lua_State *L) {
-  static const char *const kinds[] = {"", "put", "delete", "add", "max", "min", "append", "replace", "emit"};
   int64_t i = lua_touserdata(L, 1) ? intent_index(L, 1) : -1;
   if (i < 0) {
     lua_pushstring(L, lua_touserdata(L, 1) ? "userdata" : "null");

@@ -28,6 +28,7 @@ struct th_runner {
   th_trigger *trigger;                   // being run or loaded
   const uint8_t *event; size_t event_length;
   th_loading *loading;
+  int ending_told;                       // the attempt's end is described in the worker's error
   char memory_place[80]; int deep;       // of the refusal that ended the attempt
   uint8_t *marks; uint32_t marks_capacity;  // th_collect_returned: intents already met
   uint64_t logs, logs_to_skip;           // a rerun does not repeat the lines of the abandoned run
@@ -92,6 +93,7 @@ void th_open_require(lua_State *L);         // sets require in the table on top
 void th_push_execute(lua_State *L, th_trigger *trigger);  // of fresh chunks
 
 // --- th_api.c. Raise.
+void th_open_streams(lua_State *L);         // io and debug, what there is of them, into the table on top
 void th_open_api(lua_State *L);             // print; ctx and the metatable of intents in the registry
 void th_collect_returned(lua_State *L, int index);  // fills output->returned
 void th_api_attempt_end(th_worker *w);      // does not raise
@@ -102,5 +104,7 @@ void th_api_attempt_end(th_worker *w);      // does not raise
 // body runs a second time.
 int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limits *limits);
 void th_set_error(th_worker *w, const char *text, size_t length);
+// A copy of the scratch buffer, for th_free; 0, with the error set, when out of memory. Does not raise.
+int th_give_scratch(th_worker *w, uint8_t **bytes, size_t *length);
 
 #endif

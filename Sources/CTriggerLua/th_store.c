@@ -25,8 +25,7 @@ static int store_get(lua_State *L) {
   const char *key = th_check_key(L, 2, &key_length, "store:get: the key");
   th_worker *w = th_worker_of(L);
   const uint8_t *bytes = w->host.get(w->attempt, store, key, key_length, &length);
-  if (!bytes) return 0;
-  th_decode(L, bytes, length);
+  if (bytes) th_decode(L, bytes, length); else lua_pushnil(L);
   return 1;
 }
 
@@ -205,15 +204,26 @@ static int read_only(lua_State *L) {
   return luaL_error(L, "a %s cannot be changed", lua_tostring(L, lua_upvalueindex(1)));
 }
 
-// The name is at stack index 2. Pushes a new object.
-static void push_object(lua_State *L, void *handle) {
-  store_object *s = lua_newuserdatauv(L, sizeof *s, 0);
-  *s = (store_object){store_magic, handle};
-  lua_createtable(L, 0, 5);
+// The name is at stack index 2.
+void th_push_store_methods(lua_State *L) {
   luaL_newlibtable(L, methods);
   luaL_setfuncs(L, methods, 0);
   lua_pushvalue(L, 2);
   lua_setfield(L, -2, "name");
+}
+
+// pairs(store) and #store would look at the object, not at what the store holds.
+static int use_scan(lua_State *L) {
+  return luaL_error(L, "pairs does not work on a store: use store:scan(prefix) or store:keys(prefix)");
+}
+static int use_count(lua_State *L) { return luaL_error(L, "# does not work on a store: use store:count(prefix)"); }
+
+// The name is at stack index 2. Pushes a new object.
+static void push_object(lua_State *L, void *handle) {
+  store_object *s = lua_newuserdatauv(L, sizeof *s, 0);
+  *s = (store_object){store_magic, handle};
+  lua_createtable(L, 0, 7);
+  th_push_store_methods(L);
   lua_getfield(L, LUA_REGISTRYINDEX, "th_store_methods");
   lua_setmetatable(L, -2);
   lua_setfield(L, -2, "__index");
@@ -223,6 +233,10 @@ static void push_object(lua_State *L, void *handle) {
   lua_pushliteral(L, "store");
   lua_pushcclosure(L, read_only, 1);
   lua_setfield(L, -2, "__newindex");
+  lua_pushcfunction(L, use_scan);
+  lua_setfield(L, -2, "__pairs");
+  lua_pushcfunction(L, use_count);
+  lua_setfield(L, -2, "__len");
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "__metatable");
   lua_pushliteral(L, "store");

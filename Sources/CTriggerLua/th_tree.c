@@ -11,7 +11,7 @@
 #include <string.h>
 #include "th_runner.h"
 
-enum { PATH_MOST = 512, CANDIDATES = 4 };
+enum { PATH_MOST = 512, TEMPLATE_MOST = 48 };
 static const char unkept;                         // modules[path]: cannot be kept
 static const char loading_name[] = "th_loading";  // metatable in the registry
 
@@ -105,25 +105,37 @@ static void run_chunk(lua_State *L, th_tree *tree, const char *path, const char 
 
 // --- require
 
-// Fills paths for a module name. Returns their number, 0 for a name that is none.
-static int candidates(const char *name, char paths[CANDIDATES][PATH_MOST]) {
-  char base[PATH_MOST - 32];
+// Where a module may be, in this order: the one place that says so. `?` is the name with / for its dots.
+static const char *const templates[] = {
+  "?.lua", "?/init.lua", "lib/?.lua", "lib/?/init.lua",
+  "lua_modules/share/lua/5.4/?.lua", "lua_modules/share/lua/5.4/?/init.lua",  // luarocks --tree lua_modules
+};
+enum { CANDIDATES = sizeof templates / sizeof *templates };
+
+const char *th_module_template(size_t place) { return place < CANDIDATES ? templates[place] : NULL; }
+
+// What is in package.loaded, and what require gives before it looks for a file.
+static const char *const own_modules[] = {
+  "_G", "coroutine", "debug", "io", "math", "os", "package", "string", "table", "utf8", NULL};
+
+// Writes the path for a module name. Returns 0 for a name that is none.
+static int module_base(const char *name, char base[PATH_MOST]) {
   size_t n = 0;
   for (const char *c = name; *c; c++) {
-    if (n + 1 >= sizeof base) return 0;
+    if (n + 1 >= PATH_MOST - TEMPLATE_MOST) return 0;
     if (*c == '.' && (c == name || c[1] == '.' || c[1] == 0)) return 0;
     if (*c == '/' && (c == name || c[1] == '/' || c[1] == 0)) return 0;
     base[n++] = *c == '.' ? '/' : *c;
   }
   base[n] = 0;
-  if (!n) return 0;
-  int count = 0;
-  for (int in_lib = 0; in_lib <= !strchr(base, '/'); in_lib++) {
-    const char *prefix = in_lib ? "lib/" : "";
-    strcpy(stpcpy(stpcpy(paths[count++], prefix), base), ".lua");
-    strcpy(stpcpy(stpcpy(paths[count++], prefix), base), "/init.lua");
-  }
-  return count;
+  return n > 0;
+}
+
+static void candidate(const char *base, size_t place, char path[PATH_MOST]) {
+  const char *template = templates[place], *mark = strchr(template, '?');
+  size_t before = (size_t)(mark - template);
+  memcpy(path, template, before);
+  strcpy(stpcpy(path + before, base), mark + 1);
 }
 
 // Runs a module for all executions of the tree. The chunk is on top and gives way to its value.
@@ -143,42 +155,131 @@ static void tell_required(th_worker *w, th_tree *tree, const char *path) {
   if (w->host.required && loading) w->host.required(tree->context, loading->path, path);
 }
 
-static int require(lua_State *L) {
-  th_worker *w = th_worker_of(L);
-  struct th_runner *r = w->runner;
-  th_tree *tree = w->tree;
-  const char *name = luaL_checkstring(L, 1);
-  char paths[CANDIDATES][PATH_MOST];
-  int count = candidates(name, paths);
-  if (!count) return luaL_error(L, "require: '%s' is not a module name (write \"lib.name\")", name);
-  if (!tree) return luaL_error(L, "require: no script tree here");
-  lua_settop(L, 1);
-  for (int i = 0; i < count; i++) {
-    tell_required(w, tree, paths[i]);
-    th_get_ref(L, r->fresh ? r->fresh_ref : tree->modules_ref);
-    if (lua_getfield(L, -1, paths[i]) != LUA_TNIL) {
-      if (lua_touserdata(L, -1) == (const void *)&unkept) th_frozen_write(L);
-      return 1;
-    }
-    lua_settop(L, 1);
-    if (!push_chunk(L, tree, paths[i])) continue;
-    if (!r->fresh) { keep_module(L, tree, paths[i], name); return 1; }
-    run_chunk(L, tree, paths[i], name);
-    if (lua_isnil(L, -1)) { lua_pop(L, 1); lua_pushboolean(L, 1); }
-    th_get_ref(L, r->fresh_ref);
-    lua_pushvalue(L, -2);
-    lua_setfield(L, -2, paths[i]);
-    lua_pop(L, 1);
+static int is_own_module(const char *name) {
+  for (const char *const *own = own_modules; *own; own++) if (strcmp(name, *own) == 0) return 1;
+  return 0;
+}
+
+// Pushes the module at a path and returns 1, or returns 0 when there is no such file.
+static int push_module(lua_State *L, th_tree *tree, const char *path, const char *name) {
+  struct th_runner *r = th_worker_of(L)->runner;
+  tell_required(th_worker_of(L), tree, path);
+  th_get_ref(L, r->fresh ? r->fresh_ref : tree->modules_ref);
+  if (lua_getfield(L, -1, path) != LUA_TNIL) {
+    if (lua_touserdata(L, -1) == (const void *)&unkept) th_frozen_write(L);
     return 1;
   }
+  lua_pop(L, 2);
+  if (!push_chunk(L, tree, path)) return 0;
+  if (!r->fresh) { keep_module(L, tree, path, name); return 1; }
+  run_chunk(L, tree, path, name);
+  if (lua_isnil(L, -1)) { lua_pop(L, 1); lua_pushboolean(L, 1); }
+  th_get_ref(L, r->fresh_ref);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, path);
+  lua_pop(L, 1);
+  return 1;
+}
+
+static int refuse_module(lua_State *L, const char *name, const char *base) {
   luaL_Buffer b;
   luaL_buffinit(L, &b);
-  for (int i = 0; i < count; i++) {
+  for (size_t i = 0; i < CANDIDATES; i++) {
+    char path[PATH_MOST];
+    candidate(base, i, path);
     luaL_addstring(&b, i ? ", " : "");
-    luaL_addstring(&b, paths[i]);
+    luaL_addstring(&b, path);
   }
   luaL_pushresult(&b);
   return luaL_error(L, "module '%s' not found (tried %s)", name, lua_tostring(L, -1));
+}
+
+static int require(lua_State *L) {
+  th_tree *tree = th_worker_of(L)->tree;
+  const char *name = luaL_checkstring(L, 1);
+  lua_settop(L, 1);
+  if (is_own_module(name)) {
+    lua_pushglobaltable(L);
+    if (strcmp(name, "_G") != 0) lua_getfield(L, -1, name);
+    return 1;
+  }
+  char base[PATH_MOST], path[PATH_MOST];
+  if (!module_base(name, base)) return luaL_error(L, "require: '%s' is not a module name (write \"lib.name\")", name);
+  if (!tree) return luaL_error(L, "require: no script tree here");
+  for (size_t i = 0; i < CANDIDATES; i++) {
+    candidate(base, i, path);
+    if (push_module(L, tree, path, name)) return 1;
+  }
+  return refuse_module(L, name, base);
+}
+
+// (name, path): the first file of the tree that a template gives, or nil and what was tried. As in Lua, but for the
+// separators, which are always . and /.
+static int searchpath(lua_State *L) {
+  th_worker *w = th_worker_of(L);
+  const char *name = luaL_gsub(L, luaL_checkstring(L, 1), ".", "/");
+  const char *template = luaL_checkstring(L, 2);
+  luaL_Buffer tried;
+  luaL_buffinit(L, &tried);
+  while (*template) {
+    size_t n = strcspn(template, ";");
+    th_check(L);
+    lua_pushlstring(L, template, n);
+    const char *path = luaL_gsub(L, lua_tostring(L, -1), "?", name);
+    size_t length;
+    if (w->tree && w->host.source(w->tree->context, path, &length)) return 1;
+    lua_pushfstring(L, "\n\tno file '%s'", path);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+    luaL_addvalue(&tried);
+    template += n + (template[n] == ';');
+  }
+  luaL_pushresult(&tried);
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  return 2;
+}
+
+static int write_package(lua_State *L) {
+  size_t n;
+  const char *key = th_tostring(L, 2, &n);
+  return luaL_error(L, "%s.%s cannot be set: require looks in the script tree only",
+                    lua_tostring(L, lua_upvalueindex(1)), key);
+}
+
+// Nothing in `package` changes what require does; it is there to be looked at. The globals are on top.
+static void open_package(lua_State *L) {
+  int globals = lua_gettop(L);
+  lua_pushvalue(L, globals);
+  lua_setfield(L, globals, "_G");
+  lua_createtable(L, 0, 6);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (size_t i = 0; i < CANDIDATES; i++) {
+    luaL_addstring(&b, i ? ";" : "");
+    luaL_addstring(&b, templates[i]);
+  }
+  luaL_pushresult(&b);
+  lua_setfield(L, -2, "path");
+  lua_pushliteral(L, "");
+  lua_setfield(L, -2, "cpath");
+  lua_pushliteral(L, "/\n;\n?\n!\n-\n");
+  lua_setfield(L, -2, "config");
+  lua_pushcfunction(L, searchpath);
+  lua_setfield(L, -2, "searchpath");
+  lua_newtable(L);
+  th_freeze_library(L, "package.preload", write_package);
+  lua_setfield(L, -2, "preload");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, globals, "package");
+  lua_newtable(L);
+  for (const char *const *own = own_modules; *own; own++) {
+    lua_getfield(L, globals, *own);
+    lua_setfield(L, -2, *own);
+  }
+  th_freeze_library(L, "package.loaded", write_package);
+  lua_setfield(L, -2, "loaded");
+  lua_pop(L, 1);
 }
 
 void th_open_require(lua_State *L) {
@@ -188,6 +289,7 @@ void th_open_require(lua_State *L) {
   lua_pop(L, 1);
   lua_pushcfunction(L, require);
   lua_setfield(L, -2, "require");
+  open_package(L);
 }
 
 // --- trees
@@ -309,6 +411,28 @@ int th_chunk_compile(th_worker *w, th_tree *tree, const char *path, const th_lim
   return th_protected(w, compile_body, &chunk, limits) == TH_OK;
 }
 
+static int add_piece(lua_State *L, const void *piece, size_t length, void *output) {
+  th_output_reserve(L, output, length);
+  th_output *o = output;
+  memcpy(o->bytes + o->bytes_length, piece, length);
+  o->bytes_length += (uint32_t)length;
+  return 0;
+}
+
+static int dump_body(lua_State *L) {
+  th_output *scratch = &th_worker_of(L)->runner->scratch;
+  compile_body(L);
+  scratch->bytes_length = 0;
+  lua_dump(L, add_piece, scratch, 0);
+  return 0;
+}
+
+int th_chunk_dump(th_worker *w, th_tree *tree, const char *path, const th_limits *limits, uint8_t **bytes,
+                  size_t *length) {
+  chunk_of chunk = {tree, path};
+  return th_protected(w, dump_body, &chunk, limits) == TH_OK && th_give_scratch(w, bytes, length);
+}
+
 static int spec_body(lua_State *L) {
   th_trigger *t = lua_touserdata(L, 1);
   static const th_limits limits = {SIZE_MAX, 1u << 20, 64, 0, 0};
@@ -316,7 +440,12 @@ static int spec_body(lua_State *L) {
   scratch->bytes_length = 0;
   th_get_ref(L, t->spec_ref);
   int table = lua_gettop(L);
-  if (!push_execute_of(L, table)) return luaL_error(L, "%s: no execute function", t->path);
+  if (!push_execute_of(L, table)) {
+    if (th_frozen_content(L, table)) lua_replace(L, table);
+    lua_rawgeti(L, table, 1);
+    return luaL_error(L, lua_istable(L, -1) ? "%s: a file makes one trigger, this one returned a list: give each a file of its own"
+                                            : "%s: no execute function", t->path);
+  }
   if (th_frozen_content(L, table)) lua_replace(L, table);
   lua_settop(L, table);
   lua_newtable(L);
@@ -332,13 +461,7 @@ static int spec_body(lua_State *L) {
 }
 
 int th_trigger_spec(th_worker *w, th_trigger *t, uint8_t **bytes, size_t *length) {
-  if (th_protected(w, spec_body, t, &own_limits) != TH_OK) return 0;
-  th_output *scratch = &w->runner->scratch;
-  *bytes = malloc(scratch->bytes_length);
-  if (!*bytes) { th_set_error(w, "not enough memory", 17); return 0; }
-  memcpy(*bytes, scratch->bytes, scratch->bytes_length);
-  *length = scratch->bytes_length;
-  return 1;
+  return th_protected(w, spec_body, t, &own_limits) == TH_OK && th_give_scratch(w, bytes, length);
 }
 
 void th_free(void *bytes) { free(bytes); }

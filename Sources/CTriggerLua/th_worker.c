@@ -123,6 +123,10 @@ static int describe(lua_State *L) {
   th_worker *w = th_worker_of(L);
   if (w->abandoned) return 1;
   lua_settop(L, 1);
+  if (th_ending(w) && w->runner->ending_told) {  // again, from a __close on the way out
+    lua_pushlstring(L, w->error, w->error_length);
+    return 1;
+  }
   if (th_ending(w)) {
     char ending[ENDING_BYTES];
     if (w->out_of_memory) lua_pushliteral(L, ""); else luaL_where(L, 1);
@@ -144,6 +148,11 @@ static int describe(lua_State *L) {
   if (n > MESSAGE_BYTES) luaL_addstring(&b, "... (cut)");
   luaL_pushresult(&b);
   if (in_lua(L)) luaL_traceback(L, L, lua_tostring(L, -1), 1);
+  if (th_ending(w)) {
+    text = lua_tolstring(L, -1, &n);
+    th_set_error(w, text, n);
+    w->runner->ending_told = 1;
+  }
   return 1;
 }
 
@@ -187,6 +196,7 @@ int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limi
   r->loading = NULL;
   r->logs = r->logs_to_skip = 0;
   r->seen_length = 0;
+  r->ending_told = 0;
   r->fresh = r->trigger && r->trigger->fresh;
   reset_output(w->output);
   atomic_store_explicit(&w->attempt_number, ++w->attempts, memory_order_release);
@@ -257,6 +267,15 @@ void th_output_free(th_output *o) {
   memset(o, 0, sizeof *o);
 }
 
+int th_give_scratch(th_worker *w, uint8_t **bytes, size_t *length) {
+  th_output *scratch = &w->runner->scratch;
+  *bytes = malloc(scratch->bytes_length + 1);
+  if (!*bytes) { th_set_error(w, "not enough memory", 17); return 0; }
+  memcpy(*bytes, scratch->bytes, scratch->bytes_length);
+  *length = scratch->bytes_length;
+  return 1;
+}
+
 // --- life
 
 static int panic(lua_State *L) {
@@ -292,7 +311,8 @@ static int open_body(lua_State *L) {
   th_open_table(L);
   th_open_math(L);
   th_open_os(L);
-  th_open_require(L);
+  th_open_streams(L);
+  th_open_require(L);  // package.loaded holds the libraries above
   th_open_api(L);
   lua_settop(L, globals);
   lua_pushnil(L);

@@ -1,8 +1,9 @@
 import Foundation
+import TriggerHost
 
 /// All Lua files below a directory, read into memory: what one script tree is made of.
 ///
-/// Files under `lib/` are modules, files named `*_test.lua` are tests, all others are triggers. Hidden
+/// Files under `lib/` and `lua_modules/` are modules, files named `*_test.lua` are tests, all others are triggers. Hidden
 /// names, editors' backups and files that do not end in `.lua` are passed over. Symbolic links are
 /// followed; a link back to a directory that contains it is not.
 package struct ScriptDirectory: Sendable {
@@ -60,7 +61,7 @@ package struct ScriptDirectory: Sendable {
 
   static func kind(of path: String) -> Kind {
     if path.hasSuffix("_test.lua") { return .test }
-    return path.hasPrefix("lib/") ? .module : .trigger
+    return ScriptTree.isModule(path) ? .module : .trigger
   }
 }
 

@@ -1,13 +1,17 @@
-/// The project that `trigger-host new DIR` writes: one trigger, one module, one job.
+import TriggerHost
+
+/// The project that `trigger-host new DIR` writes: one trigger, one module, one job, settings for editors.
 package enum Starter {
   /// Paths below the new directory, with what goes into them.
   package static let files: [(path: String, contents: String)] = [
     ("host.yaml", host),
     ("cron.yaml", cron),
     ("triggers/hello.lua", hello),
+    ("triggers/hello_test.lua", test),
     ("triggers/lib/greeting.lua", greeting),
     ("README.md", readme),
-    (".luarc.json", luarc),
+    (".luarc.json", LuaAPI.languageServerSettings),
+    ("library/trigger-host.lua", LuaAPI.annotations),
   ]
 
   private static let host = """
@@ -48,6 +52,7 @@ package enum Starter {
 
     local greeting = require "lib.greeting"
 
+    ---@type Trigger
     return {
       on = { message = "hello" },
 
@@ -63,6 +68,24 @@ package enum Starter {
         return { greetings:add(name, 1) }
       end,
     }
+
+    """
+
+  private static let test = """
+    -- Run by `trigger-host test`.
+
+    describe("hello", function()
+      it("greets and counts", function()
+        local result = run("hello", { name = "Ada" }, { stores = { greetings = { Ada = 1 } } })
+        expect(result):succeeds()
+        expect(result.logs):contains { message = "hello again, Ada (2)" }
+        expect(result.stores.greetings.Ada):equals(2)
+      end)
+
+      it("is run every five seconds", function()
+        expect(host:advance("10s")):has_length(2)
+      end)
+    end)
 
     """
 
@@ -84,6 +107,7 @@ package enum Starter {
     # My triggers
 
         trigger-host check             # is everything in order?
+        trigger-host test              # do the triggers do what their tests say?
         trigger-host run               # run, and forget everything at the end
         trigger-host run --data data   # run, and keep every commit in data/
         trigger-host exec triggers/hello.lua --event '{"name": "you"}'   # one trigger, once
@@ -93,15 +117,8 @@ package enum Starter {
     - `triggers/` holds the triggers. They are read when the host starts; a broken one is said with its
       line, and the others run.
     - `triggers/lib/` holds modules for `require "lib.name"`.
-
-    """
-
-  private static let luarc = """
-    {
-      "runtime.version": "Lua 5.4",
-      "runtime.path": ["triggers/?.lua"],
-      "diagnostics.globals": ["null", "array"]
-    }
+    - `.luarc.json` and `library/` tell the Lua language server what scripts can use, so that editors complete and
+      check it; `trigger-host annotations > library/trigger-host.lua` brings them up to a newer version.
 
     """
 }

@@ -8,8 +8,9 @@ struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check", abstract: "Find mistakes in scripts, configuration and cron files before they run.",
     discussion: """
-      Compiles every script, runs its chunk once, reads its table; reads host.yaml and the cron files it
-      names. Prints file:line: message for each mistake and exits with 1 when one is an error.
+      Compiles every script, runs its chunk once, reads its table, and looks at what its code names: globals,
+      methods of ctx and stores, modules. Reads host.yaml and the cron files it names. Prints file:line: message
+      for each mistake and exits with 1 when one is an error.
 
         trigger-host check                    # host.yaml here, or the scripts here
         trigger-host check examples/market
@@ -20,6 +21,8 @@ struct Check: ParsableCommand {
   var directory: String?
   @OptionGroup var project: ProjectOptions
   @Flag(help: "Print one JSON object: good, problems, triggers.") var json = false
+  @Flag(help: "Show what modules name that scripts lack, too: it matters only where it is called.")
+  var notes = false
 
   func validate() throws {
     if let directory, let config = project.config {
@@ -35,7 +38,11 @@ struct Check: ParsableCommand {
     var found = loaded.report.sorted.map { Finding($0) } + unusableFeeds(config)
     let scripts = Scripts(config)
     // A configuration that is wrong about its scripts has said so.
-    if loaded.report.isGood || scripts.isComplete { found += scripts.findings }
+    if loaded.report.isGood || scripts.isComplete {
+      found += scripts.findings
+      let lint = ScriptLint(scripts.tree, stores: config.stores.keys.sorted(), isStrict: config.strictStores)
+      found += lint.findings.map { Finding($0, in: config.scripts.resolved) }
+    }
     try say(found, scripts.tree)
     if found.contains(where: \.isError) { throw ExitCode(1) }
   }
@@ -52,16 +59,23 @@ struct Check: ParsableCommand {
   private func say(_ found: [Finding], _ tree: ScriptTree) throws {
     let isGood = !found.contains(where: \.isError)
     guard json else {
-      for finding in found { print(finding.text) }
-      if isGood { print("\(counted(tree.triggers.count, "trigger")) found, everything is in order.") }
+      for finding in found where notes || finding.severity != .note { print(finding.text) }
+      if isGood { print("\(counted(tree.triggers.count, "trigger")) found, \(verdict(found)).") }
       return
     }
     let object: Value = [
       "good": .bool(isGood),
       "problems": .array(
-        found.map { ["severity": .string($0.isError ? "error" : "warning"), "message": .string($0.text)] }),
+        found.map { ["severity": .string($0.severity.rawValue), "message": .string($0.text)] }),
       "triggers": .array(tree.triggers.map { .string($0.name) }),
     ]
     print(try JSON.text(object))
+  }
+
+  private func verdict(_ found: [Finding]) -> String {
+    let hidden = notes ? 0 : found.count { $0.severity == .note }
+    let warnings = found.count { $0.severity == .warning }
+    let verdict = warnings == 0 ? "everything is in order" : counted(warnings, "warning")
+    return hidden == 0 ? verdict : "\(verdict) (\(counted(hidden, "note")) on modules: --notes)"
   }
 }

@@ -5,14 +5,28 @@ import TriggerHost
 
 /// One thing that is wrong or doubtful, as people read it: `file:line: message`.
 struct Finding {
-  var isError: Bool
+  enum Severity: String { case error, warning, note }
+
+  var severity: Severity
+  /// `file:line: message`; a warning or note says so behind the place.
   var text: String
 
-  init(_ problem: ConfigProblem) { (isError, text) = (problem.severity == .error, "\(problem)") }
+  var isError: Bool { severity == .error }
+
+  init(_ problem: ConfigProblem) {
+    (severity, text) = (problem.severity == .error ? .error : .warning, "\(problem)")
+  }
+
+  /// - Parameter directory: what the script's path counts from.
+  init(_ found: ScriptLint.Finding, in directory: String) {
+    severity = Severity(rawValue: found.severity.rawValue)!
+    let mark = severity == .error ? "" : "\(severity): "
+    text = "\(FilePath.join(directory, found.path)):\(found.line): \(mark)\(found.message)"
+  }
 
   /// - Parameter directory: what the script's path counts from.
   init(_ problem: ScriptTree.Problem, in directory: String) {
-    isError = problem.severity == .error
+    severity = problem.severity == .error ? .error : .warning
     text = FilePath.join(directory, problem.description)
     if !isError, let place = text.range(of: ": ") {
       text.insert(contentsOf: "warning: ", at: place.upperBound)

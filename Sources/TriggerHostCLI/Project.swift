@@ -28,6 +28,10 @@ struct ProjectOptions: ParsableArguments {
       loaded = HostConfig.load(path: path)
     } else if let directory = scripts ?? directory {
       var bare = HostConfig(file: "command line")
+      // A project without host.yaml keeps its scripts where one with it does.
+      let triggers = FilePath.join(directory, "triggers")
+      let directory =
+        scripts == nil && FileManager.default.fileExists(atPath: triggers) ? triggers : directory
       bare.scripts = HostConfig.Path(text: directory, resolved: directory)
       loaded = HostConfig.Loaded(config: bare, report: ConfigReport())
     } else {

@@ -58,6 +58,14 @@ package struct LuaHostFunctions: Sendable {
   package typealias Required =
     @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?, UnsafePointer<CChar>?) -> Void
 
+  /// (attempt, name, length, argument, length, result, length) to 0 and the encoded result (nil: none), or 1 and
+  /// the text of an error. For sessions; may take long. The bytes stay valid until the next call.
+  package typealias Call =
+    @convention(c) (
+      UnsafeMutableRawPointer?, UnsafePointer<CChar>?, Int, UnsafePointer<UInt8>?, Int,
+      UnsafeMutablePointer<UnsafePointer<UInt8>?>?, UnsafeMutablePointer<Int>?
+    ) -> Int32
+
   package var store: Store
   package var get: Get
   package var scanBegin: ScanBegin
@@ -68,11 +76,13 @@ package struct LuaHostFunctions: Sendable {
   package var source: Source
   /// Nil when nobody wants to know.
   package var required: Required?
+  /// Nil where there are no sessions.
+  package var call: Call?
 
   package init(
     store: @escaping Store, get: @escaping Get, scanBegin: @escaping ScanBegin,
     scanNext: @escaping ScanNext, count: @escaping Count, version: @escaping Version,
-    log: @escaping Log, source: @escaping Source, required: Required? = nil
+    log: @escaping Log, source: @escaping Source, required: Required? = nil, call: Call? = nil
   ) {
     self.store = store
     self.get = get
@@ -83,6 +93,7 @@ package struct LuaHostFunctions: Sendable {
     self.log = log
     self.source = source
     self.required = required
+    self.call = call
   }
 }
 

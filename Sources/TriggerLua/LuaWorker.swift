@@ -14,6 +14,8 @@ package final class LuaWorker {
   package enum Status: Int32, Sendable {
     case ok = 0
     case scriptError, killed, outOfMemory
+    /// Of a session: the text is no Lua, or ends before it is whole.
+    case notLua, incomplete
   }
 
   /// A script that does not load: `triggers/rsi.lua:12: ...`, with a traceback when it was running.
@@ -27,14 +29,14 @@ package final class LuaWorker {
   /// A loaded script; lives as long as its tree.
   package struct Trigger { let raw: OpaquePointer }
 
-  fileprivate let raw: OpaquePointer
+  let raw: OpaquePointer
 
   /// Nil when out of memory.
   package init?(host: LuaHostFunctions) {
     var functions = th_host(
       store: host.store, get: host.get, scan_begin: host.scanBegin, scan_next: host.scanNext,
       count: host.count, version: host.version, log: host.log, source: host.source,
-      required: host.required)
+      required: host.required, call: host.call)
     guard let raw = th_worker_new(&functions) else { return nil }
     self.raw = raw
   }
@@ -76,11 +78,30 @@ package final class LuaWorker {
 
   /// The table that the script returned, encoded, without `execute`; other functions read `"function"`.
   package func spec(of trigger: Trigger) throws(LoadError) -> [UInt8] {
+    try bytes { th_trigger_spec(raw, trigger.raw, $0, $1) }
+  }
+
+  /// The binary form of a file of the tree, debug information and all, as `LuaChunk` reads it.
+  package func dump(_ path: String, of tree: Tree, limits: LuaLimits) throws(LoadError) -> [UInt8] {
+    var limits = limits.raw
+    return try bytes { th_chunk_dump(raw, tree.raw, path, &limits, $0, $1) }
+  }
+
+  /// What scripts can use, encoded: a map of each global to the name of its type, or, for a table, to the list of
+  /// its names; `ctx` and `store` to the lists of theirs.
+  package func names() throws(LoadError) -> [UInt8] { try bytes { th_worker_names(raw, $0, $1) } }
+
+  /// The paths that `require` tries for a module, in order; `?` stands for its name.
+  package static var modulePaths: [String] {
+    (0...).lazy.map { th_module_template($0) }.prefix { $0 != nil }.map { String(cString: $0!) }
+  }
+
+  private func bytes(
+    _ body: (UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>, UnsafeMutablePointer<Int>) -> Int32
+  ) throws(LoadError) -> [UInt8] {
     var bytes: UnsafeMutablePointer<UInt8>?
     var length = 0
-    guard th_trigger_spec(raw, trigger.raw, &bytes, &length) != 0 else {
-      throw LoadError(description: errorText)
-    }
+    guard body(&bytes, &length) != 0 else { throw LoadError(description: errorText) }
     defer { th_free(bytes) }
     return Array(UnsafeBufferPointer(start: bytes, count: length))
   }
@@ -94,12 +115,7 @@ package final class LuaWorker {
     limits: LuaLimits, output: LuaOutput
   ) -> Status {
     var limits = limits.raw
-    var info = th_attempt_info(
-      seq: info.seq, admission_ns: info.admissionNanoseconds, random_seed: info.randomSeed,
-      trigger: info.trigger.baseAddress?.assumingMemoryBound(to: CChar.self),
-      trigger_length: info.trigger.count,
-      event_name: info.eventName.baseAddress?.assumingMemoryBound(to: CChar.self),
-      event_name_length: info.eventName.count)
+    var info = info.raw
     let status = th_run(
       raw, trigger.raw, attempt, &info, event.baseAddress?.assumingMemoryBound(to: UInt8.self), event.count,
       &limits, output.raw)
@@ -140,8 +156,18 @@ package struct LuaWorkerControl: @unchecked Sendable {
   }
 }
 
+extension LuaAttemptInfo {
+  var raw: th_attempt_info {
+    th_attempt_info(
+      seq: seq, admission_ns: admissionNanoseconds, random_seed: randomSeed,
+      trigger: trigger.baseAddress?.assumingMemoryBound(to: CChar.self), trigger_length: trigger.count,
+      event_name: eventName.baseAddress?.assumingMemoryBound(to: CChar.self),
+      event_name_length: eventName.count)
+  }
+}
+
 extension LuaLimits {
-  fileprivate var raw: th_limits {
+  var raw: th_limits {
     th_limits(
       memory_bytes: memoryBytes, value_bytes: valueBytes, value_depth: UInt32(clamping: valueDepth),
       intents: UInt32(clamping: intents), output_bytes: outputBytes)

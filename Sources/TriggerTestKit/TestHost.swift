@@ -31,10 +31,30 @@ public final class TestHost: Sendable {
   ///   - stores: content before the first commit, by store and key.
   ///   - start: what the clock shows at first; default 2026-01-01T00:00:00Z.
   /// - Throws: `ScriptTree.Problem` for the first broken script.
-  public init(
+  public convenience init(
     scripts: [String: String] = [:], triggers: [any Trigger] = [], stores: [String: [String: Value]] = [:],
     configuration: EngineConfiguration = EngineConfiguration(workers: 2),
     start: Timestamp = Timestamp(nanoseconds: 1_767_225_600_000_000_000)
+  ) throws {
+    let tree = ScriptTree(files: scripts.mapValues { Array($0.utf8) })
+    if let problem = tree.problems.first(where: { $0.severity == .error }) { throw problem }
+    try self.init(
+      tree: tree, triggers: triggers, stores: stores, configuration: configuration, start: start)
+  }
+
+  /// Makes and starts a host with the scripts that work in a tree, and all their schedules.
+  ///
+  /// - Parameters:
+  ///   - schedules: jobs beside those of the scripts, as a cron file has them.
+  ///   - observer: told of every decided operation that failed, logged something, or has a sender that waits, and
+  ///     what it logged, before `send` and `advance` return. On a thread of the engine.
+  /// - Throws: `ScheduleError` when two jobs have one name.
+  public init(
+    tree: ScriptTree, triggers: [any Trigger] = [], schedules: [ScheduledJob] = [],
+    stores: [String: [String: Value]] = [:],
+    configuration: EngineConfiguration = EngineConfiguration(workers: 2),
+    start: Timestamp = Timestamp(nanoseconds: 1_767_225_600_000_000_000),
+    observer: (@Sendable (OperationResult, [ExecutionLog]) -> Void)? = nil
   ) throws {
     clock = ManualClock(now: start.nanoseconds)
     log = MemoryCommitLog(wantsReads: true)
@@ -44,12 +64,9 @@ public final class TestHost: Sendable {
     for (name, content) in stores {
       try coordinator.register(VersionedStore(name, backend: MemoryStoreBackend(content)))
     }
-    let tree = ScriptTree(files: scripts.mapValues { Array($0.utf8) })
-    if let problem = tree.problems.first(where: { $0.severity == .error }) { throw problem }
     queue.bind(triggers, scripts: tree)
-    for script in tree.triggers {
-      for job in script.schedules { try scheduler.add(job) }
-    }
+    queue.observe(observer)
+    for job in schedules + tree.triggers.flatMap(\.schedules) { try scheduler.add(job) }
     queue.start()
     scheduler.start()
   }

@@ -63,6 +63,35 @@ import Testing
         "triggers/b.lua:1: warning: nothing triggers 'b': it has no 'on'; bind it there or in a cron file"
       ], isError: false),
     Mistake(
+      testDescription: "a list of triggers",
+      files: [("triggers/b.lua", "return {\n  { execute = function() end },\n}\n")],
+      problems: [
+        "triggers/b.lua:1: a file makes one trigger, this one returned a list: give each a file of its own"
+      ]),
+    Mistake(
+      testDescription: "a misspelt method",
+      files: [
+        (
+          "triggers/b.lua",
+          "return {\n  on = { event = \"x\" },\n  execute = function(event, ctx)\n    return ctx:stor(\"a\")\n  end,\n}\n"
+        )
+      ], problems: ["triggers/b.lua:4: ctx has no 'stor'; did you mean 'store'?"]),
+    Mistake(
+      testDescription: "a store that the configuration lacks",
+      files: [
+        ("host.yaml", "stores: { charts: {} }\nstrict_stores: true\n"),
+        (
+          "triggers/b.lua",
+          "return {\n  on = { event = \"x\" },\n  execute = function(event, ctx)\n    return ctx:store(\"chart\"):put(\"a\", 1)\n  end,\n}\n"
+        ),
+      ], problems: ["triggers/b.lua:4: the configuration has no store 'chart'; did you mean 'charts'?"]),
+    Mistake(
+      testDescription: "a test that is no Lua", files: [("triggers/b_test.lua", "it(\"x\"\n")],
+      problems: ["triggers/b_test.lua:2: ')' expected (to close '(' at line 1) near <eof>"]),
+    Mistake(
+      testDescription: "a module for nothing", files: [("triggers/lib/m.lua", "return {}\n")],
+      problems: ["triggers/lib/m.lua:1: warning: nothing requires this module"], isError: false),
+    Mistake(
       testDescription: "unknown key", files: [("host.yaml", "# mine\nsripts: triggers\n")],
       problems: ["host.yaml:2: unknown key `sripts`; did you mean 'scripts'?"]),
     Mistake(
@@ -115,7 +144,7 @@ import Testing
     let said = try await triggerHost("check", in: directory.path)
     // Tracebacks of Lua follow their message and are indented.
     let lines = said.lines.filter { !$0.hasPrefix("\t") && $0 != "stack traceback:" }
-    #expect(lines.filter { !$0.hasSuffix("everything is in order.") } == mistake.problems)
+    #expect(lines.filter { !$0.contains(" found, ") } == mistake.problems)
     #expect(said.status == (mistake.isError ? 1 : 0))
     #expect(said.errors == "")
 
@@ -157,11 +186,31 @@ import Testing
 
   @Test func theExamplesAreGood() async throws {
     let directory = try TemporaryDirectory()
-    for example in ["hello", "market"] {
+    for example in ["hello", "home", "market"] {
       let ended = try await triggerHost("check", directory(try directory.copy(example: example)))
       #expect(ended.status == 0)
       #expect(ended.lines.count == 1, "\(ended)")
     }
+  }
+
+  @Test func notesAreForThoseWhoAsk() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/a.lua":
+        "local m = require \"m\"\nreturn { on = { event = \"x\" }, execute = function() return m end }\n",
+      "triggers/lib/m.lua": "return function() return os.getenv(\"HOME\") end\n",
+    ])
+    let plain = try await triggerHost("check", in: directory.path)
+    #expect(plain.status == 0)
+    #expect(plain.lines == ["1 trigger found, everything is in order (1 note on modules: --notes)."])
+    let noted = try await triggerHost("check", "--notes", in: directory.path)
+    #expect(noted.status == 0)
+    #expect(
+      noted.lines == [
+        "triggers/lib/m.lua:1: note: 'os.getenv' is not there: put settings into a store or a module",
+        "1 trigger found, everything is in order.",
+      ])
+    let problems = try await triggerHost("check", "--json", in: directory.path).jsonObject()["problems"]
+    #expect((problems as? [[String: Any]])?.first?["severity"] as? String == "note")
   }
 
   @Test func aMissingPlaceIsSaidOnce() async throws {

@@ -14,6 +14,10 @@ import Testing
     #expect(checked.lines == ["1 trigger found, everything is in order."])
     #expect(checked.errors == "")
 
+    let tested = try await triggerHost("test", "mine", in: directory.path)
+    #expect(tested.status == 0, "\(tested)")
+    #expect(tested.lines.last?.hasPrefix("2 passed, 0 failed") == true)
+
     try directory.edit("mine/cron.yaml") { $0.replacing("every: 5s", with: "every: 50ms") }
     // As its README says: in the directory, without options.
     let here = try await triggerHost("check", in: directory("mine"))

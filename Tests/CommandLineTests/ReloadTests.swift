@@ -76,6 +76,6 @@ import Testing
     host.signal(SIGTERM)
     #expect(try await host.end().status == 0)
     let unknown = try await RunningCommand(["scripts", "rollback", "--to", "9"] + arguments).end()
-    #expect(unknown.status == 1 && unknown.errors.contains("there are 1 to 4"), "\(unknown.errors)")
+    #expect(unknown.status == 1 && unknown.errors.contains("there are 1 to"), "\(unknown.errors)")
   }
 }

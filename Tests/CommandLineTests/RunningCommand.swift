@@ -41,14 +41,17 @@ final class RunningCommand: Sendable {
 
   /// - Parameter directory: the working directory; nil is the tests' own.
   /// - Parameter input: a file for standard input; nil is nothing.
+  /// - Parameter environment: added to the tests' own.
   init(
-    _ arguments: [String], in directory: String? = nil, output kind: Output = .pipe, input: String? = nil
+    _ arguments: [String], in directory: String? = nil, output kind: Output = .pipe, input: String? = nil,
+    environment: [String: String] = [:]
   ) throws {
     let output = kind == .terminal ? try Self.terminal() : Self.pipe()
     let errors = Self.pipe()
     let binary = try #require(Self.binary, "trigger-host is not beside the test bundle")
     process.executableURL = binary
     process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
     process.standardInput =
       try input.map { try FileHandle(forReadingFrom: URL(fileURLWithPath: $0)) } ?? FileHandle.nullDevice

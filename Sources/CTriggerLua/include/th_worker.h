@@ -63,6 +63,10 @@ typedef struct th_host {
   // require, called by the chunk of `from` while that loads, looks for a module at `path`, whether there is
   // one or not. NULL when nobody wants to know.
   void (*required)(void *tree_context, const char *from, const char *path);
+  // What a session's prelude asks: encoded argument in; 0 and the encoded result (NULL: none), or 1 and the
+  // text of an error. The bytes stay valid until the next call. May take long. NULL where there are no sessions.
+  int (*call)(void *attempt, const char *name, size_t name_length, const uint8_t *argument, size_t argument_length,
+              const uint8_t **result, size_t *result_length);
 } th_host;
 
 typedef struct th_limits {
@@ -108,10 +112,20 @@ int th_chunk_compile(th_worker *worker, th_tree *tree, const char *path, const t
 // The returned table as CBOR, without `execute` (other functions become the text "function").
 // Returns 0, with th_worker_error set, when it cannot be encoded or has no execute function.
 int th_trigger_spec(th_worker *worker, th_trigger *trigger, uint8_t **bytes, size_t *length);
-// Frees bytes given by th_trigger_spec.
+// What a script can use, as a CBOR map: each global to the name of its type, or, for a table, to the list of
+// its names; `ctx` and `store` to the lists of theirs. Returns 0, with th_worker_error set, when out of memory.
+int th_worker_names(th_worker *worker, uint8_t **bytes, size_t *length);
+// The paths that require tries for a module, `?` for its name: template 0, 1, ...; NULL after the last.
+const char *th_module_template(size_t place);
+// The binary form (lua_dump, with debug information) of a file of the tree. Returns 0, with th_worker_error set,
+// when it is not Lua.
+int th_chunk_dump(th_worker *worker, th_tree *tree, const char *path, const th_limits *limits,
+                  uint8_t **bytes, size_t *length);
+// Frees bytes given by th_trigger_spec, th_worker_names and th_chunk_dump.
 void th_free(void *bytes);
 
-enum th_status { TH_OK = 0, TH_SCRIPT_ERROR, TH_KILLED, TH_OUT_OF_MEMORY };
+enum th_status { TH_OK = 0, TH_SCRIPT_ERROR, TH_KILLED, TH_OUT_OF_MEMORY,
+                 TH_NOT_LUA, TH_INCOMPLETE };  // of th_session_run: the text does not compile; it ends too early
 enum th_kill_reason { TH_KILL_NONE = 0, TH_KILL_TIMEOUT, TH_KILL_CANCELLED };
 
 // Runs one attempt. On any status but TH_OK the output has nothing returned and th_worker_error
@@ -119,6 +133,17 @@ enum th_kill_reason { TH_KILL_NONE = 0, TH_KILL_TIMEOUT, TH_KILL_CANCELLED };
 int th_run(th_worker *worker, th_trigger *trigger, void *attempt, const th_attempt_info *info,
            const uint8_t *event, size_t event_length, const th_limits *limits, th_output *output);
 const char *th_worker_error(const th_worker *worker, size_t *length);
+
+// A session (th_session.c says what it is). The prelude is Lua text. NULL on error, with th_worker_error set.
+// Free it before its tree and worker.
+typedef struct th_session th_session;
+th_session *th_session_new(th_worker *worker, th_tree *tree, const char *prelude, size_t length);
+void th_session_free(th_session *session);
+// Calls the session's entry with the decoded argument and the compiled text (nil when text is NULL). `name` is
+// what Lua calls the text (luaL_loadbuffer). `output` may be NULL: then no intents can be prepared.
+int th_session_run(th_session *session, void *attempt, const th_attempt_info *info, const char *name,
+                   const char *text, size_t length, const uint8_t *argument, size_t argument_length,
+                   const th_limits *limits, th_output *output);
 
 // Number of the attempt now running, 0 when idle. Any thread.
 uint64_t th_worker_running(const th_worker *worker);

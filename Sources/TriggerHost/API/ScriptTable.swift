@@ -32,11 +32,6 @@ struct ScriptTable {
       name: table.name, path: path, options: table.options, schedules: table.schedules)
   }
 
-  private static let known = [
-    "on", "name", "priority", "timeout", "memory", "order_by", "coalesce", "debounce", "throttle", "mode",
-    "max_instances", "retry", "execute",
-  ]
-
   private mutating func read(_ field: String, _ value: Value) throws(ScriptTree.Problem) {
     switch field {
     case "execute": break
@@ -70,7 +65,9 @@ struct ScriptTable {
       }
     default:
       throw problem(
-        field, "unknown field '\(field)'" + Suggestion.clause(for: field, among: Self.known), bare: true)
+        field,
+        "unknown field '\(field)'" + Suggestion.clause(for: field, among: LuaAPI.triggerFields.map(\.name)),
+        bare: true)
     }
   }
 

@@ -2,9 +2,10 @@ import TriggerCore
 
 /// One version of the Lua scripts, checked: every trigger compiled, its chunk run once, its table read.
 ///
-/// Files under `lib/` (at any depth of the tree's root) are modules for `require`; `*_test.lua` files are
-/// tests; every other `.lua` file is a trigger named after its path without `.lua` and without a leading
-/// `triggers/`, unless its table has a `name`.
+/// Files under `lib/` (at any depth) and `lua_modules/` are modules for `require`; `*_test.lua` files are tests;
+/// every other `.lua` file is a trigger named after its path without `.lua` and without a leading `triggers/`,
+/// unless its table has a `name`. One that returns no `execute` is a module when another file requires it, or
+/// another file of its directory.
 public struct ScriptTree: Sendable {
   /// A trigger that a file of the tree makes.
   public struct Script: Sendable {
@@ -49,6 +50,8 @@ public struct ScriptTree: Sendable {
   public var identity: Identity?
   /// Every file, modules and tests too.
   public let contents: FileTree
+  /// Paths of the modules, in order.
+  public private(set) var modules: [String] = []
   /// The scripts that work, in the order of their paths.
   public var triggers: [Script] = []
   /// Errors and warnings, those of modules first, in the order of the paths; empty when all is well.
@@ -82,9 +85,10 @@ public struct ScriptTree: Sendable {
     self.defaults = defaults
     self.checks = checks
     check(stale)
-    let (triggers, problems) = assembled()
+    let (triggers, problems, modules) = assembled()
     self.triggers = triggers
     self.problems = problems.map(\.problem)
+    self.modules = modules
   }
 
   private mutating func check(_ paths: [String]) {
@@ -102,7 +106,9 @@ public struct ScriptTree: Sendable {
   }
 
   /// Puts the single checks together. O(scripts).
-  private func assembled() -> (triggers: [Script], problems: [(path: String, problem: Problem)]) {
+  private func assembled() -> (
+    triggers: [Script], problems: [(path: String, problem: Problem)], modules: [String]
+  ) {
     var triggers: [Script] = []
     var problems: [(path: String, problem: Problem)] = []
     var pathOfName: [String: String] = [:]
@@ -116,7 +122,8 @@ public struct ScriptTree: Sendable {
         add(problem, path)
       }
     }
-    for path in paths where !Self.isModule(path) {
+    let strays = modules(among: paths.filter { checks[$0]!.isNoTrigger })
+    for path in paths where !Self.isModule(path) && !strays.contains(path) {
       let check = checks[path]!
       if let cause = check.cause, causes.insert(cause.firstLine).inserted { add(cause, path) }
       if let script = check.script {
@@ -129,7 +136,30 @@ public struct ScriptTree: Sendable {
       }
       for problem in check.problems { add(problem, path) }
     }
-    return (triggers, problems)
+    return (triggers, problems, paths.filter { Self.isModule($0) || strays.contains($0) })
+  }
+
+  /// Files that make no trigger because they are modules, though they are not in `lib/`: a library that was copied
+  /// into the root as it is. O(size of the scripts) when there are such.
+  private func modules(among strays: [String]) -> Set<String> {
+    if strays.isEmpty { return [] }
+    var required = ChunkScan.required(in: files).intersection(strays)
+    let packages = Set(required.compactMap(Self.package(of:)))
+    for path in strays where Self.package(of: path).map(packages.contains) ?? false { required.insert(path) }
+    return required
+  }
+
+  /// `pl` of `pl/pretty.lua`; nil for a file in the root.
+  private static func package(of path: String) -> Substring? {
+    path.contains("/") ? path.prefix { $0 != "/" } : nil
+  }
+
+  /// The file that `require` finds for a name.
+  func file(ofModule name: String) -> String? { Self.file(ofModule: name) { contents[$0] != nil } }
+
+  static func file(ofModule name: String, exists: (String) -> Bool) -> String? {
+    let base = name.replacing(".", with: "/")
+    return LuaAPI.modulePaths.lazy.map { $0.replacing("?", with: base) }.first(where: exists)
   }
 
   private func duplicate(_ script: Script, of other: String) -> Problem {
@@ -145,8 +175,9 @@ public struct ScriptTree: Sendable {
     path.hasSuffix(".lua") && !path.hasSuffix("_test.lua") && !isModule(path)
   }
 
-  static func isModule(_ path: String) -> Bool {
-    path.hasSuffix(".lua") && (path.hasPrefix("lib/") || path.contains("/lib/"))
+  package static func isModule(_ path: String) -> Bool {
+    path.hasSuffix(".lua") && !path.hasSuffix("_test.lua")
+      && path.split(separator: "/").dropLast().contains { $0 == "lib" || $0 == "lua_modules" }
   }
 }
 

@@ -282,7 +282,7 @@ final class LuaRunner {
 
 /// The texts of a tree's files at addresses that stay, for Lua to read. Only what is asked for is copied: a
 /// tree may hold much that no script loads. Any thread.
-final class ScriptSources: @unchecked Sendable {  // what `texts` points at never changes
+package final class ScriptSources: @unchecked Sendable {  // what `texts` points at never changes
   private let files: FileTree
   private let texts = Mutex<[String: Text]>([:])
 
@@ -290,11 +290,11 @@ final class ScriptSources: @unchecked Sendable {  // what `texts` points at neve
     let buffer: UnsafeMutableBufferPointer<CChar>
   }
 
-  init(_ files: FileTree) { self.files = files }
+  package init(_ files: FileTree) { self.files = files }
 
   deinit { for text in texts.withLock({ $0 }).values { text.buffer.deallocate() } }
 
-  func text(_ path: String) -> UnsafeBufferPointer<CChar>? {
+  package func text(_ path: String) -> UnsafeBufferPointer<CChar>? {
     let text: Text? = texts.withLock { texts in
       if let known = texts[path] { return known }
       guard let bytes = files[path]?.bytes else { return nil }

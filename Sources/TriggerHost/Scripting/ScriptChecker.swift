@@ -14,6 +14,14 @@ struct ScriptCheck: Sendable {
   /// Where `require` looked while the file loaded, and the modules it found did in turn: when none of these
   /// paths, and the file itself, has changed, loading it again shows the same.
   var lookups: Set<String> = []
+
+  /// The file loads and returns something that is no trigger: perhaps it is a module.
+  var isNoTrigger: Bool {
+    problems.contains { problem in
+      ["no execute function", "a script returns a table with execute"]
+        .contains { problem.description.contains(": \($0)") }
+    }
+  }
 }
 
 /// Loads files of a tree once, aside from all workers, to see whether they work and what their tables say.

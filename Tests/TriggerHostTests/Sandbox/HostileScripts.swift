@@ -250,11 +250,15 @@ struct HostileScript: Sendable, CustomTestStringConvertible {
     HostileScript(name: "bytecode", body: "assert(load('\\27Lua', 'x', 'b'))", error: ""),
     HostileScript(name: "bytecode in text mode", body: "assert(load('\\27Lua'))", error: ""),
     HostileScript(name: "string.dump", body: "string.dump(print)", error: ""),
-    HostileScript(name: "debug", body: "debug.sethook()", error: "debug"),
-    HostileScript(name: "io", body: "io.open('/etc/passwd')", error: "io"),
+    HostileScript(name: "debug", body: "debug.sethook()", error: "field 'sethook'"),
+    HostileScript(name: "io", body: "io.open('/etc/passwd')", error: "field 'open'"),
     HostileScript(name: "os.execute", body: "os.execute('true')", error: "execute"),
     HostileScript(name: "os.exit", body: "os.exit()", error: "exit"),
-    HostileScript(name: "package", body: "return package.loaded", error: "package"),
+    HostileScript(
+      name: "package", body: "package.loaded.math = { random = 1 }",
+      error: "package.loaded.math cannot be set"),
+    HostileScript(
+      name: "package path", body: "package.path = '/?.lua'", error: "'package.path' is read-only"),
     HostileScript(name: "dofile", body: "dofile('/etc/passwd')", error: "dofile"),
     HostileScript(name: "require of a path", body: "require '../../etc/passwd'", error: ""),
     HostileScript(name: "require of nothing", body: "require 'lib.none'", error: "lib"),

@@ -29,7 +29,7 @@ import TriggerHost
       assert(co(1) == 2 and co(4) == 8)
       assert(os.date("%Y", 0) == "1970" and math.random(1, 6) <= 6 and utf8.len("ä") == 1)
       assert(tostring({}) == "table" and not pcall(error, {}))
-      assert(io == nil and debug == nil and collectgarbage == nil and string.dump == nil)
+      assert(io.open == nil and debug.getinfo == nil and collectgarbage == nil and string.dump == nil)
       """)
     #expect(result.outcome == .committed, "\(result.error ?? "")")
   }

@@ -1,0 +1,28 @@
+import Foundation
+
+/// Colours for a terminal; nothing where output goes into a file or a pipe, or NO_COLOR is set.
+struct Paint {
+  private let isOn: Bool
+
+  /// Never a colour.
+  static let none = Paint(isOn: false)
+
+  private init(isOn: Bool) { self.isOn = isOn }
+
+  init(for file: FileHandle = .standardOutput) {
+    let environment = ProcessInfo.processInfo.environment
+    // no-color.org: set, and not empty.
+    let isWanted = (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
+    isOn = isWanted && isatty(file.fileDescriptor) == 1
+  }
+
+  func good(_ text: String) -> String { code(32, text) }
+  func bad(_ text: String) -> String { code(31, text) }
+  func doubtful(_ text: String) -> String { code(33, text) }
+  func faint(_ text: String) -> String { code(2, text) }
+  func strong(_ text: String) -> String { code(1, text) }
+
+  private func code(_ number: Int, _ text: String) -> String {
+    isOn ? "\u{1b}[\(number)m\(text)\u{1b}[0m" : text
+  }
+}

@@ -1,0 +1,244 @@
+import Dispatch
+import Foundation
+import Synchronization
+import TriggerCore
+import TriggerHost
+import TriggerLua
+
+/// The run of one test file: a Lua state of its own with the prelude `test.lua`, and the hosts that its tests ask
+/// for. One thread, but for the watch.
+final class ScriptTestSession {
+  private let tests: ScriptTests
+  private let path: String
+  private let sources: ScriptSources
+  private let lua: LuaWorker
+  private let limits = LuaLimits(memoryBytes: 256 << 20, valueBytes: 64 << 20)
+  /// Tests by their number, from 1, as the file made them known.
+  private var known: [ScriptTestResult] = []
+  private var failures: [ScriptTestFailure] = []
+  private var output: [String] = []
+  private var hosts: [ScriptTestHost] = []
+  /// Answer to the last call of the prelude, for as long as Lua looks at it.
+  private var answer: [UInt8] = []
+
+  init(_ tests: ScriptTests, _ path: String) {
+    self.tests = tests
+    self.path = path
+    sources = ScriptSources(tests.tree.contents)
+    guard let lua = LuaWorker(host: Self.functions) else { fatalError("no memory for a Lua state") }
+    self.lua = lua
+    lua.bind()
+  }
+
+  func run(_ isWanted: ([String]) -> Bool) -> ScriptTestFile {
+    var file = ScriptTestFile(path: path)
+    let watch = Watch(lua.control, limit: tests.timeout)
+    defer { watch.stop() }
+    let tree = lua.makeTree(
+      context: Unmanaged.passUnretained(sources).toOpaque(), commitNanoseconds: 0, seed: 0)
+    guard let tree else { fatalError("no memory for a Lua state") }
+    defer { lua.free(tree) }
+    let session: LuaSession
+    do { session = try LuaSession(lua, tree: tree, prelude: Self.prelude) } catch {
+      fatalError("the prelude of tests: \(error)")
+    }
+    file.error = watch.during { evaluate(session, tests.tree.files[path] ?? [], argument: 0) }
+    file.output = output
+    for number in known.indices where file.error == nil && isWanted(known[number].names) {
+      if known[number].status != .pending { runTest(number, session, watch) }
+      file.results.append(known[number])
+    }
+    return file
+  }
+
+  private func runTest(_ number: Int, _ session: LuaSession, _ watch: Watch) {
+    failures = []
+    output = []
+    let started = ContinuousClock.now
+    let error = watch.during { evaluate(session, nil, argument: number + 1) }
+    for host in hosts { host.stop() }
+    hosts = []
+    known[number].duration = ContinuousClock.now - started
+    known[number].failures = failures
+    known[number].output = output
+    // A failed expectation ends its test with an error that says no more.
+    if failures.isEmpty { known[number].error = error }
+    known[number].status = failures.isEmpty && error == nil ? .passed : .failed
+  }
+
+  /// Returns what went wrong, nil when all went well.
+  private func evaluate(_ session: LuaSession, _ text: [UInt8]?, argument: Int) -> String? {
+    let empty = UnsafeRawBufferPointer(start: nil, count: 0)
+    let status = session.run(
+      text, name: "@\(path)", argument: CanonicalEncoding.encode(.int(Int64(argument))),
+      attempt: Unmanaged.passUnretained(self).toOpaque(),
+      info: LuaAttemptInfo(
+        seq: 0, admissionNanoseconds: ScriptTestHost.start.nanoseconds, randomSeed: 0, trigger: empty,
+        eventName: empty),
+      limits: limits)
+    switch status {
+    case .ok: return nil
+    case .killed:
+      return lua.errorText.withoutFrames(of: "[session]").replacing(
+        "timeout: the attempt used up its time", with: "timeout: it does not end")
+    default: return lua.errorText.withoutFrames(of: "[session]")
+    }
+  }
+
+  private static let prelude: [UInt8] =
+    Array("local show = (function() ".utf8) + LuaSources.show + Array("\nend)()\n".utf8)
+    + PackageResources.test_lua
+
+  // MARK: What the prelude asks
+
+  private static let functions = LuaHostFunctions(
+    store: { _, _, _, _, _ in nil }, get: { _, _, _, _, _ in nil }, scanBegin: { _, _, _, _ in nil },
+    scanNext: { _, _, _, _, _ in 0 }, count: { _, _, _, _ in 0 }, version: { _, _ in 0 },
+    log: { attempt, _, message, count, _, _, _ in
+      guard let attempt else { return }
+      let text = String(decoding: UnsafeRawBufferPointer(start: message, count: count), as: UTF8.self)
+      Unmanaged<ScriptTestSession>.fromOpaque(attempt).takeUnretainedValue().output.append(text)
+    },
+    source: { sources, path, length in
+      let sources = Unmanaged<ScriptSources>.fromOpaque(sources!).takeUnretainedValue()
+      guard let text = sources.text(String(cString: path!)) else { return nil }
+      length!.pointee = text.count
+      return text.baseAddress
+    },
+    call: { attempt, name, count, argument, argumentCount, result, resultCount in
+      let session = Unmanaged<ScriptTestSession>.fromOpaque(attempt!).takeUnretainedValue()
+      let name = String(decoding: UnsafeRawBufferPointer(start: name, count: count), as: UTF8.self)
+      let answer = session.answer(name, UnsafeRawBufferPointer(start: argument, count: argumentCount))
+      result!.pointee = answer.bytes?.baseAddress
+      resultCount!.pointee = answer.bytes?.count ?? 0
+      return answer.isError ? 1 : 0
+    })
+
+  /// Never throws: it is called with frames of Lua below.
+  private func answer(
+    _ name: String, _ argument: UnsafeRawBufferPointer
+  ) -> (isError: Bool, bytes: UnsafeBufferPointer<UInt8>?) {
+    do {
+      guard let value = try reply(name, Fields(try CanonicalEncoding.decode(argument))) else {
+        return (false, nil)
+      }
+      answer = CanonicalEncoding.encode(value)
+      return (false, answer.withUnsafeBufferPointer { $0 })
+    } catch {
+      answer = Array("\(error)".utf8)
+      return (true, answer.withUnsafeBufferPointer { $0 })
+    }
+  }
+
+  private func reply(_ name: String, _ fields: Fields) throws -> Value? {
+    switch name {
+    case "test":
+      known.append(
+        ScriptTestResult(
+          names: fields.texts("names"), place: fields.text("place") ?? path,
+          status: fields["pending"] == .bool(true) ? .pending : .passed))
+      return nil
+    case "failure":
+      failures.append(ScriptTestFailure(fields))
+      return nil
+    case "run": return try run(fields)
+    case "host":
+      hosts.append(try ScriptTestHost(tests, fields))
+      return .int(Int64(hosts.count - 1))
+    default:
+      guard case .int(let number)? = fields["host"], hosts.indices.contains(Int(number)) else {
+        throw ScriptTestError("this host belongs to another test: make one in each test, or in before_each")
+      }
+      return try hosts[Int(number)].reply(name, fields)
+    }
+  }
+
+  private func run(_ fields: Fields) throws -> Value {
+    let host = try ScriptTestHost(
+      tests, Fields(fields["options"] ?? .null), only: fields.text("trigger") ?? "")
+    defer { host.stop() }
+    return try host.run(fields)
+  }
+}
+
+/// Ends what runs for too long; told of each piece. Any thread.
+private final class Watch: Sendable {
+  private let deadline = Mutex<ContinuousClock.Instant?>(nil)
+  private let limit: Duration
+  // Dispatch guards its own sources.
+  private nonisolated(unsafe) let timer: any DispatchSourceTimer
+
+  init(_ control: LuaWorkerControl, limit: Duration) {
+    self.limit = limit
+    timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "script-tests"))
+    timer.schedule(deadline: .now() + .milliseconds(20), repeating: .milliseconds(20))
+    timer.setEventHandler { [weak self] in
+      guard let self, let end = deadline.withLock({ $0 }), ContinuousClock.now > end else { return }
+      let attempt = control.running
+      if attempt != 0 { control.kill(attempt, reason: .timeout) }
+    }
+    timer.resume()
+  }
+
+  func during<Result>(_ body: () -> Result) -> Result {
+    deadline.withLock { $0 = .now + limit }
+    defer { deadline.withLock { $0 = nil } }
+    return body()
+  }
+
+  func stop() { timer.cancel() }
+}
+
+/// The fields of a table that came from Lua.
+struct Fields {
+  private let map: [String: Value]
+
+  init(_ value: Value) { if case .map(let map) = value { self.map = map } else { map = [:] } }
+
+  subscript(name: String) -> Value? { map[name] }
+  func text(_ name: String) -> String? { if case .string(let text)? = map[name] { text } else { nil } }
+  func texts(_ name: String) -> [String] {
+    guard case .array(let list)? = map[name] else { return [] }
+    return list.compactMap { if case .string(let text) = $0 { text } else { nil } }
+  }
+}
+
+/// What a test asked for cannot be.
+struct ScriptTestError: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
+
+extension ScriptTestFailure {
+  fileprivate init(_ fields: Fields) {
+    place = fields.text("place") ?? ""
+    what = fields.text("what") ?? ""
+    path = fields.text("path") ?? ""
+    expected = fields.text("expected") ?? ""
+    got = fields.text("got") ?? ""
+    note = fields.text("note")
+    wholeExpected = fields.text("whole_expected")
+    wholeGot = fields.text("whole_got") ?? ""
+  }
+}
+
+extension String {
+  /// A traceback without the lines that name a chunk of ours, and what called that.
+  func withoutFrames(of chunk: String) -> String {
+    var lines = split(separator: "\n", omittingEmptySubsequences: false).filter {
+      !$0.hasPrefix("\t\(chunk)")
+    }
+    while let last = lines.last, last == "\t[C]: in ?" || last == "stack traceback:" { lines.removeLast() }
+    return lines.joined(separator: "\n")
+  }
+}
+
+/// Runs `body` on a thread made for it: Lua, and what waits for the engine, stay off the cooperative pool.
+func onOwnThread<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
+  await withCheckedContinuation { continuation in
+    let thread = Thread { continuation.resume(returning: body()) }
+    thread.name = "script-tests"
+    thread.stackSize = 8 << 20
+    thread.start()
+  }
+}

@@ -1,0 +1,165 @@
+import Foundation
+import Testing
+
+#if canImport(FoundationXML)
+  import FoundationXML
+#endif
+
+/// `trigger-host test`: reports for people, programs and build servers, and what it ends with.
+@Suite struct TestCommandTests {
+  private static let counter = """
+    return {
+      on = { event = "visit" },
+      execute = function(event, ctx) return { ctx:store("visits"):add(event.page, 1) } end,
+    }
+    """
+  private static let good = """
+    describe("counter", function()
+      it("counts", function() expect(run("counter", { page = "a" }).stores.visits):equals { a = 1 } end)
+      pending("forgets")
+    end)
+    """
+  private static let bad = """
+    it("says <what> & where", function()
+      print("looking")
+      expect({ { a = 1 } }):equals { { a = 2 } }
+    end)
+    it("raises", function() error("no bread") end)
+    """
+
+  private func project(_ more: KeyValuePairs<String, String> = [:]) throws -> TemporaryDirectory {
+    let directory = try TemporaryDirectory([
+      "triggers/counter.lua": Self.counter, "triggers/counter_test.lua": Self.good,
+      "host.yaml": "stores: { visits: {} }\n",
+    ])
+    for (name, text) in more { try directory.write(name, text) }
+    return directory
+  }
+
+  @Test func goodTestsEndWithZero() async throws {
+    let directory = try project()
+    let ended = try await triggerHost("test", in: directory.path)
+    #expect(ended.status == 0)
+    #expect(ended.lines[0].hasPrefix("✓ triggers/counter_test.lua  2 tests, "))
+    #expect(ended.lines.last?.hasPrefix("1 passed, 0 failed, 1 pending (") == true)
+    #expect(ended.errors == "" && !ended.output.contains("\u{1b}"))
+    let all = try await triggerHost("test", directory.path, "--verbose")
+    #expect(all.lines[1].hasPrefix("  ✓ counter › counts  "))
+    #expect(all.lines[2].hasPrefix("  · counter › forgets  "))
+  }
+
+  @Test func failuresEndWithOneAndSayWhere() async throws {
+    let directory = try project(["triggers/lib/bad_test.lua": Self.bad])
+    let ended = try await triggerHost("test", in: directory.path)
+    #expect(ended.status == 1)
+    let report = ended.lines.drop { !$0.hasPrefix("✗ says") }
+    #expect(
+      report.starts(with: [
+        "✗ says <what> & where", "  triggers/lib/bad_test.lua:3: equals: differs at [1].a", "    expected 2",
+        "    got      1", "    all of it", "    expected { { a = 2 } }", "    got      { { a = 1 } }",
+        "  | looking",
+        "✗ raises", "  triggers/lib/bad_test.lua:5: no bread",
+      ]), "\(ended)")
+    #expect(ended.lines.last?.hasPrefix("1 passed, 2 failed, 1 pending (") == true)
+  }
+
+  @Test func colourIsForTerminals() async throws {
+    let directory = try project(["triggers/bad_test.lua": Self.bad])
+    for (isOn, environment) in [
+      (true, ["TERM": "xterm", "NO_COLOR": ""]), (false, ["TERM": "xterm", "NO_COLOR": "1"]),
+    ] {
+      let command = try RunningCommand(
+        ["test"], in: directory.path, output: .terminal, environment: environment)
+      let ended = try await command.end()
+      #expect(ended.status == 1)
+      #expect(ended.output.contains("\u{1b}[31m2 failed\u{1b}[0m") == isOn, "\(ended)")
+    }
+  }
+
+  @Test func aFilterChooses() async throws {
+    let directory = try project(["triggers/bad_test.lua": Self.bad])
+    let counts = try await triggerHost("test", "--filter", "COUNTS", in: directory.path)
+    #expect(counts.status == 0 && counts.lines.count == 2, "\(counts)")
+    let none = try await triggerHost("test", "--filter", "nothing like it", in: directory.path)
+    #expect(none.status == 1)
+    #expect(none.lines == ["No *_test.lua file in triggers has a test that is wanted."])
+  }
+
+  @Test func programsGetJSON() async throws {
+    let directory = try project(["triggers/bad_test.lua": Self.bad])
+    let report = try await triggerHost("test", "--json", in: directory.path).jsonObject()
+    #expect(report["good"] as? Bool == false)
+    #expect(report["passed"] as? Int == 1 && report["failed"] as? Int == 2 && report["pending"] as? Int == 1)
+    let files = try #require(report["files"] as? [[String: Any]])
+    #expect(files.map { $0["path"] as? String } == ["triggers/bad_test.lua", "triggers/counter_test.lua"])
+    let test = try #require((files[0]["tests"] as? [[String: Any]])?.first)
+    #expect(test["place"] as? String == "triggers/bad_test.lua:1")
+    let failure = try #require((test["failures"] as? [[String: Any]])?.first)
+    #expect(failure["path"] as? String == "[1].a" && failure["expected"] as? String == "2")
+  }
+
+  @Test func buildServersGetJUnit() async throws {
+    let directory = try project([
+      "triggers/bad_test.lua": Self.bad, "triggers/worse_test.lua": "it('x'\n",
+    ])
+    let ended = try await triggerHost("test", "--junit", "report.xml", in: directory.path)
+    #expect(ended.status == 1)
+    let reader = JUnitReader()
+    let parser = XMLParser(data: Data(try directory.read("report.xml").utf8))
+    parser.delegate = reader
+    #expect(parser.parse(), "\(String(describing: parser.parserError))")
+    #expect(reader.totals == ["tests": "5", "failures": "2", "errors": "1", "skipped": "1"])
+    #expect(reader.cases == ["says <what> & where", "raises", "counts", "forgets", "(the file)"])
+    #expect(
+      reader.failures == [
+        "triggers/bad_test.lua:3: equals: differs at [1].a", "triggers/bad_test.lua:5: no bread",
+        "triggers/worse_test.lua:2: ')' expected (to close '(' at line 1) near <eof>",
+      ])
+  }
+
+  @Test func brokenFilesAreSaid() async throws {
+    let directory = try project(["triggers/worse_test.lua": "it('x'\n", "triggers/broken.lua": "return {"])
+    let ended = try await triggerHost("test", in: directory.path)
+    #expect(ended.status == 1)
+    #expect(ended.errorLines == ["triggers/broken.lua:1: unexpected symbol near <eof>"])
+    #expect(
+      ended.lines.contains("  triggers/worse_test.lua:2: ')' expected (to close '(' at line 1) near <eof>"))
+    #expect(ended.lines.last?.contains("1 file could not be run") == true)
+    let usage = try await triggerHost("test", "--timeout", "soon", in: directory.path)
+    #expect(usage.status == 2)
+  }
+
+  @Test func watchingRunsWhatChanged() async throws {
+    let directory = try project(["triggers/other_test.lua": "it(\"stays\", function() end)"])
+    let command = try RunningCommand(["test", "--watch"], in: directory.path)
+    try await command.line(containing: "2 passed, 0 failed")
+    // A test alone, then what all tests may depend on.
+    try directory.write(
+      "triggers/counter_test.lua", Self.good + "\nit(\"more\", function() expect(1):equals(2) end)")
+    try await command.line(containing: "1 passed, 1 failed")
+    try directory.edit("triggers/counter.lua") { $0.replacing("page, 1", with: "page, 5") }
+    try await command.line(containing: "1 passed, 2 failed")
+    command.signal(SIGINT)
+    _ = try await command.end()
+  }
+}
+
+/// What a build server takes from the XML.
+private final class JUnitReader: NSObject, XMLParserDelegate {
+  var totals: [String: String] = [:]
+  var cases: [String] = []
+  var failures: [String] = []
+
+  func parser(
+    _ parser: XMLParser, didStartElement name: String, namespaceURI: String?, qualifiedName: String?,
+    attributes: [String: String]
+  ) {
+    switch name {
+    case "testsuites":
+      totals = attributes.filter { ["tests", "failures", "errors", "skipped"].contains($0.key) }
+    case "testcase": cases.append(attributes["name"] ?? "")
+    case "failure", "error": failures.append(attributes["message"] ?? "")
+    default: break
+    }
+  }
+}
