@@ -192,7 +192,9 @@ struct RunTests {
     host.files["lib/b.lua"] = "return require 'lib.a'"
     host.files["lib/bad.lua"] = "local x\nlocal y = x.z"
     #expect(host.failure("require 'lib.a'").contains("module cycle: lib/a.lua -> lib/b.lua -> lib/a.lua"))
-    #expect(host.failure("require 'c'").contains("(tried c.lua, c/init.lua, lib/c.lua, lib/c/init.lua, lua_modules/"))
+    #expect(
+      host.failure("require 'c'").contains(
+        "(tried c.lua, c/init.lua, lib/c.lua, lib/c/init.lua, lua_modules/"))
     #expect(host.failure("require '../c'").contains("is not a module name"))
     #expect(
       host.failure("require 'lib.bad'").hasPrefix("lib/bad.lua:2: attempt to index a nil value (local 'x')"))

@@ -61,8 +61,11 @@ final class ScriptFollower: Sendable {
   }
 
   private func finding(_ problem: FileProblem) -> Finding {
-    let path = problem.path.isEmpty ? directory : FilePath.join(directory, problem.path)
-    return Finding(ConfigProblem(file: path, message: problem.message))
+    if problem.path.isEmpty {
+      let message = problem.message.replacingOccurrences(of: "the directory", with: "the scripts directory")
+      return Finding(ConfigProblem(file: directory, message: message))
+    }
+    return Finding(ConfigProblem(file: FilePath.join(directory, problem.path), message: problem.message))
   }
 
   private func take(_ changes: FileChanges, _ reload: inout ScriptReload) async {
