@@ -27,7 +27,7 @@ package final class LuaWorker {
   /// A loaded script; lives as long as its tree.
   package struct Trigger { let raw: OpaquePointer }
 
-  fileprivate let raw: OpaquePointer
+  let raw: OpaquePointer
 
   /// Nil when out of memory.
   package init?(host: LuaHostFunctions) {

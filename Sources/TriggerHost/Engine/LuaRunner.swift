@@ -45,7 +45,10 @@ final class LuaRunner {
 
   // MARK: One attempt
 
-  func run(_ operation: Operation, _ attempt: Attempt, tree: LoadedTree, path: String) {
+  /// - Parameter trace: sees each line of the run, not those of a chunk that is only loaded.
+  func run(
+    _ operation: Operation, _ attempt: Attempt, tree: LoadedTree, path: String, trace: LuaTrace? = nil
+  ) {
     limits.memoryBytes = operation.trigger.options.memory
     switch trigger(operation.trigger, tree: tree, path: path) {
     case .failure(let error):
@@ -53,7 +56,12 @@ final class LuaRunner {
       attempt.error = error.description
     case .success(let trigger):
       self.attempt = attempt
-      let status = execute(trigger, operation)
+      let status =
+        if let trace {
+          lua.tracing(with: trace) { execute(trigger, operation) }
+        } else {
+          execute(trigger, operation)
+        }
       if status == .ok { prepare(attempt) } else { fail(attempt, status) }
       self.attempt = noAttempt
     }

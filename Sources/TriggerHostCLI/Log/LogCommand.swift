@@ -51,7 +51,7 @@ struct LogCommand: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print records as JSON Lines.")
     @OptionGroup var filter: Filter
 
-    func run() throws { try filter.visit { print(try JSON.text($0.json)) } }
+    func run() throws { try filter.visit { print($0.json.jsonText) } }
   }
 
   struct Verify: ParsableCommand {
@@ -121,30 +121,4 @@ extension LogRecord {
   }
 
   private var eventText: String { String("\(decoded(payload))".prefix(100)) }
-
-  private func decoded(_ bytes: [UInt8]) -> Value {
-    (try? bytes.withUnsafeBytes { try CanonicalEncoding.decode($0) }) ?? .null
-  }
-
-  fileprivate var json: Value {
-    var fields: [String: Value] = [
-      "seq": .int(seq), "identity": .int(identity), "outcome": .string("\(outcome)"),
-      "trigger": .string(trigger),
-      "kind": .string("\(kind)"), "event": .string(event), "payload": decoded(payload),
-      "priority": .string("\(priority)"), "admitted": .string("\(Timestamp(nanoseconds: admitted))"),
-      "tree": .int(Int64(tree)), "attempts": .int(Int64(attempts)),
-      "intents": .array(
-        intents.map { intent in
-          var fields: [String: Value] = [
-            "kind": .string(intent.kind), "key": .string(String(decoding: intent.key, as: UTF8.self)),
-          ]
-          if !intent.store.isEmpty { fields["store"] = .string(intent.store) }
-          if !intent.value.isEmpty { fields["value"] = decoded(intent.value) }
-          return .map(fields)
-        }),
-    ]
-    if let cause { fields["cause"] = ["seq": .int(cause.seq), "index": .int(Int64(cause.index))] }
-    if let error { fields["error"] = .string(error) }
-    return .map(fields)
-  }
 }
