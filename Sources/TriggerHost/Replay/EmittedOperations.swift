@@ -10,9 +10,13 @@ struct EmittedOperations {
     var payload: [UInt8]
     var hops: Int
     /// Of the payload in history.
-    fileprivate var recordedHash: UInt64
+    fileprivate var recordedHash: UInt64 = 0
     /// As in history; 0 when its trigger does not coalesce.
-    fileprivate var coalesceKey: UInt64
+    fileprivate var coalesceKey: UInt64 = 0
+
+    init(trigger: LoadedTrigger, payload: [UInt8], hops: Int) {
+      (self.trigger, self.payload, self.hops) = (trigger, payload, hops)
+    }
   }
 
   private struct Key: Hashable, Comparable {
@@ -42,8 +46,7 @@ struct EmittedOperations {
     recorded: [UInt8], by old: LoadedTrigger?
   ) {
     let key = Key(cause: cause, trigger: trigger.name)
-    var new = Waiting(
-      trigger: trigger, payload: event.payload, hops: hops, recordedHash: 0, coalesceKey: 0)
+    var new = Waiting(trigger: trigger, payload: event.payload, hops: hops)
     defer { waiting[key] = new }
     guard let old, old.mayPassOver else { return }
     new.recordedHash = Self.hash(recorded)

@@ -8,6 +8,7 @@ final class RecordCheck {
   private let configuration: EngineConfiguration
   private let runner: ScriptRunner
   private let attempt = Attempt()
+  private let encoded = CBORBuffer(capacity: 1 << 12)
 
   init(stores: StoreDirectory, configuration: EngineConfiguration, guardian: AttemptGuard) {
     self.configuration = configuration
@@ -16,41 +17,45 @@ final class RecordCheck {
 
   /// Whether an execution can be expected to give what the record says. Not those of Swift triggers, those
   /// that were ended from outside, and those whose seq ended without them.
-  static func canExecute(_ record: LogRecord) -> Bool {
+  static func canExecute(_ record: RecordView) -> Bool {
     record.tree > 0 && !record.isKilled && (record.outcome == .committed || record.outcome == .failed)
   }
 
-  /// - Parameters:
-  ///   - trigger: of the record's tree; nil when the tree has none of the name.
-  ///   - snapshot: the seq before the record's.
+  /// Executes a record on the state as of the seq before it.
+  ///
   /// - Returns: how the execution differs from the record, nil when it does not.
-  func difference(
-    _ record: LogRecord, _ trigger: LoadedTrigger?, at snapshot: Int64
-  ) -> Replayer.Difference? {
-    guard let trigger else { return differs(record, "its script is not in tree \(record.tree)") }
-    attempt.reset()
-    runner.run(Operation.make(record, trigger), attempt, at: snapshot, patience: Self.patience)
-    switch (record.outcome, attempt.status) {
-    case (.committed, .succeeded):
-      return attempt.prepared(record.intents) ? nil : differs(record, differingIntent(record))
-    case (.committed, _): return differs(record, "committed then, fails now: \(attempt.error ?? "")")
-    case (_, .succeeded):
-      // Then it can only have failed because of what it emits, or when it was applied.
-      let refusal =
-        EmitRules(configuration).refusal(of: Operation.make(record, trigger), emits: attempt.writes.emits)
-        ?? applyFailure(at: snapshot)
-      if refusal == record.error { return nil }
-      let now = refusal.map { "now with: \($0)" } ?? "now it commits"
-      return differs(record, "failed then with: \(record.error ?? "no message"); \(now)")
-    default:
-      return Self.isSame(attempt.error, record.error)
-        ? nil
-        : differs(record, "failed then with: \(record.error ?? ""); now with: \(attempt.error ?? "")")
+  func difference(_ item: RecordBatch.Item, of batch: RecordBatch) -> Replayer.Difference? {
+    guard let trigger = item.trigger else {
+      return Replayer.Difference(
+        seq: item.seq, trigger: batch.name(item), reason: "its script is not in tree \(item.tree)")
     }
+    let operation = batch.operation(item, trigger)
+    attempt.reset()
+    runner.run(operation, attempt, at: item.seq - 1, patience: Self.patience)
+    guard let reason = reason(item, of: batch, operation) else { return nil }
+    return Replayer.Difference(seq: item.seq, trigger: trigger.name, reason: reason)
   }
 
-  private func differs(_ record: LogRecord, _ reason: String) -> Replayer.Difference {
-    Replayer.Difference(seq: record.seq, trigger: record.trigger, reason: reason)
+  private func reason(_ item: RecordBatch.Item, of batch: RecordBatch, _ operation: Operation) -> String? {
+    switch (item.isCommitted, attempt.status) {
+    case (true, .succeeded):
+      return attempt.hasPrepared(batch.intents(item), scratch: encoded)
+        ? nil : differingIntent(batch.intents(item))
+    case (true, _): return "committed then, fails now: \(attempt.error ?? "")"
+    case (false, .succeeded):
+      // Then it can only have failed because of what it emits, or when it was applied.
+      let refusal =
+        EmitRules(configuration).refusal(of: operation, emits: attempt.writes.emits)
+        ?? applyFailure(at: item.seq - 1)
+      let then = batch.error(item)
+      if refusal == then { return nil }
+      return
+        "failed then with: \(then ?? "no message"); \(refusal.map { "now with: \($0)" } ?? "commits now")"
+    default:
+      let then = batch.error(item)
+      return Self.isSame(attempt.error, then)
+        ? nil : "failed then with: \(then ?? "no message"); now with: \(attempt.error ?? "no message")"
+    }
   }
 
   /// Where exactly memory ran out depends on what was in it before.
@@ -59,17 +64,14 @@ final class RecordCheck {
     return now == then || now?.contains(words) == true && then?.contains(words) == true
   }
 
-  private func differingIntent(_ record: LogRecord) -> String {
+  private func differingIntent(_ recorded: UnsafeRawBufferPointer) -> String {
     let now = attempt.intents
-    for index in 0..<max(now.count, record.intents.count) {
-      let old = index < record.intents.count ? record.intents[index] : nil
-      let new = index < now.count ? now[index] : nil
-      if old != new {
-        return
-          "intent \(index + 1) was \(old.map { "\($0)" } ?? "nothing"), now it is \(new.map { "\($0)" } ?? "nothing")"
-      }
+    guard let then = try? LogCoding.intents(recorded) else { return "its recorded intents are damaged" }
+    let index = zip(then, now).enumerated().first { $1.0 != $1.1 }?.offset ?? min(then.count, now.count)
+    func text(_ intents: [LogRecord.Intent]) -> String {
+      index < intents.count ? "\(intents[index])" : "nothing"
     }
-    preconditionFailure("intents of seq \(record.seq) are equal and are not")
+    return "intent \(index + 1) was \(text(then)), now it is \(text(now))"
   }
 
   /// Why the intents just prepared cannot be applied to the state as of `snapshot`; nil when they can. Tried
@@ -81,15 +83,15 @@ final class RecordCheck {
       let write = attempt.writes.writes[index]
       let isWhole = write.kind == .replace
       write.table?._withUnsafeGuaranteedRef { table in
+        let other = copy.stores.declare(table.name)
         // The key itself comes first among those that begin with it.
         table.scan(prefix: isWhole ? .init(start: nil, count: 0) : write.keyBytes, at: snapshot) {
-          copy.set(Entry.keyBytes($0), to: Version.value($1), in: table.name, seq: 0)
+          copy.set(Entry.keyBytes($0), to: Version.value($1), in: other, seq: 0)
           return isWhole
         }
         let operand = write.kind == .delete ? .init(start: nil, count: 0) : write.operand
         writes.add(
-          write.kind, table: copy.table(table.name), key: write.keyBytes,
-          value: UnsafeRawBufferPointer(operand))
+          write.kind, table: other, key: write.keyBytes, value: UnsafeRawBufferPointer(operand))
       }
     }
     do throws(Committer.Failure) { _ = try copy.commit(writes, seq: 1) } catch { return error.message }

@@ -22,43 +22,20 @@ extension Operation {
       }
     }
   }
-
-  /// The operation of a record, for `trigger` to execute.
-  static func make(_ record: LogRecord, _ trigger: LoadedTrigger) -> Operation {
-    make(
-      trigger, kind: record.kind, event: record.event, payload: record.payload, admitted: record.admitted,
-      identity: record.identity, hops: record.hops, source: record.source, cause: record.cause)
-  }
 }
 
 extension Attempt {
-  /// Whether the intents just prepared are those of the record, byte by byte.
-  func prepared(_ intents: [LogRecord.Intent]) -> Bool {
-    guard writes.count == intents.count else { return false }
-    for index in 0..<writes.count {
-      guard Self.equals(writes.writes + index, intents[index]) else { return false }
-    }
-    return true
+  /// Whether the intents just prepared are those, byte for byte. Before they are committed: then the stores
+  /// own the values.
+  ///
+  /// - Parameter intents: an encoded array, as a log has it.
+  func hasPrepared(_ intents: UnsafeRawBufferPointer, scratch: CBORBuffer) -> Bool {
+    scratch.removeAll()
+    LogCoding.writeIntents(self, to: scratch)
+    return scratch.count == intents.count && memcmp(scratch.base, intents.baseAddress!, intents.count) == 0
   }
 
-  private static func equals(
-    _ write: UnsafeMutablePointer<WriteSet.Write>, _ intent: LogRecord.Intent
-  ) -> Bool {
-    let store = write.pointee.table.map { $0._withUnsafeGuaranteedRef { $0.name } }
-    return IntentKind(intent.kind) == write.pointee.kind && intent.store == store ?? ""
-      && equals(write.pointee.keyBytes, intent.key)
-      && (write.pointee.kind == .delete || equals(write.pointee.operand, intent.value))
-  }
-
-  private static func equals(_ bytes: UnsafeBufferPointer<UInt8>, _ other: [UInt8]) -> Bool {
-    bytes.count == other.count
-      && other.withUnsafeBytes {
-        bytes.count == 0 || memcmp(bytes.baseAddress!, $0.baseAddress!, $0.count) == 0
-      }
-  }
-
-  /// The intents just prepared, as a record would have them. Before they are committed: then the stores own
-  /// the values.
+  /// The intents just prepared, as a record would have them. Before they are committed.
   var intents: [LogRecord.Intent] {
     (0..<writes.count).map { index in
       let write = writes.writes + index

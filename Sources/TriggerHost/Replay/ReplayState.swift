@@ -1,57 +1,79 @@
 import TriggerCore
 
-/// The stores as a log leaves them, without an engine around them.
+/// The stores as a log leaves them, in an engine that never starts.
 ///
 /// One thread applies; others may read as of a seq meanwhile, as long as `reclaim` is told the oldest one
 /// that is needed.
 final class ReplayState {
   let stores: StoreDirectory
+  /// For what a checkpoint has: `restore` goes on from there.
+  let recovery: Recovery
   /// The newest seq applied.
-  private(set) var seq: Int64 = 0
-  private let reclaimer = Reclaimer()
+  var seq: Int64 { max(applied, recovery.lastSeq) }
+  private var applied: Int64 = 0
+  private let reclaimer: Reclaimer
   private let committer: Committer
+  private let isStrict: Bool
   private var writes = WriteSet()
-  /// Every table that was written, by name: one look-up without a lock.
-  private var tables: [String: StoreTable] = [:]
+  private var tables = NameCache<StoreTable>()
+  /// What a checkpoint was taken over; nil before the first record.
+  private var overlap: Int64?
 
   init(configuration: EngineConfiguration) {
-    stores = StoreDirectory(isStrict: configuration.strictStores, limit: configuration.maximumStores)
-    committer = Committer(reclaimer: reclaimer, limits: configuration.valueLimits)
-  }
-
-  /// A store that is there whatever the configuration says: history knows better.
-  func table(_ name: String) -> StoreTable {
-    if let known = tables[name] { return known }
-    let table = stores.declare(name)
-    tables[name] = table
-    return table
+    var configuration = configuration
+    configuration.recordsKept = 1
+    let engine = Engine(configuration: configuration, clock: EngineClock(), log: nil)
+    recovery = Recovery(engine)
+    stores = engine.stores
+    committer = engine.withState { $0.committer }
+    reclaimer = committer.reclaimer
+    isStrict = configuration.strictStores
   }
 
   // MARK: Writing
 
-  /// Applies the next record of a log. Seqs are dense.
+  /// Takes the next record after a checkpoint, or the first of a log. Records may be in the checkpoint in
+  /// part.
+  func restore(_ record: RecordView, reclaiming: Bool) throws {
+    let overlap = overlap ?? recovery.fold.lastSeq
+    self.overlap = overlap
+    guard record.seq <= overlap else { return try apply(record, reclaiming: reclaiming) }
+    if isStrict { try declareStores(of: record) }
+    try recovery.apply(record)
+  }
+
+  /// Applies the next record of a log. Seqs are dense. What recovery does, without remembering what is left
+  /// to do: that would grow with the log.
   ///
+  /// - Parameter reclaiming: nobody reads older versions: they are freed now and then.
   /// - Throws: `LogDamage` when the record does not follow the one before, or cannot be applied.
-  func apply(_ record: LogRecord) throws(LogDamage) {
-    guard seq == 0 || record.seq == seq + 1 else {
-      throw LogDamage("seq \(record.seq) follows seq \(seq)", offset: 0)
+  func apply(_ record: RecordView, reclaiming: Bool) throws {
+    if reclaiming, record.seq % 256 == 0 { reclaim(horizon: seq) }
+    let newest = seq
+    guard newest == 0 || record.seq == newest + 1 else {
+      throw LogDamage("seq \(record.seq) follows seq \(newest)", offset: 0)
     }
-    seq = record.seq
-    guard record.outcome == .committed, !record.intents.isEmpty else { return }
+    applied = record.seq
+    guard record.outcome == .committed else { return }
     writes.removeAll()
-    for intent in record.intents { add(intent, to: &writes) }
-    do throws(Committer.Failure) { try committer.apply(writes, seq: seq) } catch {
-      throw LogDamage("seq \(seq): \(error.message)", offset: 0)
+    try add(record, to: &writes)
+    do throws(Committer.Failure) { try committer.apply(writes, seq: record.seq) } catch {
+      throw LogDamage("seq \(record.seq): \(error.message)", offset: 0)
     }
   }
 
-  /// Adds an intent as a record has it.
-  func add(_ intent: LogRecord.Intent, to writes: inout WriteSet) {
-    guard let kind = IntentKind(intent.kind) else { return }
-    let table = intent.store.isEmpty ? nil : table(intent.store)
-    intent.key.withUnsafeBufferPointer { key in
-      intent.value.withUnsafeBytes { writes.add(kind, table: table, key: key, value: $0) }
+  /// Adds a record's intents.
+  func add(_ record: RecordView, to writes: inout WriteSet) throws {
+    try record.forEachIntent { intent in
+      let table = intent.store.map { name in tables.value(of: name) { stores.declare($0) } }
+      writes.add(
+        intent.kind, table: table, key: intent.key.bindMemory(to: UInt8.self), value: intent.value)
     }
+  }
+
+  /// Stores that history has written are there, whatever the configuration says.
+  private func declareStores(of record: RecordView) throws {
+    try record.forEachIntent { if let name = $0.store { _ = stores.declare(name.utf8Text) } }
   }
 
   /// Commits what an execution prepared. Several commits may have one seq.
@@ -60,30 +82,26 @@ final class ReplayState {
   func commit(
     _ writes: borrowing WriteSet, seq: Int64
   ) throws(Committer.Failure) -> [Committer.ChangedKey] {
-    self.seq = max(self.seq, seq)
+    applied = max(applied, seq)
     return try committer.apply(writes, seq: seq, tellsKeys: true)
   }
 
-  /// Gives a key a value and its version, before anything is applied to the key.
-  func set(_ key: UnsafeBufferPointer<UInt8>, to value: UnsafeRawBufferPointer, in store: String, seq: Int64)
-  {
-    guard let base = key.baseAddress, key.count > 0 else { return }
-    let table = table(store)
-    let newest = max(table.changed.load(ordering: .relaxed), seq)
-    let entry = table.makeEntry(
-      base, key.count, hash: KeyHash.of(base, count: key.count), reclaim: reclaimer)
-    table.put(
-      Version.make(value.baseAddress, count: value.count), to: entry, seq: seq, reclaim: reclaimer)
-    table.changed.store(newest, ordering: .releasing)
+  /// Gives a key its first value.
+  func set(
+    _ key: UnsafeBufferPointer<UInt8>, to value: UnsafeRawBufferPointer, in table: StoreTable, seq: Int64
+  ) {
+    let newest = table.changed.load(ordering: .relaxed)
+    table.restore(key, value, seq: seq, reclaim: reclaimer)
+    table.noteChange(newest)
   }
 
   func fill(_ contents: [String: [String: Value]]) {
     for (store, content) in contents {
-      _ = table(store)
-      for (key, value) in content {
+      let table = stores.declare(store)
+      for (key, value) in content where !key.isEmpty {
         var key = key
         key.withUTF8 { key in
-          CanonicalEncoding.encode(value).withUnsafeBytes { set(key, to: $0, in: store, seq: 0) }
+          CanonicalEncoding.encode(value).withUnsafeBytes { set(key, to: $0, in: table, seq: 0) }
         }
       }
     }
@@ -96,11 +114,12 @@ final class ReplayState {
   func copy(configuration: EngineConfiguration) -> ReplayState {
     let copy = ReplayState(configuration: configuration)
     for table in stores.existing {
-      visit(table) { copy.set($0, to: $1, in: table.name, seq: $2) }
+      let other = copy.stores.declare(table.name)
+      visit(table) { copy.set($0, to: $1, in: other, seq: $2) }
       // A store whose last change was a deletion remembers when.
-      copy.table(table.name).changed.store(table.changed.load(ordering: .relaxed), ordering: .releasing)
+      other.noteChange(table.changed.load(ordering: .relaxed))
     }
-    copy.seq = seq
+    copy.applied = seq
     return copy
   }
 
@@ -112,7 +131,7 @@ final class ReplayState {
     _ body: (_ key: UnsafeBufferPointer<UInt8>, _ value: UnsafeRawBufferPointer, _ version: Int64) throws ->
       Void
   ) rethrows {
-    let all = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
+    let (all, seq) = (UnsafeBufferPointer<UInt8>(start: nil, count: 0), seq)
     var cursor = table.firstEntry(prefix: all)
     while let entry = cursor {
       if let version = Entry.visible(entry, at: seq), !version.isDeleted {
@@ -122,9 +141,8 @@ final class ReplayState {
     }
   }
 
-  /// The value at a key, nil when there is none, and the seq that wrote it.
-  func value(_ store: String, _ key: [UInt8]) -> (bytes: [UInt8], version: Int64)? {
-    guard let table = tables[store] else { return nil }
+  /// The encoded value at a key, nil when there is none, and the seq that wrote it.
+  func value(_ key: [UInt8], in table: StoreTable) -> (bytes: [UInt8], version: Int64)? {
     let entry = key.withUnsafeBufferPointer { key in
       key.baseAddress.flatMap { table.entry($0, key.count, hash: KeyHash.of($0, count: key.count)) }
     }

@@ -23,6 +23,7 @@ public final class Replayer {
   let state: ReplayState
   let scripts: RecordedScripts
   let guardian = AttemptGuard()
+  private let batch = RecordBatch()
   private lazy var check = RecordCheck(
     stores: state.stores, configuration: configuration, guardian: guardian)
 
@@ -39,6 +40,11 @@ public final class Replayer {
     state.fill(stores)
     self.scripts = RecordedScripts(seed: configuration.seed, scripts)
   }
+
+  /// For who brings the state to where a checkpoint ends: give it the checkpoint, and each record after that
+  /// to `restore`.
+  package var recovery: Recovery { state.recovery }
+  package func restore(_ record: RecordView) throws { try state.restore(record, reclaiming: true) }
 
   /// The newest seq applied.
   public var seq: Int64 { state.seq }
@@ -71,10 +77,10 @@ public final class Replayer {
   /// Applies the next record.
   ///
   /// - Throws: `LogDamage` when the record does not follow the one before, or cannot be applied.
-  public func apply(_ record: LogRecord) throws {
-    try state.apply(record)
-    if record.seq % 256 == 0 { state.reclaim(horizon: record.seq) }
-  }
+  public func apply(_ record: LogRecord) throws { try record.withView { try apply($0) } }
+
+  /// As above, without copying. O(bytes of the record).
+  package func apply(_ record: RecordView) throws { try state.apply(record, reclaiming: true) }
 
   /// Executes the record's operation on the state before it, then applies the record. `Verification` does
   /// the same in parallel.
@@ -84,12 +90,25 @@ public final class Replayer {
   /// - Returns: how the execution differs from the record, nil when it does not.
   /// - Throws: `LogDamage`; what `scripts` throws.
   public func verify(_ record: LogRecord) throws -> Difference? {
-    var difference: Difference?
-    if RecordCheck.canExecute(record) {
-      let trigger = try scripts.tree(record.tree).triggers[record.trigger]
-      difference = check.difference(record, trigger, at: state.seq)
+    try record.withView { view in
+      var difference: Difference?
+      if RecordCheck.canExecute(view) {
+        batch.removeAll()
+        batch.add(view, try scripts.tree(view.tree).triggers[record.trigger])
+        difference = check.difference(batch.items[0], of: batch)
+      }
+      try apply(view)
+      return difference
     }
-    try apply(record)
-    return difference
+  }
+}
+
+extension LogRecord {
+  /// The record as a log has it. O(bytes).
+  func withView<Result>(_ body: (RecordView) throws -> Result) throws -> Result {
+    try encoded.withUnsafeBytes { bytes in
+      var reader = CBORReader(bytes)
+      return try body(try RecordView(&reader))
+    }
   }
 }

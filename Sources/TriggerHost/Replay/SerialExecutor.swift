@@ -22,6 +22,7 @@ final class SerialExecutor {
   private let configuration: EngineConfiguration
   private let runner: ScriptRunner
   private var commits = 0
+  private let scratch = CBORBuffer(capacity: 1 << 12)
 
   init(
     _ state: ReplayState, configuration: EngineConfiguration, router: Router = Router(triggers: []),
@@ -40,9 +41,14 @@ final class SerialExecutor {
   }
 
   /// Takes intents as a record has them, in the place of an execution.
-  func take(_ record: LogRecord) {
+  func take(_ record: RecordView) throws {
     attempt.reset()
-    for intent in record.intents { state.add(intent, to: &attempt.writes) }
+    try state.add(record, to: &attempt.writes)
+  }
+
+  /// Whether the execution prepared these intents.
+  func hasPrepared(_ intents: UnsafeRawBufferPointer) -> Bool {
+    attempt.hasPrepared(intents, scratch: scratch)
   }
 
   /// Commits what was executed or taken: all of it, or nothing when it failed or may not be.

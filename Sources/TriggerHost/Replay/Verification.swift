@@ -31,20 +31,18 @@ public final class Verification {
     public var difference: Replayer.Difference?
   }
 
-  private struct Item {
-    var record: LogRecord
-    /// Nil when the record's tree has none of the name.
-    var trigger: LoadedTrigger?
-    /// As they are when all up to this one are the same.
-    var verdict: Verdict
-  }
-
   /// Records for one worker, in order.
-  private final class Batch: @unchecked Sendable {  // handed over whole, never changed afterwards
+  private final class Batch: @unchecked Sendable {  // handed over whole, and back when it is done
     static let size = 64
-    var items: [Item] = []
-    var first: Int64 { items[0].record.seq }
-    init() { items.reserveCapacity(Self.size) }
+    let records = RecordBatch()
+    /// As they are when all up to the item of the same place are the same.
+    var verdicts: [Verdict] = []
+    var first: Int64 { records.items[0].seq }
+
+    func removeAll() {
+      records.removeAll()
+      verdicts.removeAll(keepingCapacity: true)
+    }
   }
 
   private struct Shared {
@@ -54,6 +52,8 @@ public final class Verification {
     var unfinished: [Int64] = []
     /// Of the lowest difference so far.
     var verdict: Verdict?
+    /// Done, to be filled again.
+    var empty: [Batch] = []
   }
 
   private final class Hall: Sendable {
@@ -72,7 +72,9 @@ public final class Verification {
   private var threads: [pthread_t] = []
   private var batch = Batch()
   private var verdict = Verdict()
-  private var last: (number: Int, tree: RecordedScripts.Tree)?
+  /// Of the newest record.
+  private var tree: RecordedScripts.Tree?
+  private var triggers = NameCache<LoadedTrigger?>()
 
   /// Starts the workers.
   ///
@@ -106,62 +108,68 @@ public final class Verification {
 
   // MARK: The caller's thread
 
-  /// Applies a record without executing it: one before the range that is asked for.
-  ///
-  /// - Throws: `LogDamage` when it does not follow the one before, or cannot be applied.
-  public func apply(_ record: LogRecord) throws {
-    try state.apply(record)
-    verdict.applied += 1
-    if record.seq % 256 == 0 { reclaim() }
+  /// For who brings the state to where a checkpoint ends: give it the checkpoint, and each record after that
+  /// to `restore`.
+  package var recovery: Recovery { state.recovery }
+  package func restore(_ record: RecordView) throws {
+    try state.restore(record, reclaiming: true)
   }
 
   /// Takes the next record, to be applied and executed. May wait for workers.
   ///
   /// - Returns: false when a lower seq differs already: no later record can change the verdict.
-  /// - Throws: as `apply`; what `scripts` throws.
-  public func check(_ record: LogRecord) throws -> Bool {
+  /// - Throws: `LogDamage` when it does not follow the one before, or cannot be applied; what `scripts`
+  ///   throws.
+  public func check(_ record: LogRecord) throws -> Bool { try record.withView { try check($0) } }
+
+  /// As above, without copying more than an execution needs.
+  package func check(_ record: RecordView) throws -> Bool {
     guard RecordCheck.canExecute(record) else {
-      try apply(record)
+      try state.apply(record, reclaiming: false)
+      verdict.applied += 1
+      if verdict.applied % 256 == 0 { reclaim() }
       return true
     }
-    let trigger = try tree(record.tree).triggers[record.trigger]
-    try state.apply(record)
+    let trigger = try trigger(of: record)
+    try state.apply(record, reclaiming: false)
     verdict.executed += 1
-    batch.items.append(Item(record: record, trigger: trigger, verdict: verdict))
-    guard batch.items.count == Batch.size else { return true }
+    batch.records.add(record, trigger)
+    batch.verdicts.append(verdict)
+    guard batch.verdicts.count == Batch.size else { return true }
     handOver()
     return hall.limit.load(ordering: .relaxed) > record.seq
   }
 
   /// Waits for what is being executed. Nothing can be checked afterwards.
   public func finish() -> Verdict {
-    if !batch.items.isEmpty { handOver() }
+    if !batch.verdicts.isEmpty { handOver() }
     end()
     return hall.shared.withLock { $0.verdict } ?? verdict
   }
 
-  private func tree(_ number: Int) throws -> RecordedScripts.Tree {
-    if let last, last.number == number { return last.tree }
-    let tree = try scripts.tree(number)
-    last = (number, tree)
-    return tree
+  private func trigger(of record: RecordView) throws -> LoadedTrigger? {
+    if tree?.loaded.identity.number != record.tree {
+      tree = try scripts.tree(record.tree)
+      triggers = NameCache()
+    }
+    return triggers.value(of: record.trigger) { tree!.triggers[$0] }
   }
 
   private func handOver() {
     hall.room.wait()
     let full = batch
-    batch = Batch()
-    hall.shared.withLock {
+    batch = hall.shared.withLock {
       $0.unfinished.append(full.first)
       $0.queue.append(full)
+      return $0.empty.popLast() ?? Batch()
     }
     hall.items.signal()
     reclaim()
   }
 
-  /// The oldest batch reads as of the seq before its first.
+  /// A batch reads from the seq before its first on.
   private func reclaim() {
-    let oldest = hall.shared.withLock { $0.unfinished.first } ?? batch.items.first?.record.seq
+    let oldest = hall.shared.withLock { $0.unfinished.first } ?? (batch.verdicts.isEmpty ? nil : batch.first)
     state.reclaim(horizon: oldest.map { $0 - 1 } ?? state.seq)
   }
 
@@ -178,13 +186,19 @@ public final class Verification {
     while true {
       hall.items.wait()
       guard let batch = hall.shared.withLock({ $0.queue.removeFirst() }) else { return }
-      for item in batch.items where item.record.seq < hall.limit.load(ordering: .relaxed) {
-        if let difference = check.difference(item.record, item.trigger, at: item.record.seq - 1) {
-          found(difference, item.verdict, hall)
+      for (index, item) in batch.records.items.enumerated()
+      where item.seq < hall.limit.load(ordering: .relaxed) {
+        if let difference = check.difference(item, of: batch.records) {
+          found(difference, batch.verdicts[index], hall)
           break
         }
       }
-      hall.shared.withLock { $0.unfinished.removeAll { $0 == batch.first } }
+      let first = batch.first
+      batch.removeAll()
+      hall.shared.withLock {
+        $0.unfinished.removeAll { $0 == first }
+        $0.empty.append(batch)
+      }
       hall.room.signal()
     }
   }

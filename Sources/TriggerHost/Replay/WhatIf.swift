@@ -10,12 +10,14 @@ import TriggerCore
 /// by name; an emitted one, when its cause emits the event again (the nth of that name in the commit is the
 /// nth). Everything new runs right after what causes it, in order: what is emitted and was not, and what a
 /// newly bound trigger makes of an outside event, which comes after that event's most urgent recorded
-/// operation.
+/// operation. A recorded retry happens when its failure does; a new failure is not tried again.
 ///
 /// Deferrals do not matter: the order is that of the last seqs. `coalesce`, `debounce`, `throttle` and `mode`
 /// decide by time, so history decides for its own operations, and new ones all run.
 ///
 /// Memory: two states, and what is emitted and not decided. One thread: the one that made it.
+///
+/// `recovery` and `restore` bring history to the seq before the range; then come the records of the range.
 public final class WhatIf {
   /// Identities of new operations count from here: no recorded one is so high, and a JSON number holds them.
   private static let firstNewIdentity: Int64 = 1 << 48
@@ -32,7 +34,11 @@ public final class WhatIf {
   private var queue: Deque<NewOperation> = []
   private var newOperations: Int64 = 0
   private var newAtOnce = 0
-  var emitted = EmittedOperations()
+  /// The scripts of the time; operations of Swift triggers do not say it.
+  private var newestTree = 0
+  private var emitted = EmittedOperations()
+  /// By failed seq: what history tries again later.
+  private var retries: [Int64: EmittedOperations.Waiting] = [:]
   private var summary = Summary()
 
   /// The other world.
@@ -82,31 +88,40 @@ public final class WhatIf {
     history.fill(stores)
   }
 
+  /// For who brings history to where a checkpoint ends, before the range: give it the checkpoint, and each
+  /// record after that to `restore`.
+  package var recovery: Recovery { history.recovery }
+  package func restore(_ record: RecordView) throws {
+    precondition(other == nil, "seq \(record.seq) comes after the range has begun")
+    try history.restore(record, reclaiming: true)
+  }
+
   /// Applies a record before the range to both worlds.
   ///
   /// - Throws: `LogDamage`.
-  public func apply(_ record: LogRecord) throws {
-    precondition(other == nil, "seq \(record.seq) comes after the range has begun")
-    try applyToHistory(record)
-  }
+  public func apply(_ record: LogRecord) throws { try record.withView { try restore($0) } }
 
   /// Takes the next record of the range.
   ///
   /// - Throws: `LogDamage`; what `recorded` throws; `WhatIfError` when the new scripts emit without end.
-  public func run(_ record: LogRecord) throws {
-    if other == nil { try begin(record) }
-    try applyToHistory(record)
-    summary.last = record.seq
-    if record.outcome == .deferred { return }
-    if record.cause == nil { summary.outside += 1 }
+  public func run(_ record: LogRecord) throws { try record.withView { try run($0) } }
+
+  /// As above, from where the record lies.
+  package func run(_ view: RecordView) throws {
+    if other == nil { try begin(view) }
+    try history.apply(view, reclaiming: true)
+    summary.last = view.seq
+    if view.outcome == .deferred { return }
+    let record = try LogRecord(view, intents: false)
+    if record.isFromOutside { summary.outside += 1 }
     newAtOnce = 0
-    try follow(try plan(record), record)
-    while let next = queue.popFirst() { try run(next, at: record.seq) }
+    try follow(try plan(record), record, view)
+    while let next = queue.popFirst() { try run(next, at: view.seq) }
   }
 
   /// The totals. Nothing can be run afterwards.
   public func finish() -> Summary {
-    summary.undecided = emitted.undecided
+    summary.undecided = emitted.undecided + retries.count
     return summary
   }
 
@@ -120,12 +135,7 @@ public final class WhatIf {
 
   // MARK: The two worlds
 
-  private func applyToHistory(_ record: LogRecord) throws {
-    try history.apply(record)
-    if record.seq % 256 == 0 { history.reclaim(horizon: record.seq) }
-  }
-
-  private func begin(_ record: LogRecord) throws {
+  private func begin(_ record: RecordView) throws {
     summary.first = record.seq
     // As if the new scripts had been in force instead of those: their chunks see the same clock.
     let then = record.tree > 0 ? try recorded.tree(record.tree).loaded.identity : nil
@@ -142,28 +152,23 @@ public final class WhatIf {
   // MARK: One recorded operation
 
   private func plan(_ record: LogRecord) throws -> Plan {
-    let isRegenerated = record.cause.map { $0.seq >= summary.first } ?? false
+    if record.isFromOutside { try admitNewcomers(record) }
     if record.tree == 0, record.outcome != .skipped {
       return .take(operation(record, swiftTrigger(record), payload: record.payload, hops: record.hops))
     }
-    guard isRegenerated else { return try planOutside(record) }
-    guard let event = emitted.take(record) else { return .drop(reason: whyGone(record)) }
+    guard let origin = record.cause?.seq ?? record.retryOf, origin >= summary.first else {
+      return try planGiven(record)
+    }
+    let waiting = record.retryOf.map { retries.removeValue(forKey: $0) } ?? emitted.take(record)
+    guard let waiting else { return .drop(reason: whyGone(record)) }
     if record.outcome == .skipped { return .skip }
-    return .run(operation(record, event.trigger, payload: event.payload, hops: event.hops))
+    return .run(operation(record, waiting.trigger, payload: waiting.payload, hops: waiting.hops))
   }
 
-  /// One whose event is given: from outside, or emitted before the range.
-  private func planOutside(_ record: LogRecord) throws -> Plan {
-    let change = try bindingChange(record)
-    if record.cause == nil {
-      for trigger in change.newcomers {
-        queue.append(
-          NewOperation(
-            trigger: trigger, kind: record.kind, event: record.event, payload: record.payload,
-            admitted: record.admitted, hops: record.hops))
-      }
-    }
+  /// One whose event is given: it came from outside, or before the range.
+  private func planGiven(_ record: LogRecord) throws -> Plan {
     if record.outcome == .skipped { return .skip }
+    let change = try bindingChange(record)
     guard let trigger = other!.triggers[record.trigger] else {
       if change.isSentByName { summary.missingTargets[record.trigger, default: 0] += 1 }
       return .drop(reason: whyGone(record))
@@ -172,9 +177,19 @@ public final class WhatIf {
     return .run(operation(record, trigger, payload: record.payload, hops: record.hops))
   }
 
+  private func admitNewcomers(_ record: LogRecord) throws {
+    for trigger in try bindingChange(record).newcomers {
+      queue.append(
+        NewOperation(
+          trigger: trigger, kind: record.kind, event: record.event, payload: record.payload,
+          admitted: record.admitted, hops: record.hops))
+    }
+  }
+
   private func bindingChange(_ record: LogRecord) throws -> BindingChanges.Change {
-    if let known = other!.bindings.known(record) { return known }
-    return other!.bindings.change(for: record, in: try recorded.tree(record.tree))
+    if record.tree > 0 { newestTree = record.tree }
+    if let known = other!.bindings.known(record, tree: newestTree) { return known }
+    return other!.bindings.change(for: record, in: try recorded.tree(newestTree))
   }
 
   private func operation(
@@ -196,16 +211,17 @@ public final class WhatIf {
     if let cause = record.cause, cause.seq >= summary.first {
       return "seq \(cause.seq) does not emit it to '\(record.trigger)'"
     }
+    if let failed = record.retryOf { return "seq \(failed) is not tried again" }
     return "'\(record.trigger)' is not bound to \(record.kind) \(record.event)"
   }
 
-  private func follow(_ plan: Plan, _ record: LogRecord) throws {
+  private func follow(_ plan: Plan, _ record: LogRecord, _ view: RecordView) throws {
     switch plan {
-    case .run(let operation): try execute(operation, record)
+    case .run(let operation): try execute(operation, record, view)
     case .take(let operation):
       summary.kept += 1
       let executor = other!.executor
-      executor.take(record)
+      try executor.take(view)
       if executor.commit(operation, seq: record.seq) { try admitEvents(of: operation, record) }
     case .skip: summary.skipped += 1
     case .drop(let reason):
@@ -213,22 +229,24 @@ public final class WhatIf {
       tell(
         Difference(
           kind: .gone, seq: record.seq, trigger: record.trigger, eventKind: record.kind, event: record.event,
-          payload: record.payload, old: Result(record), reason: reason))
+          payload: record.payload, old: try Result(view), reason: reason))
     }
   }
 
-  private func execute(_ operation: Operation, _ record: LogRecord) throws {
+  private func execute(_ operation: Operation, _ record: LogRecord, _ view: RecordView) throws {
     let executor = other!.executor
     executor.run(operation)
     let attempt = executor.attempt
     let isSame =
-      attempt.status == .succeeded && record.outcome == .committed && attempt.prepared(record.intents)
+      attempt.status == .succeeded && view.outcome == .committed && executor.hasPrepared(view.intents)
     let intents = isSame ? [] : attempt.intents
-    let isCommitted = executor.commit(operation, seq: record.seq)
-    if !isCommitted { summary.failed += 1 }
+    let isCommitted = executor.commit(operation, seq: view.seq)
+    if !isCommitted {
+      summary.failed += 1
+      noteFailure(of: operation, record)
+    }
     let failsAlike =
-      !isCommitted && record.outcome == .failed
-      && ErrorText.isSame(attempt.error ?? "", record.error ?? "")
+      !isCommitted && view.outcome == .failed && ErrorText.isSame(attempt.error ?? "", record.error ?? "")
     if isSame && isCommitted || failsAlike {
       summary.same += 1
     } else {
@@ -238,9 +256,18 @@ public final class WhatIf {
           kind: .changed, seq: record.seq, trigger: record.trigger, eventKind: record.kind,
           event: record.event, payload: Array(operation.payload),
           recordedPayload: operation.payload.elementsEqual(record.payload) ? nil : record.payload,
-          old: Result(record), new: Result(isCommitted, intents, attempt.error)))
+          old: try Result(view), new: Result(isCommitted, intents, attempt.error)))
     }
     if isCommitted { try admitEvents(of: operation, record) }
+  }
+
+  /// History tries it again, and the new scripts would.
+  private func noteFailure(of operation: Operation, _ record: LogRecord) {
+    guard record.retryAt != nil, let retry = operation.trigger.options.retry,
+      record.tries + 1 < retry.attempts
+    else { return }
+    retries[record.seq] = EmittedOperations.Waiting(
+      trigger: operation.trigger, payload: Array(operation.payload), hops: Int(operation.hops))
   }
 
   private func tell(_ difference: Difference) {
@@ -305,9 +332,15 @@ public struct WhatIfError: Error, Hashable, Sendable, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
+extension LogRecord {
+  /// No commit and no failed operation is before it.
+  fileprivate var isFromOutside: Bool { cause == nil && retryOf == nil }
+}
+
 extension WhatIf.Result {
-  fileprivate init(_ record: LogRecord) {
-    self.init(outcome: record.outcome, intents: record.intents, error: record.error)
+  fileprivate init(_ record: RecordView) throws {
+    self.init(
+      outcome: record.outcome, intents: try LogCoding.intents(record.intents), error: record.error?.utf8Text)
   }
 
   fileprivate init(_ isCommitted: Bool, _ intents: [LogRecord.Intent], _ error: String?) {

@@ -95,7 +95,7 @@ extension ReplayState {
   ) throws {
     let names = Set(stores.existing.map(\.name) + other.stores.existing.map(\.name))
     for name in names.sorted() {
-      var (left, right) = (Cursor(self, table(name)), Cursor(other, other.table(name)))
+      var (left, right) = (Cursor(self, stores.declare(name)), Cursor(other, other.stores.declare(name)))
       while let order = Cursor.order(left, right) {
         let old = order <= 0 ? left.item?.value : nil
         let new = order >= 0 ? right.item?.value : nil

@@ -57,8 +57,44 @@ struct History {
     at seq: Int64, configuration: EngineConfiguration = EngineConfiguration()
   ) throws -> Replayer {
     let replayer = Replayer(configuration: configuration, scripts: tree)
-    try reader.visit(to: seq) { try replayer.apply($0) }
+    try reader.replay(into: replayer.recovery, to: seq) { try replayer.restore($0) }
     return replayer
+  }
+
+  /// The records of seqs `from` to `to`, in order, where they lie, until `body` returns false.
+  func visitViews(from: Int64, to: Int64, while body: (RecordView) throws -> Bool) throws {
+    do {
+      try reader.visitViews(from: from, to: to) { record in
+        guard try body(record) else { throw Enough() }
+      }
+    } catch is Enough {}
+  }
+
+  /// The first seq to execute: the given one, or the first that can be.
+  ///
+  /// - Throws: `ExitCode` when the given one cannot be, which has been said.
+  func first(_ wanted: Int64?) throws -> Int64 {
+    let first = try reader.firstExecutable()
+    guard let wanted else { return first }
+    try require(wanted)
+    guard wanted >= first else {
+      printError(
+        "seq \(wanted) cannot be executed again: the first state that is kept is the one before seq \(first)")
+      throw ExitCode(1)
+    }
+    return wanted
+  }
+
+  /// How the machines that wrote the log differ from this one, in lines for people.
+  func environmentNotes() throws -> [String] {
+    var notes: [String] = []
+    for epoch in try reader.epochs() where epoch.versions != EnvironmentVersions.text {
+      if notes.count == 3 { return notes + ["..."] }
+      notes.append(
+        "epoch \(epoch.number) (\(Timestamp(nanoseconds: epoch.started))) ran with \(epoch.versions), here it is \(EnvironmentVersions.text)"
+      )
+    }
+    return notes
   }
 
   private struct Enough: Error {}
@@ -70,3 +106,5 @@ extension EngineConfiguration {
     if let config { try self.init(config, workers: nil) } else { self.init() }
   }
 }
+
+extension WhatIfError: ExpectedFailure {}

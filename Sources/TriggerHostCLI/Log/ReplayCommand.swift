@@ -37,7 +37,8 @@ struct Replay: ParsableCommand {
   @Option(help: "Threads of --verify. Default: one per core.") var workers: Int?
   @Option(help: "Write the state as JSON Lines to this file; - is standard output.", completion: .file())
   var export: String?
-  @Flag(help: "Print JSON: the state as {store: {key: value}}, the verdict, or what differs.") var json = false
+  @Flag(help: "Print JSON: the state as {store: {key: value}}, the verdict, or what differs.") var json =
+    false
   @Flag(help: "With --with: print every difference, not the first 20.") var all = false
   @Flag(help: "With --with: exit 1 when anything differs.") var failOnDiff = false
 

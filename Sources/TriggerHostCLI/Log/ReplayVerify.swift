@@ -10,50 +10,54 @@ extension Replay {
     let loaded = config.map { HostConfig.load(path: $0) }
     if let loaded { try report(loaded.report) }
     let history = try History(data, config: loaded?.config)
-    try history.require(from)
     try history.require(to)
+    let first = try history.first(from)
     let threads = workers ?? ProcessInfo.processInfo.activeProcessorCount
     let started = ContinuousClock.now
     let verification = Verification(
       workers: threads, configuration: try EngineConfiguration(limitsOf: loaded?.config),
       scripts: history.tree)
-    let first = from ?? 1
-    try history.visit(to: to ?? history.last) { record in
-      if record.seq >= first { return try verification.check(record) }
-      try verification.apply(record)
-      return true
-    }
+    try history.reader.replay(into: verification.recovery, to: first - 1) { try verification.restore($0) }
+    try history.visitViews(from: first, to: to ?? history.last) { try verification.check($0) }
     let verdict = verification.finish()
-    try say(verdict, before: first - 1, seconds: (ContinuousClock.now - started) / .seconds(1), threads)
+    let seconds = (ContinuousClock.now - started) / .seconds(1)
+    let notes = verdict.difference == nil ? [] : try history.environmentNotes()
+    if json { try sayJSON(verdict, first, notes) } else { say(verdict, first, notes, seconds, threads) }
     if verdict.difference != nil { throw ExitCode(1) }
   }
 
-  /// - Parameter before: seqs that were not asked for.
-  private func say(
-    _ verdict: Verification.Verdict, before: Int64, seconds: Double, _ threads: Int
-  ) throws {
-    let applied = verdict.applied - Int(before)
-    if json {
-      var fields: [String: Value] = [
-        "verified": .int(Int64(verdict.executed)), "applied": .int(Int64(applied)),
-        "same": .bool(verdict.difference == nil),
-      ]
-      if let difference = verdict.difference {
-        fields["seq"] = .int(difference.seq)
-        fields["trigger"] = .string(difference.trigger)
-        fields["reason"] = .string(difference.reason)
-      }
-      return print(try JSON.text(.map(fields)))
+  private func sayJSON(_ verdict: Verification.Verdict, _ first: Int64, _ notes: [String]) throws {
+    var fields: [String: Value] = [
+      "from": .int(first), "verified": .int(Int64(verdict.executed)), "applied": .int(Int64(verdict.applied)),
+      "same": .bool(verdict.difference == nil),
+    ]
+    if let difference = verdict.difference {
+      fields["seq"] = .int(difference.seq)
+      fields["trigger"] = .string(difference.trigger)
+      fields["reason"] = .string(difference.reason)
+      fields["environment"] = .array(notes.map { .string($0) })
     }
+    print(try JSON.text(.map(fields)))
+  }
+
+  private func say(
+    _ verdict: Verification.Verdict, _ first: Int64, _ notes: [String], _ seconds: Double, _ threads: Int
+  ) {
     if let difference = verdict.difference {
       print("differs: \(difference)")
-      if config == nil { print("(Limits are not in the log: where they were others, say --config.)") }
+      for note in notes { print("note: \(note)") }
+      if config == nil {
+        print("note: limits are not in the log; where they were not the usual ones, say --config")
+      }
       return
     }
-    let rest = applied == 0 ? "" : ", \(applied) applied only (deferred, skipped, killed, or in Swift)"
+    if first > 1, from == nil { print("The log begins later: verified from seq \(first) on.") }
+    let rest =
+      verdict.applied == 0
+      ? "" : ", \(verdict.applied) applied only (deferred, skipped, killed, or of Swift triggers)"
+    let workers = "\(threads) worker\(threads == 1 ? "" : "s")"
     print(
       String(
-        format: "%d seqs verified in %.2f s by %d worker%@: all the same%@", verdict.executed, seconds,
-        threads, threads == 1 ? "" : "s", rest))
+        format: "%d seqs verified in %.2f s by %@: all the same%@", verdict.executed, seconds, workers, rest))
   }
 }

@@ -15,8 +15,8 @@ extension Replay {
       throw ExitCode(1)
     }
     let history = try History(data, config: config)
-    try history.require(from)
     try history.require(to)
+    let first = try history.first(from)
     let output: any WhatIfOutput = json ? WhatIfJSON(limit: limit) : WhatIfText(limit: limit)
     var failure: (any Error)?
     let whatIf = WhatIf(
@@ -25,8 +25,9 @@ extension Replay {
       do { try output.add(difference) } catch { failure = failure ?? error }
     }
     try output.begin(scripts: directory)
-    try history.visit(to: to ?? history.last) { record in
-      if record.seq < from ?? 1 { try whatIf.apply(record) } else { try whatIf.run(record) }
+    try history.reader.replay(into: whatIf.recovery, to: first - 1) { try whatIf.restore($0) }
+    try history.visitViews(from: first, to: to ?? history.last) { record in
+      try whatIf.run(record)
       if let failure { throw failure }
       return true
     }
