@@ -28,6 +28,18 @@ struct History {
     return tree
   }
 
+  /// The number of the script tree that was in force at a seq; 0 when there was none.
+  func treeInForce(at seq: Int64) throws -> Int {
+    // Records of Swift triggers do not say it: look back, further each time.
+    var (to, count, tree) = (seq, Int64(64), 0)
+    while to > 0, tree == 0 {
+      let from = max(1, to - count + 1)
+      try reader.visitViews(from: from, to: to) { if $0.tree > 0 { tree = $0.tree } }
+      (to, count) = (from - 1, count * 4)
+    }
+    return tree
+  }
+
   /// Checks that a seq somebody asked for is there.
   ///
   /// - Throws: `ExitCode` when it is not, which has been said.
@@ -53,10 +65,12 @@ struct History {
   }
 
   /// The state right after a seq.
-  func state(
-    at seq: Int64, configuration: EngineConfiguration = EngineConfiguration()
-  ) throws -> Replayer {
-    let replayer = Replayer(configuration: configuration, scripts: tree)
+  ///
+  /// - Parameter config: its limits and stores; nil: the usual limits, and the stores that were written.
+  func state(at seq: Int64, config: HostConfig? = nil) throws -> Replayer {
+    let replayer = Replayer(
+      stores: config?.emptyStores ?? [:], configuration: try EngineConfiguration(limitsOf: config),
+      scripts: tree)
     try reader.replay(into: replayer.recovery, to: seq) { try replayer.restore($0) }
     return replayer
   }
@@ -105,6 +119,11 @@ extension EngineConfiguration {
   init(limitsOf config: HostConfig?) throws {
     if let config { try self.init(config, workers: nil) } else { self.init() }
   }
+}
+
+extension HostConfig {
+  /// The stores that it declares, as they are before the first commit.
+  var emptyStores: [String: [String: Value]] { stores.mapValues { _ in [:] } }
 }
 
 extension WhatIfError: ExpectedFailure {}

@@ -15,8 +15,8 @@ extension Replay {
     let threads = workers ?? ProcessInfo.processInfo.activeProcessorCount
     let started = ContinuousClock.now
     let verification = Verification(
-      workers: threads, configuration: try EngineConfiguration(limitsOf: loaded?.config),
-      scripts: history.tree)
+      workers: threads, stores: loaded?.config.emptyStores ?? [:],
+      configuration: try EngineConfiguration(limitsOf: loaded?.config), scripts: history.tree)
     try history.reader.replay(into: verification.recovery, to: first - 1) { try verification.restore($0) }
     try history.visitViews(from: first, to: to ?? history.last) { try verification.check($0) }
     let verdict = verification.finish()

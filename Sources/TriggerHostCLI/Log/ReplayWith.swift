@@ -20,7 +20,8 @@ extension Replay {
     let output: any WhatIfOutput = json ? WhatIfJSON(limit: limit) : WhatIfText(limit: limit)
     var failure: (any Error)?
     let whatIf = WhatIf(
-      scripts.tree, configuration: try EngineConfiguration(limitsOf: config), recorded: history.tree
+      scripts.tree, stores: config.emptyStores, configuration: try EngineConfiguration(limitsOf: config),
+      recorded: history.tree
     ) { difference in
       do { try output.add(difference) } catch { failure = failure ?? error }
     }
