@@ -61,6 +61,14 @@ public final class Replayer {
     return content
   }
 
+  /// The value at a key as of `seq`, nil when there is none. O(1).
+  ///
+  /// - Throws: `ValueError` when the stored value is damaged.
+  public func value(_ store: String, _ key: String) throws -> Value? {
+    guard let table = state.stores.existing.first(where: { $0.name == store }) else { return nil }
+    return try state.value(Array(key.utf8), in: table).map { try CanonicalEncoding.decode($0.bytes) }
+  }
+
   /// A store's keys as of `seq` in byte order, with the seq that wrote each. O(keys); nothing for an unknown
   /// store.
   ///
