@@ -133,7 +133,7 @@ static int admit(struct th_alloc *a, void *block, size_t old_size, size_t new_si
   if (!w->out_of_memory && want > a->soft) {
     a->wants_collection = 1;
     a->soft = a->hard;
-    lua_sethook(w->running, th_end_hook, LUA_MASKCOUNT | (w->trace ? LUA_MASKLINE : 0), 1);
+    lua_sethook(w->running, th_end_hook, LUA_MASKCOUNT | (w->tracer ? TH_TRACE_MASK : 0), 1);
   }
   return 1;
 }

@@ -35,7 +35,7 @@ struct th_worker {
   struct th_alloc *alloc;
   // --- error text of the last failed call
   char *error; size_t error_length;
-  th_trace trace; void *trace_context;
+  struct th_tracer *tracer;      // th_trace.c; NULL when the run is not traced
   // --- the runner's own (th_runner.h)
   int abandoned;                 // a frozen table was written: the attempt runs again with fresh chunks
   struct th_runner *runner;
@@ -57,6 +57,12 @@ int th_raise_end(lua_State *L);
 // The count hook that ends an attempt; set by the signal handler on `running`, and by our
 // coroutine.resume on the coroutine it enters when th_ending.
 void th_end_hook(lua_State *L, lua_Debug *ar);
+
+// --- th_trace.c. None raises. All but the hook's mask need a tracer.
+#define TH_TRACE_MASK (LUA_MASKLINE | LUA_MASKCALL)
+void th_trace_begin(th_worker *w, lua_State *L);
+void th_trace_again(th_worker *w);     // the run was abandoned and begins anew
+void th_trace_event(th_worker *w, lua_State *L, lua_Debug *ar);
 
 // --- th_base.c, th_string.c, th_table.c, th_math.c, th_os.c: each pushes nothing and sets globals or
 // library tables into the table on top of the stack (the sandbox's global table).

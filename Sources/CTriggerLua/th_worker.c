@@ -23,18 +23,16 @@ int th_raise_end(lua_State *L) {
   return lua_error(L);
 }
 
-// Also the line hook of --trace, and the place where an attempt that allocates much collects.
+// Also the hook of a traced run, and the place where an attempt that allocates much collects.
 void th_end_hook(lua_State *L, lua_Debug *ar) {
   th_worker *w = th_worker_of(L);
   if (th_ending(w)) th_raise_end(L);
-  if (ar->event == LUA_HOOKLINE) {
-    if (!w->trace) return;
-    lua_getinfo(L, "S", ar);
-    w->trace(w->trace_context, ar->short_src, ar->currentline);
+  if (ar->event != LUA_HOOKCOUNT) {
+    if (w->tracer) th_trace_event(w, L, ar);
     return;
   }
   if (th_alloc_wants_collection(w)) th_alloc_collect(L);
-  lua_sethook(L, w->trace ? th_end_hook : NULL, w->trace ? LUA_MASKLINE : 0, 0);
+  lua_sethook(L, w->tracer ? th_end_hook : NULL, w->tracer ? TH_TRACE_MASK : 0, 0);
   if (th_ending(w)) th_raise_end(L);  // a signal between the first test and lua_sethook
 }
 
@@ -71,11 +69,6 @@ void th_worker_kill(th_worker *w, uint64_t running, int reason) {
   atomic_store_explicit(&w->kill_reason, reason, memory_order_relaxed);
   atomic_store_explicit(&w->kill_number, running, memory_order_release);
   if (w->bound) pthread_kill(w->thread, TH_SIGNAL);
-}
-
-void th_worker_set_trace(th_worker *w, th_trace trace, void *context) {
-  w->trace = trace;
-  w->trace_context = context;
 }
 
 // --- error texts
@@ -175,7 +168,7 @@ static int once(th_worker *w, lua_CFunction body, void *argument, const th_limit
   lua_pushcfunction(L, body);
   lua_pushlightuserdata(L, argument);
   w->running = L;
-  if (__builtin_expect(w->trace != NULL, 0)) lua_sethook(L, th_end_hook, LUA_MASKLINE, 0);
+  if (__builtin_expect(w->tracer != NULL, 0)) th_trace_begin(w, L);
   int status = lua_pcall(L, 1, 0, 1);
   w->running = L;
   th_alloc_end(w);
@@ -210,6 +203,7 @@ int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limi
     r->seen_length = 0;
     reset_output(w->output);
     lua_sethook(w->main, NULL, 0, 0);
+    if (w->tracer) th_trace_again(w);
     status = th_ending(w) ? TH_KILLED : once(w, body, argument, limits);
   }
   atomic_store_explicit(&w->attempt_number, 0, memory_order_release);
@@ -380,6 +374,7 @@ void th_worker_free(th_worker *w) {
     free(w->runner->marks);
   }
   free(w->runner);
+  free(w->tracer);
   free(w->error);
   free(w);
 }

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Foundation
 import HostConfig
-import Synchronization
 import TriggerCore
 import TriggerHost
 
@@ -9,48 +8,78 @@ struct Exec: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "exec", abstract: "Run one trigger once with an event, and print what it would change.",
     discussion: """
-      The scripts around it are loaded like a host does, so require works. Nothing is kept; exits with 1
-      when the trigger fails.
+      The scripts around it are loaded like a host does, so require works. Nothing is kept, except with
+      --commit; exits with 1 when the trigger fails.
 
         trigger-host exec examples/market/triggers/indicators.lua \\
-            --event '{"symbol": "EURUSD", "close": 1.07}'
+            --event '{"symbol": "EURUSD", "close": 1.07}' --trace
         trigger-host exec triggers/rsi.lua --event @bar.json --stores '{"charts": {"EURUSD": {"closes": []}}}'
+
+      On what a host has kept (--data), newest or as of any seq:
+
+        trigger-host exec --data data --seq 812                 # seq 812 again: event, clock, script and state
+        trigger-host exec strategy.lua --data data --seq 812    # a new script on the event and state of seq 812
+        trigger-host exec report --data data --at 1000 --event '{}'   # a script of that time, after seq 1000
+        trigger-host exec report --data data --scripts triggers --event '{}' --commit
       """)
 
-  @Argument(help: "The trigger's file, or its name below --scripts.", completion: .file(extensions: ["lua"]))
-  var script: String
-  @Option(help: "The event as JSON, or @FILE.") var event = "{}"
-  @Option(help: "Name of the event, ctx.event_name in the script.") var name = "exec"
+  @Argument(
+    help: "The trigger's file, or its name: below --scripts, or among the scripts in force at that seq.",
+    completion: .file(extensions: ["lua"]))
+  var script: String?
+  @Option(help: "The event as JSON, or @FILE. Default: {}, or that of --seq.") var event: String?
+  @Option(help: "Name of the event, ctx.event_name in the script. Default: exec, or that of --seq.")
+  var name: String?
   @Option(help: "Content of the stores as JSON, {store: {key: value}}, or @FILE.") var stores: String?
+  @Option(help: "Run on the stores of this data directory, as of its newest seq.", completion: .directory)
+  var data: String?
+  @Option(help: "Run on the state right after this seq.") var at: Int64?
+  @Option(help: "Take event, clock, random seed and state of this seq, and its script by default.")
+  var seq: Int64?
+  @Flag(help: "With --data: let a host take the event, and keep what comes of it.") var commit = false
+  @Flag(help: "Print each line that runs, and what it changed, to standard error.") var trace = false
   @OptionGroup var project: ProjectOptions
   @Flag(help: "Print one JSON object: outcome, error, intents, reads, log.") var json = false
 
-  func run() async throws {
-    let payload = try Self.json(event, "--event")
-    let (config, path) = try locate()
-    let trigger = try trigger(path, config)
-    let log = MemoryCommitLog(wantsReads: true)
-    let coordinator = CommitCoordinator(try EngineConfiguration(config, workers: 1), log: log)
-    for (store, content) in try initialStores(config) {
-      try coordinator.register(VersionedStore(store, backend: MemoryStoreBackend(content)))
+  func validate() throws {
+    if data == nil {
+      for (option, isGiven) in [("--at", at != nil), ("--seq", seq != nil), ("--commit", commit)]
+      where isGiven {
+        throw ValidationError("\(option) needs --data DIR, the directory of the host's log")
+      }
     }
-    let queue = TriggerQueue(coordinator)
-    queue.bind([], scripts: trigger.tree)
-    let lines = Mutex<[ExecutionLog]>([])
-    queue.observe { _, logs in lines.withLock { $0 += logs } }
-    queue.start()
-    _ = try await queue.enqueue(Event(name, payload), toTrigger: trigger.name)
-    await queue.waitUntilIdle()
-    queue.stop()
-    guard let record = log.all.last else { preconditionFailure("the engine decided nothing") }
-    try Execution(record: record, logs: lines.withLock { $0 }).show(asJSON: json)
-    if record.outcome != .committed { throw ExitCode(1) }
+    if data != nil, stores != nil { throw ValidationError("--stores and --data exclude each other") }
+    if let seq, seq < 1 { throw ValidationError("seqs count from 1, got \(seq)") }
+    if let at, at < 0 {
+      throw ValidationError("--at is a seq, or 0 for the state before the first, got \(at)")
+    }
+    if script == nil, seq == nil { throw ValidationError("Say which script to run, or --seq N with --data.") }
+    guard commit else { return }
+    if at != nil || seq != nil {
+      throw ValidationError(
+        "--commit adds to the end of the log, and \(at != nil ? "--at" : "--seq") names the past: leave one of them out"
+      )
+    }
+    if trace {
+      throw ValidationError("--commit runs like a host does, which traces nothing: leave --trace out")
+    }
+  }
+
+  func run() async throws {
+    if commit { return try await commitEvent() }
+    let trial = try prepare()
+    guard let result = trial.replayer.execute(trial.trial, of: trial.scripts, traced: trace) else {
+      preconditionFailure("\(trial.trial.trigger) was found and is not there")
+    }
+    if trace { TraceOutput(trial.scripts).show(result) }
+    try Execution(trial.trial.trigger, result, on: data == nil ? nil : trial.seq).show(asJSON: json)
+    if result.outcome != .committed { throw ExitCode(1) }
   }
 
   // MARK: What to run
 
   /// The configuration, and the script's path in its tree.
-  private func locate() throws -> (config: HostConfig, path: String) {
+  func locate(_ script: String) throws -> (config: HostConfig, path: String) {
     let isFile = FileManager.default.fileExists(atPath: script)
     var options = project
     var place: String?
@@ -89,27 +118,22 @@ struct Exec: AsyncParsableCommand {
     return whole.dropFirst(root.count).joined(separator: "/")
   }
 
-  /// The trigger at a path or of a name, in a tree where nothing else is bound to anything: what this one
-  /// emits and commits must not start others. Problems of other scripts do not matter.
-  private func trigger(_ path: String, _ config: HostConfig) throws -> (name: String, tree: ScriptTree) {
+  /// The trigger at a path or of a name. Problems of other scripts do not matter.
+  func trigger(_ path: String, _ config: HostConfig) throws -> (name: String, tree: ScriptTree) {
     let scripts = Scripts(config)
     guard scripts.isComplete else {
       for finding in scripts.findings where finding.isError { printError(finding.text) }
       throw ExitCode(1)
     }
-    var tree = scripts.tree
+    let tree = scripts.tree
     let file = path.hasSuffix(".lua") ? path : "\(path).lua"
-    guard var trigger = tree.triggers.first(where: { $0.path == file || $0.name == path }) else {
+    guard let trigger = tree.triggers.first(where: { $0.path == file || $0.name == path }) else {
       try reportBroken(file, tree, config)
       let whole = FilePath.join(config.scripts.resolved, file)
       if tree.files[file] != nil { throw ValidationError("\(whole) is a module or a test, not a trigger") }
       let hint = Suggestion.clause(for: String(file.dropLast(4)), among: tree.triggers.map(\.name))
       throw ValidationError("no trigger '\(path)' in \(config.scripts.resolved)\(hint)")
     }
-    trigger.options.on = []
-    trigger.options.debounce = nil
-    trigger.options.throttle = nil
-    tree.triggers = [trigger]
     return (trigger.name, tree)
   }
 
@@ -126,8 +150,8 @@ struct Exec: AsyncParsableCommand {
     throw ExitCode(1)
   }
 
-  private func initialStores(_ config: HostConfig) throws -> [String: [String: Value]] {
-    var contents = config.stores.mapValues { _ in [String: Value]() }
+  func initialStores(_ config: HostConfig) throws -> [String: [String: Value]] {
+    var contents = config.emptyStores
     guard let stores else { return contents }
     guard case .map(let given) = try Self.json(stores, "--stores") else {
       throw ValidationError("--stores: expected {store: {key: value}}")
@@ -146,7 +170,7 @@ struct Exec: AsyncParsableCommand {
   }
 
   /// JSON from the command line, or from `@FILE`.
-  private static func json(_ text: String, _ option: String) throws -> Value {
+  static func json(_ text: String, _ option: String) throws -> Value {
     var text = text
     if text.hasPrefix("@") {
       let path = String(text.dropFirst())
@@ -156,53 +180,5 @@ struct Exec: AsyncParsableCommand {
       text = content
     }
     do { return try JSON.parse(text) } catch { throw ValidationError("\(option): \(error)") }
-  }
-}
-
-/// What one run of a trigger came to.
-struct Execution {
-  var record: LogRecord
-  var logs: [ExecutionLog]
-
-  func show(asJSON: Bool) throws {
-    if asJSON { return print(try JSON.text(value)) }
-    for line in logs { print("log    \(line.level): \(line.message)\(line.fieldsText)  (\(line.place))") }
-    for intent in record.intents {
-      let target = ([intent.store] + [String(decoding: intent.key, as: UTF8.self)]).filter { !$0.isEmpty }
-      let kind = intent.kind.padding(toLength: 7, withPad: " ", startingAt: 0)
-      let content = Self.decode(intent.value).map { " = \($0)" } ?? ""
-      print("\(kind)\(target.joined(separator: "/"))\(content)")
-    }
-    if let error = record.error { printError(error) }
-    let noun = record.intents.count == 1 ? "intent" : "intents"
-    print("\(record.trigger): \(record.outcome), \(record.intents.count) \(noun)")
-  }
-
-  private var value: Value {
-    [
-      "trigger": .string(record.trigger), "outcome": .string("\(record.outcome)"),
-      "error": record.error.map { .string($0) } ?? .null,
-      "intents": .array(
-        record.intents.map { intent in
-          var fields: [String: Value] = [
-            "kind": .string(intent.kind), "key": .string(String(decoding: intent.key, as: UTF8.self)),
-          ]
-          if !intent.store.isEmpty { fields["store"] = .string(intent.store) }
-          if let value = Self.decode(intent.value) { fields["value"] = value }
-          return .map(fields)
-        }),
-      "reads": .array(record.reads.map { .string($0) }),
-      "log": .array(
-        logs.map {
-          [
-            "level": .string($0.level), "message": .string($0.message), "fields": $0.fields ?? .null,
-            "place": .string($0.place),
-          ]
-        }),
-    ]
-  }
-
-  private static func decode(_ bytes: [UInt8]) -> Value? {
-    bytes.isEmpty ? nil : try? bytes.withUnsafeBytes { try CanonicalEncoding.decode($0) }
   }
 }

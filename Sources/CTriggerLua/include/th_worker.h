@@ -150,8 +150,12 @@ uint64_t th_worker_running(const th_worker *worker);
 // Asks that the given attempt end: call again until th_worker_running differs. Any thread.
 void th_worker_kill(th_worker *worker, uint64_t running, int reason);
 
-// Line tracing for `exec --trace`: called for each line executed; NULL switches it off.
-typedef void (*th_trace)(void *context, const char *where, int line);
-void th_worker_set_trace(th_worker *worker, th_trace trace, void *context);
+// Sees each line of a run before it is executed: the script's path, and as text the local variables of its
+// function that have changed since the function's line before (`a = 1, b = {x = 2}`). Line 0: the run begins
+// anew, what came before does not count. Returns 0 to see no more. Worker's thread; may not unwind.
+typedef int (*th_trace)(void *context, const char *path, int line, const char *changes, size_t length);
+// Traces what is run from now on, chunks too; NULL switches it off. Returns 0 when out of memory.
+// A traced run gives what any other gives, but takes longer. Not during a run.
+int th_worker_set_trace(th_worker *worker, th_trace trace, void *context);
 
 #endif

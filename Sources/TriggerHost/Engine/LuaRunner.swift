@@ -21,7 +21,8 @@ final class LuaRunner {
   /// One set's scripts. Trees are by number: a replay runs several under set 0.
   private final class LoadedSet {
     let number: Int
-    var trees: [Int: LuaWorker.Tree] = [:]
+    /// With what Lua reads sources from for as long as it has the tree.
+    var trees: [Int: (lua: LuaWorker.Tree, loaded: LoadedTree)] = [:]
     /// By place in the set.
     var triggers: [LuaWorker.Trigger?] = []
     init(number: Int) { self.number = number }
@@ -55,7 +56,10 @@ final class LuaRunner {
 
   // MARK: One attempt
 
-  func run(_ operation: Operation, _ attempt: Attempt, tree: LoadedTree, path: String) {
+  /// - Parameter trace: sees each line of the run, not those of a chunk that is only loaded.
+  func run(
+    _ operation: Operation, _ attempt: Attempt, tree: LoadedTree, path: String, trace: LuaTrace? = nil
+  ) {
     limits.memoryBytes = operation.trigger.options.memory
     switch trigger(operation.trigger, tree: tree, path: path) {
     case .failure(let error):
@@ -63,7 +67,12 @@ final class LuaRunner {
       attempt.error = error.description
     case .success(let trigger):
       self.attempt = attempt
-      let status = execute(trigger, operation)
+      let status =
+        if let trace {
+          lua.tracing(with: trace) { execute(trigger, operation) }
+        } else {
+          execute(trigger, operation)
+        }
       if status == .ok { prepare(attempt) } else { fail(attempt, status) }
       self.attempt = noAttempt
     }
@@ -130,18 +139,18 @@ final class LuaRunner {
 
   /// Nil when its making was cancelled: it runs as an attempt of its own.
   private func tree(_ tree: LoadedTree, _ set: LoadedSet) -> LuaWorker.Tree? {
-    if let known = set.trees[tree.identity.number] { return known }
+    if let known = set.trees[tree.identity.number] { return known.lua }
     let made = lua.makeTree(
       context: Unmanaged.passUnretained(tree.sources).toOpaque(), commitNanoseconds: tree.identity.time,
       seed: tree.identity.seed)
-    set.trees[tree.identity.number] = made
+    if let made { set.trees[tree.identity.number] = (made, tree) }
     return made
   }
 
   /// Frees the scripts of sets that no operation uses any more.
   func forget(allBut kept: Set<Int>) {
     for (number, set) in sets where !kept.contains(number) {
-      for tree in set.trees.values { lua.free(tree) }
+      for tree in set.trees.values { lua.free(tree.lua) }
       sets[number] = nil
     }
     if sets[newest.number] == nil { newest = LoadedSet(number: -1) }

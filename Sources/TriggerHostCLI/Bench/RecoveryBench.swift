@@ -93,17 +93,11 @@ struct RecoveryBench {
   }
 
   private func verify(_ disk: BenchDisk) throws -> Double {
-    let reader = try LogReader(path: disk.path)
-    let replayer = Replayer { number in
-      guard let (identity, files) = try reader.tree(number) else { return nil }
-      var tree = ScriptTree(files: files)
-      tree.identity = identity
-      return tree
-    }
+    let history = try History(disk.path)
     let start = ContinuousClock.now
-    try reader.visit { record in
-      if let difference = try replayer.verify(record) { throw BenchFailure(error: "\(difference)") }
-    }
+    let verification = Verification(workers: settings.workers, scripts: history.tree)
+    try history.visitViews(from: 1, to: history.last) { try verification.check($0) }
+    if let difference = verification.finish().difference { throw BenchFailure(error: "\(difference)") }
     return (ContinuousClock.now - start) / .seconds(1)
   }
 }

@@ -7,144 +7,77 @@ import TriggerStorage
 struct LogCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "log", abstract: "Read the log of commits.",
+    discussion: """
+      Also while a host runs.
+
+        trigger-host log cat --data data --follow                       # what happens now; Ctrl-C ends it
+        trigger-host log cat --data data --outcome failed --since 2h
+        trigger-host log export --data data --store orders --key EURUSD --limit 10
+        trigger-host log verify --data data
+      """,
     subcommands: [Cat.self, Verify.self, Export.self])
-
-  /// Which records.
-  struct Filter: ParsableArguments {
-    @Option(help: "The data directory.", completion: .directory) var data: String
-    @Option(help: "The first seq.") var from: Int64 = 1
-    @Option(help: "The last seq.") var to: Int64 = .max
-    @Option(help: "Only this trigger.") var trigger: String?
-    @Option(help: "Only records that changed this store.") var store: String?
-    @Option(help: "Only records that changed this key.") var key: String?
-    @Option(help: "Only this outcome: committed, failed, deferred or skipped.") var outcome: String?
-
-    func accepts(_ record: LogRecord) -> Bool {
-      if let trigger, record.trigger != trigger { return false }
-      if let outcome, "\(record.outcome)" != outcome { return false }
-      guard store != nil || key != nil else { return true }
-      return record.intents.contains { intent in
-        (store == nil || intent.store == store)
-          && (key == nil || intent.kind == "replace" || String(decoding: intent.key, as: UTF8.self) == key)
-      }
-    }
-
-    func visit(_ body: (LogRecord) throws -> Void) throws {
-      try LogReader(path: data).visit(from: from, to: to) { if accepts($0) { try body($0) } }
-    }
-  }
 
   struct Cat: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print records for people.")
-    @OptionGroup var filter: Filter
+    @OptionGroup var filter: LogFilter
+    @Flag(help: "Go on with what is committed from now on, or with --from from there.") var follow = false
+    @Flag(help: "Print JSON Lines, like export.") var json = false
 
     func run() throws {
-      try filter.visit { record in
-        print(record.headline)
-        for intent in record.intents { print("    \(intent)") }
-        if let error = record.error { print("    \(error.split(separator: "\n").first ?? "")") }
-      }
+      let style = RecordStyle.forStandardOutput
+      try LogPrinter(filter: filter, follows: follow) { json ? $0.jsonLine : style.text(of: $0) }.run()
     }
   }
 
   struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print records as JSON Lines.")
-    @OptionGroup var filter: Filter
+    @OptionGroup var filter: LogFilter
+    @Flag(help: "Go on with what is committed from now on, or with --from from there.") var follow = false
 
-    func run() throws { try filter.visit { print(try JSON.text($0.json)) } }
+    func run() throws { try LogPrinter(filter: filter, follows: follow) { $0.jsonLine }.run() }
   }
 
   struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Check the checksums and the order of the whole log; exit 1 at the first damage.")
+      abstract: "Check checksums and order of the whole log and its scripts; exit 1 at the first damage.")
     @Option(help: "The data directory.", completion: .directory) var data: String
+    @Flag(help: "Print one JSON object: intact, records, first, last, error.") var json = false
 
     func run() throws {
-      var count = 0
-      try LogReader(path: data).visit { _ in count += 1 }
-      print("\(count) records are intact.")
-    }
-  }
-}
-
-struct Why: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    abstract: "Say what wrote a value, and what caused that.",
-    discussion: """
-        trigger-host why portfolio EURUSD --data data
-        trigger-host why portfolio EURUSD --data data --at 1000
-      """)
-
-  @Argument(help: "The store.") var store: String
-  @Argument(help: "The key.") var key: String
-  @Option(help: "The data directory.", completion: .directory) var data: String
-  @Option(help: "As of this seq. Default: the newest.") var at: Int64 = .max
-
-  func run() throws {
-    let reader = try LogReader(path: data)
-    var writer: LogRecord?
-    try reader.visit(to: at) { record in
-      let writes = record.intents.contains {
-        $0.store == store && ($0.kind == "replace" || String(decoding: $0.key, as: UTF8.self) == key)
+      let history = try History(data)
+      var (count, first, last) = (Int64(0), Int64(0), Int64(0))
+      var failure: String?
+      do {
+        var trees: Set<Int> = [0]
+        try history.reader.visit { record in
+          if count == 0 { first = record.seq }
+          if trees.insert(record.tree).inserted { try check(tree: record.tree, history, at: record.seq) }
+          (count, last) = (count + 1, record.seq)
+        }
+      } catch let error as LogError { failure = "\(error)" } catch let error as MissingScripts {
+        failure = error.description
       }
-      if writes { writer = record }
+      try say(count, first, last, failure)
+      if failure != nil { throw ExitCode(1) }
     }
-    guard var record = writer else {
-      printError("nothing has written \(store)/\(key)\(at == .max ? "" : " up to seq \(at)")")
-      throw ExitCode(1)
+
+    private struct MissingScripts: Error, CustomStringConvertible { var description: String }
+
+    private func check(tree: Int, _ history: History, at seq: Int64) throws {
+      guard try history.reader.tree(tree) == nil else { return }
+      throw MissingScripts(description: "\(data): script tree \(tree), which seq \(seq) ran with, is missing")
     }
-    var depth = 0
-    while true {
-      print(String(repeating: "  ", count: depth) + record.headline)
-      if depth == 0 {
-        for intent in record.intents where intent.store == store { print("    \(intent)") }
+
+    private func say(_ count: Int64, _ first: Int64, _ last: Int64, _ failure: String?) throws {
+      guard json else {
+        if let failure { return printError(failure) }
+        return print("\(count) records are intact.")
       }
-      guard let cause = record.cause else { break }
-      var found: LogRecord?
-      try reader.visit(from: cause.seq, to: cause.seq) { found = $0 }
-      guard let found else { break }
-      record = found
-      depth += 1
+      var fields: [String: Value] = [
+        "intact": .bool(failure == nil), "records": .int(count), "first": .int(first), "last": .int(last),
+      ]
+      if let failure { fields["error"] = .string(failure) }
+      print(try JSON.text(.map(fields)))
     }
-  }
-}
-
-extension LogRecord {
-  /// One line: seq, time, trigger, event, outcome.
-  fileprivate var headline: String {
-    var text =
-      "seq \(seq)  \(Timestamp(nanoseconds: admitted))  \(trigger)  \(kind) \(event) \(eventText)  \(outcome)"
-    if identity != seq { text += "  first seq \(identity)" }
-    if attempts > 1 { text += "  \(attempts) attempts" }
-    if tree > 0 { text += "  tree \(tree)" }
-    return text
-  }
-
-  private var eventText: String { String("\(decoded(payload))".prefix(100)) }
-
-  private func decoded(_ bytes: [UInt8]) -> Value {
-    (try? bytes.withUnsafeBytes { try CanonicalEncoding.decode($0) }) ?? .null
-  }
-
-  fileprivate var json: Value {
-    var fields: [String: Value] = [
-      "seq": .int(seq), "identity": .int(identity), "outcome": .string("\(outcome)"),
-      "trigger": .string(trigger),
-      "kind": .string("\(kind)"), "event": .string(event), "payload": decoded(payload),
-      "priority": .string("\(priority)"), "admitted": .string("\(Timestamp(nanoseconds: admitted))"),
-      "tree": .int(Int64(tree)), "attempts": .int(Int64(attempts)),
-      "intents": .array(
-        intents.map { intent in
-          var fields: [String: Value] = [
-            "kind": .string(intent.kind), "key": .string(String(decoding: intent.key, as: UTF8.self)),
-          ]
-          if !intent.store.isEmpty { fields["store"] = .string(intent.store) }
-          if !intent.value.isEmpty { fields["value"] = decoded(intent.value) }
-          return .map(fields)
-        }),
-    ]
-    if let cause { fields["cause"] = ["seq": .int(cause.seq), "index": .int(Int64(cause.index))] }
-    if let error { fields["error"] = .string(error) }
-    return .map(fields)
   }
 }

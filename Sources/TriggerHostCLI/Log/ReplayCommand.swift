@@ -1,77 +1,74 @@
 import ArgumentParser
 import Foundation
+import HostConfig
 import TriggerCore
 import TriggerHost
-import TriggerStorage
 
 struct Replay: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Rebuild the state of any seq from the log, or execute history again and compare.",
+    abstract: "Rebuild the state of any seq, execute history again and compare, or try other scripts on it.",
     discussion: """
       Reads the data directory only, also while a host runs.
 
-        trigger-host replay --data data --to 1000          # the state right after seq 1000
-        trigger-host replay --data data --verify           # execute all of it again; exit 1 where it differs
+        trigger-host replay --data data --to 1000                   # the state right after seq 1000
+        trigger-host replay --data data --export state.jsonl        # {store, key, value, version} a line
+        trigger-host replay --data data --verify                    # execute all of it; exit 1 where it differs
+        trigger-host replay --data data --with triggers             # what if these scripts had run?
+        trigger-host replay --data data --with triggers --from 500 --json --fail-on-diff
+
+      --with: outside events keep their order and their times, what the new scripts emit comes after its cause
+      (where history had the same emission, in its place), and all of it runs on the state before --from.
+      Events that reached no trigger were not recorded. coalesce, debounce, throttle and mode decide by time:
+      operations that history has keep what it decided, new ones all run.
       """)
 
   @Option(help: "The data directory.", completion: .directory) var data: String
-  @Option(help: "With --verify: the first seq to execute; those before are applied only.") var from: Int64 = 1
-  @Option(help: "The last seq. Default: the newest.") var to: Int64 = .max
+  @Option(help: "The first seq to execute; those before are applied only.") var from: Int64?
+  @Option(help: "The last seq. Default: the newest.") var to: Int64?
   @Flag(help: "Execute the scripts again and name the first seq whose result differs.") var verify = false
-  @Flag(help: "Print JSON: the state as {store: {key: value}}, or the verdict.") var json = false
+  @Option(
+    help: "Execute the recorded events against the scripts of this directory and say what differs.",
+    completion: .directory)
+  var with: String?
+  @Option(
+    help: "A configuration whose limits apply (--with: default the host.yaml beside the directory).",
+    completion: .file(extensions: ["yaml", "yml"]))
+  var config: String?
+  @Option(help: "Threads of --verify. Default: one per core.") var workers: Int?
+  @Option(help: "Write the state as JSON Lines to this file; - is standard output.", completion: .file())
+  var export: String?
+  @Flag(help: "Print JSON: the state as {store: {key: value}}, the verdict, or what differs.") var json =
+    false
+  @Flag(help: "With --with: print every difference, not the first 20.") var all = false
+  @Flag(help: "With --with: exit 1 when anything differs.") var failOnDiff = false
 
   func validate() throws {
-    guard from >= 1, to >= 1 else { throw ValidationError("seqs count from 1") }
+    for seq in [from, to] { if let seq, seq < 1 { throw ValidationError("seqs count from 1, got \(seq)") } }
+    if let from, let to, from > to { throw ValidationError("--from \(from) comes after --to \(to)") }
+    if verify, with != nil { throw ValidationError("--verify and --with exclude each other") }
+    let executes = verify || with != nil
+    if from != nil, !executes { throw ValidationError("--from goes with --verify or --with") }
+    if config != nil, !executes { throw ValidationError("--config goes with --verify or --with") }
+    if workers != nil, !verify { throw ValidationError("--workers goes with --verify") }
+    if all || failOnDiff, with == nil {
+      throw ValidationError("\(all ? "--all" : "--fail-on-diff") goes with --with")
+    }
+    if export != nil, executes || json { throw ValidationError("--export goes with --data and --to alone") }
+    if let workers, !(1...64).contains(workers) {
+      throw ValidationError("--workers is 1 to 64, got \(workers)")
+    }
   }
 
   func run() throws {
-    let reader = try LogReader(path: data)
-    let replayer = Replayer { number in
-      guard let (identity, files) = try reader.tree(number) else { return nil }
-      var tree = ScriptTree(files: files)
-      tree.identity = identity
-      return tree
-    }
-    let started = ContinuousClock.now
-    var difference: Replayer.Difference?
-    var checked = 0
-    try reader.visit(to: to) { record in
-      guard verify, record.seq >= from, difference == nil else { return try replayer.apply(record) }
-      difference = try replayer.verify(record)
-      checked += 1
-    }
-    let seconds = (ContinuousClock.now - started) / .seconds(1)
-    if verify { try sayVerdict(difference, checked, seconds) } else { try sayState(replayer) }
-    if difference != nil { throw ExitCode(1) }
-  }
-
-  private func sayVerdict(_ difference: Replayer.Difference?, _ checked: Int, _ seconds: Double) throws {
-    if json {
-      var fields: [String: Value] = ["verified": .int(Int64(checked)), "same": .bool(difference == nil)]
-      if let difference {
-        fields["seq"] = .int(difference.seq)
-        fields["trigger"] = .string(difference.trigger)
-        fields["reason"] = .string(difference.reason)
-      }
-      return print(try JSON.text(.map(fields)))
-    }
-    if let difference { return print("differs: \(difference)") }
-    print(String(format: "%d seqs verified in %.2f s: all the same", checked, seconds))
-  }
-
-  private func sayState(_ replayer: Replayer) throws {
-    if json {
-      let stores = try Dictionary(
-        uniqueKeysWithValues: replayer.storeNames.map { ($0, Value.map(try replayer.content(of: $0))) })
-      return print(try JSON.text(.map(stores)))
-    }
-    print("seq \(replayer.seq)")
-    for name in replayer.storeNames {
-      let content = try replayer.content(of: name)
-      print("store \(name), \(content.count) keys")
-      for (key, value) in content.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
-        print("  \(key) = \(value)")
-      }
+    if verify { return try verifyHistory() }
+    if let with { return try tryScripts(of: with) }
+    let history = try History(data)
+    try history.require(to)
+    let state = try history.state(at: to ?? history.last)
+    if let export {
+      try StateOutput(state).export(to: export)
+    } else {
+      try StateOutput(state).show(asJSON: json)
     }
   }
 }

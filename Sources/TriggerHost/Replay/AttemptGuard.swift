@@ -1,0 +1,86 @@
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Ends attempts that are over their time: a thread that looks every two milliseconds. What the engine's
+/// watchdog does, without an engine. Any thread.
+final class AttemptGuard: Sendable {
+  /// One runner and the thread it belongs to.
+  final class Watched: @unchecked Sendable {
+    // `lua` answers any thread to `running` and `kill`; the last two belong to the guard's thread.
+    private let lua: LuaRunner
+    private let thread = pthread_self()
+    /// CPU nanoseconds of one attempt; ten times that in wall time is the backstop.
+    let limit = Atomic<Int64>(.max)
+    private var attempt: UInt64 = 0
+    private var begun = (cpu: Int64(0), wall: Int64(0))
+
+    fileprivate init(_ lua: LuaRunner) { self.lua = lua }
+
+    fileprivate func look() {
+      let running = lua.running
+      if running == 0 { return attempt = 0 }
+      var clock = clockid_t()
+      guard pthread_getcpuclockid(thread, &clock) == 0 else { return }
+      let (cpu, wall) = (Self.time(clock), Self.time(CLOCK_MONOTONIC))
+      if attempt != running {
+        attempt = running
+        begun = (cpu, wall)
+        return
+      }
+      let limit = limit.load(ordering: .relaxed)
+      if cpu - begun.cpu >= limit || (wall - begun.wall) / 10 >= limit { lua.kill(running, cancelled: false) }
+    }
+
+    private static func time(_ clock: clockid_t) -> Int64 {
+      var time = timespec()
+      clock_gettime(clock, &time)
+      return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+  }
+
+  /// What the guard and its thread share.
+  private final class Shared: Sendable {
+    let watched = Mutex<[Watched]>([])
+    let wakeUp = WakeUp()
+    let isStopping = Atomic<Bool>(false)
+
+    func loop() {
+      while !isStopping.load(ordering: .acquiring) {
+        watched.withLock { for item in $0 { item.look() } }
+        wakeUp.sleep(nanoseconds: AttemptGuard.tick)
+      }
+    }
+  }
+
+  /// Nanoseconds.
+  private static let tick: Int64 = 2_000_000
+
+  private let shared = Shared()
+  private let thread: pthread_t
+
+  init() {
+    let shared = shared
+    thread = Thread.spawn(name: "attempt-guard", stackBytes: 1 << 20) { shared.loop() }
+  }
+
+  deinit {
+    shared.isStopping.store(true, ordering: .releasing)
+    shared.wakeUp.wake()
+    pthread_join(thread, nil)
+  }
+
+  /// Watches over a runner that belongs to the calling thread.
+  func watch(_ lua: LuaRunner) -> Watched {
+    let new = Watched(lua)
+    shared.watched.withLock { $0.append(new) }
+    return new
+  }
+
+  /// Call before the runner goes away.
+  func forget(_ old: Watched) { shared.watched.withLock { $0.removeAll { $0 === old } } }
+}

@@ -1,0 +1,165 @@
+import TriggerCore
+
+/// The stores as a log leaves them, in an engine that never starts.
+///
+/// One thread applies; others may read as of a seq meanwhile, as long as `reclaim` is told the oldest one
+/// that is needed.
+final class ReplayState {
+  let stores: StoreDirectory
+  /// For what a checkpoint has: `restore` goes on from there.
+  let recovery: Recovery
+  /// The newest seq applied.
+  var seq: Int64 { max(applied, recovery.lastSeq) }
+  private var applied: Int64 = 0
+  private let reclaimer: Reclaimer
+  private let committer: Committer
+  private let isStrict: Bool
+  private var writes = WriteSet()
+  private var tables = NameCache<StoreTable>()
+  /// What a checkpoint was taken over; nil before the first record.
+  private var overlap: Int64?
+
+  init(configuration: EngineConfiguration) {
+    var configuration = configuration
+    configuration.recordsKept = 1
+    let engine = Engine(configuration: configuration, clock: EngineClock(), log: nil)
+    recovery = Recovery(engine)
+    stores = engine.stores
+    committer = engine.withState { $0.committer }
+    reclaimer = committer.reclaimer
+    isStrict = configuration.strictStores
+  }
+
+  // MARK: Writing
+
+  /// Takes the next record after a checkpoint, or the first of a log. Records may be in the checkpoint in
+  /// part.
+  func restore(_ record: RecordView, reclaiming: Bool) throws {
+    let overlap = overlap ?? recovery.fold.lastSeq
+    self.overlap = overlap
+    guard record.seq <= overlap else { return try apply(record, reclaiming: reclaiming) }
+    if isStrict { try declareStores(of: record) }
+    try recovery.apply(record)
+  }
+
+  /// Applies the next record of a log. Seqs are dense. What recovery does, without remembering what is left
+  /// to do: that would grow with the log.
+  ///
+  /// - Parameter reclaiming: nobody reads older versions: they are freed now and then.
+  /// - Throws: `LogDamage` when the record does not follow the one before, or cannot be applied.
+  func apply(_ record: RecordView, reclaiming: Bool) throws {
+    if reclaiming, record.seq % 256 == 0 { reclaim(horizon: seq) }
+    let newest = seq
+    guard newest == 0 || record.seq == newest + 1 else {
+      throw LogDamage("seq \(record.seq) follows seq \(newest)", offset: 0)
+    }
+    applied = record.seq
+    guard record.outcome == .committed else { return }
+    writes.removeAll()
+    try add(record, to: &writes)
+    do throws(Committer.Failure) { try committer.apply(writes, seq: record.seq) } catch {
+      throw LogDamage("seq \(record.seq): \(error.message)", offset: 0)
+    }
+  }
+
+  /// Adds a record's intents.
+  func add(_ record: RecordView, to writes: inout WriteSet) throws {
+    try record.forEachIntent { intent in
+      let table = intent.store.map { name in tables.value(of: name) { stores.declare($0) } }
+      writes.add(
+        intent.kind, table: table, key: intent.key.bindMemory(to: UInt8.self), value: intent.value)
+    }
+  }
+
+  /// Stores that history has written are there, whatever the configuration says.
+  private func declareStores(of record: RecordView) throws {
+    try record.forEachIntent { if let name = $0.store { _ = stores.declare(name.utf8Text) } }
+  }
+
+  /// Commits what an execution prepared. Several commits may have one seq.
+  ///
+  /// - Returns: the changed keys.
+  func commit(
+    _ writes: borrowing WriteSet, seq: Int64
+  ) throws(Committer.Failure) -> [Committer.ChangedKey] {
+    applied = max(applied, seq)
+    return try committer.apply(writes, seq: seq, tellsKeys: true)
+  }
+
+  /// Gives a key its first value.
+  func set(
+    _ key: UnsafeBufferPointer<UInt8>, to value: UnsafeRawBufferPointer, in table: StoreTable, seq: Int64
+  ) {
+    let newest = table.changed.load(ordering: .relaxed)
+    table.restore(key, value, seq: seq, reclaim: reclaimer)
+    table.noteChange(newest)
+  }
+
+  func fill(_ contents: [String: [String: Value]]) {
+    for (store, content) in contents {
+      let table = stores.declare(store)
+      for (key, value) in content where !key.isEmpty {
+        var key = key
+        key.withUTF8 { key in
+          CanonicalEncoding.encode(value).withUnsafeBytes { set(key, to: $0, in: table, seq: 0) }
+        }
+      }
+    }
+  }
+
+  /// Frees what nobody can reach who reads as of `horizon` or later. O(freed).
+  func reclaim(horizon: Int64) { reclaimer.reclaim(horizon: horizon, frontier: seq) }
+
+  /// The same stores as of now, to go on differently. O(keys).
+  func copy(configuration: EngineConfiguration) -> ReplayState {
+    let copy = ReplayState(configuration: configuration)
+    for table in stores.existing {
+      let other = copy.stores.declare(table.name)
+      visit(table) { copy.set($0, to: $1, in: other, seq: $2) }
+      // A store whose last change was a deletion remembers when.
+      other.noteChange(table.changed.load(ordering: .relaxed))
+    }
+    copy.applied = seq
+    return copy
+  }
+
+  // MARK: Reading, as of now
+
+  /// Keys with their values and versions, in byte order of the keys.
+  func visit(
+    _ table: StoreTable,
+    _ body: (_ key: UnsafeBufferPointer<UInt8>, _ value: UnsafeRawBufferPointer, _ version: Int64) throws ->
+      Void
+  ) rethrows {
+    let (all, seq) = (UnsafeBufferPointer<UInt8>(start: nil, count: 0), seq)
+    var cursor = table.firstEntry(prefix: all)
+    while let entry = cursor {
+      if let version = Entry.visible(entry, at: seq), !version.isDeleted {
+        try body(Entry.keyBytes(entry), Version.value(version), version.pointee.seq)
+      }
+      cursor = table.nextEntry(entry, prefix: all)
+    }
+  }
+
+  /// The encoded value at a key, nil when there is none, and the seq that wrote it.
+  func value(_ key: [UInt8], in table: StoreTable) -> (bytes: [UInt8], version: Int64)? {
+    let entry = key.withUnsafeBufferPointer { key in
+      key.baseAddress.flatMap { table.entry($0, key.count, hash: KeyHash.of($0, count: key.count)) }
+    }
+    guard let entry, let version = Entry.visible(entry, at: seq), !version.isDeleted else { return nil }
+    return (Array(Version.value(version)), version.pointee.seq)
+  }
+}
+
+extension Entry {
+  static func keyBytes(_ entry: UnsafeMutablePointer<Entry>) -> UnsafeBufferPointer<UInt8> {
+    UnsafeBufferPointer(start: key(entry), count: Int(entry.pointee.keyLength))
+  }
+}
+
+extension Version {
+  /// Canonical encoding; the version is no deletion.
+  static func value(_ version: UnsafeMutablePointer<Version>) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: bytes(version), count: Int(version.pointee.length))
+  }
+}

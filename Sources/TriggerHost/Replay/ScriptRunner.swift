@@ -1,0 +1,58 @@
+import Synchronization
+import TriggerLua
+
+/// Runs attempts of scripts one after another, on the thread that made it, watched over by a guard.
+final class ScriptRunner {
+  /// Trees that one Lua state holds; then it is thrown away and a new one made.
+  private static let treesHeld = 32
+
+  private let stores: StoreDirectory
+  private let configuration: EngineConfiguration
+  private let guardian: AttemptGuard
+  private var lua: LuaRunner
+  private var watched: AttemptGuard.Watched
+  /// What `lua` has loaded: it looks at their sources for as long as it lives.
+  private var trees: [Int: LoadedTree] = [:]
+
+  init(stores: StoreDirectory, configuration: EngineConfiguration, guardian: AttemptGuard) {
+    self.stores = stores
+    self.configuration = configuration
+    self.guardian = guardian
+    lua = LuaRunner(stores: stores, configuration)
+    lua.bind()
+    watched = guardian.watch(lua)
+  }
+
+  deinit { guardian.forget(watched) }
+
+  /// Executes a script on the state as of `snapshot`. The result is in `attempt`, which must be empty.
+  ///
+  /// - Parameters:
+  ///   - patience: how often the trigger's own time limit may be used up.
+  ///   - trace: sees each line before it runs.
+  func run(
+    _ operation: Operation, _ attempt: Attempt, at snapshot: Int64, patience: Int64 = 1,
+    trace: LuaTrace? = nil
+  ) {
+    guard case .lua(let tree, let path) = operation.trigger.body else {
+      preconditionFailure("\(operation.trigger.name) is no script")
+    }
+    hold(tree)
+    attempt.snapshot = snapshot
+    let (limit, overflow) = operation.trigger.timeoutNanoseconds.multipliedReportingOverflow(by: patience)
+    watched.limit.store(overflow ? .max : limit, ordering: .relaxed)
+    lua.run(operation, attempt, tree: tree, path: path, trace: trace)
+  }
+
+  private func hold(_ tree: LoadedTree) {
+    if trees[tree.identity.number] != nil { return }
+    if trees.count == Self.treesHeld {
+      guardian.forget(watched)
+      lua = LuaRunner(stores: stores, configuration)
+      lua.bind()
+      watched = guardian.watch(lua)
+      trees = [:]
+    }
+    trees[tree.identity.number] = tree
+  }
+}

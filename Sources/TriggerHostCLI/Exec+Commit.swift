@@ -1,0 +1,45 @@
+import ArgumentParser
+import Foundation
+import HostConfig
+import Synchronization
+import TriggerCore
+import TriggerHost
+import TriggerStorage
+
+/// `exec --commit`: a host that takes one event and ends. What it had left to do is done as well, and what
+/// comes of the event; schedules and feeds stand still.
+extension Exec {
+  func commitEvent() async throws {
+    let payload = try event.map { try Self.json($0, "--event") } ?? [:]
+    let (config, path) = try locate(script!)
+    var (name, tree) = try trigger(path, config)
+    let configuration = try EngineConfiguration(config, workers: nil)
+    let opened = try OpenDirectory(
+      DataOptions(path: data!, durability: .group), seed: configuration.seed)
+    let coordinator = CommitCoordinator(configuration, log: opened.log)
+    for store in config.stores.keys.sorted() {
+      try coordinator.register(VersionedStore(store, backend: MemoryStoreBackend()))
+    }
+    let storage = try HostStorage(opened, coordinator, config.log)
+    tree.identity = try storage.keep(tree.files, seq: storage.progress.lastSeq + 1)
+    let queue = TriggerQueue(coordinator)
+    queue.bind([], scripts: tree)
+    let logs = Mutex<[Int64: [ExecutionLog]]>([:])
+    queue.observe { result, lines in logs.withLock { $0[result.seq] = lines } }
+    queue.start()
+    let (results, own) = AsyncStream.makeStream(of: OperationResult.self)
+    _ = try await queue.enqueue(Event(self.name ?? "exec", payload), toTrigger: name) { own.yield($0) }
+    await queue.waitUntilIdle()
+    queue.stop()
+    storage.close()
+    own.finish()
+    var seq: Int64?
+    for await result in results { seq = result.seq }
+    guard let seq, let record = try History(data!).record(seq) else {
+      printError("the log has failed, and nothing is committed: \(queue.failure ?? "no reason given")")
+      throw ExitCode(1)
+    }
+    try Execution(record, logs: logs.withLock { $0[seq] ?? [] }).show(asJSON: json)
+    if record.outcome != .committed { throw ExitCode(1) }
+  }
+}

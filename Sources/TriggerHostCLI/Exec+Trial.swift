@@ -1,0 +1,129 @@
+import ArgumentParser
+import Foundation
+import HostConfig
+import TriggerCore
+import TriggerHost
+
+/// What `exec` runs, and on what.
+extension Exec {
+  struct Prepared {
+    var trial: Replayer.Trial
+    var scripts: ScriptTree
+    var replayer: Replayer
+    /// The state's seq.
+    var seq: Int64
+  }
+
+  func prepare() throws -> Prepared {
+    guard let data else { return try prepareAlone() }
+    let history = try History(data)
+    try history.require(seq)
+    try history.require(at)
+    let record = try seq.map { try recorded($0, history) }
+    let place = at ?? seq.map { $0 - 1 } ?? history.last
+    let (name, scripts, config) = try scripts(history, record, at: place)
+    let replayer = try history.state(at: place, config: config)
+    let trial = try trial(name, record, clock: try clock(history, record))
+    return Prepared(trial: trial, scripts: scripts, replayer: replayer, seq: place)
+  }
+
+  /// Without a data directory: on the stores of the command line.
+  private func prepareAlone() throws -> Prepared {
+    let trial = try trial("", nil, clock: EngineClock().now())
+    let (config, path) = try locate(script!)
+    let (name, scripts) = try trigger(path, config)
+    let replayer = Replayer(
+      stores: try initialStores(config), configuration: try EngineConfiguration(limitsOf: config))
+    var named = trial
+    named.trigger = name
+    return Prepared(trial: named, scripts: scripts, replayer: replayer, seq: 0)
+  }
+
+  private func recorded(_ seq: Int64, _ history: History) throws -> LogRecord {
+    guard let record = try history.record(seq) else {
+      printError("seq \(seq) is not kept any more: the log begins with seq \(try history.reader.firstSeq())")
+      throw ExitCode(1)
+    }
+    return record
+  }
+
+  /// Event, clock and identity: of the record when its trigger runs, else as given.
+  private func trial(_ name: String, _ record: LogRecord?, clock: Int64) throws -> Replayer.Trial {
+    let given = try event.map { try Self.json($0, "--event") }
+    if let record, record.trigger != name, given == nil {
+      throw ValidationError("seq \(record.seq) ran '\(record.trigger)': say --event for '\(name)'")
+    }
+    var trial =
+      record.map { Replayer.Trial($0) }
+      ?? Replayer.Trial(trigger: name, event: "exec", payload: CanonicalEncoding.encode([:]), admitted: clock)
+    trial.trigger = name
+    if let given { trial.payload = CanonicalEncoding.encode(given) }
+    if let event = self.name { trial.event = event }
+    return trial
+  }
+
+  private func clock(_ history: History, _ record: LogRecord?) throws -> Int64 {
+    if let record { return record.admitted }
+    let then = try at.flatMap { $0 > 0 ? try history.record($0)?.admitted : nil }
+    return then ?? EngineClock().now()
+  }
+
+  // MARK: Which script
+
+  /// Files when the command line names some, else what was in force.
+  private func scripts(
+    _ history: History, _ record: LogRecord?, at place: Int64
+  ) throws -> (name: String, scripts: ScriptTree, config: HostConfig?) {
+    let namesFiles = project.config != nil || project.scripts != nil
+    if let script, namesFiles || script.contains("/") || FileManager.default.fileExists(atPath: script) {
+      let (config, path) = try locate(script)
+      let (name, tree) = try trigger(path, config)
+      return (name, tree, config)
+    }
+    if script == nil, namesFiles { return try scriptsOfRecord(record!) }
+    let number = try record.flatMap { $0.tree > 0 ? $0.tree : nil } ?? history.treeInForce(at: place)
+    guard let tree = try history.tree(number) else {
+      if let record { throw ValidationError("seq \(record.seq) ran '\(record.trigger)', which is no script") }
+      throw ValidationError("no scripts were in force at seq \(place); name a file, or say --scripts DIR")
+    }
+    let wanted = script ?? record!.trigger
+    let file = wanted.hasSuffix(".lua") ? wanted : "\(wanted).lua"
+    guard let found = tree.triggers.first(where: { $0.name == wanted || $0.path == file }) else {
+      let hint = Suggestion.clause(for: wanted, among: tree.triggers.map(\.name))
+      throw ValidationError(
+        "no trigger '\(wanted)' among the scripts in force at seq \(record?.seq ?? place) (tree \(number))\(hint)"
+      )
+    }
+    return (found.name, tree, nil)
+  }
+
+  /// The record's trigger, as new files have it.
+  private func scriptsOfRecord(
+    _ record: LogRecord
+  ) throws -> (name: String, scripts: ScriptTree, config: HostConfig?) {
+    let (config, path) = try locate(record.trigger)
+    let (name, tree) = try trigger(path, config)
+    return (name, tree, config)
+  }
+}
+
+/// The lines of a trace on standard error: what the line before has changed, then `file:line  source`.
+struct TraceOutput {
+  private let sources: [String: [Substring]]
+
+  init(_ scripts: ScriptTree) {
+    sources = scripts.files.mapValues {
+      String(decoding: $0, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+    }
+  }
+
+  func show(_ result: Replayer.TrialResult) {
+    for line in result.trace {
+      if !line.changes.isEmpty { printError("    \(line.changes)") }
+      let lines = sources[line.path] ?? []
+      let source = lines.indices.contains(line.line - 1) ? lines[line.line - 1] : ""
+      printError("\(line.path):\(line.line)  \(source)")
+    }
+    if result.isTraceCut { printError("... the trace is cut after \(Replayer.traceLimit) lines") }
+  }
+}

@@ -1,0 +1,43 @@
+import Foundation
+import TriggerHost
+
+/// Records that pass a filter, printed as they come.
+struct LogPrinter {
+  let filter: LogFilter
+  let follows: Bool
+  let text: (LogRecord) -> String
+
+  /// How often a log that is followed is looked at, in milliseconds: one small question to SQLite.
+  private static let pause: Int32 = 100
+
+  func run() throws {
+    let history = try History(filter.data)
+    let out = LineWriter.standardOutput
+    let compiled = try filter.compiled()
+    var left = filter.limit ?? .max
+    // What is there already is of interest when somebody says from where.
+    var next = filter.from ?? (follows ? history.last + 1 : 1)
+    var changes: Int64?
+    while true {
+      let now = follows ? try history.reader.changeCount() : 0
+      if now != changes {
+        changes = now
+        try history.visitViews(from: next, to: filter.to ?? .max) { view in
+          next = view.seq + 1
+          guard let record = try compiled.pass(view) else { return true }
+          try out.put(text(record))
+          left -= 1
+          return left > 0
+        }
+        try out.flush()
+      }
+      if !follows || left == 0 || next > filter.to ?? .max || Self.isClosed(waiting: Self.pause) { return }
+    }
+  }
+
+  /// Waits; true at once when nobody reads standard output any more.
+  private static func isClosed(waiting milliseconds: Int32) -> Bool {
+    var output = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
+    return poll(&output, 1, milliseconds) > 0
+  }
+}

@@ -1,0 +1,63 @@
+import ArgumentParser
+import Foundation
+import HostConfig
+import TriggerCore
+import TriggerHost
+
+/// `replay --verify`.
+extension Replay {
+  func verifyHistory() throws {
+    let loaded = config.map { HostConfig.load(path: $0) }
+    if let loaded { try report(loaded.report) }
+    let history = try History(data, config: loaded?.config)
+    try history.require(to)
+    let first = try history.first(from)
+    let threads = workers ?? ProcessInfo.processInfo.activeProcessorCount
+    let started = ContinuousClock.now
+    let verification = Verification(
+      workers: threads, stores: loaded?.config.emptyStores ?? [:],
+      configuration: try EngineConfiguration(limitsOf: loaded?.config), scripts: history.tree)
+    try history.reader.replay(into: verification.recovery, to: first - 1) { try verification.restore($0) }
+    try history.visitViews(from: first, to: to ?? history.last) { try verification.check($0) }
+    let verdict = verification.finish()
+    let seconds = (ContinuousClock.now - started) / .seconds(1)
+    let notes = verdict.difference == nil ? [] : try history.environmentNotes()
+    if json { try sayJSON(verdict, first, notes) } else { say(verdict, first, notes, seconds, threads) }
+    if verdict.difference != nil { throw ExitCode(1) }
+  }
+
+  private func sayJSON(_ verdict: Verification.Verdict, _ first: Int64, _ notes: [String]) throws {
+    var fields: [String: Value] = [
+      "from": .int(first), "verified": .int(Int64(verdict.executed)), "applied": .int(Int64(verdict.applied)),
+      "same": .bool(verdict.difference == nil),
+    ]
+    if let difference = verdict.difference {
+      fields["seq"] = .int(difference.seq)
+      fields["trigger"] = .string(difference.trigger)
+      fields["reason"] = .string(difference.reason)
+      fields["environment"] = .array(notes.map { .string($0) })
+    }
+    print(try JSON.text(.map(fields)))
+  }
+
+  private func say(
+    _ verdict: Verification.Verdict, _ first: Int64, _ notes: [String], _ seconds: Double, _ threads: Int
+  ) {
+    if let difference = verdict.difference {
+      print("differs: \(difference)")
+      for note in notes { print("note: \(note)") }
+      if config == nil {
+        print("note: limits are not in the log; where they were not the usual ones, say --config")
+      }
+      return
+    }
+    if first > 1, from == nil { print("The log begins later: verified from seq \(first) on.") }
+    let rest =
+      verdict.applied == 0
+      ? "" : ", \(verdict.applied) applied only (deferred, skipped, killed, or of Swift triggers)"
+    let workers = "\(threads) worker\(threads == 1 ? "" : "s")"
+    print(
+      String(
+        format: "%d seqs verified in %.2f s by %@: all the same%@", verdict.executed, seconds, workers, rest))
+  }
+}
