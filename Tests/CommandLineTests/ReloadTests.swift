@@ -49,6 +49,36 @@ import Testing
     #expect(verified.status == 0, "\(verified)")
   }
 
+  @Test func recentOperationsAreExecutedWithTheNewScripts() async throws {
+    func script(_ body: String) -> String {
+      """
+      return { on = { event = "e" }, execute = function(event, ctx)
+        \(body)
+        return { ctx:store("s"):put("k" .. event.n, event.n * 2) }
+      end }
+      """
+    }
+    let directory = try TemporaryDirectory([
+      "triggers/t.lua": script(""),
+      "host.yaml": "scripts: { directory: triggers, verify_last: 5 }\ndata: data\n",
+      "in.jsonl": (1...10).map { #"{"event": "e", "payload": {"n": \#($0)}}"# }.joined(separator: "\n")
+        + "\n",
+    ])
+    let host = try RunningCommand(
+      ["run", "--config", directory("host.yaml"), "--stdin"], input: directory("in.jsonl"))
+    _ = try await host.line(containing: #""seq":10"#)
+    try directory.write("triggers/t.lua", script("if event.n == 8 then error('eight') end"))
+    try await host.line(
+      containing:
+        "5 recent operations executed with the new scripts: 1 would fail that did not, 0 would differ")
+    try await host.line(containing: "would fail: seq 8 t:")
+    try await host.line(containing: "version 2 in force from seq 11")
+    try directory.write("triggers/t.lua", script("if event.n == 7 then event.n = 70 end"))
+    try await host.line(containing: "0 would fail that did not, 1 would differ")
+    host.signal(SIGTERM)
+    #expect(try await host.end().status == 0)
+  }
+
   @Test func rollbackWritesAVersionBack() async throws {
     let directory = try TemporaryDirectory([
       "triggers/tick.lua": Self.tick("one"), "triggers/lib/a.lua": "return 1\n",

@@ -1,11 +1,66 @@
+import Foundation
+import TriggerCore
 import TriggerHost
 import TriggerStorage
 
 extension Host {
   /// Executes recent operations with scripts that are about to come into force, and says what would differ
-  /// (`scripts.verify_last`). Decides nothing.
+  /// (`scripts.verify_last`). Only says: the scripts come into force all the same.
   func verify(_ tree: ScriptTree) async throws {
-    let count = config.reload.verifyLast
-    guard count > 0, storage != nil else { return }
+    let count = Int64(config.reload.verifyLast)
+    guard count > 0, let storage else { return }
+    let configuration = try EngineConfiguration(config, workers: nil)
+    storage.log.flush()
+    // It takes a while, on a thread of its own: the pool has others to serve.
+    let lines = try await withCheckedThrowingContinuation { continuation in
+      Thread {
+        continuation.resume(
+          with: Result {
+            try Rehearsal(tree, configuration, path: storage.directory.path).lines(last: count)
+          })
+      }.start()
+    }
+    for line in lines { printLine("scripts: \(line)") }
+  }
+}
+
+/// Recorded operations, executed with other scripts on the states they ran on.
+private struct Rehearsal {
+  private let tree: ScriptTree
+  private let configuration: EngineConfiguration
+  private let reader: LogReader
+
+  /// Differences that are told one by one.
+  private static let told = 10
+
+  init(_ tree: ScriptTree, _ configuration: EngineConfiguration, path: String) throws {
+    self.tree = tree
+    self.configuration = configuration
+    reader = try LogReader(path: path)
+  }
+
+  func lines(last count: Int64) throws -> [String] {
+    let end = try reader.lastSeq()
+    let start = max(end - count + 1, try reader.firstExecutable())
+    guard start <= end else { return [] }
+    let replayer = Replayer(configuration: configuration) { _ in tree }
+    try reader.replay(into: replayer.recovery, to: start - 1) { try replayer.restore($0) }
+    var (executed, failures, others) = (0, [String](), [String]())
+    try reader.visit(from: start, to: end) { record in
+      if record.tree > 0 { executed += 1 }
+      guard let difference = try replayer.verify(record) else { return }
+      if record.outcome == .committed, difference.reason.contains("fails now") {
+        failures.append("would fail: \(difference)")
+      } else {
+        others.append("would differ: \(difference)")
+      }
+    }
+    let all = failures + others
+    var lines = [
+      "\(counted(executed, "recent operation")) executed with the new scripts: \(failures.count) would fail that did not, \(others.count) would differ"
+    ]
+    lines += all.prefix(Self.told).map { String($0.split(separator: "\n").first ?? "") }
+    if all.count > Self.told { lines.append("... and \(all.count - Self.told) more") }
+    return lines
   }
 }
