@@ -54,6 +54,20 @@ let package = Package(
     .target(
       name: "TriggerStorage", dependencies: ["TriggerHost", "TriggerFiles", "CSQLite"],
       swiftSettings: strict),
+    // A disk in memory that fails: for tests and simulation only.
+    .target(
+      name: "CFaultVFS", dependencies: ["CSQLite"], cSettings: strictC,
+      linkerSettings: [.linkedLibrary("sqlite3")]),
+    // The engine and its log under one seed: interleavings, crashes, failing disks, and what checks them.
+    .target(
+      name: "TriggerSimulation", dependencies: ["TriggerHost", "TriggerStorage", "CFaultVFS"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "trigger-simulate",
+      dependencies: [
+        "TriggerSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Sources/TriggerSimulationCLI", swiftSettings: strict),
     // For the tests of those who build on TriggerHost: a host on a clock set by hand, contracts of backends.
     // Tests of Lua scripts, too.
     .target(
@@ -83,5 +97,9 @@ let package = Package(
     .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
     .testTarget(
       name: "CommandLineTests", dependencies: ["trigger-host", "TriggerCore"], swiftSettings: strict),
+    .testTarget(
+      name: "SimulationTests",
+      dependencies: ["CFaultVFS", "CSQLite", "TriggerCore", "TriggerSimulation"],
+      swiftSettings: strict),
   ]
 )

@@ -54,7 +54,7 @@ public final class Checkpointer: @unchecked Sendable {
   ) throws {
     self.log = log
     self.coordinator = coordinator
-    reader = try LogReader(path: log.directory.path)
+    reader = try LogReader(of: log.directory)
     self.retention = retention
     self.interval = interval
     fold = recovery.fold
@@ -177,15 +177,16 @@ public final class Checkpointer: @unchecked Sendable {
   private func retain() throws {
     let needed = try firstNeeded()
     var all: [(id: Int64, since: Int64, last: Int64)] = []
-    try reader.database.run("SELECT id, since, last FROM checkpoints ORDER BY last") {
+    try reader.database.run("SELECT id, since, last FROM checkpoints ORDER BY last, id") {
       all.append(($0.int(0), $0.int(1), $0.int(2)))
     }
     let newest = Set(all.suffix(Self.kept).map(\.id))
     // History begins here: the newest checkpoint that every seq to keep comes after.
     let base = needed > 1 ? all.last { $0.last < needed } : nil
     for checkpoint in all where !newest.contains(checkpoint.id) && checkpoint.id != base?.id {
-      try remove("chunks", where: "checkpoint = \(checkpoint.id)")
+      // First what makes it one: nobody may find it with parts that are gone.
       try log.perform { try $0.run("DELETE FROM checkpoints WHERE id = \(checkpoint.id)") }
+      try remove("chunks", where: "checkpoint = \(checkpoint.id)")
     }
     if let base { try remove("blocks", where: "last <= \(base.since)") }
   }

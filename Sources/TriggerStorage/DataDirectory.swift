@@ -16,6 +16,8 @@ public final class DataDirectory: @unchecked Sendable {
   /// As it was given.
   public let path: String
   private var lock: Int32
+  /// Of the database when that is not in the system's files.
+  private var fileSystem: String?
   let database: Database
   /// What times in it come from.
   let clock: EngineClock
@@ -70,12 +72,25 @@ public final class DataDirectory: @unchecked Sendable {
   }
 
   /// A directory without a file of its own to lock: for a database that is not in the file system.
-  package init(database name: String, fileSystem: String, clock: EngineClock) throws {
+  ///
+  /// - Parameter walPages: after so many pages SQLite moves its log into the database.
+  package init(
+    database name: String, fileSystem: String, clock: EngineClock, walPages: Int = 1000
+  ) throws {
     path = name
     lock = -1
     self.clock = clock
+    self.fileSystem = fileSystem
     database = try Database(path: name, fileSystem: fileSystem)
     try Self.prepare(database, path: name)
+    try database.run("PRAGMA wal_autocheckpoint = \(walPages)")
+  }
+
+  /// Another connection to read with.
+  func openReader() throws -> LogReader {
+    guard let fileSystem else { return try LogReader(path: path) }
+    return LogReader(
+      try Database(path: path, creates: false, isReadOnly: true, fileSystem: fileSystem), path: path)
   }
 
   private static func prepare(_ database: Database, path: String) throws {
@@ -89,6 +104,9 @@ public final class DataDirectory: @unchecked Sendable {
       try database.run("PRAGMA page_size = 16384")
     }
     try database.run("PRAGMA journal_mode = WAL")
+    // A sync that failed has left bytes in the system's cache that no later one writes, so what a process before
+    // could read may not be on the disk (https://wiki.postgresql.org/wiki/Fsync_Errors). Written anew, it is.
+    try database.run("PRAGMA wal_checkpoint(TRUNCATE)")
     try database.run("PRAGMA wal_autocheckpoint = 1000")
     if format == 1 { try migrateFromFormat1(database, path: path) }
     for table in tables { try database.run("CREATE TABLE IF NOT EXISTS \(table)") }

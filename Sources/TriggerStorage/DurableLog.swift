@@ -30,6 +30,7 @@ public final class DurableLog: CommitLog {
   // Set before there is a thread; nil without one.
   private nonisolated(unsafe) var flusher: WALFlusher?
   private let listener = Mutex<(@Sendable (Int64) -> Void)?>(nil)
+  private let stepper: Mutex<(@Sendable () -> Void)?> = Mutex(nil)
   private let failureListener = Mutex<(@Sendable (String) -> Void)?>(nil)
 
   /// What waits to be written. Guarded by its condition.
@@ -125,8 +126,8 @@ public final class DurableLog: CommitLog {
     }
   }
 
-  /// Takes the event out with the next group.
-  public func settle(_ event: EventID) { change { $0.settle(event) } }
+  /// - Parameter body: what `perform` calls until its work is written, when the log has no thread.
+  package func whenWaiting(_ body: @escaping @Sendable () -> Void) { stepper.withLock { $0 = body } }
 
   /// Does other work on the database, in the transaction of the next group. Returns when that is written.
   ///
@@ -148,6 +149,12 @@ public final class DurableLog: CommitLog {
     // A log that fails calls nobody: look now and then.
     while !isDone {
       if let failure = failure { throw StorageError(failure) }
+      if let stepper = stepper.withLock({ $0 }) {
+        done.unlock()
+        stepper()
+        done.lock()
+        continue
+      }
       _ = done.wait(until: Date(timeIntervalSinceNow: 0.2))
     }
   }

@@ -64,7 +64,7 @@ struct LogGroup {
           [.int(first), .int(last), .int(time), .int(LogBlock.checksum(bytes)), .blob(bytes)])
       }
     }
-    for (id, event) in accepted {
+    for (id, event) in accepted.sorted(by: { $0.key < $1.key }) {
       try event.withUnsafeBytes { bytes in
         try database.run(
           "INSERT INTO inbox (epoch, number, checksum, event) VALUES (?, ?, ?, ?)",

@@ -42,7 +42,7 @@ extension LogReader {
   private func load(into recovery: Recovery, notAfter limit: Int64) throws -> Int64 {
     var newest: (id: Int64, since: Int64, fold: LogFold)?
     try database.run(
-      "SELECT id, since, checksum, fold FROM checkpoints WHERE last <= ? ORDER BY last DESC LIMIT 1",
+      "SELECT id, since, checksum, fold FROM checkpoints WHERE last <= ? ORDER BY last DESC, id DESC LIMIT 1",
       [.int(limit)]
     ) { row in
       let damage = LogError("\(path): the checkpoint of seq \(row.int(1)) is damaged")
@@ -77,7 +77,7 @@ extension LogReader {
   /// What a log remembers beside the stores, as of its end.
   package func fold() throws -> LogFold {
     var fold = LogFold()
-    try database.run("SELECT checksum, fold FROM checkpoints ORDER BY last DESC LIMIT 1") { row in
+    try database.run("SELECT checksum, fold FROM checkpoints ORDER BY last DESC, id DESC LIMIT 1") { row in
       guard LogBlock.checksum(row.blob(1)) == row.int(0) else {
         throw LogError("\(path): the newest checkpoint is damaged")
       }

@@ -12,6 +12,12 @@ public final class LogReader {
     database = try Database(path: path + "/log.sqlite", creates: false, isReadOnly: true)
   }
 
+  /// Of a directory that is open.
+  package convenience init(of directory: DataDirectory) throws {
+    let reader = try directory.openReader()
+    self.init(reader.database, path: reader.path)
+  }
+
   init(_ database: Database, path: String) {
     self.database = database
     self.path = path

@@ -170,9 +170,12 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
     reclaim.reclaim(horizon: 0, frontier: 0)
   }
 
-  /// The store was changed by `seq`, or later: for changes that are not put again one by one.
+  /// The store was changed by `seq`, or later: for changes that are not put again one by one. Every snapshot
+  /// there will be is at or after `seq`.
   package func noteChange(_ seq: Int64) {
     changed.store(max(changed.load(ordering: .relaxed), seq), ordering: .releasing)
+    // What it changed may have been deleted: then no key tells of it.
+    purged.store(max(purged.load(ordering: .relaxed), seq), ordering: .releasing)
   }
 
   /// Seq of the newest change of a key that is there, 0 for one that is not.

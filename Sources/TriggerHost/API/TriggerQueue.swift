@@ -39,6 +39,20 @@ public final class TriggerQueue: Sendable {
   public func replaceScripts(
     with scripts: ScriptTree, event: [String: Value] = [:], source: UInt64 = 0
   ) async throws -> OperationResult {
+    let (stream, results) = AsyncStream.makeStream(of: OperationResult.self)
+    let watch = engine.whenStopped { results.finish() }
+    defer { engine.forget(watch) }
+    while !offer(scripts: scripts, event: event, source: source, completion: { results.yield($0) }) {
+      try await makeRoom()
+    }
+    return try await Self.collect(1, from: stream)[0]
+  }
+
+  /// As above without waiting; false when the queue is full.
+  package func offer(
+    scripts: ScriptTree, event: [String: Value] = [:], source: UInt64 = 0,
+    completion: @escaping @Sendable (OperationResult) -> Void
+  ) -> Bool {
     let items = engine.triggersInForce.swiftTriggers.map {
       (name: $0.name, body: $0.body, options: $0.options)
     }
@@ -49,12 +63,7 @@ public final class TriggerQueue: Sendable {
     var event = event
     event["tree"] = .int(Int64(set.tree?.identity.number ?? 0))
     let arrival = Event(Self.scriptsTrigger, .map(event), source: source).arrival
-    let payload = CanonicalEncoding.encode(.map(event))
-    let (stream, results) = AsyncStream.makeStream(of: OperationResult.self)
-    let watch = engine.whenStopped { results.finish() }
-    defer { engine.forget(watch) }
-    while !admit(trigger, arrival, payload, { results.yield($0) }) { try await makeRoom() }
-    return try await Self.collect(1, from: stream)[0]
+    return admit(trigger, arrival, CanonicalEncoding.encode(.map(event)), completion)
   }
 
   /// The name under which `replaceScripts` stands in the log.

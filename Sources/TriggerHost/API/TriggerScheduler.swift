@@ -43,10 +43,16 @@ public final class TriggerScheduler: Sendable {
   private let clock: EngineClock
   private let state = Mutex(State())
 
+  private let hasTimer: Bool
+
   /// Fires into `queue` once `start` was called. Takes its time from the clock of the queue's coordinator.
-  public init(_ queue: TriggerQueue) {
+  public convenience init(_ queue: TriggerQueue) { self.init(queue, hasTimer: true) }
+
+  /// - Parameter hasTimer: false: whoever moves the clock calls `fireDue`.
+  package init(_ queue: TriggerQueue, hasTimer: Bool) {
     self.queue = queue
     clock = queue.engine.clock
+    self.hasTimer = hasTimer
   }
 
   // MARK: Jobs
@@ -155,7 +161,7 @@ public final class TriggerScheduler: Sendable {
     state.withLock { state in
       state.timer?.cancel()
       state.timer = nil
-      guard state.isRunning, let due = state.machine.nextDue else { return }
+      guard hasTimer, state.isRunning, let due = state.machine.nextDue else { return }
       state.timer = Task { [weak self, clock] in
         guard (try? await clock.sleep(until: due.nanoseconds)) != nil, !Task.isCancelled else { return }
         self?.fireDue()
@@ -163,7 +169,8 @@ public final class TriggerScheduler: Sendable {
     }
   }
 
-  private func fireDue() {
+  /// Starts what is due.
+  package func fireDue() {
     let (actions, observer) = state.withLock { state in
       (state.isRunning ? state.machine.advance(to: now) : [], state.observer)
     }

@@ -25,9 +25,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   /// Admitted and not yet dequeued.
   private let queued = Atomic<Int>(0)
   /// Admitted and not yet decided.
-  private let unfinished = Atomic<Int>(0)
+  let unfinished = Atomic<Int>(0)
 
-  private var workers: [Worker] = []  // from start to stop
+  var workers: [Worker] = []  // from start to stop
   private var watchdog: Watchdog?  // from start to stop
   let watchdogWakeUp = WakeUp()
   private let isWatchdogAsleep = Atomic<Bool>(false)
@@ -95,7 +95,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   /// Operations that were admitted before the last stop go on where they were. One whose trigger is gone
   /// ends `skipped`.
-  private func admitRecovered() {
+  func admitRecovered() {
     let records = recovered.unfinished
     recovered = LogFold()
     let events = Self.outsideEvents(of: records, accepted: accepted)
@@ -114,7 +114,15 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       arrival.tries = record.tries
       arrival.due = record.retryAt ?? 0
       arrival.outside = record.outside.flatMap { events[$0.id] }
-      arrival.absorbed = record.absorbed.compactMap { events[$0.id] }
+      arrival.absorbed = record.absorbed.map { item in
+        switch item {
+        case .event(let event):
+          let event = events[event.id]!
+          return Operation.Absorbed(completion: completion(for: event), origin: .event(event))
+        case .commit(let cause): return Operation.Absorbed(origin: .commit(cause))
+        case .retry(let seq): return Operation.Absorbed(origin: .retry(of: seq))
+        }
+      }
       record.payload.withUnsafeBufferPointer {
         _ = admit(to: trigger, arrival, payload: $0, completion: completion(for: arrival.outside))
       }
@@ -143,7 +151,10 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   ) -> [EventID: OutsideEvent] {
     var events: [EventID: OutsideEvent] = [:]
     for record in records {
-      for event in [record.outside].compactMap({ $0 }) + record.absorbed {
+      let absorbed = record.absorbed.compactMap { item -> LogRecord.Outside? in
+        if case .event(let event) = item { event } else { nil }
+      }
+      for event in [record.outside].compactMap({ $0 }) + absorbed {
         let known =
           events[event.id]
           ?? OutsideEvent(
@@ -323,7 +334,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     var due: Int64 = 0
     /// Of an operation of an earlier run.
     var outside: OutsideEvent?
-    var absorbed: [OutsideEvent] = []
+    var absorbed: [Operation.Absorbed] = []
   }
 
   /// True when the queue has room for an event from outside.
@@ -406,7 +417,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
         trigger, arrival, outside, name: $0, payload: payload, now: now, completion: completion)
       // A newer set may have come since the caller looked the trigger up.
       inForce.adopt(operation)
-      if case .missing = trigger.body { operation.isGone = true }
+      if case .missing = trigger.body { operation.loseTrigger() }
       incoming.append(operation)
     }
     _ = queued.wrappingAdd(1, ordering: .relaxed)
@@ -431,9 +442,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       coalesceKey: keys.coalesce, gateKey: keys.gate, completion: completion,
       // A trigger that restarts cancels its own runs.
       cancellation: arrival.cancellation ?? (trigger.options.mode == .restart ? Cancellation() : nil))
-    for event in arrival.absorbed {
-      operation.absorbed.append(Operation.Absorbed(completion: self.completion(for: event), outside: event))
-    }
+    operation.absorbed = arrival.absorbed
     return operation
   }
 
@@ -545,13 +554,14 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     intakeLock.lock()
     swap(&incoming, &state.arrived)
     intakeLock.unlock()
+    // First what was held until now: nothing that has just come overtakes it.
+    if !state.gates.isEmpty { state.openGates(at: now) }
     let delayed = state.delayed.count
+    if delayed > 0 { state.openDelayed(at: now) }
     for operation in state.arrived { state.arrive(operation, at: now) }
-    if !state.delayed.isEmpty { state.openDelayed(at: now) }
     // What waits for its time is not in the queue.
     let waiting = state.delayed.count - delayed
     if waiting != 0 { queued.wrappingSubtract(waiting, ordering: .relaxed) }
-    if !state.gates.isEmpty { state.openGates(at: now) }
     state.arrived.removeAll(keepingCapacity: true)
   }
 
@@ -563,7 +573,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       for (index, event) in emission.events.enumerated() {
         state.stats.emitted += 1
         // Triggers bound to commits see one another's in order; so do those of one emitter.
-        let source = event.kind == .commit ? 1 << 62 : UInt64(emission.source.index) | 1 << 63
+        let source = event.kind == .commit ? 1 << 62 : emission.source.nameHash | 1 << 63
         let arrival = Arrival(
           kind: event.kind, name: String(decoding: event.name, as: UTF8.self), source: source,
           hops: emission.hops + 1, isInternal: true, cause: LogRecord.Cause(seq: emission.seq, index: index))

@@ -40,23 +40,23 @@ public struct EngineConfiguration: Sendable {
   /// conflict; when that happens to it again, it fails with `snapshot_too_old`.
   public var retainedVersions = 1_000_000
 
-  var valueLimits = ValueLimits()
+  package var valueLimits = ValueLimits()
   /// Most undecided seqs at a time, a power of two: what may pile up behind the frontier.
-  var window = 16_384
+  package var window = 16_384
   /// Operations behind a conflict that are checked at once.
-  var staleChecks: Int64 = 32
+  package var staleChecks: Int64 = 32
   /// Most undecided seqs while the frontier moves.
-  var runAhead = 256
+  package var runAhead = 256
   /// Most operations a worker takes at a time, and about how much work (nanoseconds) that may be.
-  var batch = 16
-  var batchNanoseconds: Int64 = 100_000
-  var commitsPerReclaim = 256
-  var conflictsBeforeReservation: Int32 = 3
-  var maximumStores = 10_000
-  var maximumIntents: UInt32 = 10_000
-  var maximumOutputBytes = 16 << 20
+  package var batch = 16
+  package var batchNanoseconds: Int64 = 100_000
+  package var commitsPerReclaim = 256
+  package var conflictsBeforeReservation: Int32 = 3
+  package var maximumStores = 10_000
+  package var maximumIntents: UInt32 = 10_000
+  package var maximumOutputBytes = 16 << 20
   /// How often the watchdog looks while anything runs.
-  var tick: Duration = .microseconds(500)
+  package var tick: Duration = .microseconds(500)
 
   /// - Parameter workers: default: one per core.
   public init(workers: Int) { self.workers = workers }

@@ -70,7 +70,10 @@ extension EngineState {
       return true
     }
     var outcome = Outcome.committed
-    if operation.isGone || operation.isCancelled {
+    if operation.isDropped {
+      outcome = .skipped
+      attempt.error = Self.reasonOfDrop(operation)
+    } else if operation.isGone || operation.isCancelled {
       outcome = .skipped
     } else if attempt.isExpired {
       outcome = .failed
@@ -337,7 +340,11 @@ extension EngineState {
     var oldest: Operation?
     func look(_ operation: Operation) {
       guard operation.isRunning, let attempt = operation.attempt, !attempt.isExpired else { return }
-      if attempt.snapshot < oldest?.attempt?.snapshot ?? order.frontier { oldest = operation }
+      // Of equal ones the first, whatever the order they are visited in.
+      let held = oldest?.attempt?.snapshot ?? order.frontier
+      if attempt.snapshot < held || attempt.snapshot == held && operation.identity < oldest?.identity ?? 0 {
+        oldest = operation
+      }
     }
     order.forEachUndecided { _, operation, _ in look(operation) }
     parking.visit { operation, _ in look(operation) }

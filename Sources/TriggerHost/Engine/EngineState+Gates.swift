@@ -16,6 +16,11 @@ extension EngineState {
 
   private mutating func enter(_ operation: Operation, at now: Int64) {
     guard operation.gateKey != 0 else { return admit(operation) }
+    if operation.identity != 0 {
+      // It had passed before the host's last stop.
+      gates.resume(operation, key: operation.gateKey, options: operation.trigger.options)
+      return admit(operation)
+    }
     let (verdict, absorbed) = gates.arrive(
       operation, key: operation.gateKey, options: operation.trigger.options, at: now)
     if let absorbed { absorb(absorbed, into: operation) }
@@ -49,17 +54,24 @@ extension EngineState {
     countAbsorbed()
   }
 
-  /// The operation ends before it had a seq; its sender learns why.
+  /// The operation does not run; its sender learns why. When somebody has a name for it the log must tell, or
+  /// it would come again after a restart: then it ends with a seq.
   private mutating func drop(_ operation: Operation) {
     stats.dropped += 1
+    if recorder != nil, operation.origin != nil || operation.absorbed.contains(where: { $0.origin != nil }) {
+      operation.isDropped = true
+      return join(operation)
+    }
     countAbsorbed()
-    for event in settled(by: operation) { recorder?.log.settle(event) }
     guard operation.completion != nil || !operation.absorbed.isEmpty else { return }
     announcements.append(
       Announcement(
         operation: operation, trigger: operation.trigger.name, seq: 0, outcome: .skipped,
-        error: "dropped: max_instances operations of \(operation.trigger.name) are going on already", logs: []
-      ))
+        error: Self.reasonOfDrop(operation), logs: []))
+  }
+
+  static func reasonOfDrop(_ operation: Operation) -> String {
+    "dropped: max_instances operations of \(operation.trigger.name) are going on already"
   }
 }
 

@@ -53,7 +53,7 @@ struct EngineState {
   var wantsChangedKeys: Bool { !router.commitTriggers.isEmpty }
   /// Operations whose turn came while an earlier one of their order key is parked: back to the front of
   /// their lanes when the last of those has its seq.
-  private(set) var held: [UInt64: [Operation]] = [:]
+  private(set) var held: [UInt64: [(operation: Operation, lane: Int)]] = [:]
   private(set) var heldCount = 0
   /// Just taken from the intake.
   var arrived: [Operation] = []
@@ -112,9 +112,12 @@ struct EngineState {
 
   /// Puts an admitted operation into its lane, or lets a queued one absorb it.
   mutating func admit(_ operation: Operation) {
-    if operation.coalesceKey != 0 {
+    // One that had a seq before the host's last stop is not queued for the first time.
+    if operation.coalesceKey != 0, operation.identity == 0 {
       if let waiting = coalescing[operation.coalesceKey] {
+        // It is about the newest event now, so that is the one to be taken back.
         waiting.replacePayload(operation.payload)
+        waiting.cancellation = operation.cancellation
         waiting.absorb(operation)
         if operation.priority > waiting.priority {
           lanes.raise(where: { $0 === waiting }, to: operation.priority)
@@ -126,9 +129,13 @@ struct EngineState {
       }
       coalescing[operation.coalesceKey] = operation
     }
+    join(operation)
+  }
+
+  mutating func join(_ operation: Operation) {
     lanes.join(
       operation, priority: operation.priority, orderKey: operation.orderKey,
-      boosted: operation.priority > operation.trigger.options.priority)
+      usual: operation.trigger.options.priority)
   }
 
   /// The next operations for a worker: what must run again first, then new ones from the queue, as many as
@@ -145,11 +152,14 @@ struct EngineState {
     var budget = configuration.batchNanoseconds
     while batch.count < share, order.undecided < runAhead, let operation = lanes.dequeue(atLeast: atLeast) {
       if !parking.isEmpty, parking.holds(orderKey: operation.orderKey) {
-        held[operation.orderKey, default: []].append(operation)
+        lanes.keepPlace(orderKey: operation.orderKey)
+        held[operation.orderKey, default: []].append((operation, lanes.lane))
         heldCount += 1
         continue
       }
-      if operation.coalesceKey != 0 { coalescing[operation.coalesceKey] = nil }
+      if operation.coalesceKey != 0, coalescing[operation.coalesceKey] === operation {
+        coalescing[operation.coalesceKey] = nil
+      }
       operation.seq = order.assign(operation, priority: operation.priority, orderKey: operation.orderKey)
       // One that was deferred before the host's last stop has its identity already.
       if operation.identity == 0 { operation.identity = operation.seq }
@@ -185,9 +195,7 @@ struct EngineState {
   mutating func letGo(orderKey: UInt64) {
     guard let waiting = held.removeValue(forKey: orderKey) else { return }
     heldCount -= waiting.count
-    for operation in waiting.reversed() {
-      lanes.putBack(operation, priority: operation.priority, orderKey: orderKey)
-    }
+    for (operation, lane) in waiting.reversed() { lanes.putBack(operation, lane: lane, orderKey: orderKey) }
   }
 
   /// An operation that a worker had taken and not begun.

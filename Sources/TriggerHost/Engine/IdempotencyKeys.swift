@@ -106,7 +106,8 @@ final class IdempotencyKeys: Sendable {
           id: known.id, digest: known.digest, admitted: known.admitted, expected: known.total)
         entry.results = known.results.map {
           OperationResult(
-            trigger: $0.trigger, identity: $0.identity, seq: $0.seq, outcome: $0.outcome, error: $0.error)
+            trigger: $0.trigger, identity: $0.identity, seq: $0.seq, outcome: $0.outcome, error: $0.error,
+            retryAt: $0.retryAt)
         }
         state.entries[key] = entry
         state.order.append((key, known.admitted))

@@ -154,6 +154,8 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for an atomic
   let position: Int
   let name: String
   let nameBytes: [UInt8]
+  /// The same for all versions of the trigger, in every process.
+  let nameHash: UInt64
   let body: Body
   let options: TriggerOptions
   let timeoutNanoseconds: Int64
@@ -176,6 +178,7 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for an atomic
     self.isAdopted = isAdopted
     self.name = name
     nameBytes = Array(name.utf8)
+    nameHash = StableHash.of(name)
     self.body = body
     self.options = options
     let (seconds, attoseconds) = options.timeout.components

@@ -32,17 +32,23 @@ final class LuaRunner {
   private let noAttempt = Attempt()
   /// Text of the last refusal, kept for as long as Lua looks at it.
   private var refusal: [CChar] = [0]
+  /// For those who drive an engine step by step: called before each look at a store, when the functions are
+  /// `interruptible`.
+  var interruption: (() -> Void)?
 
   convenience init(engine: Engine) { self.init(stores: engine.stores, engine.configuration) }
 
-  init(stores: StoreDirectory, _ configuration: EngineConfiguration) {
+  init(
+    stores: StoreDirectory, _ configuration: EngineConfiguration,
+    functions: LuaHostFunctions = LuaRunner.functions
+  ) {
     self.stores = stores
     hostSeed = configuration.seed
     limits = LuaLimits(
       valueBytes: configuration.valueLimits.encodedBytes, valueDepth: configuration.valueLimits.depth,
       intents: Int(configuration.maximumIntents), outputBytes: configuration.maximumOutputBytes)
     attempt = noAttempt
-    guard let lua = LuaWorker(host: Self.functions) else { fatalError("no memory for a Lua state") }
+    guard let lua = LuaWorker(host: functions) else { fatalError("no memory for a Lua state") }
     self.lua = lua
     control = lua.control
   }
@@ -159,7 +165,7 @@ final class LuaRunner {
   // MARK: What Lua calls
 
   @inline(__always)
-  private static func with<Result>(
+  static func with<Result>(
     _ pointer: UnsafeMutableRawPointer?, _ body: (LuaRunner) -> Result
   ) -> Result {
     Unmanaged<LuaRunner>.fromOpaque(pointer!)._withUnsafeGuaranteedRef(body)

@@ -15,7 +15,7 @@ final class Operation: @unchecked Sendable {
   // while it is queued, when a newer set is put in force.
   unowned(unsafe) var trigger: LoadedTrigger
   /// Its trigger went away while it was queued.
-  var isGone = false
+  private(set) var isGone = false
   let priority: Priority
   let hops: UInt8
   let kind: EventKind
@@ -42,10 +42,10 @@ final class Operation: @unchecked Sendable {
   let gateKey: UInt64
   /// Called with the outcome, after the commit is as durable as the mode promises. Never under the lock.
   let completion: (@Sendable (OperationResult) -> Void)?
-  /// Set when somebody may take the operation back.
-  let cancellation: Cancellation?
+  /// Set when somebody may take the operation back. Changes only while it is queued.
+  var cancellation: Cancellation?
   /// Keeps the trigger of an operation that no set of triggers in force keeps.
-  private let owned: LoadedTrigger?
+  private var owned: LoadedTrigger?
 
   /// The first seq: the operation's identity. 0 until dequeued.
   var identity: Int64
@@ -55,6 +55,8 @@ final class Operation: @unchecked Sendable {
   var begun: Int64 = 0
   var cpuTaken: Int64 = 0
   var isParked = false
+  /// Its trigger's gate has dropped it: it gets a seq, for the log to tell, and ends `skipped`.
+  var isDropped = false
   var isRunning = false
   var attempts: Int32 = 0
   var conflicts: Int32 = 0
@@ -65,16 +67,32 @@ final class Operation: @unchecked Sendable {
   /// Events that coalesced into this one: they share its outcome.
   var absorbed: [Absorbed] = []
 
+  /// What another operation leaves behind when it ends with this one.
   struct Absorbed: Sendable {
+    /// Where it came from; nil when nobody has a name for that.
+    enum Origin: Sendable {
+      case event(OutsideEvent)
+      case commit(LogRecord.Cause)
+      case retry(of: Int64)
+    }
+
     var completion: (@Sendable (OperationResult) -> Void)?
-    var outside: OutsideEvent?
+    var origin: Origin?
+    var outside: OutsideEvent? {
+      if case .event(let event)? = origin { event } else { nil }
+    }
+  }
+
+  /// Where it came from, when somebody has a name for that: then the log tells how it ends.
+  var origin: Absorbed.Origin? {
+    outside.map { .event($0) } ?? cause.map { .commit($0) } ?? retryOf.map { .retry(of: $0) }
   }
 
   /// Takes over another operation of its trigger that ends with it.
   func absorb(_ other: Operation) {
     absorbed += other.absorbed
-    if other.completion != nil || other.outside != nil {
-      absorbed.append(Absorbed(completion: other.completion, outside: other.outside))
+    if other.completion != nil || other.origin != nil {
+      absorbed.append(Absorbed(completion: other.completion, origin: other.origin))
     }
   }
 
@@ -119,6 +137,12 @@ final class Operation: @unchecked Sendable {
   var payload: UnsafeBufferPointer<UInt8> {
     UnsafeBufferPointer(
       start: UnsafePointer((block + nameCount).assumingMemoryBound(to: UInt8.self)), count: payloadCount)
+  }
+
+  /// Its trigger is in force no more: it will not run, and may outlive the set that the trigger is of.
+  func loseTrigger() {
+    isGone = true
+    owned = trigger
   }
 
   var isCancelled: Bool { cancellation?.isCancelled ?? false }
@@ -179,6 +203,8 @@ final class ScanCursor {
   let prefix: [UInt8]
   let snapshot: Int64
   var entry: UnsafeMutablePointer<Entry>?
+  /// See `LuaRunner.interruption`.
+  var interruption: (() -> Void)?
 
   init(table: StoreTable, prefix: [UInt8], snapshot: Int64) {
     self.table = table

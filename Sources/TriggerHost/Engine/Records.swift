@@ -6,7 +6,7 @@ public enum Outcome: UInt8, Sendable, CaseIterable {
   ///
   /// `failed`: an error, a limit, or an intent that could not apply. `deferred`: it held up others; its
   /// operation goes on under a later seq. `skipped`: it was cancelled, its trigger is gone, or the trigger's
-  /// gate dropped it, which takes no seq.
+  /// gate dropped it, which takes no seq where nobody has a name for it and no commit emitted it.
   case committed, failed, deferred, skipped
 }
 

@@ -28,7 +28,7 @@ final class TriggerSet: Sendable {
     if old.set == 0 || old.set == number { return }
     // Dequeued before the host's last stop: it keeps what it had then.
     if operation.identity != 0 { return }
-    if let new = self[old.name] { operation.trigger = new } else { operation.isGone = true }
+    if let new = self[old.name] { operation.trigger = new } else { operation.loseTrigger() }
   }
 }
 
@@ -65,7 +65,7 @@ extension EngineState {
       if operation.identity != 0 { inUse.insert(operation.trigger.set) }
     }
     lanes.forEach(queued)
-    for line in held.values { for operation in line { queued(operation) } }
+    for line in held.values { for (operation, _) in line { queued(operation) } }
     for item in delayed.unordered { queued(item.operation) }
     gates.forEach(queued)
     for operation in arrived { queued(operation) }

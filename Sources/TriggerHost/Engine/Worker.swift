@@ -1,5 +1,6 @@
 import Synchronization
 import TriggerCore
+import TriggerLua
 
 #if canImport(Glibc)
   import Glibc
@@ -27,14 +28,14 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   let isAsleep = Atomic<Bool>(false)
 
   private let engine: Engine  // a cycle until the engine stops
-  private let lua: LuaRunner
+  let lua: LuaRunner  // this worker's thread
   private(set) var thread = pthread_t()  // set once, before the thread runs anything
 
-  init(engine: Engine, name: String, atLeast: Priority) {
+  init(engine: Engine, name: String, atLeast: Priority, functions: LuaHostFunctions = LuaRunner.functions) {
     self.engine = engine
     self.name = name
     self.atLeast = atLeast
-    lua = LuaRunner(engine: engine)
+    lua = LuaRunner(stores: engine.stores, engine.configuration, functions: functions)
   }
 
   // MARK: Thread
@@ -50,7 +51,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
     lua.bind()
     while !engine.isStopping.load(ordering: .acquiring) {
       engine.exchange(self)
-      if let sets = takeSetsToKeep() { lua.forget(allBut: sets) }
+      forgetSets()
       if batch.isEmpty {
         isAsleep.store(true, ordering: .sequentiallyConsistent)
         engine.rest(self)
@@ -62,17 +63,26 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   }
 
   private func runBatch() {
-    let count = batch.count
     let started = engine.clock.now()
-    var ran = 0
-    while true {
-      let index = claimed.wrappingAdd(1, ordering: .relaxed).oldValue
-      if index >= count { break }
+    while let index = claim() {
       run(batch[index])
-      done.store(index + 1, ordering: .releasing)
-      ran = index + 1
+      report(index, since: started)
     }
-    if ran > 0 { learnCost(of: batch[ran - 1].trigger, (engine.clock.now() - started) / Int64(ran)) }
+  }
+
+  /// Takes the next operation of the batch, nil when none is left to this worker. Its place in the batch.
+  func claim() -> Int? {
+    let index = claimed.wrappingAdd(1, ordering: .relaxed).oldValue
+    return index < batch.count ? index : nil
+  }
+
+  /// What `claim` gave has been run, in a batch that was begun at `started`.
+  func report(_ index: Int, since started: Int64) {
+    // The last of the batch. Once it is reported it may be decided, and its trigger go.
+    if claimed.load(ordering: .relaxed) >= batch.count {
+      learnCost(of: batch[index].trigger, (engine.clock.now() - started) / Int64(index + 1))
+    }
+    done.store(index + 1, ordering: .releasing)
   }
 
   /// Moves the trigger's running mean towards what this batch took per operation: quickly upwards, so
@@ -82,8 +92,9 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
     trigger.meanCost.store(cost > mean ? cost : mean - (mean - cost) / 4, ordering: .relaxed)
   }
 
-  private func run(_ operation: Operation) {
+  func run(_ operation: Operation) {
     // Its seq ends `skipped`, whatever it would return. (A Swift trigger's task must report its end.)
+    if operation.isDropped { return }
     if operation.isCancelled || operation.isGone, case .lua = operation.trigger.body { return }
     switch operation.trigger.body {
     case .lua(let tree, let path):
@@ -105,6 +116,11 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
     hasSetsToKeep.store(true, ordering: .releasing)
   }
 
+  /// Frees scripts that are not in use any more; this worker's thread.
+  func forgetSets() {
+    if let sets = takeSetsToKeep() { lua.forget(allBut: sets) }
+  }
+
   private func takeSetsToKeep() -> Set<Int>? {
     guard hasSetsToKeep.load(ordering: .relaxed),
       hasSetsToKeep.exchange(false, ordering: .acquiring)
@@ -119,7 +135,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
       let operation = batch[handedIn]
       handedIn += 1
       // Swift triggers report for themselves when their task ends.
-      if case .swift = operation.trigger.body { continue }
+      if case .swift = operation.trigger.body, !operation.isDropped { continue }
       state.complete(operation, at: now)
     }
   }

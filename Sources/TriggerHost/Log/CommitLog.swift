@@ -25,14 +25,11 @@ public protocol CommitLog: AnyObject, Sendable {
   /// Returns when all that was appended is durable, or the log has failed.
   func flush()
 
-  /// Promises that the event's operations are made, whatever happens: kept until `settle` is told of it. Any
+  /// Promises that the event's operations are made, whatever happens: kept until a record settles it. Any
   /// thread, before any of its operations can be decided: copy and return.
   ///
   /// - Parameter whenKept: called once, when the promise is as durable as the log's mode says.
   func accept(_ event: AcceptedEvent, whenKept: @escaping @Sendable () -> Void)
-
-  /// The last operation of an accepted event ended without a record: a gate dropped it. Engine lock.
-  func settle(_ event: EventID)
 
   /// - Parameter body: called once, when the log can take no more records: from then on nothing becomes
   ///   durable, and the engine stops.
@@ -48,8 +45,6 @@ extension CommitLog {
   public func flush() {}
   /// A log in memory promises nothing beyond it.
   public func accept(_ event: AcceptedEvent, whenKept: @escaping @Sendable () -> Void) { whenKept() }
-  /// Does nothing.
-  public func settle(_ event: EventID) {}
   /// Never called: memory does not fail.
   public func whenFailed(_ body: @escaping @Sendable (_ message: String) -> Void) {}
 }

@@ -87,10 +87,22 @@ enum LogCoding {
     if triggers.count > 1 { for trigger in triggers { buffer.text(trigger) } }
   }
 
+  /// Each as an array: of one item a retry, of two a cause, of four an event from outside.
   private static func writeAbsorbed(_ absorbed: [Operation.Absorbed], to buffer: CBORBuffer) {
-    let events = absorbed.compactMap(\.outside)
-    buffer.array(events.count)
-    for event in events { write(id: event.id, key: event.key, triggers: event.triggers, to: buffer) }
+    let origins = absorbed.compactMap(\.origin)
+    buffer.array(origins.count)
+    for origin in origins {
+      switch origin {
+      case .event(let event): write(id: event.id, key: event.key, triggers: event.triggers, to: buffer)
+      case .commit(let cause): write(cause, to: buffer)
+      case .retry(let seq): write(retryOf: seq, to: buffer)
+      }
+    }
+  }
+
+  private static func write(retryOf seq: Int64, to buffer: CBORBuffer) {
+    buffer.array(1)
+    buffer.int(seq)
   }
 
   static func write(_ key: EventKey?, to buffer: CBORBuffer) {
@@ -206,19 +218,27 @@ enum LogCoding {
   static func outside(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord.Outside? {
     if reader.null() { return nil }
     _ = try reader.array()
+    return try outsideFields(&reader)
+  }
+
+  private static func outsideFields(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord.Outside {
     var outside = LogRecord.Outside(
       id: EventID(epoch: try reader.int(), number: try reader.int()), key: try key(&reader), triggers: [])
     for _ in 0..<(try reader.array()) { outside.triggers.append(try reader.text()) }
     return outside
   }
 
-  static func absorbed(_ bytes: UnsafeRawBufferPointer) throws(LogDamage) -> [LogRecord.Outside] {
+  static func absorbed(_ bytes: UnsafeRawBufferPointer) throws(LogDamage) -> [LogRecord.Absorbed] {
     var reader = CBORReader(bytes)
-    var events: [LogRecord.Outside] = []
+    var absorbed: [LogRecord.Absorbed] = []
     for _ in 0..<(try reader.array()) {
-      if let event = try outside(&reader) { events.append(event) }
+      switch try reader.array() {
+      case 1: absorbed.append(.retry(of: try reader.int()))
+      case 2: absorbed.append(.commit(LogRecord.Cause(seq: try reader.int(), index: try reader.count())))
+      default: absorbed.append(.event(try outsideFields(&reader)))
+      }
     }
-    return events
+    return absorbed
   }
 
   static func key(_ reader: inout CBORReader) throws(LogDamage) -> EventKey? {
@@ -293,7 +313,13 @@ extension LogCoding {
       buffer.null()
     }
     buffer.array(record.absorbed.count)
-    for event in record.absorbed { write(id: event.id, key: event.key, triggers: event.triggers, to: buffer) }
+    for item in record.absorbed {
+      switch item {
+      case .event(let event): write(id: event.id, key: event.key, triggers: event.triggers, to: buffer)
+      case .commit(let cause): write(cause, to: buffer)
+      case .retry(let seq): write(retryOf: seq, to: buffer)
+      }
+    }
     if let retryOf = record.retryOf {
       buffer.array(2)
       buffer.int(retryOf)

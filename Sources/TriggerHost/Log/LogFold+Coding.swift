@@ -54,12 +54,13 @@ extension LogFold {
       buffer.int(Int64(state.total))
       buffer.array(state.results.count)
       for result in state.results {
-        buffer.array(5)
+        buffer.array(6)
         buffer.text(result.trigger)
         buffer.int(result.identity)
         buffer.int(result.seq)
         buffer.uint(UInt64(result.outcome.rawValue))
         if let error = result.error { buffer.text(error) } else { buffer.null() }
+        buffer.int(result.retryAt ?? 0)
       }
     }
   }
@@ -111,10 +112,12 @@ extension LogFold {
         guard let outcome = Outcome(rawValue: UInt8(clamping: try reader.uint())) else {
           throw LogDamage("unknown outcome", offset: start)
         }
+        let error = reader.null() ? nil : try reader.text()
+        let retryAt = try reader.int()
         state.results.append(
           KeyState.Result(
-            trigger: trigger, identity: identity, seq: seq, outcome: outcome,
-            error: reader.null() ? nil : try reader.text()))
+            trigger: trigger, identity: identity, seq: seq, outcome: outcome, error: error,
+            retryAt: retryAt == 0 ? nil : retryAt))
       }
       keys[place] = state
     }

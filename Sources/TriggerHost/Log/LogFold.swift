@@ -45,6 +45,7 @@ package struct LogFold: Sendable, Equatable {
       var seq: Int64
       var outcome: Outcome
       var error: String?
+      var retryAt: Int64?
     }
   }
   struct ClientKey: Hashable, Sendable {
@@ -90,7 +91,13 @@ package struct LogFold: Sendable, Equatable {
       emit(record)
     }
     if let event = record.outside { note(event, by: record, isAbsorbed: false) }
-    for event in record.absorbed { note(event, by: record, isAbsorbed: true) }
+    for item in record.absorbed {
+      switch item {
+      case .event(let event): note(event, by: record, isAbsorbed: true)
+      case .commit(let cause): pending[Slot(origin: .commit(cause), trigger: record.trigger)] = nil
+      case .retry(let seq): pending[Slot(origin: .retry(of: seq), trigger: record.trigger)] = nil
+      }
+    }
   }
 
   static func origin(of record: LogRecord) -> Origin {
@@ -200,7 +207,7 @@ package struct LogFold: Sendable, Equatable {
     keys[ClientKey(scope: scope, key: key)]?.results.append(
       KeyState.Result(
         trigger: record.trigger, identity: record.identity, seq: record.seq, outcome: record.outcome,
-        error: record.error))
+        error: record.error, retryAt: record.retryAt))
   }
 
   // MARK: Accepted events

@@ -46,6 +46,16 @@ public struct LogRecord: Sendable, Hashable {
     public var triggers: [String]
   }
 
+  /// Where an absorbed operation came from.
+  public enum Absorbed: Sendable, Hashable {
+    /// From outside.
+    case event(Outside)
+    /// A commit emitted its event.
+    case commit(Cause)
+    /// It was to try a failed seq again.
+    case retry(of: Int64)
+  }
+
   /// The seq, from 1, dense.
   public var seq: Int64
   /// First seq of the operation: what `ctx.seq` shows and the random seed is made from.
@@ -86,8 +96,8 @@ public struct LogRecord: Sendable, Hashable {
   public var reads: [String]
   /// The event from outside, when it has a name there: an id, a key, or several operations.
   public var outside: Outside?
-  /// Events from outside whose operations joined this one while it was queued: they share its outcome.
-  public var absorbed: [Outside] = []
+  /// Operations that joined this one before it had a seq, by where they came from: they share its outcome.
+  public var absorbed: [Absorbed] = []
   /// The failed seq that this operation tries again; nil for a first try.
   public var retryOf: Int64?
   /// Tries before this one.

@@ -68,11 +68,13 @@ package final class StoreWalk {
     let seq = engine.registry.hold(slot)
     since = min(since, seq)
     through = max(through, seq)
+    let isFirst = after.isEmpty
     let count = collect(table, at: seq)
     if count == 0 {
       tables.removeLast()
       after = []
-      return try next()
+      // A store that is empty now has a last change all the same.
+      if !isFirst || table.version(at: seq) == 0 { return try next() }
     }
     let part = CBORBuffer(capacity: items.count + 256)
     part.array(4)

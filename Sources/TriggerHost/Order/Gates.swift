@@ -2,31 +2,39 @@
 /// machine. Gates that make no difference any more are forgotten.
 struct Gates<Run: AnyObject> {
   private var gates: [UInt64: TriggerGate<Run>] = [:]
-  /// Keys of the gates that hold a run for a time.
-  private var timed: Set<UInt64> = []
+  /// Keys of the gates that hold a run for a time, and when that came: how many runs before it.
+  private var timed: [UInt64: Int] = [:]
+  private var arrivals = 0
 
   var isEmpty: Bool { gates.isEmpty }
 
   /// When `advance` has something to do next. O(gates that hold a run for a time).
-  var nextDue: Int64? { timed.compactMap { gates[$0]?.held?.due }.min() }
+  var nextDue: Int64? { timed.keys.compactMap { gates[$0]?.held?.due }.min() }
 
+  /// After `advance` to the same time.
   mutating func arrive(
     _ run: Run, key: UInt64, options: TriggerOptions, at now: Int64
   ) -> (verdict: TriggerGate<Run>.Verdict, absorbed: Run?) {
-    let result = gates[key, default: TriggerGate(options)].arrive(run, at: now)
-    if gates[key]!.held != nil { timed.insert(key) }
+    arrivals += 1
+    gates[key, default: TriggerGate(options)].follow(options)
+    let result = gates[key]!.arrive(run, at: now)
+    if gates[key]!.held != nil { timed[key] = arrivals }
     forgetIfIdle(key, at: now)
     return result
   }
 
-  /// The runs whose time has come, in the order of their due times.
+  /// A run that had passed its gate, in another life of the host.
+  mutating func resume(_ run: Run, key: UInt64, options: TriggerOptions) {
+    gates[key, default: TriggerGate(options)].resume(run)
+  }
+
+  /// The runs whose time has come, in the order of their due times, then of their arrival.
   mutating func advance(to now: Int64) -> [(run: Run, verdict: TriggerGate<Run>.Verdict)] {
     guard let due = nextDue, due <= now else { return [] }
-    let keys = timed.filter { gates[$0]!.held!.due <= now }
-      .sorted { (gates[$0]!.held!.due, $0) < (gates[$1]!.held!.due, $1) }
-    return keys.compactMap { key in
-      timed.remove(key)
-      return gates[key]!.advance(to: now)
+    let ready = timed.map { (due: gates[$0]!.held!.due, arrival: $1, key: $0) }.filter { $0.due <= now }
+    return ready.sorted { ($0.due, $0.arrival) < ($1.due, $1.arrival) }.compactMap { item in
+      timed[item.key] = nil
+      return gates[item.key]!.advance(to: now)
     }
   }
 

@@ -3,6 +3,10 @@ import DequeModule
 /// The order in which operations are dequeued: four first-in-first-out lanes, one per priority, the most
 /// urgent first; but one dequeue in eight takes the oldest entry whatever its lane, so every wait is
 /// bounded. A pure state machine: no threads, no time. Every call is O(1) except `join` with a boost.
+///
+/// Entries with equal order keys leave in the order they joined in: a later one never stands in a more urgent
+/// lane than an earlier one. As a rule all of a key have the same priority, and nothing needs to be known of it;
+/// keys for which it is otherwise are tracked.
 struct PriorityLanes<Element> {
   /// One dequeue in this many takes the oldest entry.
   static var fairness: Int { 8 }
@@ -11,33 +15,65 @@ struct PriorityLanes<Element> {
     var element: Element
     var arrival: Int64
     var orderKey: UInt64
+    var isTracked: Bool
   }
 
+  /// Later entries of an order key join no lane more urgent than `lane` while any of `count` is waiting.
+  private struct Track {
+    var lane: Int
+    var count: Int
+  }
+
+  private var tracks: [UInt64: Track] = [:]
   private var lanes: [Deque<Entry>] = Array(repeating: [], count: Priority.allCases.count)
   private var arrivals: Int64 = 0
   private var dequeues = 0
   private(set) var count = 0
 
-  /// Adds an element behind all others of its priority. With `boosted` (its priority is above what its
-  /// trigger declares) it joins the lane of an earlier entry with the same order key instead, when there
-  /// is one in a lower lane: it may not overtake it. O(count) in that case.
-  mutating func join(_ element: Element, priority: Priority, orderKey: UInt64, boosted: Bool = false) {
+  /// Adds an element behind all others of its priority, or of a less urgent lane when one with its order key
+  /// waits there.
+  ///
+  /// - Parameter usual: what most elements of its order key have for a priority.
+  mutating func join(_ element: Element, priority: Priority, orderKey: UInt64, usual: Priority? = nil) {
     var lane = Int(priority.rawValue)
-    if boosted {
-      for lower in stride(from: lanes.count - 1, to: lane, by: -1)
-      where lanes[lower].contains(where: { $0.orderKey == orderKey }) {
-        lane = lower
-        break
-      }
+    let usual = usual ?? priority
+    if priority > usual {
+      lane = max(lane, lastLane(of: orderKey, from: Int(usual.rawValue)) ?? lane)
     }
+    let isTracked = priority < usual || !tracks.isEmpty && tracks[orderKey] != nil
+    if isTracked { lane = track(orderKey, lane) }
     arrivals += 1
-    lanes[lane].append(Entry(element: element, arrival: arrivals, orderKey: orderKey))
+    lanes[lane].append(
+      Entry(element: element, arrival: arrivals, orderKey: orderKey, isTracked: isTracked))
     count += 1
   }
 
-  /// Puts an element that had been dequeued back, before all others of its priority.
-  mutating func putBack(_ element: Element, priority: Priority, orderKey: UInt64) {
-    lanes[Int(priority.rawValue)].prepend(Entry(element: element, arrival: 0, orderKey: orderKey))
+  /// The least urgent lane, from `lowest` on, that has an entry of the key. O(entries there).
+  private func lastLane(of orderKey: UInt64, from lowest: Int) -> Int? {
+    (0...lowest).last { lane in lanes[lane].contains { $0.orderKey == orderKey } }
+  }
+
+  private mutating func track(_ orderKey: UInt64, _ lane: Int) -> Int {
+    let lane = max(lane, tracks[orderKey]?.lane ?? 0)
+    tracks[orderKey, default: Track(lane: lane, count: 0)].count += 1
+    tracks[orderKey]!.lane = lane
+    return lane
+  }
+
+  private mutating func untrack(_ orderKey: UInt64) {
+    guard let track = tracks[orderKey] else { return }
+    if track.count == 1 { tracks[orderKey] = nil } else { tracks[orderKey]!.count -= 1 }
+  }
+
+  /// The lane that `dequeue` took the last element from.
+  private(set) var lane = 0
+
+  /// What was just dequeued will be put back: what joins with its order key meanwhile stays behind it.
+  mutating func keepPlace(orderKey: UInt64) { _ = track(orderKey, lane) }
+
+  /// Puts an element whose place was kept back into its lane, before all others.
+  mutating func putBack(_ element: Element, lane: Int, orderKey: UInt64) {
+    lanes[lane].prepend(Entry(element: element, arrival: 0, orderKey: orderKey, isTracked: true))
     count += 1
   }
 
@@ -83,8 +119,11 @@ struct PriorityLanes<Element> {
 
   @inline(__always)
   private mutating func take(_ lane: Int) -> Element? {
+    guard let entry = lanes[lane].popFirst() else { return nil }
     count -= 1
-    return lanes[lane].popFirst()?.element
+    self.lane = lane
+    if entry.isTracked { untrack(entry.orderKey) }
+    return entry.element
   }
 
   /// Moves a waiting element to a higher lane (coalescing with a more urgent event), keeping its arrival

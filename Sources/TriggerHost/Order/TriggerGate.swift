@@ -14,17 +14,24 @@ struct TriggerGate<Run: AnyObject> {
     case replace(Run)
   }
 
-  private let debounce: Int64
-  private let throttle: Int64
+  private var debounce: Int64 = 0
+  private var throttle: Int64 = 0
   private var overlap: Overlap<ByIdentity>?
   /// The newest run that waits for its time.
   private(set) var held: (run: Run, due: Int64)?
   private var lastPass: Int64?
 
-  init(_ options: TriggerOptions) {
+  init(_ options: TriggerOptions) { follow(options) }
+
+  /// From now on it does what these options say, which may be of a newer version of the script, with the runs
+  /// it has.
+  mutating func follow(_ options: TriggerOptions) {
     debounce = options.debounce?.nanoseconds ?? 0
     throttle = options.throttle?.nanoseconds ?? 0
-    if let mode = options.mode { overlap = Overlap(mode: mode, maxInstances: options.maxInstances) }
+    guard let mode = options.mode ?? overlap?.mode else { return }
+    let maxInstances = options.mode == nil ? Int.max : options.maxInstances
+    if overlap == nil { overlap = Overlap(mode: mode) }
+    overlap!.limit(to: maxInstances, mode)
   }
 
   /// Nothing here makes a difference to a run that comes at `now`: the gate can be forgotten.
@@ -45,6 +52,9 @@ struct TriggerGate<Run: AnyObject> {
     }
     return (pass(run, at: now), nil)
   }
+
+  /// A run that has passed before goes on.
+  mutating func resume(_ run: Run) { overlap?.resume(ByIdentity(run: run)) }
 
   /// The held run, when its time has come, and what becomes of it.
   mutating func advance(to now: Int64) -> (run: Run, verdict: Verdict)? {

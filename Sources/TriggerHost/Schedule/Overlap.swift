@@ -16,8 +16,8 @@ struct Overlap<Run: Equatable> {
 
   static var waitingLimit: Int { 1000 }
 
-  let mode: OverlapMode
-  let maxInstances: Int
+  private(set) var mode: OverlapMode
+  private(set) var maxInstances: Int
   /// Oldest first.
   private(set) var running: Deque<Run> = []
   private(set) var waiting: Deque<Run> = []
@@ -27,8 +27,18 @@ struct Overlap<Run: Equatable> {
     self.maxInstances = max(1, maxInstances ?? mode.defaultInstances)
   }
 
+  /// A run that was admitted before goes on, whatever the limits.
+  mutating func resume(_ run: Run) { running.append(run) }
+
+  /// Other limits for those that come from now on.
+  mutating func limit(to maxInstances: Int?, _ mode: OverlapMode) {
+    self.mode = mode
+    self.maxInstances = max(1, maxInstances ?? mode.defaultInstances)
+  }
+
   mutating func admit(_ run: Run) -> Verdict {
-    guard running.count >= maxInstances else {
+    // Some may wait though there is room: the limit was another when they came.
+    guard running.count >= maxInstances || !waiting.isEmpty else {
       running.append(run)
       return .start
     }

@@ -63,8 +63,9 @@ import Testing
     var lanes = PriorityLanes<String>()
     for name in ["a", "b", "c"] { lanes.join(name, priority: .normal, orderKey: 0) }
     let first = lanes.dequeue()!
-    lanes.putBack(first, priority: .normal, orderKey: 0)
-    lanes.join("urgent", priority: .high, orderKey: 0)
+    lanes.keepPlace(orderKey: 0)
+    lanes.putBack(first, lane: lanes.lane, orderKey: 0)
+    lanes.join("urgent", priority: .high, orderKey: 1)
     lanes.raise(where: { $0 == "b" }, to: .high)
     // b arrived before urgent.
     #expect((0..<4).map { _ in lanes.dequeue() } == ["b", "urgent", "a", "c"])
@@ -73,8 +74,42 @@ import Testing
   @Test func aBoostDoesNotOvertakeItsOwnKey() {
     var lanes = PriorityLanes<String>()
     lanes.join("first", priority: .low, orderKey: 7)
-    lanes.join("second", priority: .critical, orderKey: 7, boosted: true)
-    lanes.join("other", priority: .critical, orderKey: 8, boosted: true)
+    lanes.join("second", priority: .critical, orderKey: 7, usual: .low)
+    lanes.join("other", priority: .critical, orderKey: 8, usual: .low)
     #expect((0..<3).map { _ in lanes.dequeue() } == ["other", "first", "second"])
+  }
+
+  /// Whatever priorities its elements have, and though some are put back, a key keeps its order.
+  @Test func aKeyKeepsItsOrder() {
+    let seed = testSeed()
+    var random = SplitMix64Seeded(seed)
+    struct Element: Equatable { var key: UInt64, number: Int }
+    for round in 0..<300 {
+      let usual = random.pick(Priority.allCases)
+      var lanes = PriorityLanes<Element>()
+      var held: [(element: Element, lane: Int)] = []
+      var (next, taken) = (0, [UInt64: Int]())
+      for step in 0..<100 {
+        if step < 70, random.chance(1, 2) {
+          let element = Element(key: random.pick([1, 2, 3]), number: next)
+          let priority = random.chance(2, 3) ? usual : random.pick(Priority.allCases)
+          lanes.join(element, priority: priority, orderKey: element.key, usual: usual)
+          next += 1
+        } else if random.chance(1, 5), let key = held.first?.element.key {
+          for item in held.reversed() where item.element.key == key {
+            lanes.putBack(item.element, lane: item.lane, orderKey: key)
+          }
+          held.removeAll { $0.element.key == key }
+        } else if let element = lanes.dequeue() {
+          if held.contains(where: { $0.element.key == element.key }) || random.chance(1, 6) {
+            lanes.keepPlace(orderKey: element.key)
+            held.append((element, lanes.lane))
+          } else {
+            #expect(taken[element.key, default: -1] < element.number, "seed \(seed), round \(round)")
+            taken[element.key] = element.number
+          }
+        }
+      }
+    }
   }
 }

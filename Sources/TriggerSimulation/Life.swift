@@ -1,0 +1,121 @@
+import TriggerCore
+import TriggerHost
+import TriggerStorage
+
+/// One life of a host, from its start to a crash: what a process has in memory, and its open files.
+final class Life {
+  let coordinator: CommitCoordinator
+  let queue: TriggerQueue
+  let scheduler: TriggerScheduler
+  let log: WatchedLog
+  /// Set once it has started.
+  private(set) var engine: SteppedEngine!
+  private var directory: DataDirectory?
+  private let clock: ManualClock
+
+  private var checkpointer: Checkpointer?
+  private let fires: [String: Int64]
+  /// Where it began.
+  let lastSeq: Int64
+  /// What the log had to do when it was opened.
+  let unfinished: Int
+
+  /// How much of a host is not as it should be.
+  struct Defects {
+    var acknowledgesEarly = false
+    var beginsNoEpoch = false
+  }
+
+  /// Opens the files and recovers, as a host does.
+  ///
+  /// - Parameters:
+  ///   - disk: nil keeps nothing.
+  ///   - kept: sees each record that the log still has.
+  init(
+    _ plan: Plan, disk: SimulatedDisk?, clock: ManualClock, _ defects: Defects, kept: (LogRecord) -> Void,
+    decided: @escaping (LogRecord) -> Void
+  ) throws {
+    self.clock = clock
+    directory = try disk.map {
+      try DataDirectory(database: "log.sqlite", fileSystem: $0.name, clock: clock, walPages: plan.walPages)
+    }
+    var epoch: Int64 = 1
+    if let directory, !defects.beginsNoEpoch {
+      // With it, whatever a dead process has left in the system's cache is on the disk before anybody sees it.
+      let seed = plan.configuration.seed
+      epoch = try directory.beginEpoch(now: clock.now(), seed: seed, versions: "simulation")
+    }
+    let reader = try directory.map { try LogReader(of: $0) }
+    let last = try reader?.lastSeq() ?? 0
+    let durable = try directory.map {
+      try DurableLog(stepped: $0, durability: plan.durability, lastSeq: last)
+    }
+    log = WatchedLog(durable, lastSeq: last, acknowledgesEarly: defects.acknowledgesEarly, decided)
+    let coordinator = CommitCoordinator(plan.configuration, clock: clock, log: log)
+    self.coordinator = coordinator
+    let recovery = try coordinator.recover { try reader?.recover($0) }
+    try reader?.visit { kept($0) }
+    coordinator.open(epoch: epoch)
+    lastSeq = recovery.lastSeq
+    fires = recovery.fold.fires
+    unfinished = recovery.fold.unfinished.count
+    checkpointer = try durable.map {
+      try Checkpointer($0, coordinator, recovery: recovery, retention: plan.retention)
+    }
+    queue = TriggerQueue(coordinator)
+    scheduler = TriggerScheduler(queue, hasTimer: false)
+  }
+
+  /// Takes a checkpoint.
+  ///
+  /// - Parameter waiting: called while it waits for the log: others may move.
+  func checkpoint(_ waiting: @escaping () -> Void) throws {
+    log.whileWaiting = waiting
+    defer { log.whileWaiting = nil }
+    try checkpointer?.checkpoint()
+  }
+
+  /// Keeps a version of the scripts, as a tree with a number.
+  private func keep(_ version: Int, seq: Int64) throws -> ScriptTree {
+    var tree = Scripts.trees[version]
+    let (files, now) = (tree.files, clock.now())
+    tree.identity =
+      try log.log?.withDirectory { try $0.keep(files, now: now, seed: 0, seq: seq) }
+      ?? ScriptTree.Identity(number: version + 1, time: 0, seed: 0)
+    return tree
+  }
+
+  /// Puts a version of the scripts in force, before the start. Returns the number of the tree.
+  func bind(_ version: Int) throws -> Int {
+    let tree = try keep(version, seq: lastSeq + 1)
+    queue.bind([], scripts: tree)
+    return tree.identity!.number
+  }
+
+  /// Asks for other scripts. Returns the number of the tree; nil when the queue refuses.
+  func reload(_ version: Int, completion: @escaping @Sendable (OperationResult) -> Void) throws -> Int? {
+    let tree = try keep(version, seq: 0)
+    return queue.offer(scripts: tree, completion: completion) ? tree.identity!.number : nil
+  }
+
+  /// Starts the engine and the schedules.
+  func start(_ jobs: [ScheduledJob], interruption: (@Sendable (Int) -> Void)?) throws {
+    engine = SteppedEngine(queue, interruption: interruption)
+    for job in jobs {
+      let known = try log.log?.withDirectory { try $0.since(ofSchedule: job.name, rule: "\(job.rule)") }
+      let since = known.map { Timestamp(nanoseconds: max($0, fires[job.name] ?? .min)) }
+      try scheduler.add(job, since: since)
+    }
+    scheduler.start()
+  }
+
+  /// The process is gone: its files are closed. (The engine's memory may go later, on another thread.)
+  func end() {
+    engine?.end()
+    checkpointer = nil
+    log.drop()
+    directory = nil
+  }
+
+  deinit { end() }
+}
