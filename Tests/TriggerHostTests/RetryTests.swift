@@ -21,7 +21,8 @@ import TriggerTestKit
     let retryAt = try #require(results[0].retryAt)
     // A second, give or take a quarter.
     #expect((750_000_000...1_250_000_000).contains(retryAt - host.clock.now()))
-    try await host.queue.enqueue(Mend(store: try host.coordinator.store("state")))
+    #expect(
+      try await host.queue.perform(Mend(store: try host.coordinator.store("state"))).outcome == .committed)
     host.clock.advance(by: .nanoseconds(retryAt - host.clock.now()))
     await host.queue.waitUntilIdle()
     #expect(try host.value("state", "done") == 7)
