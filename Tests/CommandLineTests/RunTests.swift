@@ -15,7 +15,8 @@ import Testing
     host.signal(number)
     let ended = try await host.end()
     #expect(ended.status == 0)
-    #expect(ended.errors == "")
+    // A busy machine misses fires 50 ms apart, and says so.
+    #expect(ended.errorLines.allSatisfy { $0.contains(" missed, the newest at ") }, "\(ended.errors)")
     #expect(ended.lines.contains("Serving; press Ctrl-C to end."))
     #expect(ended.lines.contains { $0.hasPrefix("Ending: ") })
     #expect(ended.lines.contains { $0.hasPrefix("store greetings:") })

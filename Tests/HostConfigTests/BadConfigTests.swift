@@ -28,7 +28,7 @@ import Testing
       "log_level: loud",
       ["1: log_level: expected one of trace, debug, info, notice, warning, error, critical, got `loud`"]
     ),
-    ("scripts: {}", ["1: scripts: expected text, got a mapping"]),
+    ("scripts: { directry: a }", ["1: unknown key `scripts.directry`; did you mean 'directory'?"]),
     // Sections
     ("queue: 5", ["1: queue: expected a mapping (`key: value`), got `5`"]),
     ("- a", ["1: the file: expected a mapping (`key: value`), got a list"]),
