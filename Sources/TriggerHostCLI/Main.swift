@@ -18,7 +18,7 @@ struct TriggerHostCommand: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       Run.self, New.self, Check.self, Test.self, Exec.self, CronCommand.self, Replay.self, LogCommand.self,
-      Why.self, DeadCommand.self,
+      Why.self, ReplCommand.self, DeadCommand.self,
       Annotations.self, Bench.self,
     ])
 
