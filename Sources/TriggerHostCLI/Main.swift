@@ -17,8 +17,9 @@ struct TriggerHostCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Run.self, New.self, Check.self, Test.self, Exec.self, CronCommand.self, ScriptsCommand.self,
-      Annotations.self, Replay.self, LogCommand.self, Why.self, DeadCommand.self, Bench.self,
+      Run.self, New.self, Check.self, Test.self, Exec.self, ReplCommand.self, CronCommand.self,
+      ScriptsCommand.self, Annotations.self, Replay.self, LogCommand.self, Why.self, DeadCommand.self,
+      Bench.self,
     ])
 
   static func main() async {

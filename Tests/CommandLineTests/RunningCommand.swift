@@ -37,7 +37,12 @@ final class RunningCommand: Sendable {
     /// A pipe that nobody reads, as after `| head -1`.
     case closedPipe
     case terminal
+    /// A terminal that is standard input as well: `type` is its keyboard.
+    case console
   }
+
+  /// The near end of a console.
+  private let keyboard: FileHandle?
 
   /// - Parameter directory: the working directory; nil is the tests' own.
   /// - Parameter input: a file for standard input; nil is nothing.
@@ -46,15 +51,20 @@ final class RunningCommand: Sendable {
     _ arguments: [String], in directory: String? = nil, output kind: Output = .pipe, input: String? = nil,
     environment: [String: String] = [:]
   ) throws {
-    let output = kind == .terminal ? try Self.terminal() : Self.pipe()
+    let output = kind == .terminal || kind == .console ? try Self.terminal() : Self.pipe()
+    keyboard = kind == .console ? output.read : nil
     let errors = Self.pipe()
     let binary = try #require(Self.binary, "trigger-host is not beside the test bundle")
     process.executableURL = binary
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
-    process.standardInput =
-      try input.map { try FileHandle(forReadingFrom: URL(fileURLWithPath: $0)) } ?? FileHandle.nullDevice
+    if kind == .console {
+      process.standardInput = output.write
+    } else {
+      process.standardInput =
+        try input.map { try FileHandle(forReadingFrom: URL(fileURLWithPath: $0)) } ?? FileHandle.nullDevice
+    }
     process.standardOutput = output.write
     process.standardError = errors.write
     process.terminationHandler = { [self] process in
@@ -152,6 +162,9 @@ final class RunningCommand: Sendable {
   }
 
   // MARK: From outside
+
+  /// Keys of a console.
+  func type(_ text: String) { try? keyboard?.write(contentsOf: Data(text.utf8)) }
 
   func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 

@@ -1,5 +1,5 @@
 -- Any value as Lua text for people: one line when it fits, else a line for each field, in the order of pairs.
--- Returns the function show(value, width).
+-- Returns the function show(value, width, inside); `inside.special` may give the text of a value of its own kind.
 
 local MOST_ENTRIES <const> = 1000
 local DEEPEST <const> = 32
@@ -61,6 +61,8 @@ end
 
 function show(value, width, inside)
   if type(value) == "string" then return quoted(value) end
+  local own = inside and inside.special and inside.special(value)
+  if own then return own end
   if type(value) ~= "table" or has_text(value) then return tostring(value) end
   return show_table(value, width or 100, inside or { depth = 0 })
 end

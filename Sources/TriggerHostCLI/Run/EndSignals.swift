@@ -1,9 +1,6 @@
 import Foundation
 import Synchronization
 
-/// Where the handler writes. Set before there is a handler, and never again.
-private nonisolated(unsafe) var signalPipe: Int32 = -1
-
 /// SIGINT and SIGTERM, from the moment this is made: the first asks the host to end, the second ends the
 /// process at once.
 ///
@@ -21,38 +18,7 @@ final class EndSignals: Sendable {
   private let state = Mutex(State())
 
   /// Once per process.
-  init() {
-    var ends: [Int32] = [-1, -1]
-    precondition(pipe(&ends) == 0, "no descriptor for a pipe")
-    let input = ends[0]
-    signalPipe = ends[1]
-    let thread = Thread { [weak self] in
-      // Whatever mask the process came with, this thread takes them.
-      var wanted = sigset_t()
-      sigemptyset(&wanted)
-      for number in [SIGINT, SIGTERM] { sigaddset(&wanted, number) }
-      pthread_sigmask(SIG_UNBLOCK, &wanted, nil)
-      var byte: UInt8 = 0
-      while true {
-        let count = read(input, &byte, 1)
-        if count == 1 { self?.come() } else if count == 0 || errno != EINTR { return }
-      }
-    }
-    thread.name = "signals"
-    thread.start()
-    for number in [SIGINT, SIGTERM] {
-      var action = sigaction()
-      action.__sigaction_handler.sa_handler = { _ in
-        // Only what POSIX calls async-signal-safe.
-        let saved = errno
-        var byte: UInt8 = 1
-        _ = write(signalPipe, &byte, 1)
-        errno = saved
-      }
-      action.sa_flags = SA_RESTART
-      sigaction(number, &action, nil)
-    }
-  }
+  init() { SignalPipe.watch([SIGINT, SIGTERM]) { [weak self] in self?.come() } }
 
   var haveCome: Bool { state.withLock { $0.first != nil } }
 

@@ -85,9 +85,7 @@ final class ScriptTestSession {
     }
   }
 
-  private static let prelude: [UInt8] =
-    Array("local show = (function() ".utf8) + LuaSources.show + Array("\nend)()\n".utf8)
-    + PackageResources.test_lua
+  private static let prelude = LuaSources.prelude(PackageResources.test_lua)
 
   // MARK: What the prelude asks
 
@@ -219,17 +217,6 @@ extension ScriptTestFailure {
     note = fields.text("note")
     wholeExpected = fields.text("whole_expected")
     wholeGot = fields.text("whole_got") ?? ""
-  }
-}
-
-extension String {
-  /// A traceback without the lines that name a chunk of ours, and what called that.
-  func withoutFrames(of chunk: String) -> String {
-    var lines = split(separator: "\n", omittingEmptySubsequences: false).filter {
-      !$0.hasPrefix("\t\(chunk)")
-    }
-    while let last = lines.last, last == "\t[C]: in ?" || last == "stack traceback:" { lines.removeLast() }
-    return lines.joined(separator: "\n")
   }
 }
 

@@ -77,7 +77,7 @@ import TriggerHost
       ])
     #expect(
       refusal(["lib/n.lua": nil]) == [
-        "c.lua:1: module 'n' not found (tried n.lua, n/init.lua, lib/n.lua, lib/n/init.lua)"
+        "c.lua:1: module 'n' not found (tried n.lua, n/init.lua, lib/n.lua, lib/n/init.lua, lua_modules/share/lua/5.4/n.lua, lua_modules/share/lua/5.4/n/init.lua)"
       ])
     #expect(refusal(["lib/unused.lua": "("]) == ["lib/unused.lua:1: unexpected symbol near <eof>"])
     #expect(

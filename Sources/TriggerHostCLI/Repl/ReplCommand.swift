@@ -1,0 +1,158 @@
+import ArgumentParser
+import Foundation
+import HostConfig
+import Synchronization
+import TriggerCore
+import TriggerHost
+import TriggerStorage
+
+struct ReplCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "repl",
+    abstract: "Try Lua on a snapshot: read stores, call modules, see what intents would do.",
+    discussion: """
+      What triggers have is there, with ctx and store "name". Nothing is ever changed: intents are shown. With
+      --data, the stores are those of a data directory, also while a host runs.
+
+        trigger-host repl --config mine/host.yaml
+        trigger-host repl --data data --at 1000
+
+        > store "charts":get "EURUSD"
+        > store "charts":put("EURUSD", { closes = {} })
+        > require "lib.rsi".value({ count = 14, gain = 1, loss = 1 }, 14)
+        > help "store:scan"
+
+      Tab completes, arrow keys recall earlier lines, Ctrl-C ends what runs, Ctrl-D ends the session.
+      """)
+
+  @OptionGroup var project: ProjectOptions
+  @Option(help: "The data directory to read. Default: empty stores.", completion: .directory) var data:
+    String?
+  @Option(help: "As of this seq. Default: the newest.") var at: Int64?
+  @Option(help: "Content of the stores as JSON, {store: {key: value}}, or @FILE.") var stores: String?
+
+  func validate() throws {
+    if at != nil, data == nil { throw ValidationError("--at needs --data: which history?") }
+    if stores != nil, data != nil { throw ValidationError("Give --stores or --data, not both.") }
+    if let at, at < 0 { throw ValidationError("seqs count from 1") }
+  }
+
+  func run() throws {
+    // Without a project it is Lua on empty stores.
+    let loaded = project.load()
+    if let loaded { try report(loaded.report) }
+    let scripts = loaded.map { Scripts($0.config) }
+    for finding in scripts?.findings ?? [] where finding.isError { printError(finding.text) }
+    var snapshot = try snapshot()
+    for name in loaded?.config.stores.keys.sorted() ?? [] where snapshot.stores[name] == nil {
+      snapshot.stores[name] = Snapshot.Store(version: 0, content: [:])
+    }
+    let console = ReplConsole(snapshot, scripts: scripts?.tree ?? ScriptTree(files: [:]))
+    if console.isTerminal { printLine(greeting(snapshot)) }
+    if !console.serve() { throw ExitCode(1) }
+  }
+
+  private func greeting(_ snapshot: Snapshot) -> String {
+    let names = snapshot.stores.keys.sorted().joined(separator: ", ")
+    let place = data.map { "\($0), seq \(snapshot.seq)" } ?? "empty stores"
+    return "\(place). Stores: \(names.isEmpty ? "none" : names). help() says more; Ctrl-D ends."
+  }
+
+  private func snapshot() throws -> Snapshot {
+    guard let data else {
+      return Snapshot(
+        seq: 0, time: EngineClock().now(),
+        stores: try given().mapValues { Snapshot.Store(version: 0, content: $0) })
+    }
+    let reader = try LogReader(path: data)
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    var seq: Int64 = 0
+    try coordinator.recover { recovery in
+      try reader.replay(into: recovery, to: at ?? .max) { try recovery.apply($0) }
+      seq = recovery.lastSeq
+    }
+    if let at, at > seq {
+      printError("\(data) ends with seq \(seq)")
+      throw ExitCode(1)
+    }
+    var time = EngineClock().now()
+    if at != nil { try reader.visit(from: seq, to: seq) { time = $0.admitted } }
+    return try Snapshot(coordinator, seq: seq, time: time)
+  }
+
+  private func given() throws -> [String: [String: Value]] {
+    guard var text = stores else { return [:] }
+    if text.hasPrefix("@") {
+      do { text = try String(contentsOfFile: String(text.dropFirst()), encoding: .utf8) } catch {
+        throw ValidationError("--stores: \(text.dropFirst()) cannot be read: \(error.localizedDescription)")
+      }
+    }
+    do {
+      guard case .map(let map) = try JSON.parse(text) else {
+        throw ValidationError("--stores: expected {store: {key: value}}")
+      }
+      return try map.mapValues { value in
+        guard case .map(let content) = value else {
+          throw ValidationError("--stores: expected {key: value}, got \(value)")
+        }
+        return content
+      }
+    } catch let error as ValueError { throw ValidationError("--stores: \(error.message)") }
+  }
+}
+
+/// Reads lines, evaluates them and prints what comes of it.
+private final class ReplConsole {
+  private let repl: Repl
+  private let input: LineInput
+  private let paint = Paint()
+
+  var isTerminal: Bool { input.isTerminal }
+
+  init(_ snapshot: Snapshot, scripts: ScriptTree) {
+    let paint = paint
+    let repl = Repl(snapshot, scripts: scripts) { output in
+      switch output {
+      case .value(let text): printLine(text)
+      case .change(let text): printLine(text + paint.faint("  (shown, not applied)"))
+      case .log(let level, let text): printLine(paint.faint("[\(level)] ") + text)
+      }
+    }
+    self.repl = repl
+    input = LineInput(history: History(path: History.usualPath), completer: repl.completions)
+    let interrupt = repl.interrupt
+    SignalPipe.watch([SIGINT]) {
+      // At a prompt in raw mode Ctrl-C is a key; this is for what runs, and for plain input.
+      guard interrupt() else { _exit(130) }
+      while interrupt() { usleep(1000) }
+    }
+  }
+
+  /// Until the end of input. False when, without a terminal, something failed.
+  func serve() -> Bool {
+    var isGood = true
+    var pending = ""
+    while true {
+      switch input.next(pending.isEmpty ? "> " : ">> ") {
+      case .endOfInput:
+        if !pending.isEmpty {
+          printError("repl: the input ends in the middle of: \(pending)")
+          isGood = false
+        }
+        return isGood || isTerminal
+      case .abandoned: pending = ""
+      case .text(let line):
+        pending += pending.isEmpty ? line : "\n" + line
+        switch repl.evaluate(pending) {
+        case .incomplete: continue
+        case .done: break
+        case .interrupted: printLine(paint.doubtful("interrupted"))
+        case .failed(let message):
+          isGood = false
+          if isTerminal { printLine(paint.bad(message)) } else { printError(message) }
+        }
+        pending = ""
+      }
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import Foundation
+import Testing
+
+/// `trigger-host repl`, with lines from a file and with a person at a terminal.
+@Suite struct ReplTests {
+  private func repl(_ lines: String..., arguments: [String] = [], in directory: TemporaryDirectory)
+    async throws -> EndedCommand
+  {
+    try directory.write("input.lua", lines.joined(separator: "\n") + "\n")
+    return try await RunningCommand(
+      ["repl"] + arguments, in: directory.path, input: directory("input.lua"),
+      environment: ["HOME": directory.path]
+    ).end()
+  }
+
+  private func project() throws -> TemporaryDirectory {
+    try TemporaryDirectory([
+      "host.yaml": "stores: { charts: {} }\n", "triggers/t.lua": Script.good,
+      "triggers/lib/twice.lua": "return function(x) return 2 * x end\n",
+    ])
+  }
+
+  @Test func expressionsArePrintedAndStatementsRun() async throws {
+    let directory = try project()
+    let ended = try await repl(
+      "1 + 1", "= 'a' .. 'b'", "x = { 3, name = 'y' }", "x", "for i = 1, 2 do", "  print(i)", "end",
+      "local hidden = 1",
+      "hidden", "{", "1 }", "nil, 2", "require 'lib.twice' (21)", "ctx.trigger", in: directory)
+    #expect(ended.status == 0, "\(ended)")
+    #expect(
+      ended.lines == [
+        "2", "\"ab\"", "{ 3, name = \"y\" }", "[info] 1", "[info] 2", "nil", "{ 1 }", "nil", "2", "42",
+        "\"repl\"",
+      ])
+  }
+
+  @Test func storesAreReadAndNeverChanged() async throws {
+    let directory = try project()
+    let ended = try await repl(
+      "store 'charts':get 'EURUSD'", "store 'charts':put('EURUSD', 2)", "store 'charts':get 'EURUSD'",
+      "{ ctx:store('charts'):add('n', 1), ctx:emit('e', { a = 1 }) }", "store 'charts':keys()",
+      "store 'charts':count 'E'",
+      "(store 'charts':read_snapshot())", "store 'new':get 'k'",
+      arguments: ["--stores", "{\"charts\": {\"EURUSD\": {\"rsi\": 70.5}, \"GBPUSD\": 1}}"], in: directory)
+    #expect(
+      ended.lines == [
+        "{ rsi = 70.5 }", "put charts/EURUSD = 2  (shown, not applied)", "{ rsi = 70.5 }",
+        "{ add charts/n = 1, emit e = { a = 1 } }  (shown, not applied)", "{ \"EURUSD\", \"GBPUSD\" }", "1",
+        "0", "nil",
+      ], "\(ended)")
+  }
+
+  @Test func mistakesAreSaidAndTheSessionGoesOn() async throws {
+    let directory = try project()
+    let ended = try await repl("local t\\", "local t return t.x", "nosuch()", "1", "for", in: directory)
+    #expect(ended.status == 1)
+    #expect(ended.lines == ["1"])
+    #expect(ended.errors.contains("repl:1: attempt to index a nil value (local 't')"), "\(ended)")
+    #expect(ended.errors.contains("attempt to call a nil value (global 'nosuch')"))
+    #expect(ended.errors.contains("repl: the input ends in the middle of: for"))
+    #expect(!ended.errors.contains("[session]"))
+  }
+
+  @Test func helpComesFromTheDefinition() async throws {
+    let directory = try project()
+    let ended = try await repl("help 'store:scan'", "help()", "help 'prnt'", "help(print)", in: directory)
+    #expect(ended.lines.first == "store:scan(prefix?, limit?)")
+    #expect(ended.output.contains("nothing is known of 'prnt'; did you mean 'print'?"))
+  }
+
+  @Test func aDataDirectoryIsReadAtAnySeq() async throws {
+    let directory = try TemporaryDirectory([
+      "host.yaml": "stores: { counts: {} }\n",
+      "triggers/count.lua": """
+      return { on = { event = "go" }, execute = function(event, ctx)
+        return { ctx:store("counts"):add("n", 1) }
+      end }
+      """,
+      "events.jsonl": String(
+        repeating: "{\"event\": \"go\"}\n", count: 5),
+    ])
+    let run = try await RunningCommand(
+      ["run", "--data", "data", "--stdin", "--exit-when-idle"], in: directory.path,
+      input: directory("events.jsonl")
+    ).end()
+    #expect(run.status == 0, "\(run)")
+    let newest = try await repl(
+      "store 'counts':get 'n'", "ctx.seq", arguments: ["--data", "data"], in: directory)
+    #expect(newest.lines == ["5", "5"], "\(newest) after \(run)")
+    let third = try await repl(
+      "store 'counts':get 'n'", "store 'counts':add('n', 1)", "ctx.seq", "ctx.time > 1.6e9",
+      "(store 'counts':read_snapshot())", arguments: ["--data", "data", "--at", "3"], in: directory)
+    #expect(third.lines == ["3", "add counts/n = 1  (shown, not applied)", "3", "true", "3"], "\(third)")
+    let late = try await repl("1", arguments: ["--data", "data", "--at", "9"], in: directory)
+    #expect(late.status == 1 && late.errorLines == ["data ends with seq 5"])
+  }
+
+  @Test func whatDoesNotEndIsEndedByCtrlC() async throws {
+    let directory = try project()
+    try directory.write(
+      "input.lua", "print('begins') while true do pcall(function() while true do end end) end\n1 + 1\n")
+    let command = try RunningCommand(["repl"], in: directory.path, input: directory("input.lua"))
+    try await command.line(containing: "begins")
+    command.signal(SIGINT)
+    let ended = try await command.end()
+    #expect(ended.lines == ["[info] begins", "interrupted", "2"])
+  }
+
+  @Test func aPersonAtATerminalEditsRecallsAndCompletes() async throws {
+    let directory = try project()
+    let command = try RunningCommand(
+      ["repl"], in: directory.path, output: .console,
+      environment: ["HOME": directory.path, "XDG_STATE_HOME": "", "TERM": "xterm", "NO_COLOR": "1"])
+    try await command.line(containing: "empty stores. Stores: charts. help() says more; Ctrl-D ends.")
+    // Typed with a mistake and mended; a name completed; the line before recalled and changed.
+    command.type("4 + 1\u{7f}0\r")
+    try await command.line(containing: "4 + 40".dropLast(2) + "0")
+    command.type("store \"ch\t\":cou\t()\r")
+    try await command.line(containing: "store \"charts\":count()")
+    command.type("\u{1b}[A\u{1b}[A\u{7f}8\r")
+    try await command.line(containing: "4 + 8")
+    // A terminal that is not the process's own sends no signal for its Ctrl-C.
+    command.type("print(1) while true do end\r")
+    try await command.line(containing: "[info] 1")
+    command.signal(SIGINT)
+    try await command.line(containing: "interrupted")
+    command.type("\u{04}")
+    let ended = try await command.end()
+    #expect(ended.status == 0)
+    let shown = ended.output.split(whereSeparator: \.isNewline).map(String.init)
+    #expect(shown.contains("4") && shown.contains("0") && shown.contains("12"), "\(ended)")
+    #expect(
+      try directory.read(".trigger-host_history")
+        == "4 + 0\nstore \"charts\":count()\n4 + 8\nprint(1) while true do end\n")
+  }
+}
