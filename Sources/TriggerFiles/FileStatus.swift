@@ -60,6 +60,13 @@ package struct FileStatus: Hashable, Sendable {
     return FileStatus(status)
   }
 
+  /// Of an entry of an open directory, itself when it is a link.
+  package static func of(_ name: String, in directory: Int32) -> FileStatus? {
+    var status = stat()
+    guard fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
+    return FileStatus(status)
+  }
+
   /// Of an open file.
   package static func of(_ file: Int32) -> FileStatus? {
     var status = stat()

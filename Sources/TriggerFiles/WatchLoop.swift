@@ -13,7 +13,9 @@ final class WatchLoop: @unchecked Sendable {
   private struct Mailbox {
     var jobs: [(due: Int64, job: Job)] = []
     var isStopping = false
+    /// From the start to the end of the thread.
     var isRunning = false
+    var hasRun = false
     var isOverflown = false
     var onTemporaries: (@Sendable (Set<String>) -> Void)?
   }
@@ -55,6 +57,7 @@ final class WatchLoop: @unchecked Sendable {
     self.thread = thread
     let isStopped = mailbox.withLock { mailbox in
       mailbox.isRunning = !mailbox.isStopping
+      mailbox.hasRun = mailbox.isRunning
       return mailbox.isStopping
     }
     if !isStopped { thread.start() }
@@ -62,20 +65,24 @@ final class WatchLoop: @unchecked Sendable {
   }
 
   func stop(waits: Bool) {
-    let (wasRunning, isOwnThread) = mailbox.withLock { mailbox in
+    let (hasRun, isOwnThread) = mailbox.withLock { mailbox in
       mailbox.isStopping = true
-      return (mailbox.isRunning, Thread.current === thread)
+      return (mailbox.hasRun, Thread.current === thread)
     }
     wake.signal()
-    guard waits, wasRunning, !isOwnThread else { return }
+    guard waits, hasRun, !isOwnThread else { return }
     ended.wait()
     ended.signal()
   }
 
-  func perform(after delay: Duration, _ job: @escaping Job) {
+  func perform(after delay: Duration, _ job: @escaping Job) -> Bool {
     let due = delay == .zero ? 0 : Self.now() + delay.nanoseconds
-    mailbox.withLock { $0.jobs.append((due, job)) }
+    let isRunning = mailbox.withLock { mailbox in
+      if mailbox.isRunning { mailbox.jobs.append((due, job)) }
+      return mailbox.isRunning
+    }
     wake.signal()
+    return isRunning
   }
 
   func onTemporaries(_ body: @escaping @Sendable (Set<String>) -> Void) {
@@ -98,6 +105,15 @@ final class WatchLoop: @unchecked Sendable {
       pollIfDue(at: now)
       if let dirt = settling.settled(at: now) { settle(dirt) }
       runJobs(at: now)
+    }
+    // Jobs that somebody waits for; none comes after that.
+    while true {
+      runJobs(at: 0)
+      let isOver = mailbox.withLock { mailbox in
+        mailbox.isRunning = mailbox.jobs.contains { $0.due == 0 }
+        return !mailbox.isRunning
+      }
+      if isOver { break }
     }
     ended.signal()
   }
