@@ -21,7 +21,7 @@ package struct FileStatus: Hashable, Sendable {
   /// Permission bits.
   package var mode: UInt32
   /// Names that the file has.
-  var names: Int
+  package var names: Int
   /// Of the content and of anything else, nanoseconds since 1970.
   var modified: Int64
   var changed: Int64

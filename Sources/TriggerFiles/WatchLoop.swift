@@ -18,6 +18,7 @@ final class WatchLoop: @unchecked Sendable {
     var hasRun = false
     var isOverflown = false
     var onTemporaries: (@Sendable (Set<String>) -> Void)?
+    var thread: pthread_t?
   }
   private let mailbox = Mutex(Mailbox())
   private let ended = DispatchSemaphore(value: 0)
@@ -34,7 +35,6 @@ final class WatchLoop: @unchecked Sendable {
   private var toldProblems: [FileProblem] = []
   private var notice: FileProblem?
   private var report: @Sendable (Report) -> Void = { _ in }
-  private var thread: Thread?
 
   /// How often a directory that is gone is looked for.
   private static let lookForRoot: Int64 = 100_000_000
@@ -54,7 +54,6 @@ final class WatchLoop: @unchecked Sendable {
     let first = look(.everything)
     let thread = Thread { [self] in run() }
     thread.name = "watcher"
-    self.thread = thread
     let isStopped = mailbox.withLock { mailbox in
       mailbox.isRunning = !mailbox.isStopping
       mailbox.hasRun = mailbox.isRunning
@@ -67,7 +66,7 @@ final class WatchLoop: @unchecked Sendable {
   func stop(waits: Bool) {
     let (hasRun, isOwnThread) = mailbox.withLock { mailbox in
       mailbox.isStopping = true
-      return (mailbox.hasRun, Thread.current === thread)
+      return (mailbox.hasRun, mailbox.thread.map { pthread_equal($0, pthread_self()) != 0 } ?? false)
     }
     wake.signal()
     guard waits, hasRun, !isOwnThread else { return }
@@ -97,6 +96,7 @@ final class WatchLoop: @unchecked Sendable {
   // MARK: The watcher's thread
 
   private func run() {
+    mailbox.withLock { $0.thread = pthread_self() }
     while true {
       wake.wait(and: source?.file, until: nextDue())
       if mailbox.withLock({ $0.isStopping }) { break }
@@ -115,6 +115,7 @@ final class WatchLoop: @unchecked Sendable {
       }
       if isOver { break }
     }
+    source = nil
     ended.signal()
   }
 

@@ -79,18 +79,19 @@ final class FileStoreWriter: @unchecked Sendable {
     self.handlers = handlers
     let state = try mark.state()
     watcher.onTemporaries { [weak self] _ in self?.guarded { try $0.lookAtOpen() } }
-    let first = watcher.start { [weak self] report in self?.guarded { try $0.saw(report) } }
-    if let problem = first.problems.first(where: { $0.path.isEmpty }), first.tree.isEmpty {
-      watcher.stop()
-      throw FileProblem(path: writer.root, message: problem.message)
-    }
+    _ = watcher.start { [weak self] report in self?.guarded { try $0.saw(report) } }
     // Reports that come before this are of no interest: it looks at the index as it is then.
     onThread { [self] index in
+      guard index.isThere else {
+        return failure = FileProblem(path: writer.root, message: index.problems[""] ?? "is not there")
+      }
       isAlive = true
       found = index.sortedProblems
       guarded { try $0.begin(state, &index) }
     }
-    if let failure { throw failure }
+    guard let failure else { return }
+    watcher.stop()
+    throw failure
   }
 
   /// Finishes what the earlier run left undone, and tells of edits made since.
@@ -144,7 +145,7 @@ final class FileStoreWriter: @unchecked Sendable {
       }
       try writer.drop(aside(".new"))
       for aside in [aside(""), aside(".old")] {
-        switch try writer.look(at: aside, mayBeOpen: false) {
+        switch try writer.look(at: aside) {
         case .content(let content?): left.append((aside, content))
         case .content(nil): break
         case .link: try writer.drop(aside)
@@ -177,7 +178,7 @@ final class FileStoreWriter: @unchecked Sendable {
     onThread { [self] index in
       guarded { writer in
         try writer.writeOut(&index)
-        try writer.lookAtOpen(isLast: true)
+        try writer.lookAtOpen()
       }
       isAlive = false
     }
@@ -358,10 +359,10 @@ final class FileStoreWriter: @unchecked Sendable {
   }
 
   /// Looks at what somebody had open when it was displaced.
-  private func lookAtOpen(isLast: Bool = false) throws {
+  private func lookAtOpen() throws {
     for (aside, waiting) in asides {
       guard case .writer(let expected) = waiting else { continue }
-      switch try writer.look(at: aside, mayBeOpen: !isLast) {
+      switch try writer.look(at: aside) {
       case .stillOpen: continue
       case .unusable(let message): asides[aside] = .anybody(message)
       case .content(let content?) where content.id != expected:
@@ -377,7 +378,8 @@ final class FileStoreWriter: @unchecked Sendable {
     try writer.drop(aside)
     writer.removeEmptyDirectories(above: aside.path)
     asides[aside] = nil
-    gone.append(aside.temporary)
+    // Its other name may still hold something.
+    if !asides.keys.contains(where: { $0.temporary == aside.temporary }) { gone.append(aside.temporary) }
   }
 
   // MARK: Telling
