@@ -187,12 +187,12 @@ struct DirectoryWriter {
   }
 
   /// What the name holds; `content(nil)` when there is nothing (any more).
-  func look(at aside: Aside, mayBeOpen: Bool = true) throws -> Displaced {
+  func look(at aside: Aside) throws -> Displaced {
     guard let place = try? open(aside.path, creates: false) else { return .content(nil) }
     defer { place.close() }
     try step(.look(aside.path))
     if FileStatus.of(aside.name, in: place.directory)?.kind == .link { return .link }
-    if mayBeOpen, hasWriter(aside.name, in: place) { return .stillOpen }
+    if hasWriter(aside.name, in: place) { return .stillOpen }
     switch readFile(aside.name, in: place.directory, cap: policy.fileBytes, followsLink: false) {
     case .content(let bytes, _): return .content(FileContent(bytes))
     case .absent: return .content(nil)

@@ -327,7 +327,9 @@ final class FileStoreWriter: @unchecked Sendable {
       }
     } catch let failure as DirectoryWriter.Failure {
       plan.failed(write.path, because: failure.message)
-      try lookAtRest(of: write, temporary)
+      // It may have moved the file aside.
+      try examine(
+        Aside(path: write.path, temporary: temporary, name: temporary + ".old"), expected: write.expected)
     }
   }
 
@@ -349,29 +351,24 @@ final class FileStoreWriter: @unchecked Sendable {
     }
   }
 
-  /// A write that failed half way may have moved the file aside.
-  private func lookAtRest(of write: WriteOut.Write, _ temporary: String) throws {
-    let aside = Aside(path: write.path, temporary: temporary, name: temporary + ".old")
-    guard case .content(let content?) = try writer.look(at: aside, mayBeOpen: false) else { return }
-    if content.id == write.expected { return try drop(aside) }
-    asides[aside] = .commit(content.id)
-    edited(write.path, content)
-  }
-
   /// Looks at what somebody had open when it was displaced.
   private func lookAtOpen() throws {
     for (aside, waiting) in asides {
-      guard case .writer(let expected) = waiting else { continue }
-      switch try writer.look(at: aside) {
-      case .stillOpen: continue
-      case .unusable(let message): asides[aside] = .anybody(message)
-      case .content(let content?) where content.id != expected:
-        asides[aside] = .commit(content.id)
-        edited(aside.path, content)
-      case .content, .link: try drop(aside)
-      }
+      if case .writer(let expected) = waiting { try examine(aside, expected: expected) }
     }
     try tell()
+  }
+
+  /// What is aside is told when it is an edit, kept while it may become one, and goes when it is neither.
+  private func examine(_ aside: Aside, expected: ID?) throws {
+    switch try writer.look(at: aside) {
+    case .stillOpen: asides[aside] = .writer(expected: expected)
+    case .unusable(let message): asides[aside] = .anybody(message)
+    case .content(let content?) where content.id != expected:
+      asides[aside] = .commit(content.id)
+      edited(aside.path, content)
+    case .content, .link: try drop(aside)
+    }
   }
 
   private func drop(_ aside: Aside) throws {
