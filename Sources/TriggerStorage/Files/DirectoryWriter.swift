@@ -80,7 +80,9 @@ struct DirectoryWriter {
         var rest = bytes[...]
         while !rest.isEmpty {
           let count = Glibc.write(file, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-          if count > 0 { rest = rest.dropFirst(count) } else if errno != EINTR {
+          if count > 0 {
+            rest = rest.dropFirst(count)
+          } else if errno != EINTR {
             throw Failure.system("cannot be written")
           }
         }

@@ -91,7 +91,11 @@ final class FileMark {
   ) throws {
     try transaction {
       for (path, row, told) in outdated {
-        if let row { try put(path, row) } else { try database.run("DELETE FROM files WHERE path = ?", [.text(path)]) }
+        if let row {
+          try put(path, row)
+        } else {
+          try database.run("DELETE FROM files WHERE path = ?", [.text(path)])
+        }
         try database.run("DELETE FROM told WHERE path = ?", [.text(path)])
         for edit in told {
           try database.run(
@@ -108,7 +112,8 @@ final class FileMark {
 
   private func put(_ path: String, _ row: WriteOut.Row) throws {
     try database.run(
-      "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", [.text(path)] + Self.fields(row.was) + Self.fields(row.becomes))
+      "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
+      [.text(path)] + Self.fields(row.was) + Self.fields(row.becomes))
   }
 
   private static func fields(_ content: ID?) -> [Database.Field] {

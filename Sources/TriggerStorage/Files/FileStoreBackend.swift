@@ -173,7 +173,8 @@ extension VersionedStore where Backend == FileStoreBackend {
         guard let self else { return }
         let result = try? await queue.perform(FileEditTrigger(self, edits))
         if let error = result?.error {
-          problems(edits.edits.map { FileProblem(path: $0.path, message: "the edit did not commit: \(error)") })
+          problems(
+            edits.edits.map { FileProblem(path: $0.path, message: "the edit did not commit: \(error)") })
         }
       }
     }

@@ -108,7 +108,8 @@ final class FileStoreWriter: @unchecked Sendable {
       disk: index.tree.files.mapValues(\.id),
       left: left.map { aside, content in
         let temporary = state.temporaries[aside.temporary]
-        return WriteOut.Left(path: aside.path, content: content.id, ours: [temporary?.was, temporary?.becomes])
+        return WriteOut.Left(
+          path: aside.path, content: content.id, ours: [temporary?.was, temporary?.becomes])
       },
       movedAside: Set(left.map(\.aside).filter { $0.name.hasSuffix(".old") }.map(\.path)))
     for place in edits.left {

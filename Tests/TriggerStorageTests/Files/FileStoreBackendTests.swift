@@ -38,7 +38,8 @@ import TriggerTestKit
     #expect(host.commitEdits()?.edits.map(\.path) == ["a", "sub/b"])
     #expect(host.texts == ["a": "1", "sub/b": "2"])
     directory.write("a", "1.1")
-    #expect(host.commitEdits() == FileEdits(number: 2, edits: [FileEdit(path: "a", content: FileContent("1.1"))]))
+    #expect(
+      host.commitEdits() == FileEdits(number: 2, edits: [FileEdit(path: "a", content: FileContent("1.1"))]))
     try FileManager.default.removeItem(atPath: directory("sub"))
     #expect(host.commitEdits()?.edits == [FileEdit(path: "sub/b", content: nil)])
     // The store goes on from the edit.
@@ -311,7 +312,8 @@ import TriggerTestKit
     queue.start()
     try store.followEdits(through: queue)
     for index in 1...20 {
-      _ = try await queue.perform(Event("add", ["ip": .string("10.0.0.\(index)"), "name": .string("h\(index)")]))
+      _ = try await queue.perform(
+        Event("add", ["ip": .string("10.0.0.\(index)"), "name": .string("h\(index)")]))
     }
     let (_, committed) = try store.readSnapshot()
     #expect(committed["hosts.conf"]?.text?.split(separator: "\n").count == 21)

@@ -105,7 +105,8 @@ final class FakeHost: @unchecked Sendable {
     options.quiet = .milliseconds(2)
     options.longest = .milliseconds(20)
     return try FileStoreBackend(
-      directory: directory.root, mark: directory.mark, options: options, exchanges: kind.exchanges, step: step)
+      directory: directory.root, mark: directory.mark, options: options, exchanges: kind.exchanges, step: step
+    )
   }
 
   /// The errors of a step that fails as a crash would are not the test's.
