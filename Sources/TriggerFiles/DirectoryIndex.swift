@@ -410,6 +410,9 @@ package struct DirectoryIndex {
     return depth < policy.depth ? nil : "more than \(policy.depth) names deep"
   }
 
+  /// The directory of a path; empty for the root.
+  package static func directory(of path: String) -> String { split(path)?.directory ?? "" }
+
   /// The directory of a path; nil for the root itself.
   static func parent(of path: String) -> String? { split(path)?.directory }
 

@@ -78,10 +78,12 @@ public final class DirectoryWatcher: Sendable {
   // MARK: For write-outs
 
   /// Runs a job on the watcher's thread, between bursts, where the index and the directory can be compared.
-  /// After `stop` it is not run.
+  ///
+  /// - Returns: false when it will not be run: before `start`, and when the thread has ended.
+  @discardableResult
   package func perform(
     after delay: Duration = .zero, _ job: @escaping @Sendable (inout DirectoryIndex) -> Void
-  ) { loop.perform(after: delay, job) }
+  ) -> Bool { loop.perform(after: delay, job) }
 
   /// - Parameter body: called like `report` with our temporary files that others have written to.
   package func onTemporaries(_ body: @escaping @Sendable (Set<String>) -> Void) { loop.onTemporaries(body) }

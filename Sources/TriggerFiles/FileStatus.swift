@@ -21,7 +21,7 @@ package struct FileStatus: Hashable, Sendable {
   /// Permission bits.
   package var mode: UInt32
   /// Names that the file has.
-  var names: Int
+  package var names: Int
   /// Of the content and of anything else, nanoseconds since 1970.
   var modified: Int64
   var changed: Int64
@@ -57,6 +57,13 @@ package struct FileStatus: Hashable, Sendable {
   package static func of(_ path: String, followsLinks: Bool = true) -> FileStatus? {
     var status = stat()
     guard (followsLinks ? stat(path, &status) : lstat(path, &status)) == 0 else { return nil }
+    return FileStatus(status)
+  }
+
+  /// Of an entry of an open directory, itself when it is a link.
+  package static func of(_ name: String, in directory: Int32) -> FileStatus? {
+    var status = stat()
+    guard fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
     return FileStatus(status)
   }
 

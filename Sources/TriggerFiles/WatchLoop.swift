@@ -13,9 +13,12 @@ final class WatchLoop: @unchecked Sendable {
   private struct Mailbox {
     var jobs: [(due: Int64, job: Job)] = []
     var isStopping = false
+    /// From the start to the end of the thread.
     var isRunning = false
+    var hasRun = false
     var isOverflown = false
     var onTemporaries: (@Sendable (Set<String>) -> Void)?
+    var thread: pthread_t?
   }
   private let mailbox = Mutex(Mailbox())
   private let ended = DispatchSemaphore(value: 0)
@@ -32,7 +35,6 @@ final class WatchLoop: @unchecked Sendable {
   private var toldProblems: [FileProblem] = []
   private var notice: FileProblem?
   private var report: @Sendable (Report) -> Void = { _ in }
-  private var thread: Thread?
 
   /// How often a directory that is gone is looked for.
   private static let lookForRoot: Int64 = 100_000_000
@@ -52,9 +54,9 @@ final class WatchLoop: @unchecked Sendable {
     let first = look(.everything)
     let thread = Thread { [self] in run() }
     thread.name = "watcher"
-    self.thread = thread
     let isStopped = mailbox.withLock { mailbox in
       mailbox.isRunning = !mailbox.isStopping
+      mailbox.hasRun = mailbox.isRunning
       return mailbox.isStopping
     }
     if !isStopped { thread.start() }
@@ -62,20 +64,24 @@ final class WatchLoop: @unchecked Sendable {
   }
 
   func stop(waits: Bool) {
-    let (wasRunning, isOwnThread) = mailbox.withLock { mailbox in
+    let (hasRun, isOwnThread) = mailbox.withLock { mailbox in
       mailbox.isStopping = true
-      return (mailbox.isRunning, Thread.current === thread)
+      return (mailbox.hasRun, mailbox.thread.map { pthread_equal($0, pthread_self()) != 0 } ?? false)
     }
     wake.signal()
-    guard waits, wasRunning, !isOwnThread else { return }
+    guard waits, hasRun, !isOwnThread else { return }
     ended.wait()
     ended.signal()
   }
 
-  func perform(after delay: Duration, _ job: @escaping Job) {
+  func perform(after delay: Duration, _ job: @escaping Job) -> Bool {
     let due = delay == .zero ? 0 : Self.now() + delay.nanoseconds
-    mailbox.withLock { $0.jobs.append((due, job)) }
+    let isRunning = mailbox.withLock { mailbox in
+      if mailbox.isRunning { mailbox.jobs.append((due, job)) }
+      return mailbox.isRunning
+    }
     wake.signal()
+    return isRunning
   }
 
   func onTemporaries(_ body: @escaping @Sendable (Set<String>) -> Void) {
@@ -90,6 +96,7 @@ final class WatchLoop: @unchecked Sendable {
   // MARK: The watcher's thread
 
   private func run() {
+    mailbox.withLock { $0.thread = pthread_self() }
     while true {
       wake.wait(and: source?.file, until: nextDue())
       if mailbox.withLock({ $0.isStopping }) { break }
@@ -99,6 +106,16 @@ final class WatchLoop: @unchecked Sendable {
       if let dirt = settling.settled(at: now) { settle(dirt) }
       runJobs(at: now)
     }
+    // Jobs that somebody waits for; none comes after that.
+    while true {
+      runJobs(at: 0)
+      let isOver = mailbox.withLock { mailbox in
+        mailbox.isRunning = mailbox.jobs.contains { $0.due == 0 }
+        return !mailbox.isRunning
+      }
+      if isOver { break }
+    }
+    source = nil
     ended.signal()
   }
 

@@ -1,1 +1,36 @@
-enum Placeholder { static func main() {} }
+import Foundation
+import Synchronization
+import TriggerCore
+import TriggerFiles
+import TriggerHost
+import TriggerStorage
+
+/// Writes two commits into a directory and is killed, by the system, before one of the steps of that: for
+/// `FileStoreCrashTests`. Ends with 0 when it comes to its end first.
+///
+///     file-store-crasher DIRECTORY MARK STEP exchange|fallback
+@main enum Crasher {
+  static func main() throws {
+    let arguments = CommandLine.arguments
+    guard arguments.count == 5, let last = Int(arguments[3]) else { exit(2) }
+    let steps = Atomic<Int>(0)
+    let backend = try FileStoreBackend(
+      directory: arguments[1], mark: arguments[2], options: DirectoryWatcher.Options(),
+      exchanges: arguments[4] == "exchange"
+    ) { _ in
+      if steps.add(1, ordering: .relaxed).newValue == last { kill(getpid(), SIGKILL) }
+    }
+    try backend.start(FileStoreBackend.Handlers { _ in })
+    for (seq, changes) in commits {
+      backend.apply(seq: Int64(seq + 1), changes.map { StoreChange(key: $0, value: $1.map { .string($0) }) })
+      backend.flush()
+    }
+    backend.stop()
+  }
+
+  /// What the test knows too.
+  private static let commits: [(Int, [(String, String?)])] = [
+    (0, [("a", "1"), ("b", "1"), ("dir/c", "1")]),
+    (1, [("a", "2"), ("b", nil), ("dir/c", nil), ("dir/d", "2"), ("e", "2")]),
+  ]
+}

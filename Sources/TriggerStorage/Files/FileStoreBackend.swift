@@ -1,0 +1,183 @@
+import Foundation
+import Synchronization
+import TriggerCore
+import TriggerFiles
+import TriggerHost
+
+/// A directory as a store: key = relative path, value = content, UTF-8 text as a string and other bytes as a
+/// byte string (in Lua both are strings).
+///
+/// Commits are written out, in order, after they are durable: whole files, each replaced in one step; commits
+/// that come quicker than the disk are written together, the newest content of each file. All files of a
+/// commit show, or, after a crash, are made to show by the next start, before anything else happens. Whatever
+/// the directory holds that did not come from the store is an edit: it is told of, and becomes a commit
+/// (`FileEditTrigger`), so what is in the directory at first enters the store that way too. An edit is never
+/// overwritten unseen: what a write displaces is looked at, and told of as well.
+///
+/// Empty directories are none to a store. A link to a file takes part as that file, and gives way to a file
+/// when a commit writes to its path; nothing is written behind links to directories. A file keeps its
+/// permissions, and nothing else of its inode. What cannot be written is a problem, tried again every 2 s
+/// and after each change of the directory; the store is not held up.
+public final class FileStoreBackend: StoreBackend {
+  /// Where edits and problems go, called on a thread of the backend, in order.
+  public struct Handlers: Sendable {
+    /// One burst of edits: make a commit of its `intents`, in the order of the calls.
+    public var edits: @Sendable (FileEdits) -> Void
+    /// All that is wrong now, when that has changed, in the order of the paths.
+    public var problems: @Sendable ([FileProblem]) -> Void
+
+    /// - Parameter edits: must not wait for the backend.
+    public init(
+      edits: @escaping @Sendable (FileEdits) -> Void,
+      problems: @escaping @Sendable ([FileProblem]) -> Void = { _ in }
+    ) {
+      self.edits = edits
+      self.problems = problems
+    }
+  }
+
+  /// As it was given.
+  public let directory: String
+  private let policy: FilePathPolicy
+  private let keepsMark: Bool
+  private let writer: FileStoreWriter
+  private let watcher: DirectoryWatcher
+  private let initial = Mutex<FileTree?>(nil)
+
+  /// - Parameters:
+  ///   - directory: it must exist when the backend starts.
+  ///   - mark: SQLite file that keeps what has been written out, best in the host's data directory: one for
+  ///     each directory and log. Nil when there is no log: then `load` gives what the directory holds.
+  ///   - options: how the directory is followed, and which paths are good; files must fit into values.
+  /// - Throws: `StorageError` when the mark cannot be opened.
+  public convenience init(
+    directory: String, mark: String?, options: DirectoryWatcher.Options = DirectoryWatcher.Options()
+  ) throws {
+    try self.init(directory: directory, mark: mark, options: options, exchanges: true) { _ in }
+  }
+
+  /// - Parameter step: called before each step that a crash may separate from the next; an error of its own
+  ///   ends the backend there, as a crash would.
+  package init(
+    directory: String, mark: String?, options: DirectoryWatcher.Options, exchanges: Bool,
+    step: @escaping @Sendable (FileStoreStep) throws -> Void
+  ) throws {
+    var options = options
+    options.policy.fileBytes = min(options.policy.fileBytes, FilePathPolicy().fileBytes)
+    self.directory = directory
+    policy = options.policy
+    keepsMark = mark != nil
+    watcher = DirectoryWatcher(directory, options: options)
+    writer = FileStoreWriter(
+      DirectoryWriter(root: directory, policy: options.policy, exchanges: exchanges, step: step),
+      mark: try FileMark(path: mark), watcher: watcher)
+  }
+
+  /// Follows what `stop` left; nothing is written any more.
+  deinit { watcher.stop() }
+
+  // MARK: The contract of backends
+
+  /// With a mark nothing: what the directory holds enters by commits, which a log has, so that it can be
+  /// replayed. Without one, what the directory holds now.
+  public func load() throws -> [String: Value] {
+    if keepsMark { return [:] }
+    return try initial.withLock { initial in
+      if let initial { return initial.files.mapValues(\.value) }
+      var index = DirectoryIndex(directory, policy: policy)
+      index.refresh(.everything)
+      try writer.loaded(index.tree)
+      initial = index.tree
+      return index.tree.files.mapValues(\.value)
+    }
+  }
+
+  /// Takes a commit to be written out, and returns at once.
+  public func apply(seq: Int64, _ changes: [StoreChange]) { writer.apply(seq: seq, changes) }
+
+  /// Takes the whole store as of a seq, and returns at once. Before `start` it is what recovery found in the
+  /// log; without this call the store begins with what `load` gave.
+  public func replace(seq: Int64, with content: [String: Value]) { writer.replace(seq: seq, content) }
+
+  /// The files. Throws `FileProblem` for a value that is neither a string nor a byte string.
+  public func content(of values: [String: Value]) throws -> FileTree {
+    var tree = FileTree()
+    for (path, value) in values where path != FileEdits.key {
+      guard let content = FileContent(value) else { throw FileProblem(path: path, message: Self.noContent) }
+      tree[path] = content
+    }
+    return tree
+  }
+
+  /// The values. Throws `FileProblem` for a path or a size that the directory cannot have.
+  public func values(of content: FileTree) throws -> [String: Value] {
+    try content.forEach { path, content in
+      if let fault = policy.fault(of: path) ?? policy.fault(ofSize: content.bytes.count) {
+        throw FileProblem(path: path, message: fault)
+      }
+    }
+    return content.files.mapValues(\.value)
+  }
+
+  /// Why a change cannot become a file; nil when it can. For who checks intents before they commit: a commit
+  /// that has one is not written out, and stays a problem. O(change).
+  public func refusal(of change: StoreChange) -> String? { Self.refusal(of: change, policy) }
+
+  static func refusal(of change: StoreChange, _ policy: FilePathPolicy) -> String? {
+    guard let value = change.value, change.key != FileEdits.key else { return nil }
+    if let fault = policy.fault(of: change.key) { return fault }
+    switch value {
+    case .string(let text): return policy.fault(ofSize: text.utf8.count)
+    case .bytes(let bytes): return policy.fault(ofSize: bytes.count)
+    default: return noContent
+    }
+  }
+
+  private static let noContent = "a file's content is a string, UTF-8 text or bytes"
+
+  // MARK: Its life
+
+  /// Looks at the directory, finishes what an earlier run left undone, tells of edits made since, and follows
+  /// commits and directory from then on. Returns when all that is done. Once, after recovery.
+  ///
+  /// When the log ends before what the mark says was written out, it has lost its end, or is another one: then
+  /// all that differs in the directory is an edit.
+  ///
+  /// - Throws: `FileProblem` when the directory does not exist; `StorageError` when the mark cannot be read.
+  public func start(_ handlers: Handlers) throws {
+    _ = try load()
+    try writer.start(handlers)
+  }
+
+  /// Returns when every commit so far is written out, or has become a problem.
+  public func flush() { writer.flush() }
+
+  /// Writes out what has come and ends. Safe to call twice. Edits told and not committed are told again by the
+  /// next start.
+  public func stop() { writer.stop() }
+}
+
+extension VersionedStore where Backend == FileStoreBackend {
+  /// Starts the backend, and makes one operation of each burst of edits, one after the other.
+  ///
+  /// Register the store, recover, start the queue, and call this.
+  ///
+  /// - Parameter problems: all that is wrong now, when that has changed; also edits that did not commit.
+  /// - Throws: like `FileStoreBackend.start`.
+  public func followEdits(
+    through queue: TriggerQueue, problems: @escaping @Sendable ([FileProblem]) -> Void = { _ in }
+  ) throws {
+    let (bursts, incoming) = AsyncStream.makeStream(of: FileEdits.self)
+    Task { [weak self] in
+      for await edits in bursts {
+        guard let self else { return }
+        let result = try? await queue.perform(FileEditTrigger(self, edits))
+        if let error = result?.error {
+          problems(
+            edits.edits.map { FileProblem(path: $0.path, message: "the edit did not commit: \(error)") })
+        }
+      }
+    }
+    try backend.start(FileStoreBackend.Handlers(edits: { incoming.yield($0) }, problems: problems))
+  }
+}

@@ -1,0 +1,431 @@
+import Foundation
+import Synchronization
+import TriggerCore
+import TriggerFiles
+import TriggerHost
+
+/// The shell around `WriteOut`: takes commits from any thread, and does everything else on the watcher's.
+final class FileStoreWriter: @unchecked Sendable {
+  // `mailbox` is guarded by its lock. The other mutable fields belong to the caller of `load`, `appliedSeq` and
+  // `start`, one thread at a time, and from the end of `start` on to the watcher's thread.
+  private enum Commit {
+    case changes(seq: Int64, [StoreChange])
+    case whole(seq: Int64, [String: Value])
+  }
+  private struct Mailbox {
+    var commits: [Commit] = []
+    var isStarted = false
+    var isScheduled = false
+  }
+  private let mailbox = Mutex(Mailbox())
+  private let writer: DirectoryWriter
+  private let mark: FileMark
+  private unowned let watcher: DirectoryWatcher
+
+  private var plan = WriteOut()
+  private var handlers = FileStoreBackend.Handlers { _ in }
+  /// What writes have displaced and is still needed.
+  private var asides: [Aside: Waiting] = [:]
+  /// Names of temporaries that are no more, for the mark.
+  private var gone: [String] = []
+  private var found: [FileProblem] = []
+  private var toldProblems: [FileProblem] = []
+  /// Between `start` and the end, unless a step has failed as a crash would, or the mark cannot be written.
+  private var isAlive = false
+  private var isRetrying = false
+  /// Edits that are planned and not told yet; more than fit into one commit are several bursts.
+  private var untold = [FileEdits(number: 1, edits: [])]
+  private var untoldBytes = 0
+  private var keptSeq: Int64 = -1
+  /// What `load` gave, where there is no mark of an earlier run.
+  private var initial: [String: FileContent] = [:]
+  private var failure: (any Error)?
+
+  private typealias Aside = DirectoryWriter.Aside
+  private typealias ID = FileContent.ID
+
+  /// What an aside is kept for.
+  private enum Waiting: Equatable {
+    /// The commit of the edit that it holds.
+    case commit(ID?)
+    /// The end of its writer, who has it open; with the content that was expected there.
+    case writer(expected: ID?)
+    /// Somebody who looks: it cannot become a commit, because of this.
+    case anybody(String)
+  }
+
+  /// What one commit takes.
+  private static let mostEdits = 5000
+  private static let mostBytes = 8 << 20
+  /// Before what cannot be done is tried again.
+  private static let retryAfter = Duration.seconds(2)
+
+  init(_ writer: DirectoryWriter, mark: FileMark, watcher: DirectoryWatcher) {
+    self.writer = writer
+    self.mark = mark
+    self.watcher = watcher
+  }
+
+  // MARK: Before the start
+
+  /// Without a mark of an earlier run: what the store begins with.
+  func loaded(_ tree: FileTree) throws {
+    initial = tree.files
+    let rows = initial.mapValues { WriteOut.Row(was: $0.id, becomes: $0.id) }
+    try mark.update(rows.map { ($0.key, $0.value, []) }, appliedSeq: 0, burst: 0)
+  }
+
+  func start(_ handlers: FileStoreBackend.Handlers) throws {
+    self.handlers = handlers
+    let state = try mark.state()
+    watcher.onTemporaries { [weak self] _ in self?.guarded { try $0.lookAtOpen() } }
+    _ = watcher.start { [weak self] report in self?.guarded { try $0.saw(report) } }
+    // Reports that come before this are of no interest: it looks at the index as it is then.
+    onThread { [self] index in
+      guard index.isThere else {
+        return failure = FileProblem(path: writer.root, message: index.problems[""] ?? "is not there")
+      }
+      isAlive = true
+      found = index.sortedProblems
+      guarded { try $0.begin(state, &index) }
+    }
+    guard let failure else { return }
+    watcher.stop()
+    throw failure
+  }
+
+  /// Finishes what the earlier run left undone, and tells of edits made since.
+  private func begin(_ state: FileMark.State, _ index: inout DirectoryIndex) throws {
+    let (seq, values, later) = openMailbox()
+    var state = state
+    if seq < state.appliedSeq { (state.rows, state.told) = ([:], [:]) }
+    let left = try lookAtLeft(state.temporaries)
+    let committed = values[FileEdits.key]?.intValue ?? 0
+    let bursts = state.told.values.joined().map(\.burst) + [state.burst, committed]
+    untold = [FileEdits(number: bursts.max()! + 1, edits: [])]
+    let edits = plan.begin(
+      store: contents(of: values, seq), seq: seq, committed: committed, rows: state.rows, told: state.told,
+      disk: index.tree.files.mapValues(\.id),
+      left: left.map { aside, content in
+        let temporary = state.temporaries[aside.temporary]
+        return WriteOut.Left(
+          path: aside.path, content: content.id, ours: [temporary?.was, temporary?.becomes])
+      },
+      movedAside: Set(left.map(\.aside).filter { $0.name.hasSuffix(".old") }.map(\.path)))
+    for place in edits.left {
+      asides[left[place].aside] = .commit(left[place].content.id)
+      edited(left[place].aside.path, left[place].content)
+    }
+    for path in edits.edited { edited(path, index.tree[path]) }
+    for item in left where asides[item.aside] == nil { try drop(item.aside) }
+    gone += state.temporaries.keys.filter { name in !asides.keys.contains { $0.temporary == name } }
+    try tell()
+    for commit in later { take(commit) }
+    try writeOut(&index)
+  }
+
+  /// The store's content at the start; what is no file is refused.
+  private func contents(of values: [String: Value], _ seq: Int64) -> [String: FileContent] {
+    var contents: [String: FileContent] = [:]
+    for (path, value) in values where path != FileEdits.key {
+      if FileStoreBackend.refusal(of: StoreChange(key: path, value: value), writer.policy) == nil {
+        contents[path] = FileContent(value)
+      }
+    }
+    return contents
+  }
+
+  /// What writes that did not end have left.
+  private func lookAtLeft(
+    _ temporaries: [String: FileMark.Temporary]
+  ) throws -> [(aside: Aside, content: FileContent)] {
+    var left: [(aside: Aside, content: FileContent)] = []
+    for (name, temporary) in temporaries.sorted(by: { $0.key < $1.key }) {
+      func aside(_ suffix: String) -> Aside {
+        Aside(path: temporary.path, temporary: name, name: name + suffix)
+      }
+      try writer.drop(aside(".new"))
+      for aside in [aside(""), aside(".old")] {
+        switch try writer.look(at: aside) {
+        case .content(let content?): left.append((aside, content))
+        case .content(nil): break
+        case .link: try writer.drop(aside)
+        case .stillOpen: asides[aside] = .writer(expected: temporary.was)
+        case .unusable(let message): asides[aside] = .anybody(message)
+        }
+      }
+    }
+    return left
+  }
+
+  // MARK: Any thread
+
+  func apply(seq: Int64, _ changes: [StoreChange]) { post(.changes(seq: seq, changes)) }
+
+  func replace(seq: Int64, _ content: [String: Value]) { post(.whole(seq: seq, content)) }
+
+  private func post(_ commit: Commit) {
+    let isFirst = mailbox.withLock { mailbox in
+      mailbox.commits.append(commit)
+      defer { mailbox.isScheduled = mailbox.isStarted }
+      return mailbox.isStarted && !mailbox.isScheduled
+    }
+    if isFirst { schedule() }
+  }
+
+  func flush() { onThread { [self] index in guarded { try $0.writeOut(&index) } } }
+
+  func stop() {
+    onThread { [self] index in
+      guarded { writer in
+        try writer.writeOut(&index)
+        try writer.lookAtOpen()
+      }
+      isAlive = false
+    }
+    watcher.stop()
+  }
+
+  /// What the store holds at the start, as far as it was told whole, and the commits after that.
+  private func openMailbox() -> (seq: Int64, values: [String: Value], later: [Commit]) {
+    mailbox.withLock { $0.isStarted = true }
+    var later = takeCommits()
+    let last = later.lastIndex { if case .whole = $0 { true } else { false } }
+    guard let last, case .whole(let seq, let values) = later[last] else {
+      return (0, initial.mapValues(\.value), later)
+    }
+    later.removeFirst(last + 1)
+    return (seq, values, later)
+  }
+
+  private func takeCommits() -> [Commit] {
+    mailbox.withLock { mailbox in
+      defer { mailbox.commits = [] }
+      mailbox.isScheduled = false
+      return mailbox.commits
+    }
+  }
+
+  /// Runs a job on the watcher's thread and waits for it; does nothing when there is no such thread.
+  private func onThread(_ job: @escaping @Sendable (inout DirectoryIndex) -> Void) {
+    let done = DispatchSemaphore(value: 0)
+    let isRun = watcher.perform { index in
+      job(&index)
+      done.signal()
+    }
+    if isRun { done.wait() }
+  }
+
+  private func schedule(after delay: Duration = .zero, retries: Bool = false) {
+    watcher.perform(after: delay) { [weak self] index in
+      self?.guarded { writer in
+        if retries {
+          writer.isRetrying = false
+          writer.plan.retry()
+          try writer.lookAtOpen()
+        }
+        try writer.writeOut(&index)
+      }
+    }
+  }
+
+  // MARK: The watcher's thread
+
+  private func guarded(_ body: (FileStoreWriter) throws -> Void) {
+    guard isAlive else { return }
+    do { try body(self) } catch {
+      isAlive = false
+      failure = error
+      let message = "nothing is written out any more: \(error)"
+      handlers.problems(toldProblems + [FileProblem(path: "", message: message)])
+    }
+  }
+
+  private func saw(_ report: DirectoryWatcher.Report) throws {
+    found = report.problems
+    plan.retry()
+    for path in report.changes.paths {
+      let content = report.changes[path]?.content
+      if plan.saw(path, content?.id) { edited(path, content) }
+    }
+    try tell()
+    schedule()
+  }
+
+  private func take(_ commit: Commit) {
+    switch commit {
+    case .changes(let seq, let changes): take(seq, changes)
+    case .whole(let seq, let values):
+      let gone = plan.paths.filter { values[$0] == nil }.map { StoreChange(key: $0, value: nil) }
+      take(seq, gone + values.map { StoreChange(key: $0.key, value: $0.value) })
+    }
+  }
+
+  private func take(_ seq: Int64, _ changes: [StoreChange]) {
+    for change in changes where change.key != FileEdits.key {
+      if let reason = FileStoreBackend.refusal(of: change, writer.policy) {
+        plan.refuse(seq: seq, path: change.key, because: reason)
+      } else {
+        plan.commit(seq: seq, path: change.key, change.value.flatMap { FileContent($0) })
+      }
+    }
+    for change in changes where change.key == FileEdits.key {
+      if let burst = change.value?.intValue { plan.committed(burst: burst) }
+    }
+  }
+
+  private func writeOut(_ index: inout DirectoryIndex) throws {
+    for commit in takeCommits() { take(commit) }
+    for (aside, waiting) in asides {
+      if case .commit(let content) = waiting, !plan.isTold(aside.path, content) { try drop(aside) }
+    }
+    try write(plan.writes(), &index)
+    try tell()
+    tellProblems()
+    let isOpen = asides.values.contains { if case .writer = $0 { true } else { false } }
+    if isOpen || !plan.blocked.isEmpty, !isRetrying {
+      isRetrying = true
+      schedule(after: Self.retryAfter, retries: true)
+    }
+  }
+
+  private func write(_ writes: [WriteOut.Write], _ index: inout DirectoryIndex) throws {
+    if writes.isEmpty { return }
+    let temporaries = writes.map { _ in TemporaryName.make() }
+    try writer.step(.mark)
+    try mark.begin(
+      writes.map { ($0.path, plan.intent($0)) },
+      temporaries: Dictionary(
+        uniqueKeysWithValues: zip(temporaries, writes).map { name, write in
+          (name, FileMark.Temporary(path: write.path, was: write.expected, becomes: write.content?.id))
+        }))
+    for (write, temporary) in zip(writes, temporaries) {
+      try perform(write, temporary, &index)
+      if !asides.keys.contains(where: { $0.temporary == temporary }) { gone.append(temporary) }
+    }
+    // Once what is written lasts, the mark may say that nothing else is ours.
+    for directory in Set(writes.map { DirectoryIndex.directory(of: $0.path) }) {
+      writer.sync(directory: directory)
+    }
+  }
+
+  private func perform(
+    _ write: WriteOut.Write, _ temporary: String, _ index: inout DirectoryIndex
+  ) throws {
+    if write.content != nil, write.expected == nil, let other = index.clash(of: write.path) {
+      return plan.failed(
+        write.path, because: "not written: it differs from \(other) only by case or Unicode form")
+    }
+    do {
+      let aside = try writer.put(write, temporary: temporary)
+      guard let displaced = try look(at: aside, write) else { return }
+      index.replaced(write.path, by: write.content)
+      if plan.wrote(write, displaced: displaced.id) {
+        if let aside { asides[aside] = .commit(displaced.id) }
+        edited(write.path, displaced.content)
+      } else if let aside, asides[aside] == nil {
+        try drop(aside)
+      }
+    } catch let failure as DirectoryWriter.Failure {
+      plan.failed(write.path, because: failure.message)
+      // It may have moved the file aside.
+      try examine(
+        Aside(path: write.path, temporary: temporary, name: temporary + ".old"), expected: write.expected)
+    }
+  }
+
+  /// What a write has displaced; nil when it was put back.
+  private func look(
+    at aside: Aside?, _ write: WriteOut.Write
+  ) throws -> (id: ID?, content: FileContent?)? {
+    guard let aside else { return (nil, nil) }
+    switch try writer.look(at: aside) {
+    case .content(let content): return (content?.id, content)
+    case .link: return (write.expected, nil)
+    case .stillOpen:
+      asides[aside] = .writer(expected: write.expected)
+      return (write.expected, nil)
+    case .unusable(let message):
+      try writer.putBack(aside)
+      plan.failed(write.path, because: "not written: what somebody has put there \(message)")
+      return nil
+    }
+  }
+
+  /// Looks at what somebody had open when it was displaced.
+  private func lookAtOpen() throws {
+    for (aside, waiting) in asides {
+      if case .writer(let expected) = waiting { try examine(aside, expected: expected) }
+    }
+    try tell()
+  }
+
+  /// What is aside is told when it is an edit, kept while it may become one, and goes when it is neither.
+  private func examine(_ aside: Aside, expected: ID?) throws {
+    switch try writer.look(at: aside) {
+    case .stillOpen: asides[aside] = .writer(expected: expected)
+    case .unusable(let message): asides[aside] = .anybody(message)
+    case .content(let content?) where content.id != expected:
+      asides[aside] = .commit(content.id)
+      edited(aside.path, content)
+    case .content, .link: try drop(aside)
+    }
+  }
+
+  private func drop(_ aside: Aside) throws {
+    try writer.drop(aside)
+    writer.removeEmptyDirectories(above: aside.path)
+    asides[aside] = nil
+    // Its other name may still hold something.
+    if !asides.keys.contains(where: { $0.temporary == aside.temporary }) { gone.append(aside.temporary) }
+  }
+
+  // MARK: Telling
+
+  /// Plans an edit to be told.
+  private func edited(_ path: String, _ content: FileContent?) {
+    if untold[untold.count - 1].edits.count >= Self.mostEdits || untoldBytes >= Self.mostBytes {
+      untold.append(FileEdits(number: untold[untold.count - 1].number + 1, edits: []))
+      untoldBytes = 0
+    }
+    plan.tell(path, content?.id, burst: untold[untold.count - 1].number)
+    untold[untold.count - 1].edits.append(FileEdit(path: path, content: content))
+    untoldBytes += content?.bytes.count ?? 0
+  }
+
+  /// Keeps what has changed, then tells of edits: so it is known later which of them have become commits.
+  private func tell() throws {
+    try keepMark()
+    guard let last = untold.last, !last.edits.isEmpty else { return }
+    let bursts = untold
+    untold = [FileEdits(number: last.number + 1, edits: [])]
+    untoldBytes = 0
+    try writer.step(.tell)
+    for edits in bursts { handlers.edits(edits) }
+  }
+
+  private func keepMark() throws {
+    let outdated = plan.takeOutdated()
+    let seq = plan.appliedSeq
+    if outdated.isEmpty, gone.isEmpty, seq == keptSeq { return }
+    try writer.step(.mark)
+    try mark.update(outdated, gone: gone, appliedSeq: seq, burst: untold[untold.count - 1].number)
+    gone = []
+    keptSeq = seq
+  }
+
+  private func tellProblems() {
+    var problems = found
+    problems += plan.blocked.map { FileProblem(path: $0.key, message: $0.value) }
+    problems += plan.refused.map { FileProblem(path: $0.key, message: "not written: \($0.value)") }
+    for (aside, waiting) in asides {
+      guard case .anybody(let message) = waiting else { continue }
+      problems.append(
+        FileProblem(path: aside.path, message: "an edit \(message); it is kept as \(aside.name)"))
+    }
+    problems.sort { ($0.path, $0.message) < ($1.path, $1.message) }
+    if problems == toldProblems { return }
+    toldProblems = problems
+    handlers.problems(problems)
+  }
+}
