@@ -119,7 +119,7 @@ private final class ReplConsole {
       }
     }
     self.repl = repl
-    input = LineInput(history: History(path: History.usualPath), completer: repl.completions)
+    input = LineInput(history: LineHistory(path: LineHistory.usualPath), completer: repl.completions)
     let interrupt = repl.interrupt
     SignalPipe.watch([SIGINT]) {
       // At a prompt in raw mode Ctrl-C is a key; this is for what runs, and for plain input.

@@ -6,11 +6,11 @@ final class LineInput {
   typealias Completer = (String) -> (start: Int, words: [String])
 
   let isTerminal: Bool
-  private var history: History
+  private var history: LineHistory
   private let completer: Completer
   private let paint = Paint()
 
-  init(history: History, completer: @escaping Completer) {
+  init(history: LineHistory, completer: @escaping Completer) {
     isTerminal = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1
     self.history = history
     self.completer = completer
@@ -106,7 +106,7 @@ final class LineInput {
 }
 
 /// Lines of earlier sessions, in a file: `$XDG_STATE_HOME/trigger-host/history`, or `~/.trigger-host_history`.
-struct History {
+struct LineHistory {
   private(set) var lines: [String] = []
   private let path: String?
 
