@@ -85,7 +85,8 @@ let package = Package(
     .testTarget(name: "TriggerCoreTests", dependencies: ["TriggerCore"], swiftSettings: strict),
     .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
     .testTarget(
-      name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit", "TriggerLua"], swiftSettings: strict),
+      name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit", "TriggerLua"],
+      swiftSettings: strict),
     .testTarget(name: "TriggerFilesTests", dependencies: ["TriggerFiles"], swiftSettings: strict),
     .testTarget(
       name: "TriggerStorageTests", dependencies: ["TriggerStorage", "TriggerTestKit", "file-store-crasher"],
