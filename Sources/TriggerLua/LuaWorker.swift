@@ -98,7 +98,8 @@ package final class LuaWorker {
       trigger: info.trigger.baseAddress?.assumingMemoryBound(to: CChar.self),
       trigger_length: info.trigger.count,
       event_name: info.eventName.baseAddress?.assumingMemoryBound(to: CChar.self),
-      event_name_length: info.eventName.count)
+      event_name_length: info.eventName.count,
+      held_bytes: info.heldBytes)
     let status = th_run(
       raw, trigger.raw, attempt, &info, event.baseAddress?.assumingMemoryBound(to: UInt8.self), event.count,
       &limits, output.raw)
@@ -122,6 +123,9 @@ package final class LuaWorker {
   /// For the threads that watch over this worker.
   package var control: LuaWorkerControl { LuaWorkerControl(worker: self) }
 }
+
+/// What ps, top and debuggers show of the calling thread: the first 15 bytes on Linux.
+package func nameThisThread(_ name: String) { th_name_thread(name) }
 
 /// What other threads may do to a worker. Keeps it alive.
 ///
