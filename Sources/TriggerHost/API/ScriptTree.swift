@@ -60,13 +60,11 @@ public struct ScriptTree: Sendable {
   /// - Parameter defaults: options for what a script's table leaves out.
   public init(files: [String: [UInt8]], defaults: TriggerOptions = TriggerOptions()) {
     self.files = files
-    let loader = ScriptLoader(files: files)
-    for path in files.keys.sorted() where Self.isModule(path) {
-      do throws(Problem) { try loader.compile(path) } catch { problems.append(error) }
-    }
-    for path in files.keys.sorted() where Self.isTrigger(path) {
+    let loaded = ScriptLoader.loadAll(files)
+    problems = loaded.modules
+    for (path, result) in loaded.triggers {
       do throws(Problem) {
-        let table = try loader.spec(of: path)
+        let table = try result.get()
         let script = try ScriptTable(path: path, source: files[path]!, table).script(defaults)
         if let other = triggers.first(where: { $0.name == script.name }) {
           throw Problem(

@@ -8,7 +8,32 @@ struct ScriptLoader {
   private let sources: ScriptSources
   private let tree: LuaWorker.Tree
 
-  init(files: [String: [UInt8]]) {
+  /// What loading a tree's files came to.
+  struct Loaded: Sendable {
+    /// Modules that do not compile.
+    var modules: [ScriptTree.Problem] = []
+    /// The tables of the scripts that are triggers, in the order of their paths.
+    var triggers: [(path: String, table: Result<[String: Value], ScriptTree.Problem>)] = []
+  }
+
+  /// Loads every file, on a thread of its own: scripts want more stack than whoever calls may have.
+  static func loadAll(_ files: [String: [UInt8]]) -> Loaded {
+    Thread.call(name: "script-loader") {
+      let loader = ScriptLoader(files: files)
+      loader.lua.bind()
+      var loaded = Loaded()
+      for path in files.keys.sorted() where ScriptTree.isModule(path) {
+        do throws(ScriptTree.Problem) { try loader.compile(path) } catch { loaded.modules.append(error) }
+      }
+      for path in files.keys.sorted() where ScriptTree.isTrigger(path) {
+        loaded.triggers.append(
+          (path, Result { () throws(ScriptTree.Problem) in try loader.spec(of: path) }))
+      }
+      return loaded
+    }
+  }
+
+  private init(files: [String: [UInt8]]) {
     sources = ScriptSources(files)
     guard let lua = LuaWorker(host: LuaRunner.functions),
       let tree = lua.makeTree(
@@ -19,8 +44,7 @@ struct ScriptLoader {
   }
 
   /// The table a script returns, without its functions.
-  func spec(of path: String) throws(ScriptTree.Problem) -> [String: Value] {
-    lua.bind()
+  private func spec(of path: String) throws(ScriptTree.Problem) -> [String: Value] {
     let guardian = Self.limitTime(of: lua)
     defer { guardian.cancel() }
     do {
@@ -36,8 +60,7 @@ struct ScriptLoader {
   }
 
   /// Compiles a module, whether anything requires it or not.
-  func compile(_ path: String) throws(ScriptTree.Problem) {
-    lua.bind()
+  private func compile(_ path: String) throws(ScriptTree.Problem) {
     do { try lua.compile(path, of: tree, limits: LuaLimits()) } catch {
       throw ScriptTree.Problem(severity: .error, description: error.description)
     }
