@@ -134,6 +134,7 @@ extension EngineConfiguration {
     strictStores = config.strictStores
     maximumHops = config.limits.hops
     maximumEmits = config.limits.emits
+    maximumOffspring = config.limits.offspring
   }
 }
 
