@@ -21,6 +21,9 @@ enum {
   CLASSES = SMALL_BYTES / CLASS_BYTES + 1,
   CHUNK_BYTES = 64 * 1024,
   DEEP_CALLS = 10000,
+  // A block of this size is refused to an attempt that is to end. Lua itself may be in a loop that no hook
+  // sees, and then only its growing stack does: __call that leads back to itself adds an argument per round.
+  LONG_BYTES = 64 * 1024,
 };
 static const size_t soft_step = 4u << 20;        // garbage one attempt may pile up before it collects
 static const size_t sweep_step = 512u << 10;     // least garbage before a sweep
@@ -35,6 +38,7 @@ struct th_alloc {
   struct chunk *chunks;
   th_worker *worker;
   int refused, wants_collection;
+  int emergency;               // Lua collected by itself, with whatever metatables said
   void *refused_block; size_t refused_old, refused_new;
   size_t after_sweep;          // live bytes after the last collection
 };
@@ -125,7 +129,8 @@ static int admit(struct th_alloc *a, void *block, size_t old_size, size_t new_si
   size_t want = a->live + (new_size - old_size);
   if (want > a->hard) {
     if (w->out_of_memory) return 0;
-    a->refused = 1;
+    a->refused = a->emergency = 1;
+    lua_sethook(w->running, th_end_hook, LUA_MASKCOUNT | (w->tracer ? TH_TRACE_MASK : 0), 1);
     a->refused_block = block; a->refused_old = old_size; a->refused_new = new_size;
     a->soft = 0;  // the next request of any size comes here
     return 0;
@@ -147,6 +152,10 @@ void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
   }
   if (new_size > old_size && a->live + (new_size - old_size) > a->soft &&
       !admit(a, block, old_size, new_size)) return NULL;
+  if (new_size >= LONG_BYTES && new_size > old_size && th_ending(a->worker)) {
+    note_place(a->worker);
+    return NULL;
+  }
   void *moved;
   if (!block) {
     moved = take(a, new_size);
@@ -171,7 +180,7 @@ void th_alloc_begin(th_worker *w, size_t memory_bytes) {
   struct th_alloc *a = w->alloc;
   a->hard = memory_bytes > SIZE_MAX / 2 ? SIZE_MAX / 2 : a->live + memory_bytes;
   a->soft = a->live + soft_step < a->hard ? a->live + soft_step : a->hard;
-  a->refused = a->wants_collection = 0;
+  a->refused = a->wants_collection = a->emergency = 0;
 }
 
 void th_alloc_end(th_worker *w) {
@@ -195,12 +204,31 @@ void th_alloc_sweep(th_worker *w) {
   a->after_sweep = a->live;
 }
 
-int th_alloc_wants_collection(th_worker *w) { return w->alloc->wants_collection; }
+static void end_for_memory(lua_State *L) {
+  th_worker *w = th_worker_of(L);
+  note_place(w);
+  w->out_of_memory = 1;
+  w->alloc->hard += last_words;
+  th_raise_end(L);
+}
+
+void th_check_held(lua_State *L) {
+  th_worker *w = th_worker_of(L);
+  struct th_alloc *a = w->alloc;
+  if (!w->info || !w->info->held_bytes || a->live + *w->info->held_bytes <= a->hard) return;
+  th_strip_modes(L);
+  lua_gc(L, LUA_GCCOLLECT);
+  if (a->live + *w->info->held_bytes > a->hard) end_for_memory(L);
+}
+
+int th_alloc_wants_collection(th_worker *w) { return w->alloc->wants_collection | w->alloc->emergency; }
 
 void th_alloc_collect(lua_State *L) {
   struct th_alloc *a = th_worker_of(L)->alloc;
-  a->wants_collection = 0;
-  lua_gc(L, LUA_GCCOLLECT);
+  // What weak tables lost in a collection that Lua ran by itself differs between runs.
+  if (th_strip_modes(L) && a->emergency) end_for_memory(L);
+  if (a->wants_collection) lua_gc(L, LUA_GCCOLLECT);
+  a->wants_collection = a->emergency = 0;
   size_t line = a->live * 2 > a->live + soft_step ? a->live * 2 : a->live + soft_step;
   a->soft = line < a->hard ? line : a->hard;
 }

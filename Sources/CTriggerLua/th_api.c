@@ -35,17 +35,28 @@ static int ctx_emit(lua_State *L) {
 
 // --- log
 
+enum { LOG_MOST = 64 * 1024 };
+
 static void write_log(lua_State *L, const char *level, const char *text, size_t length,
                       const uint8_t *fields, size_t fields_length) {
   th_worker *w = th_worker_of(L);
   struct th_runner *r = w->runner;
   if (r->loading && w->info) return;  // a chunk that runs anew said it when it was loaded
   if (r->logs++ < r->logs_to_skip) return;
+  if (length > LOG_MOST) {
+    length = LOG_MOST;
+    while ((text[length] & 0xc0) == 0x80) length--;  // not within a character
+    lua_pushlstring(L, text, length);
+    lua_pushliteral(L, "... (cut)");
+    lua_concat(L, 2);
+    text = lua_tolstring(L, -1, &length);
+  }
   luaL_where(L, 1);
   size_t n;
   const char *where = lua_tolstring(L, -1, &n);
   if (n > 2) { lua_pushlstring(L, where, n - 2); where = lua_tostring(L, -1); }
   w->host.log(w->attempt, level, text, length, fields, fields_length, where);
+  th_check_held(L);
 }
 
 static int ctx_log(lua_State *L) {
@@ -72,7 +83,7 @@ static int ctx_log(lua_State *L) {
 
 static int print(lua_State *L) {
   int n = lua_gettop(L);
-  luaL_checkstack(L, n + 4, "too many arguments");
+  luaL_checkstack(L, 2 * n + 4, "too many arguments");
   for (int i = 1; i <= n; i++) {
     if (i > 1) lua_pushliteral(L, "\t");
     th_tostring(L, i, NULL);

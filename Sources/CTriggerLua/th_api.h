@@ -4,7 +4,7 @@
 
 #include "th_runner.h"
 
-// A string of 1 to 1024 bytes at index; `what` begins the error text.
+// UTF-8 text of 1 to 1024 bytes at index; `what` begins the error text.
 const char *th_check_key(lua_State *L, int index, size_t *length, const char *what);
 // Begins an intent: the value is to be appended to output->bytes; th_prepared ends it and pushes it.
 // The pointer is valid until the next call that may grow output->intents.

@@ -147,7 +147,7 @@ static unsigned put_double(uint8_t *p, double d) {
 }
 
 // RFC 3629: no surrogates, no overlong forms, nothing above U+10FFFF.
-static int valid_utf8(const uint8_t *s, size_t n) {
+int th_valid_utf8(const uint8_t *s, size_t n) {
   size_t i = 0;
   for (;;) {
     for (; i + 8 <= n; i += 8) {
@@ -168,11 +168,14 @@ static int valid_utf8(const uint8_t *s, size_t n) {
   }
 }
 
-static inline void encode_string(encoder *e, const char *s, size_t n, const frame *f) {
+// Returns whether it is text.
+static inline int encode_string(encoder *e, const char *s, size_t n, const frame *f) {
   uint8_t *p = room(e, n + 9, f);
-  unsigned head = put_head(p, valid_utf8((const uint8_t *)s, n) ? 3 : 2, n);
+  int text = th_valid_utf8((const uint8_t *)s, n);
+  unsigned head = put_head(p, text ? 3 : 2, n);
   memcpy(p + head, s, n);
   e->output->bytes_length += head + (uint32_t)n;
+  return text;
 }
 
 // --- tables
@@ -253,7 +256,8 @@ static void encode_map(encoder *e, int table, frame *f, uint32_t depth) {
     if (n == capacity) list = more_entries(L, holder, list, n, capacity *= 4);
     f->key = lua_tolstring(L, -2, &f->key_length);
     list[n].offset = o->bytes_length;
-    encode_string(e, f->key, f->key_length, f);
+    if (!encode_string(e, f->key, f->key_length, f))
+      refuse(e, f->up, "a table with a key that is not UTF-8 text cannot be stored");
     list[n].key_length = o->bytes_length - list[n].offset;
     encode_value(e, holder + 2, f, depth);
     list[n].length = o->bytes_length - list[n].offset;

@@ -2,6 +2,9 @@
 // attempt's end passes through resume, wrap and close instead of becoming a value.
 #include "th_sandbox.h"
 
+// Of 8 MiB at least; between two closes Lua itself allows for about 2 MiB.
+static const size_t CLOSE_STACK_MOST = 4u << 20;
+
 static lua_State *coroutine_argument(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
   luaL_argexpected(L, co, 1, "coroutine");
@@ -57,8 +60,12 @@ static int co_resume(lua_State *L) {
 }
 
 // Runs pending __close of a coroutine that ended or is suspended. Its error, if any, is then on co's stack.
+//
+// Lua 5.4.4 counts the C calls of a coroutine from where it was resumed, not from where it is closed
+// (lua_resetthread knows no caller), so a chain of closes is bounded here: by the C stack itself.
 static int close_thread(lua_State *L, lua_State *co) {
   th_worker *w = th_worker_of(L);
+  if (w->stack_base - (uintptr_t)__builtin_frame_address(0) > CLOSE_STACK_MOST) return luaL_error(L, "C stack overflow");
   enter(w, co);
   int status = lua_resetthread(co);
   leave(L, w);

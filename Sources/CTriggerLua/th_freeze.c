@@ -35,6 +35,16 @@ int th_frozen_write(lua_State *L) {
   return th_raise_end(L);
 }
 
+// Replaces the content on top by the table that stands for it, if there is one. [-0, +0]
+static int show_instead(lua_State *L, int proxies_ref) {
+  th_get_ref(L, proxies_ref);
+  lua_pushvalue(L, -2);
+  int found = lua_rawget(L, -2) == LUA_TTABLE;
+  if (found) lua_replace(L, -3); else lua_pop(L, 1);
+  lua_pop(L, 1);
+  return found;
+}
+
 int th_shown_metatable(lua_State *L, int index) {
   th_worker *w = th_worker_of(L);
   int content = th_frozen_content(L, index);
@@ -44,12 +54,63 @@ int th_shown_metatable(lua_State *L, int index) {
   int hidden = lua_rawequal(L, -1, -2);
   lua_pop(L, 1);
   if (hidden) { lua_pop(L, 1); return 0; }
-  if (w->tree) {
-    th_get_ref(L, w->tree->proxies_ref);
-    lua_pushvalue(L, -2);
-    if (lua_rawget(L, -2) == LUA_TTABLE) { lua_replace(L, -3); lua_pop(L, 1); } else lua_pop(L, 2);
-  }
+  // What is kept serves as metatable by its content, which nobody may write to.
+  if (!show_instead(L, w->runner->libraries_ref) && w->tree) show_instead(L, w->tree->proxies_ref);
   return 1;
+}
+
+// --- weak tables are strong
+
+static const char mode_key;  // registry: the text "__mode", so that stripping allocates nothing
+
+static int strip_mode(lua_State *L, int metatable) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &mode_key);
+  lua_pushvalue(L, -1);
+  int found = lua_rawget(L, metatable) != LUA_TNIL;
+  lua_pop(L, 1);
+  if (found) {
+    lua_pushnil(L);
+    lua_rawset(L, metatable);
+  } else {
+    lua_pop(L, 1);
+  }
+  return found;
+}
+
+void th_open_freeze(lua_State *L) {
+  lua_pushliteral(L, "__mode");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &mode_key);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  th_worker_of(L)->runner->metatables_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void th_make_strong(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  strip_mode(L, index);
+  th_get_ref(L, th_worker_of(L)->runner->metatables_ref);
+  lua_pushvalue(L, index);
+  if (lua_rawget(L, -2) == LUA_TNIL) {
+    lua_pushvalue(L, index);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 2);
+}
+
+int th_strip_modes(lua_State *L) {
+  int found = 0;
+  th_get_ref(L, th_worker_of(L)->runner->metatables_ref);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    found += strip_mode(L, lua_gettop(L));
+  }
+  lua_pop(L, 1);
+  return found;
 }
 
 // --- the scan
@@ -59,18 +120,23 @@ enum { SEEN = 1, QUEUE, SCRATCH };
 
 typedef struct scan { lua_State *L; int base; lua_Integer length; int kept; th_tree *tree; } scan;
 
-// The content of a frozen table met as metatable, or the mark of arrays. Value on top stays.
+// Whether the table on top is the content of a kept table or library.
+static int is_content(lua_State *L, int proxies_ref) {
+  th_get_ref(L, proxies_ref);
+  lua_pushvalue(L, -2);
+  int found = lua_rawget(L, -2) == LUA_TTABLE;
+  lua_pop(L, 2);
+  return found;
+}
+
+// The content of something frozen met as metatable, or the mark of arrays. Value on top stays.
 static int known_metatable(scan *s) {
   lua_State *L = s->L;
-  th_get_ref(L, th_worker_of(L)->runner->array_ref);
+  struct th_runner *r = th_worker_of(L)->runner;
+  th_get_ref(L, r->array_ref);
   int known = lua_rawequal(L, -1, -2);
   lua_pop(L, 1);
-  if (known) return 1;
-  th_get_ref(L, s->tree->proxies_ref);
-  lua_pushvalue(L, -2);
-  known = lua_rawget(L, -2) == LUA_TTABLE;
-  lua_pop(L, 2);
-  return known;
+  return known || is_content(L, r->libraries_ref) || is_content(L, s->tree->proxies_ref);
 }
 
 // Puts the value on top into the queue if it can hold state, and pops it.
@@ -113,9 +179,11 @@ static void scan_table(scan *s, int table) {
   }
 }
 
+// A C function with upvalues may move them on, as the iterators of gmatch and pairs do.
 static void scan_function(scan *s, int function) {
   lua_State *L = s->L;
-  if (!lua_iscfunction(L, function) && th_assigns_upvalues(L)) { s->kept = 0; return; }
+  lua_CFunction c = lua_tocfunction(L, function);
+  if (c ? !th_is_constant_closure(c) : th_assigns_upvalues(L)) { s->kept = 0; return; }
   for (int i = 1; lua_getupvalue(L, function, i); i++) meet(s);
 }
 
@@ -263,6 +331,7 @@ static void freeze_one(scan *s, int table) {
     events = table + 2;
     lua_pushvalue(L, events);
     if (lua_rawget(L, s->base + SCRATCH) == LUA_TTABLE) lua_replace(L, events); else lua_pop(L, 1);
+    strip_mode(L, events);
     lua_pushvalue(L, events);
     lua_setmetatable(L, content);
   }
@@ -300,6 +369,11 @@ void th_freeze_library(lua_State *L, const char *name, lua_CFunction write) {
   int table = lua_gettop(L);
   lua_newtable(L);
   move_content(L, table, table + 1);
+  th_get_ref(L, th_worker_of(L)->runner->libraries_ref);
+  lua_pushvalue(L, table + 1);
+  lua_pushvalue(L, table);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
   push_guard(L, table + 1, 0);
   lua_pushstring(L, name);
   lua_pushcclosure(L, write, 1);

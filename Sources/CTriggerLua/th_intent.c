@@ -21,6 +21,7 @@ const char *th_check_key(lua_State *L, int index, size_t *length, const char *wh
   const char *key = lua_tolstring(L, index, length);
   if (*length == 0 || *length > KEY_MOST)
     luaL_error(L, *length ? "%s is longer than %d bytes" : "%s must not be empty", what, KEY_MOST);
+  if (!th_valid_utf8((const uint8_t *)key, *length)) luaL_error(L, "%s is not UTF-8 text", what);
   return key;
 }
 

@@ -15,6 +15,7 @@ struct th_worker {
   lua_State *main;
   lua_State *volatile running;   // the coroutine now executing; written by the worker's thread only
   pthread_t thread;              // valid when bound
+  uintptr_t stack_base;          // address on the C stack where the attempt began; the stack grows down
   int bound;
   th_host host;
   // --- the attempt in progress; worker's thread only
@@ -69,6 +70,7 @@ void th_trace_event(th_worker *w, lua_State *L, lua_Debug *ar);
 void th_open_base(lua_State *L);       // assert error getmetatable ipairs load next pairs pcall print rawequal rawget rawlen rawset select setmetatable tonumber tostring type xpcall _VERSION, null, array
 void th_open_coroutine(lua_State *L);
 void th_open_string(lua_State *L);     // string, utf8, and the metatable of strings
+int th_is_constant_closure(lua_CFunction f);  // true for the library's closures that never change an upvalue
 void th_open_table(lua_State *L);
 void th_open_math(lua_State *L);
 void th_open_os(lua_State *L);         // time date clock difftime, from worker->clock_ns, UTC
@@ -97,6 +99,9 @@ int th_frozen_content(lua_State *L, int index);
 // Called for a write to a frozen table. Marks the trigger as one whose chunk must run anew for each
 // execution and abandons this run (th_run then runs it again in that mode). Does not return.
 int th_frozen_write(lua_State *L);
+// Weak tables are strong, for when an entry would vanish differs between runs: takes `__mode` out of the
+// table at index, which becomes a metatable, and remembers it, since a script may set it later.
+void th_make_strong(lua_State *L, int index);
 // The metatable of the value at index as a script may see it: pushes it and returns 1, or pushes
 // nothing and returns 0. The mark of arrays is not shown; a frozen table shows the metatable it had.
 // `__metatable` is the caller's business. setmetatable is the other half: a frozen table given as

@@ -20,10 +20,12 @@ typedef struct th_seen_version { void *store; int64_t seq; } th_seen_version;
 // What a worker keeps beside th_worker. Touched by the worker's thread only.
 struct th_runner {
   int ctx_ref, globals_ref, array_ref;   // registry references made once
+  int libraries_ref;                     // content to library table, as proxies_ref of a tree
   int stores_ref, passing_ref;           // name to store object: permanent ones, this attempt's
   int fresh_ref;                         // path to module of the attempt that runs chunks anew
   int fresh;                             // chunks run anew in this attempt
   int passing_used;                      // passing stores are to be dropped when the attempt ends
+  int metatables_ref;                    // what scripts made a metatable: weak keys
   int analysis_works;                    // the dump parser recognised the samples of th_purity_selftest
   th_trigger *trigger;                   // being run or loaded
   const uint8_t *event; size_t event_length;
@@ -64,13 +66,16 @@ void th_alloc_begin(th_worker *w, size_t memory_bytes);
 void th_alloc_end(th_worker *w);
 void th_alloc_sweep(th_worker *w);          // between attempts: collects when enough piled up
 int th_alloc_wants_collection(th_worker *w);
-void th_alloc_collect(lua_State *L);        // inside an attempt, from the hook
+void th_check_held(lua_State *L);           // call after the host kept something for the attempt; may raise
+void th_alloc_collect(lua_State *L);        // inside an attempt, from the hook; may raise
 
 // --- th_codec.c
 // th_encode with the name that error paths start with. Raises.
 void th_encode_named(lua_State *L, int index, th_output *output, const th_limits *limits, const char *root);
 // As th_encode for the spec of a trigger: functions become the text "function". Raises.
 void th_encode_spec(lua_State *L, int index, th_output *output, const th_limits *limits);
+// RFC 3629.
+int th_valid_utf8(const uint8_t *s, size_t n);
 // Room for `more` bytes after bytes_length. Raises when out of memory.
 void th_output_reserve(lua_State *L, th_output *output, size_t more);
 
@@ -81,6 +86,9 @@ int th_assigns_upvalues(lua_State *L);
 int th_purity_selftest(lua_State *L);
 
 // --- th_freeze.c
+void th_open_freeze(lua_State *L);          // may raise (memory)
+// Takes `__mode` out of all that th_make_strong remembers; returns how many had it. Does not raise.
+int th_strip_modes(lua_State *L);
 // Freezes everything reachable from the value at index and returns 1, or changes nothing and returns 0
 // when something reachable cannot be kept. Raises (memory).
 int th_freeze(lua_State *L, int index, th_tree *tree);

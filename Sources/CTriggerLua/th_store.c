@@ -25,6 +25,7 @@ static int store_get(lua_State *L) {
   const char *key = th_check_key(L, 2, &key_length, "store:get: the key");
   th_worker *w = th_worker_of(L);
   const uint8_t *bytes = w->host.get(w->attempt, store, key, key_length, &length);
+  th_check_held(L);
   if (bytes) th_decode(L, bytes, length); else lua_pushnil(L);
   return 1;
 }
@@ -62,6 +63,7 @@ static int store_scan(lua_State *L) {
   const char *prefix = optional_prefix(L, 2, &length);
   lua_Integer limit = luaL_optinteger(L, 3, LUA_MAXINTEGER);
   lua_pushlightuserdata(L, w->host.scan_begin(w->attempt, store, prefix, length));
+  th_check_held(L);
   lua_pushinteger(L, limit);
   lua_pushcclosure(L, scan_step, 2);
   return 1;
@@ -73,6 +75,7 @@ static int store_keys(lua_State *L) {
   size_t length;
   const char *prefix = optional_prefix(L, 2, &length);
   void *cursor = w->host.scan_begin(w->attempt, store, prefix, length);
+  th_check_held(L);
   const char *key; const uint8_t *value;
   size_t key_length, value_length;
   lua_newtable(L);
@@ -91,6 +94,7 @@ static int store_count(lua_State *L) {
   size_t length;
   const char *prefix = optional_prefix(L, 2, &length);
   lua_pushinteger(L, w->host.count(w->attempt, store, prefix, length));
+  th_check_held(L);
   return 1;
 }
 
@@ -117,6 +121,7 @@ static int store_read_snapshot(lua_State *L) {
   lua_pushinteger(L, seq);
   lua_newtable(L);
   void *cursor = w->host.scan_begin(w->attempt, store, "", 0);
+  th_check_held(L);
   const char *key; const uint8_t *value;
   size_t key_length, value_length;
   while (w->host.scan_next(cursor, &key, &key_length, &value, &value_length)) {

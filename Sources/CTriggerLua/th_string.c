@@ -78,6 +78,8 @@ static int with_short_layout(lua_State *L) {
   return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
+int th_is_constant_closure(lua_CFunction f) { return f == with_short_layout; }
+
 // --- utf8.len and utf8.offset
 
 static int is_continuation(const char *s) { return (*s & 0xC0) == 0x80; }

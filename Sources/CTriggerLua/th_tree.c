@@ -43,6 +43,13 @@ static int push_chunk(lua_State *L, th_tree *tree, const char *path) {
   const char *source = w->host.source(tree->context, path, &length);
   if (!source) { lua_pop(L, 1); return 0; }
   const char *name = lua_pushfstring(L, "@%s", path);
+  if (length >= 3 && memcmp(source, "\xef\xbb\xbf", 3) == 0) { source += 3; length -= 3; }  // byte order mark
+  if (length && *source == LUA_SIGNATURE[0]) luaL_error(L, "%s:1: bytecode is not loaded, only Lua text", path);
+  if (length && *source == '#') {  // as in a file that a shell can run; the line end stays, for line numbers
+    const char *end = memchr(source, '\n', length);
+    length = end ? length - (size_t)(end - source) : 0;
+    source = end ? end : source;
+  }
   if (luaL_loadbufferx(L, source, length, name, "t") != LUA_OK) lua_error(L);
   // A chunk that assigns its own _ENV would see that in its next run, so such a one is not kept.
   if (!th_assigns_upvalues(L)) {

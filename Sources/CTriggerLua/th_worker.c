@@ -6,6 +6,7 @@
 // Nothing is hooked otherwise: a set hook slows every instruction.
 //
 //   idle (attempt_number 0) -> running n -> ending (kill_number == n) -> idle
+#define _GNU_SOURCE  // pthread_setname_np
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,16 @@ void th_worker_bind(th_worker *w) {
   w->bound = 1;
 }
 
+void th_name_thread(const char *name) {
+#ifdef __linux__
+  char cut[16];
+  snprintf(cut, sizeof cut, "%s", name);
+  pthread_setname_np(pthread_self(), cut);
+#else
+  pthread_setname_np(name);
+#endif
+}
+
 uint64_t th_worker_running(const th_worker *w) {
   return atomic_load_explicit(&w->attempt_number, memory_order_acquire);
 }
@@ -92,12 +103,12 @@ static int to_text(lua_State *L) {
 }
 
 // `text` has room for ENDING_BYTES.
-static const char *ending_text(th_worker *w, char *text) {
+static const char *ending_text(th_worker *w, const char *place, char *text) {
   if (w->out_of_memory)
     snprintf(text, ENDING_BYTES, "%sout of memory: the attempt reached its limit of %zu bytes%s", w->runner->memory_place,
              w->limits->memory_bytes, w->runner->deep ? " (calls nested very deep: endless recursion?)" : "");
   else
-    snprintf(text, ENDING_BYTES, "%s", atomic_load(&w->kill_reason) == TH_KILL_TIMEOUT
+    snprintf(text, ENDING_BYTES, "%s%s", place, atomic_load(&w->kill_reason) == TH_KILL_TIMEOUT
              ? "timeout: the attempt used up its time" : "cancelled");
   return text;
 }
@@ -111,6 +122,18 @@ static int in_lua(lua_State *L) {
   return 0;
 }
 
+// "file:line: " of the innermost frame that has a line.
+static void push_place(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; level < 20 && lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline <= 0) continue;
+    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+    return;
+  }
+  lua_pushliteral(L, "");
+}
+
 // The message handler: any error object becomes "message\nstack traceback: ...", cut to ERROR_BYTES.
 static int describe(lua_State *L) {
   th_worker *w = th_worker_of(L);
@@ -122,8 +145,8 @@ static int describe(lua_State *L) {
   }
   if (th_ending(w)) {
     char ending[ENDING_BYTES];
-    if (w->out_of_memory) lua_pushliteral(L, ""); else luaL_where(L, 1);
-    lua_pushstring(L, ending_text(w, ending));
+    if (w->out_of_memory) lua_pushliteral(L, ""); else push_place(L);
+    lua_pushstring(L, ending_text(w, "", ending));
     lua_concat(L, 2);
   } else if (lua_type(L, 1) != LUA_TSTRING) {
     lua_pushcfunction(L, to_text);
@@ -154,7 +177,10 @@ static void take_error(th_worker *w, lua_State *L) {
   char ending[ENDING_BYTES];
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
   int in_memory = text && strncmp(text, "not enough memory", n) == 0;
-  if (th_ending(w) && (!text || in_memory)) { text = ending_text(w, ending); n = strlen(text); }
+  if (th_ending(w) && (!text || in_memory)) {
+    text = ending_text(w, w->runner->memory_place, ending);
+    n = strlen(text);
+  }
   if (!text) { text = "error in error handling"; n = strlen(text); }
   th_set_error(w, text, n);
 }
@@ -163,6 +189,7 @@ static void take_error(th_worker *w, lua_State *L) {
 
 static int once(th_worker *w, lua_CFunction body, void *argument, const th_limits *limits) {
   lua_State *L = w->main;
+  w->stack_base = (uintptr_t)__builtin_frame_address(0);
   th_alloc_begin(w, limits->memory_bytes);
   lua_settop(L, 1);
   lua_pushcfunction(L, body);
@@ -187,6 +214,7 @@ int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limi
   w->limits = limits;
   w->out_of_memory = w->abandoned = 0;
   r->loading = NULL;
+  r->memory_place[0] = 0;
   r->logs = r->logs_to_skip = 0;
   r->seen_length = 0;
   r->ending_told = 0;
@@ -292,11 +320,12 @@ static int write_library(lua_State *L) {
 
 static int open_body(lua_State *L) {
   struct th_runner *r = th_worker_of(L)->runner;
-  int *refs[] = {&r->array_ref, &r->stores_ref, &r->passing_ref, &r->fresh_ref};
+  int *refs[] = {&r->array_ref, &r->stores_ref, &r->passing_ref, &r->fresh_ref, &r->libraries_ref};
   for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) {
     lua_newtable(L);
     *refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
   }
+  th_open_freeze(L);
   lua_newtable(L);
   int globals = lua_gettop(L);
   th_open_base(L);

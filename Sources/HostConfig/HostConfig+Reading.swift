@@ -88,14 +88,15 @@ extension HostConfig {
   }
 
   private mutating func readLimits(_ map: MapReader) {
-    let keys = ["timeout", "memory", "hold", "grace", "hops", "emits"]
+    let keys = ["timeout", "memory", "hold", "grace", "hops", "emits", "offspring"]
     guard let section = map.map("limits", keys: keys) else { return }
     limits.timeout = section.timeSpan("timeout") ?? limits.timeout
     limits.memory = section.byteSize("memory") ?? limits.memory
     limits.hold = section.timeSpan("hold") ?? limits.hold
     limits.grace = section.timeSpan("grace", allowZero: true) ?? limits.grace
-    limits.hops = section.integer("hops", in: 1...10_000) ?? limits.hops
+    limits.hops = section.integer("hops", in: 1...250) ?? limits.hops
     limits.emits = section.integer("emits", in: 1...1_000_000) ?? limits.emits
+    limits.offspring = section.integer("offspring", in: 1...100_000_000) ?? limits.offspring
     if limits.memory < 1 << 20 { section.fail("memory", "a script needs at least 1mb") }
     if limits.grace > limits.hold {
       section.fail(section.has("grace") ? "grace" : "hold", "grace must not be longer than hold")

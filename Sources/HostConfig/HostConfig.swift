@@ -53,6 +53,8 @@ package struct HostConfig: Sendable {
     package var hops = 64
     /// Events that one commit may emit.
     package var emits = 1000
+    /// Operations that may come of one cause, over all hops.
+    package var offspring = 100_000
 
     package init() {}
   }

@@ -34,11 +34,14 @@ struct CronCommand: ParsableCommand {
         printError("\(expression)\n\(indent)^ \(error.message)")
         throw ExitCode(1)
       }
-      guard let name = tz ?? text.zone else { return (text, .host) }
-      guard let zone = Zone(name) else {
-        throw ValidationError("unknown time zone '\(name)'\(Suggestion.clause(for: name, among: Zone.names))")
+      let zones = try [tz, text.zone].compactMap { $0 }.map { name in
+        guard let zone = Zone(name) else {
+          throw ValidationError(
+            "unknown time zone '\(name)'\(Suggestion.clause(for: name, among: Zone.names))")
+        }
+        return zone
       }
-      return (text, zone)
+      return (text, zones.first ?? .host)
     }
   }
 

@@ -85,7 +85,9 @@ struct Exec: AsyncParsableCommand {
     var place: String?
     if options.config == nil, options.scripts == nil, isFile || script.contains("/") {
       let root = treeRoot(of: script)
-      guard FileManager.default.fileExists(atPath: root) else {
+      // In a tree, a misspelt name gets a suggestion.
+      let isInTree = FilePath.lastName(of: root) == "triggers" && FileManager.default.fileExists(atPath: root)
+      guard isFile || isInTree || FileManager.default.fileExists(atPath: "\(script).lua") else {
         throw ValidationError("\(script): no such file")
       }
       options.scripts = root

@@ -11,8 +11,10 @@ enum FilePath {
     return parent.isEmpty ? "/" : parent
   }
 
+  /// `a.lua` of `triggers/a.lua`, `/` of `/`.
   static func lastName(of path: String) -> String {
     let path = trimmed(path)
+    if path == "/" { return path }
     return path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
   }
 

@@ -16,11 +16,29 @@ enum Output {
   }
 
   static func line(_ text: String, to file: FileHandle) {
+    let text = visible(text)
     live.withLock { live in
       // Errors may go to a file while the live line is on the terminal.
       let isPlain = live.isEmpty || isatty(file.fileDescriptor) != 1
       write(isPlain ? text + "\n" : "\r\u{1b}[K\(text)\n\(live)", to: file)
     }
+  }
+
+  /// Scripts log what strangers send: control characters, which could rewrite a terminal, are spelt out.
+  private static func visible(_ text: String) -> String {
+    func isControl(_ scalar: Unicode.Scalar) -> Bool {
+      scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
+    }
+    guard text.unicodeScalars.contains(where: isControl) else { return text }
+    var result = ""
+    for scalar in text.unicodeScalars {
+      if isControl(scalar) {
+        result += "\\u{\(String(scalar.value, radix: 16))}"
+      } else {
+        result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
   }
 
   private static func write(_ text: String, to file: FileHandle) {

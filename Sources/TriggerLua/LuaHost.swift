@@ -133,11 +133,14 @@ package struct LuaAttemptInfo {
   package var trigger: UnsafeRawBufferPointer
   /// UTF-8, not terminated.
   package var eventName: UnsafeRawBufferPointer
+  /// Bytes that the host holds for the attempt, kept up to date by it: they count as the attempt's memory.
+  package var heldBytes: UnsafePointer<Int>?
 
   package init(
     seq: Int64, admissionNanoseconds: Int64, randomSeed: UInt64, trigger: UnsafeRawBufferPointer,
-    eventName: UnsafeRawBufferPointer
+    eventName: UnsafeRawBufferPointer, heldBytes: UnsafePointer<Int>? = nil
   ) {
+    self.heldBytes = heldBytes
     self.seq = seq
     self.admissionNanoseconds = admissionNanoseconds
     self.randomSeed = randomSeed

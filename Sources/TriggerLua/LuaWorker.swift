@@ -140,6 +140,9 @@ package final class LuaWorker {
   package var control: LuaWorkerControl { LuaWorkerControl(worker: self) }
 }
 
+/// What ps, top and debuggers show of the calling thread: the first 15 bytes on Linux.
+package func nameThisThread(_ name: String) { th_name_thread(name) }
+
 /// What other threads may do to a worker. Keeps it alive.
 ///
 /// Sendable because it only reaches the worker's atomics and its thread id, written once by `bind`.
@@ -162,7 +165,7 @@ extension LuaAttemptInfo {
       seq: seq, admission_ns: admissionNanoseconds, random_seed: randomSeed,
       trigger: trigger.baseAddress?.assumingMemoryBound(to: CChar.self), trigger_length: trigger.count,
       event_name: eventName.baseAddress?.assumingMemoryBound(to: CChar.self),
-      event_name_length: eventName.count)
+      event_name_length: eventName.count, held_bytes: heldBytes)
   }
 }
 

@@ -91,6 +91,10 @@ import Testing
       ["* * * * *", "--tz", "Europe/Berlni"],
       "unknown time zone 'Europe/Berlni'; did you mean 'Europe/Berlin'?"
     ),
+    (
+      ["CRON_TZ=Europe/Pariss * * * * *", "--tz", "UTC"],
+      "unknown time zone 'Europe/Pariss'; did you mean 'Europe/Paris'?"
+    ),
     (["CRON_TZ=Europe/Pariss * * * * *"], "unknown time zone 'Europe/Pariss'; did you mean 'Europe/Paris'?"),
     (
       ["* * * * *", "--from", "yesterday"],

@@ -99,6 +99,19 @@ import Testing
     #expect(try json.jsonObject()["outcome"] as? String == "failed")
   }
 
+  /// A path from the root, of a script that is in no `triggers` directory.
+  @Test func aPathFromTheRoot() async throws {
+    let directory = try project()
+    try directory.write("single.lua", "return { execute = function() return {} end }\n")
+    let ended = try await triggerHost("exec", directory("single.lua"))
+    #expect(ended.status == 0)
+    #expect(ended.output == "single: committed, 0 intents\n")
+    let gone = try await triggerHost("exec", directory("gone.lua"))
+    #expect(gone.status == 2)
+    #expect(gone.errorLines.first == "Error: \(directory("gone.lua")): no such file")
+    #expect(try await triggerHost("exec", "/gone.lua").errorLines.first == "Error: /gone.lua: no such file")
+  }
+
   @Test func aBrokenScriptIsSaidWithItsPlace() async throws {
     let directory = try project()
     let ended = try await triggerHost("exec", "p/triggers/broken.lua", in: directory.path)

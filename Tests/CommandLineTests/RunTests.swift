@@ -36,6 +36,16 @@ import Testing
     #expect(ended.lines.contains { $0.hasPrefix("store ") || $0.hasPrefix("trigger ") })
   }
 
+  @Test func controlCharactersAreSpeltOut() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/a.lua": Script.saying("red \\27[31m\\r\u{9b}2J\\tend", on: "start = true")
+    ])
+    let host = try RunningCommand(["run", "--scripts", directory("triggers")])
+    try await host.line(containing: "info: red \\u{1b}[31m\\u{d}\\u{9b}2J\tend")
+    host.signal(SIGTERM)
+    #expect(try await host.end().status == 0)
+  }
+
   @Test func aSecondSignalEndsAtOnce() async throws {
     let directory = try TemporaryDirectory([
       "triggers/long.lua": """

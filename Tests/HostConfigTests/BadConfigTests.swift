@@ -38,6 +38,19 @@ import Testing
     ("limits: { memory: 64 }", ["1: limits.memory: a script needs at least 1mb"]),
     ("limits: { memory: 1kb }", ["1: limits.memory: a script needs at least 1mb"]),
     ("limits: { grace: 1s }", ["1: limits.grace: grace must not be longer than hold"]),
+    ("limits: { hops: 251 }", ["1: limits.hops: expected a whole number from 1 to 250, got `251`"]),
+    (
+      "limits: { offspring: 0 }",
+      ["1: limits.offspring: expected a whole number from 1 to 100000000, got `0`"]
+    ),
+    (
+      "schedules: [{ name: a, cron: CRON_TZ=Asia/Tokyo 0 0 * * *, timezone: Europe/Berlin, trigger: t }]",
+      ["1: schedules[0].cron: two time zones, Europe/Berlin and CRON_TZ=Asia/Tokyo: give one of them"]
+    ),
+    (
+      "schedules: [{ name: a, cron: CRON_TZ=Asia/Tokio 0 0 * * *, timezone: Asia/Tokyo, trigger: t }]",
+      ["1: schedules[0].cron: unknown time zone 'Asia/Tokio'; did you mean 'Asia/Tokyo'?"]
+    ),
     ("stores: { a/b: {} }", ["1: stores: the name `a/b` must not contain `/` or `*`"]),
     ("stores: { a: { backend: mem } }", ["1: stores.a.backend: expected one of memory, got `mem`"]),
     ("cron: [a.yaml, {}]", ["1: cron: expected the name of a cron file, got a mapping"]),

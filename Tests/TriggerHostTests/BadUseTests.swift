@@ -29,6 +29,9 @@ import TriggerHost
       ("add at s/text: the value there is a string", { [$0.add("text", 1)] }),
       ("append at s/text", { [$0.append("text", 1)] }),
       ("does not fit in 64 bits", { [$0.put("n", .int(.max)), $0.add("n", 1)] }),
+      ("nested 65 levels deep, the limit is 64", { [$0.put("k", Self.nested(65))] }),
+      ("nested 65 levels deep, the limit is 64", { _ in [.emit("e", Self.nested(65))] }),
+      ("append at s/k: nested deeper than 64 levels", { [$0.append("k", Self.nested(64))] }),
       ("more than 10000 intents", { store in (0..<10_001).map { store.put("k\($0)", 1) } }),
     ]
     for (message, intents) in cases {
@@ -36,6 +39,23 @@ import TriggerHost
       #expect(result.outcome == .failed)
       #expect(result.error?.contains(message) == true, "\(result.error ?? "")")
     }
+  }
+
+  private static func nested(_ depth: Int) -> Value {
+    (0..<depth).reduce(1) { value, _ in .array([value]) }
+  }
+
+  @Test func valuesAtTheLimitAreFine() async throws {
+    let result = try await outcome { [$0.put("k", Self.nested(64)), $0.append("list", Self.nested(63))] }
+    #expect(result.outcome == .committed, "\(result.error ?? "")")
+  }
+
+  @Test func aBackendsContentIsChecked() throws {
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let error = #expect(throws: StoreError.self) {
+      try coordinator.register(VersionedStore("s", backend: MemoryStoreBackend(["k": Self.nested(65)])))
+    }
+    #expect(error?.description.hasPrefix("store 's', key 'k'") == true)
   }
 
   private struct Endless: Trigger {
@@ -94,5 +114,38 @@ import TriggerHost
     for _ in 0..<2 { #expect(try await queue.perform(Event("x"))[0].outcome == .committed) }
     #expect(try coordinator.store("s").get("sum") == 12)
     #expect(try coordinator.store("s").get("k") != nil)
+  }
+
+  /// The same with keys of a store, whole stores, stores, and the keys that a commit event lists.
+  @Test func namesThatOnlySwiftTakesForOne() async throws {
+    let scripts = [
+      "write.lua": """
+      return { on = { event = "write" }, execute = function(event, ctx)
+        local store = ctx:store("s")
+        local seq, data = store:read_snapshot()
+        data["\u{e9}"], data["e\u{301}"], data.old = 1, 2, nil
+        return { ctx:store("caf\u{e9}"):put("k", 1), ctx:store("cafe\u{301}"):put("k", 2), store:prepare_commit(seq, data) }
+      end }
+      """,
+      "see.lua": """
+      return { on = { commit = "s/*" }, execute = function(event, ctx)
+        return { ctx:store("seen"):put("keys", event.keys) }
+      end }
+      """,
+    ]
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    try coordinator.register(VersionedStore("s", backend: MemoryStoreBackend(["old": 1])))
+    let queue = TriggerQueue(coordinator)
+    queue.bind([], scripts: ScriptTree(files: scripts.mapValues { Array($0.utf8) }))
+    queue.start()
+    defer { queue.stop() }
+    #expect(try await queue.perform(Event("write"))[0].outcome == .committed)
+    await queue.waitUntilIdle()
+    let store = try coordinator.store("s")
+    #expect(try store.scan().map(\.value) == [2, 1], "in byte order")
+    #expect(try coordinator.store("seen").get("keys")?.arrayValue?.count == 3, "two new ones, one deleted")
+    #expect(try coordinator.store("caf\u{e9}").get("k") == 1)
+    #expect(try coordinator.store("cafe\u{301}").get("k") == 2)
+    #expect(throws: StoreError.self) { try store.readSnapshot() }
   }
 }

@@ -16,7 +16,7 @@ struct CodecTests {
     ("'\\u{fc}'", "62c3bc"), ("'\\xff'", "41ff"), ("'\\xc0\\x80'", "42c080"),
     ("'\\xed\\xa0\\x80'", "43eda080"),
     ("{}", "a0"), ("array{}", "80"), ("{1, 2, {3}}", "8301028103"),
-    ("{b = 1, a = 2, aa = 3, ['\\xff'] = 4}", "a441ff0461610261620162616103"),
+    ("{b = 1, a = 2, aa = 3, ['\\u{e9}'] = 4}", "a46161026162016261610362c3a904"),
     ("setmetatable({1}, {__index = {}})", "8101"),
   ]
 
@@ -62,6 +62,7 @@ struct CodecTests {
     ("(function() local t = {} t.t = t return t end)()", "a table that contains itself cannot be stored"),
     ("(function() local t = {} for i = 1, 25 do t = {t} end return t end)()", "nested deeper than 20 levels"),
     ("('x'):rep(100001)", "value: the value is larger than 100000 bytes"),
+    ("{a = {['\\xff'] = 1}}", "value.a: a table with a key that is not UTF-8 text cannot be stored"),
     ("{c = coroutine.create(print)}", "value.c: a coroutine cannot be stored"),
     ("{c = ctx}", "value.c: a store or context cannot be stored"),
   ]

@@ -26,6 +26,8 @@ final class DictionaryHost {
   var stores: [String: Store] = [:]
   var logs: [String] = []
   var limits = LuaLimits(memoryBytes: 8 << 20, valueBytes: 100_000, valueDepth: 20, intents: 100)
+  /// What an attempt believes that this host holds for it.
+  let held = UnsafeMutablePointer<Int>.allocate(capacity: 1)
   private var cursors: [Cursor] = []
   private(set) var worker: LuaWorker!
   private var trees: [LuaWorker.Tree] = []
@@ -34,9 +36,13 @@ final class DictionaryHost {
   init() {
     worker = LuaWorker(host: dictionaryFunctions)
     worker.bind()
+    held.initialize(to: 0)
   }
 
-  deinit { for tree in trees { worker.free(tree) } }
+  deinit {
+    for tree in trees { worker.free(tree) }
+    held.deallocate()
+  }
 
   var pointer: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
 
@@ -88,7 +94,7 @@ final class DictionaryHost {
           trigger, attempt: pointer,
           info: LuaAttemptInfo(
             seq: 12, admissionNanoseconds: 1_500_000_000, randomSeed: seed,
-            trigger: UnsafeRawBufferPointer(name), eventName: UnsafeRawBufferPointer(name)),
+            trigger: UnsafeRawBufferPointer(name), eventName: UnsafeRawBufferPointer(name), heldBytes: held),
           event: event, limits: limits, output: output)
       }
     }!

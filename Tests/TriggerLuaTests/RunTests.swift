@@ -56,6 +56,109 @@ struct RunTests {
     #expect(try host.encode("1") == "01")
   }
 
+  /// A table that is made weak after it was given its metatable, and so much garbage that Lua collects: by our
+  /// hook, and by itself near the limit.
+  @Test(arguments: [(8, 12), (3, 40)])
+  func weakTablesAreStrong(limit: Int, garbage: Int) throws {
+    let host = DictionaryHost()
+    host.limits.memoryBytes = limit << 20
+    let body = """
+      local mt = {}
+      local weak = setmetatable({}, mt)
+      mt.__mode = "v"
+      for i = 1, 100 do weak[i] = {i} end
+      for i = 1, \(garbage) * 1024 do local junk = ("x"):rep(1024) .. i end
+      assert(#weak == 100, #weak)
+      """
+    // Near the limit, the attempt may end instead.
+    let failure = host.failure(body)
+    #expect(failure == "" || limit < 4 && failure.contains("out of memory"), "\(failure)")
+  }
+
+  @Test func keptWeakTablesAreStrong() throws {
+    let host = DictionaryHost()
+    let trigger = try host.load(
+      """
+      local mt = {}
+      local weak = setmetatable({}, mt)
+      mt.__mode = "kv"
+      for i = 1, 100 do weak[i] = {i} end
+      return { execute = function(event, ctx)
+        for i = 1, 12 * 1024 do local junk = ("x"):rep(1024) .. i end
+        return ctx:store("s"):put("k", #weak)
+      end }
+      """)
+    for _ in 0..<2 { #expect(try host.run(trigger)[0].value == "1864") }
+  }
+
+  /// Lua counts the C calls of a coroutine from where it was resumed: not here.
+  @Test func chainsOfClosesAreBounded() throws {
+    let host = DictionaryHost()
+    host.limits.memoryBytes = 512 << 20
+    let failure = host.failure(
+      """
+      local all = {}
+      local function close(i)
+        local ok, message = coroutine.close(all[i])
+        if not ok then error(message, 0) end
+      end
+      for i = 60000, 1, -1 do
+        all[i] = coroutine.create(function()
+          local x <close> = setmetatable({}, {__close = function() if all[i + 1] then close(i + 1) end end})
+          coroutine.yield()
+        end)
+        coroutine.resume(all[i])
+      end
+      close(1)
+      """)
+    #expect(failure.contains("C stack overflow"), "\(failure.prefix(300))")
+    #expect(try host.encode("1") == "01")
+  }
+
+  /// From the fewest to more than the Lua stack has free: each as it comes out of `unpack`.
+  @Test func printTakesAnyNumberOfValues() throws {
+    let host = DictionaryHost()
+    host.limits.memoryBytes = 64 << 20
+    _ = try host.execute(
+      "for n = 0, 700 do print(table.unpack({}, 1, n)) end print(table.unpack({}, 1, 100000))")
+    #expect(host.logs.count == 702)
+    #expect(host.logs[3].contains("nil\tnil\tnil"))
+  }
+
+  @Test func whatTheHostHoldsIsMemory() throws {
+    let host = DictionaryHost()
+    host.held.pointee = 9 << 20
+    #expect(host.failure("ctx:store('s'):get('k')").contains("out of memory"))
+    host.held.pointee = 0
+    #expect(host.failure("local t = {} for i = 1, 100 do t = {t} end ctx:store('s'):get('k')") == "")
+  }
+
+  @Test func longLogLinesAreCut() throws {
+    let host = DictionaryHost()
+    _ = try host.execute("print(('\u{e9}'):rep(40000))")
+    #expect(host.logs[0].contains("... (cut)"))
+    #expect(host.logs[0].utf8.count < 66_000)
+  }
+
+  @Test(arguments: [
+    ("\u{feff}return { execute = function() error('here') end }", "triggers/test.lua:1: here"),
+    ("#!/usr/bin/env lua\nreturn { execute = function() error('here') end }", "triggers/test.lua:2: here"),
+    (
+      "\u{feff}#!/usr/bin/env lua\nreturn { execute = function() error('here') end }",
+      "triggers/test.lua:2: here"
+    ),
+    ("\u{1b}Lua", "triggers/test.lua:1: bytecode is not loaded, only Lua text"),
+    ("#", "triggers/test.lua: a script returns a table with execute, this one returned nil"),
+  ])
+  func whatStandsBeforeTheText(source: String, text: String) throws {
+    let host = DictionaryHost()
+    do {
+      _ = try host.run(try host.load(source))
+    } catch let failure as Failure {
+      #expect(failure.text.hasPrefix(text), "\(failure.text)")
+    } catch { #expect("\(error)".hasPrefix(text), "\(error)") }
+  }
+
   @Test func garbageIsNotMemory() throws {
     #expect(DictionaryHost().failure("for i = 1, 1000000 do local t = {i} end") == "")
   }

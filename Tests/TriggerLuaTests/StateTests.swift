@@ -35,6 +35,26 @@ struct StateTests {
       "local C = {}; C.__index = C; local o = setmetatable({}, C);"
         + "local function f() local m = getmetatable(o); m.n = (m.n or 0) + 1; return o.n end"
     ),
+    ("gmatch iterator", "local it = ('123'):gmatch('%d'); local function f() return it() + 0 end"),
+    ("pairs iterator", "local step, t = pairs({7, 8, 9}); local function f() return (step(t, 0)) end"),
+    (
+      "iterator in a module", "local it = require('lib.digits'); local function f() return it() + 0 end"
+    ),
+    (
+      "library as metatable",
+      "local function f() local m = getmetatable(setmetatable({}, string));"
+        + "pcall(function() m.n = (m.n or 0) + 1 end); pcall(rawset, m, 'n', (m.n or 0) + 1); return (m.n or 0) + 1 end"
+    ),
+    (
+      "globals as metatable",
+      "local function f() local m = getmetatable(setmetatable({}, _ENV));"
+        + "pcall(function() m.leak = (m.leak or 0) + 1 end); return (leak or 0) + 1 end"
+    ),
+    (
+      "library as metatable of what is kept",
+      "local t = setmetatable({}, string);"
+        + "local function f() pcall(function() getmetatable(t).n = 1 end); return #string.rep('x', (string.n or 0) + 1) end"
+    ),
     ("own environment", "local print = print; local _ENV = {n = 0}; function f() n = n + 1; return n end"),
   ]
 
@@ -42,6 +62,7 @@ struct StateTests {
   func nothingSurvives(name: String, script: String) throws {
     let host = DictionaryHost()
     host.files["lib/m.lua"] = "return {}"
+    host.files["lib/digits.lua"] = "return ('123'):gmatch('%d')"
     host.files["lib/counter.lua"] = "local n = 0; return {count = function() n = n + 1; return n end}"
     let trigger = try host.load(
       "\(script)\nreturn {execute = function(e, ctx) return ctx:store('s'):put('k', f()) end}")

@@ -84,7 +84,11 @@ typedef struct th_attempt_info {
   uint64_t random_seed;
   const char *trigger; size_t trigger_length;
   const char *event_name; size_t event_name_length;
+  const size_t *held_bytes;  // what the host holds for the attempt (reads, cursors, log lines): counts as its memory
 } th_attempt_info;
+
+// Names the calling thread, for ps, top and debuggers. Cut to what the system allows.
+void th_name_thread(const char *name);
 
 // Version of the library that is linked, like "Lua 5.4.4".
 const char *th_lua_release(void);

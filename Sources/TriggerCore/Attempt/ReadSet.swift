@@ -23,6 +23,8 @@ package struct ReadSet: ~Copyable {
   private var reads: UnsafeMutablePointer<Read>
   private var capacity = 8
   package private(set) var count = 0
+  /// What the set takes in memory, about.
+  package private(set) var bytes = 0
 
   package init() { reads = .allocate(capacity: capacity) }
 
@@ -35,6 +37,7 @@ package struct ReadSet: ~Copyable {
   package mutating func removeAll() {
     for index in 0..<count where reads[index].kind != .key { free(reads[index].pointer) }
     count = 0
+    bytes = 0
   }
 
   @inline(__always)
@@ -48,10 +51,13 @@ package struct ReadSet: ~Copyable {
     }
     (reads + count).initialize(to: read)
     count &+= 1
+    bytes &+= MemoryLayout<Read>.stride &+ Int(read.count)
   }
 
   @inline(__always)
   package mutating func add(entry: UnsafeMutablePointer<Entry>, in table: StoreTable) {
+    // A loop that reads one key again and again adds nothing.
+    if count > 0, reads[count &- 1].pointer == UnsafeMutableRawPointer(entry) { return }
     append(
       Read(
         kind: .key, count: 0, pointer: UnsafeMutableRawPointer(entry), table: .passUnretained(table), hash: 0)
@@ -61,6 +67,7 @@ package struct ReadSet: ~Copyable {
   package mutating func add(
     absent key: UnsafePointer<UInt8>, _ count: Int, hash: UInt64, in table: StoreTable
   ) {
+    if isLast(.absentKey, key, count, in: table) { return }
     append(
       Read(
         kind: .absentKey, count: Int32(count), pointer: copy(key, count), table: .passUnretained(table),
@@ -69,6 +76,7 @@ package struct ReadSet: ~Copyable {
 
   package mutating func add(prefix: UnsafeBufferPointer<UInt8>, in table: StoreTable) {
     guard let base = prefix.baseAddress, prefix.count > 0 else { return add(whole: table) }
+    if isLast(.prefix, base, prefix.count, in: table) { return }
     append(
       Read(
         kind: .prefix, count: Int32(prefix.count), pointer: copy(base, prefix.count),
@@ -76,7 +84,20 @@ package struct ReadSet: ~Copyable {
   }
 
   package mutating func add(whole table: StoreTable) {
+    if isLast(.store, nil, 0, in: table) { return }
     append(Read(kind: .store, count: 0, pointer: nil, table: .passUnretained(table), hash: 0))
+  }
+
+  private func isLast(
+    _ kind: Read.Kind, _ bytes: UnsafePointer<UInt8>?, _ size: Int, in table: StoreTable
+  ) -> Bool {
+    guard count > 0 else { return false }
+    let last = reads + (count - 1)
+    guard last.pointee.kind == kind, Int(last.pointee.count) == size,
+      last.pointee.table.toOpaque() == Unmanaged.passUnretained(table).toOpaque()
+    else { return false }
+    guard let bytes, let own = last.pointee.pointer else { return bytes == nil }
+    return memcmp(own, bytes, size) == 0
   }
 
   private func copy(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> UnsafeMutableRawPointer {

@@ -70,9 +70,11 @@ struct CronFieldParser {
       let (text, top) = (
         String(text[low.lowerBound..<high.upperBound]), kind == .dayOfWeek ? 6 : kind.range.upperBound
       )
+      let start = kind.range.lowerBound
       throw error(
         low.lowerBound,
-        "range \(text) goes backwards; write \(first)-\(top),\(kind.range.lowerBound)-\(last)")
+        "range \(text) goes backwards; write "
+          + (first > top ? "\(start)-\(last)" : "\(first)-\(top),\(start)-\(last)"))
     }
     return first...last
   }

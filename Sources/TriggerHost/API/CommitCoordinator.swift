@@ -17,12 +17,18 @@ public final class CommitCoordinator: Sendable {
 
   /// Makes a store known. Its backend's content is there at seq 0, so do it before the first commit.
   ///
-  /// - Throws: what the backend's `load` throws.
+  /// - Throws: what the backend's `load` throws; `StoreError` for a value beyond `ValueLimits.standard`.
   @discardableResult
   public func register<Backend>(_ store: VersionedStore<Backend>) throws -> VersionedStore<Backend> {
     let table = engine.stores.declare(store.name)
     store.attach(to: engine, table: table)
-    engine.fill(table, with: try store.backend.load())
+    let content = try store.backend.load()
+    for (key, value) in content {
+      do { try value.validate(engine.configuration.valueLimits) } catch {
+        throw StoreError("store '\(store.name)', key '\(key)': \(error)")
+      }
+    }
+    engine.fill(table, with: content)
     // Documents in memory have nothing to follow; telling them would cost every commit.
     if !(store.backend is MemoryStoreBackend) {
       let backend = store.backend

@@ -36,7 +36,10 @@ struct ScriptTable {
     switch field {
     case "execute": break
     case "name":
-      guard try !text(field, value).isEmpty else { throw problem(field, "must not be empty") }
+      let name = try text(field, value)
+      guard (1...128).contains(name.utf8.count),
+        name.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
+      else { throw problem(field, "must have 1 to 128 bytes and no control characters, got \(value)") }
     case "on": try readBindings(value)
     case "priority":
       options.priority = try choice(field, value, Priority.allCases.map { ($0.description, $0) })

@@ -93,16 +93,17 @@ public struct ScriptTree: Sendable {
 
   private mutating func check(_ paths: [String]) {
     if paths.isEmpty { return }
-    let checker = ScriptChecker(contents, defaults: defaults)
-    for path in paths {
-      if contents[path] == nil {
-        checks[path] = nil
-      } else if Self.isModule(path) {
-        checks[path] = checker.checkModule(path)
-      } else if Self.isTrigger(path) {
-        checks[path] = checker.checkTrigger(path)
+    let (contents, defaults) = (contents, defaults)
+    // Scripts want more stack than whoever calls may have.
+    let found = Thread.call(name: "script-checker") { () -> [ScriptCheck?] in
+      let checker = ScriptChecker(contents, defaults: defaults)
+      return paths.map { path in
+        if contents[path] == nil { return nil }
+        if Self.isModule(path) { return checker.checkModule(path) }
+        return Self.isTrigger(path) ? checker.checkTrigger(path) : nil
       }
     }
+    for (path, check) in zip(paths, found) { checks[path] = check }
   }
 
   /// Puts the single checks together. O(scripts).

@@ -326,9 +326,12 @@ extension ScheduledJob.Rule {
   ) throws {
     let parsed = try CronText(parsing: text)
     var zone = zone
-    if zone == nil, let name = parsed.zone {
+    if let name = parsed.zone {
       guard let found = Zone(name) else {
         throw ScheduleError("unknown time zone '\(name)'\(Suggestion.clause(for: name, among: Zone.names))")
+      }
+      if let zone, zone != found {
+        throw ScheduleError("two time zones, \(zone) and CRON_TZ=\(name): give one of them")
       }
       zone = found
     }

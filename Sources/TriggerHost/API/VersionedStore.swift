@@ -26,17 +26,24 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
   /// Seq of the last commit that changed the store, and its whole content. Joins the whole store to the
   /// read set. O(keys).
   ///
-  /// - Throws: `StoreError`; what the backend throws when it cannot make a content of the keys and values.
+  /// - Throws: `StoreError`, also for a store with two keys that `String` counts as the same text (`scan` gives
+  ///   both); what the backend throws when it cannot make a content of the keys and values.
   public func readSnapshot() throws -> (seq: Int64, value: Backend.Content) {
     let (engine, table) = try attached()
     var values: [String: Value] = [:]
+    var twin: String?
     let seq = try engine.reading { snapshot, attempt in
       attempt?.reads.add(whole: table)
       table.scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: snapshot) { entry, version in
-        values[Self.key(entry)] = Self.value(version)
+        let key = Self.key(entry)
+        if values.updateValue(Self.value(version), forKey: key) != nil { twin = key }
         return true
       }
       return table.version(at: snapshot)
+    }
+    if let twin {
+      throw StoreError(
+        "store '\(name)': two of its keys are the same text to Swift, though not the same bytes: '\(twin)'")
     }
     ExecutionContext.current?.noteVersion(seq, of: name)
     return (seq, try backend.content(of: values))
@@ -79,7 +86,10 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
 
   /// Keys with a prefix and their values, in byte order of the keys; the prefix joins the read set, so a
   /// key that appears under it later is a conflict. O(log keys + result).
-  public func scan(prefix: String = "") throws -> [(key: String, value: Value)] {
+  ///
+  /// - Parameter limit: most keys to give.
+  public func scan(prefix: String = "", limit: Int = .max) throws -> [(key: String, value: Value)] {
+    if limit <= 0 { return [] }
     let (engine, table) = try attached()
     var prefix = prefix
     return try engine.reading { snapshot, attempt in
@@ -88,7 +98,7 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
         var result: [(key: String, value: Value)] = []
         table.scan(prefix: bytes, at: snapshot) { entry, version in
           result.append((Self.key(entry), Self.value(version)))
-          return true
+          return result.count < limit
         }
         return result
       }

@@ -53,16 +53,42 @@ struct Committer {
     return table.makeEntry(key.baseAddress!, key.count, hash: write.pointee.hash, reclaim: reclaimer)
   }
 
+  /// What a list of intents does so far, in order, and the newest place of each key in it.
+  private struct Stage {
+    private struct Place: Hashable {
+      var table: UnsafeMutableRawPointer
+      var key: [UInt8]
+    }
+    private(set) var items: [Staged] = []
+    private var places: [Place: Int] = [:]
+
+    mutating func append(
+      _ version: UnsafeMutablePointer<Version>, at key: [UInt8], in table: Unmanaged<StoreTable>
+    ) {
+      places[Place(table: table.toOpaque(), key: key)] = items.count
+      items.append(Staged(table: table, key: key, version: version))
+    }
+
+    func version(of key: [UInt8], in table: Unmanaged<StoreTable>) -> UnsafeMutablePointer<Version>? {
+      places[Place(table: table.toOpaque(), key: key)].map { items[$0].version }
+    }
+
+    /// Keys of a store that the list has changed so far.
+    func keys(of table: Unmanaged<StoreTable>) -> Set<[UInt8]> {
+      Set(places.keys.lazy.filter { $0.table == table.toOpaque() }.map(\.key))
+    }
+  }
+
   /// Commutative intents and replacements look at the state, and each sees what those before it in the
   /// list did; nothing is linked until all of them could be worked out.
   private func applyStaged(_ writes: borrowing WriteSet, seq: Int64) throws(Failure) -> [ChangedKey] {
-    var staged: [Staged] = []
+    var staged = Stage()
     do throws(Failure) {
       for index in 0..<writes.count {
         let write = writes.writes[index]
         guard let table = write.table else { continue }
         if write.kind == .replace {
-          try stageReplacement(write.operand, in: table, seq: seq, into: &staged)
+          try stageReplacement(write.operand, in: table, into: &staged)
           continue
         }
         let key = Array(write.keyBytes)
@@ -70,19 +96,18 @@ struct Committer {
         switch write.kind {
         case .put, .delete: version = writes.takeVersion(index)
         default:
-          let current = staged.last { $0.table.toOpaque() == table.toOpaque() && $0.key == key }?.version
-          version = try combine(
-            write.kind, current: current ?? committed(key, write.hash, in: table), operand: write.operand,
-            place: { "\(table._withUnsafeGuaranteedRef { $0.name })/\(String(decoding: key, as: UTF8.self))" }
-          )
+          let current = staged.version(of: key, in: table) ?? committed(key, write.hash, in: table)
+          version = try combine(write.kind, current: current, operand: write.operand) {
+            "\(table._withUnsafeGuaranteedRef { $0.name })/\(String(decoding: key, as: UTF8.self))"
+          }
         }
-        staged.append(Staged(table: table, key: key, version: version))
+        staged.append(version, at: key, in: table)
       }
     } catch {
-      for item in staged { Version.free(item.version) }
+      for item in staged.items { Version.free(item.version) }
       throw error
     }
-    for item in staged {
+    for item in staged.items {
       item.table._withUnsafeGuaranteedRef { table in
         item.key.withUnsafeBufferPointer { key in
           let hash = KeyHash.of(key.baseAddress!, count: key.count)
@@ -91,7 +116,7 @@ struct Committer {
         }
       }
     }
-    return staged.map { ChangedKey(table: $0.table, key: $0.key) }
+    return staged.items.map { ChangedKey(table: $0.table, key: $0.key) }
   }
 
   private func committed(
@@ -106,7 +131,7 @@ struct Committer {
 
   private func combine(
     _ kind: IntentKind, current: UnsafeMutablePointer<Version>?, operand: UnsafeBufferPointer<UInt8>,
-    place: () -> String
+    at place: () -> String
   ) throws(Failure) -> UnsafeMutablePointer<Version> {
     let old = try current.flatMap { version throws(Failure) in
       version.isDeleted
@@ -114,6 +139,10 @@ struct Committer {
         : try decode(UnsafeBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length)))
     }
     let new: Value
+    // What is appended lies one level deeper than it was prepared.
+    if kind == .append, CBORReader.depth(of: UnsafeRawBufferPointer(operand)) >= limits.depth {
+      throw Failure(message: "append at \(place()): nested deeper than \(limits.depth) levels")
+    }
     switch (old, try decode(operand)) {
     case (nil, let value) where kind == .append: new = .array([value])
     case (nil, let value):
@@ -158,43 +187,37 @@ struct Committer {
 
   /// The store becomes `content` (a map): keys that differ are put, keys that are gone are deleted.
   private func stageReplacement(
-    _ content: UnsafeBufferPointer<UInt8>, in table: Unmanaged<StoreTable>, seq: Int64,
-    into staged: inout [Staged]
+    _ content: UnsafeBufferPointer<UInt8>, in table: Unmanaged<StoreTable>, into staged: inout Stage
   ) throws(Failure) {
-    guard case .map(var wanted) = try decode(content) else {
+    var reader = CBORReader(UnsafeRawBufferPointer(content))
+    guard let entries = try? reader.entries() else {
       throw Failure(message: "prepare_commit needs a map of keys to values")
     }
-    if wanted[""] != nil { throw Failure(message: "prepare_commit: a key is empty") }
+    var wanted: [[UInt8]: UnsafeRawBufferPointer] = [:]
+    for (key, value) in entries { wanted[Array(key)] = value }
+    if wanted[[]] != nil { throw Failure(message: "prepare_commit: a key is empty") }
     // Keys that earlier intents of the list changed are set whatever the committed value is.
-    var touched = Set(staged.filter { $0.table.toOpaque() == table.toOpaque() }.map(\.key))
+    var touched = staged.keys(of: table)
     table._withUnsafeGuaranteedRef { store in
       store.scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: .max) { entry, version in
         let key = Array(UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength)))
-        guard let value = wanted.removeValue(forKey: String(decoding: key, as: UTF8.self)) else {
-          touched.remove(key)
-          staged.append(Staged(table: table, key: key, version: Version.makeDeleted()))
+        let isTouched = touched.remove(key) != nil
+        guard let value = wanted.removeValue(forKey: key) else {
+          staged.append(Version.makeDeleted(), at: key, in: table)
           return true
         }
-        let bytes = CanonicalEncoding.encode(value)
         let old = UnsafeBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length))
-        if touched.remove(key) != nil || !bytes.elementsEqual(old) {
-          staged.append(
-            Staged(
-              table: table, key: key,
-              version: bytes.withUnsafeBytes { Version.make($0.baseAddress, count: $0.count) }))
+        if isTouched || !value.elementsEqual(old) {
+          staged.append(Version.make(value.baseAddress, count: value.count), at: key, in: table)
         }
         return true
       }
     }
-    for key in touched where wanted[String(decoding: key, as: UTF8.self)] == nil {
-      staged.append(Staged(table: table, key: key, version: Version.makeDeleted()))
+    for key in touched.sorted(by: { $0.lexicographicallyPrecedes($1) }) where wanted[key] == nil {
+      staged.append(Version.makeDeleted(), at: key, in: table)
     }
-    for (key, value) in wanted.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
-      let bytes = CanonicalEncoding.encode(value)
-      staged.append(
-        Staged(
-          table: table, key: Array(key.utf8),
-          version: bytes.withUnsafeBytes { Version.make($0.baseAddress, count: $0.count) }))
+    for (key, value) in wanted.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      staged.append(Version.make(value.baseAddress, count: value.count), at: key, in: table)
     }
   }
 }

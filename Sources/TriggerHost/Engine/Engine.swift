@@ -318,6 +318,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     var isInternal = false
     var cancellation: Cancellation?
     var cause: LogRecord.Cause?
+    var family: Operation.Family?
     /// Given before the host's last stop; 0: none yet.
     var identity: Int64 = 0
     /// Nil: now.
@@ -443,6 +444,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       // A trigger that restarts cancels its own runs.
       cancellation: arrival.cancellation ?? (trigger.options.mode == .restart ? Cancellation() : nil))
     operation.absorbed = arrival.absorbed
+    operation.family = arrival.family
     return operation
   }
 
@@ -576,7 +578,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
         let source = event.kind == .commit ? 1 << 62 : emission.source.nameHash | 1 << 63
         let arrival = Arrival(
           kind: event.kind, name: String(decoding: event.name, as: UTF8.self), source: source,
-          hops: emission.hops + 1, isInternal: true, cause: LogRecord.Cause(seq: emission.seq, index: index))
+          hops: emission.hops + 1, isInternal: true, cause: LogRecord.Cause(seq: emission.seq, index: index),
+          family: emission.family)
         event.payload.withUnsafeBufferPointer { payload in
           for trigger in event.triggers { _ = admit(to: trigger, arrival, payload: payload) }
         }
@@ -592,6 +595,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
         kind: failed.kind, name: String(decoding: failed.name, as: UTF8.self), source: failed.source,
         priority: failed.priority, hops: failed.hops, isInternal: true)
       arrival.cancellation = failed.cancellation
+      arrival.family = failed.family
       arrival.admitted = time
       arrival.retryOf = seq
       arrival.tries = failed.tries + 1

@@ -31,10 +31,15 @@ public struct EngineConfiguration: Sendable {
   public var recordsKept = 65_536
 
   /// Hops from one cause: an operation that far down a chain of emitted events fails (`loop`) when it emits
-  /// again. 1 to 250.
-  public var maximumHops = 64
+  /// again. 1 to 250; what is set beyond counts as the nearest of these.
+  public var maximumHops = 64 {
+    didSet { maximumHops = min(max(maximumHops, 1), 250) }
+  }
   /// Events that one commit may emit; the operation fails beyond.
   public var maximumEmits = 1000
+  /// Operations that may come of one cause, over all hops: two emits a hop would be 2^64. Beyond, what would
+  /// add more fails (`loop`).
+  public var maximumOffspring = 100_000
 
   /// Superseded versions that may be kept for snapshots. Beyond, the execution that holds the oldest one is a
   /// conflict; when that happens to it again, it fails with `snapshot_too_old`.

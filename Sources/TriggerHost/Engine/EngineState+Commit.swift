@@ -112,7 +112,8 @@ extension EngineState {
   /// When the failed operation is tried again, 0: never. A loop would only go round again.
   private func retryTime(of operation: Operation, at now: Int64) -> Int64 {
     guard let retry = operation.trigger.options.retry, operation.tries + 1 < retry.attempts,
-      operation.hops < configuration.maximumHops
+      operation.hops < configuration.maximumHops,
+      operation.family.map({ $0.count < configuration.maximumOffspring }) ?? true
     else { return 0 }
     return now + retry.delay(before: operation.tries + 1, identity: operation.identity).nanoseconds
   }
@@ -131,16 +132,22 @@ extension EngineState {
 
   /// Why the operation may not emit what it wants to emit, nil when it may.
   private func emitsTooMuch(_ operation: Operation, _ attempt: Attempt) -> String? {
-    let emits = attempt.writes.emits
+    let (emits, name) = (attempt.writes.emits, operation.trigger.name)
     if operation.hops > configuration.maximumHops {
-      return "loop: \(operation.trigger.name) is more than \(configuration.maximumHops) hops from its cause"
+      return "loop: \(name) is more than \(configuration.maximumHops) hops from its cause"
     }
     if emits > 0, operation.hops >= configuration.maximumHops {
-      return "loop: \(operation.trigger.name) emits after \(configuration.maximumHops) hops from one cause"
+      return "loop: \(name) emits after \(configuration.maximumHops) hops from one cause"
     }
     if emits > configuration.maximumEmits {
-      return "\(operation.trigger.name) emits \(emits) events in one commit; at most "
+      return "\(name) emits \(emits) events in one commit; at most "
         + "\(configuration.maximumEmits) are allowed (limits.emits)"
+    }
+    // What a trigger bound to commits writes may be the next commit that it is bound to.
+    let mayAdd = emits > 0 || operation.kind == .commit && attempt.writes.count > 0 && wantsChangedKeys
+    if mayAdd, let family = operation.family, family.count >= configuration.maximumOffspring {
+      return "loop: \(name) would add to the \(family.count) operations that came of one cause already "
+        + "(limits.offspring)"
     }
     return nil
   }
@@ -201,20 +208,24 @@ extension EngineState {
       }
     }
     if wantsChangedKeys, !changed.isEmpty { collectCommitEvents(changed, into: &emission) }
-    if !emission.events.isEmpty { emissions.append(emission) }
+    if emission.events.isEmpty { return }
+    let family = operation.family ?? Operation.Family()
+    for event in emission.events { family.count += event.triggers.count }
+    operation.family = family
+    emission.family = family
+    emissions.append(emission)
   }
 
   /// One event per commit and trigger bound to `commit`, listing the keys.
   private func collectCommitEvents(_ changed: [Committer.ChangedKey], into emission: inout Emission) {
     let names = changed.map { change in
-      let store = change.table._withUnsafeGuaranteedRef { $0.name }
-      return "\(store)/\(String(decoding: change.key, as: UTF8.self))"
+      Array(change.table._withUnsafeGuaranteedRef { $0.name }.utf8) + [UInt8(ascii: "/")] + change.key
     }
     for trigger in router.commitTriggers {
       let patterns = trigger.options.on.filter { $0.kind == .commit }
-      var (keys, seen) = ([String](), Set<String>())
-      for name in names where patterns.contains(where: { $0.matches(name) }) && seen.insert(name).inserted {
-        keys.append(name)
+      var (keys, seen) = ([String](), Set<[UInt8]>())
+      for name in names where patterns.contains(where: { $0.matches(utf8: name) }) {
+        if seen.insert(name).inserted { keys.append(String(decoding: name, as: UTF8.self)) }
       }
       if keys.isEmpty { continue }
       let event = Value.map([

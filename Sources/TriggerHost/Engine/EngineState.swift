@@ -82,6 +82,7 @@ struct EngineState {
     var seq: Int64
     var source: LoadedTrigger
     var hops: UInt8
+    var family: Operation.Family?
     var events: [Event] = []
   }
 

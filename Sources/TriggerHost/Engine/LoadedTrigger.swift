@@ -40,35 +40,47 @@ public struct EventPattern: Sendable, Hashable {
     self.pattern = pattern
   }
 
-  /// Whether the whole of `name` fits. O(pattern × name) with one star; in the worst case each further star
-  /// multiplies that by the length of the name.
-  public func matches(_ name: some StringProtocol) -> Bool {
-    // Most names differ from most patterns before the first star.
-    let star = UInt8(ascii: "*")
-    var rest = name.utf8.makeIterator()
-    for byte in pattern.utf8 {
-      if byte == star { return matchesFromStar(name) }
-      if rest.next() != byte { return false }
+  /// Whether the whole of `name` fits. O(pattern × name).
+  public func matches(_ name: some StringProtocol) -> Bool { matches(utf8: Array(name.utf8)) }
+
+  func matches(utf8 name: [UInt8]) -> Bool {
+    let (star, slash) = (UInt8(ascii: "*"), UInt8(ascii: "/"))
+    let plain = pattern.utf8.prefix { $0 != star }
+    guard name.starts(with: plain) else { return false }
+    if plain.count == pattern.utf8.count { return name.count == plain.count }
+    // Parts of the pattern, and for each whether what is read so far fits all parts before it: patterns and
+    // names come from strangers, so no backtracking.
+    var parts: [Part] = []
+    for byte in pattern.utf8.dropFirst(plain.count) {
+      switch (byte, parts.last) {
+      case (star, .star?), (star, .anything?): parts[parts.count - 1] = .anything
+      case (star, _): parts.append(.star)
+      default: parts.append(.byte(byte))
+      }
     }
-    return rest.next() == nil
+    var fits = [Bool](repeating: false, count: parts.count + 1)
+    fits[0] = true
+    func passStars() {
+      for index in parts.indices where fits[index] && !parts[index].isByte { fits[index + 1] = true }
+    }
+    passStars()
+    for byte in name.dropFirst(plain.count) {
+      for index in parts.indices.reversed() {
+        switch parts[index] {
+        case .byte(let wanted): fits[index + 1] = fits[index] && byte == wanted
+        case .star: fits[index + 1] = fits[index + 1] && byte != slash
+        case .anything: break
+        }
+      }
+      fits[0] = false
+      passStars()
+    }
+    return fits[parts.count]
   }
 
-  private func matchesFromStar(_ name: some StringProtocol) -> Bool {
-    Self.matches(Array(pattern.utf8)[...], Array(name.utf8)[...])
-  }
-
-  private static func matches(_ pattern: ArraySlice<UInt8>, _ name: ArraySlice<UInt8>) -> Bool {
-    guard let first = pattern.first else { return name.isEmpty }
-    let star = UInt8(ascii: "*")
-    guard first == star else { return name.first == first && matches(pattern.dropFirst(), name.dropFirst()) }
-    let crossesSlash = pattern.dropFirst().first == star
-    let rest = pattern.drop { $0 == star }
-    var tail = name
-    while true {
-      if matches(rest, tail) { return true }
-      guard let next = tail.first, crossesSlash || next != UInt8(ascii: "/") else { return false }
-      tail = tail.dropFirst()
-    }
+  private enum Part {
+    case byte(UInt8), star, anything
+    var isByte: Bool { if case .byte = self { true } else { false } }
   }
 }
 

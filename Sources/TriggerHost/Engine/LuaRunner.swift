@@ -30,6 +30,8 @@ final class LuaRunner {
   /// The attempt in progress; set for the duration of a run.
   private unowned(unsafe) var attempt: Attempt
   private let noAttempt = Attempt()
+  /// Bytes held for the attempt: Lua counts them as its memory.
+  private let held = UnsafeMutablePointer<Int>.allocate(capacity: 1)
   /// Text of the last refusal, kept for as long as Lua looks at it.
   private var refusal: [CChar] = [0]
   /// For those who drive an engine step by step: called before each look at a store, when the functions are
@@ -51,7 +53,10 @@ final class LuaRunner {
     guard let lua = LuaWorker(host: functions) else { fatalError("no memory for a Lua state") }
     self.lua = lua
     control = lua.control
+    held.initialize(to: 0)
   }
+
+  deinit { held.deallocate() }
 
   func bind() { lua.bind() }
 
@@ -73,6 +78,7 @@ final class LuaRunner {
       attempt.error = error.description
     case .success(let trigger):
       self.attempt = attempt
+      held.pointee = 0
       let status =
         if let trace {
           lua.tracing(with: trace) { execute(trigger, operation) }
@@ -91,7 +97,7 @@ final class LuaRunner {
         info: LuaAttemptInfo(
           seq: operation.identity, admissionNanoseconds: operation.admitted,
           randomSeed: hostSeed ^ UInt64(bitPattern: operation.identity) &* 0x9e37_79b9_7f4a_7c15,
-          trigger: name, eventName: UnsafeRawBufferPointer(operation.name)),
+          trigger: name, eventName: UnsafeRawBufferPointer(operation.name), heldBytes: held),
         event: UnsafeRawBufferPointer(operation.payload), limits: limits, output: output)
     }
   }
@@ -210,6 +216,7 @@ final class LuaRunner {
       with(runner) { runner in
         table(store) {
           runner.attempt.reads.add(whole: $0)
+          runner.countHeld()
           return $0.version(at: runner.attempt.snapshot)
         }
       }
@@ -254,9 +261,11 @@ final class LuaRunner {
     let hash = KeyHash.of(base, count: key.count)
     guard let entry = table.entry(base, key.count, hash: hash) else {
       attempt.reads.add(absent: base, key.count, hash: hash, in: table)
+      countHeld()
       return nil
     }
     attempt.reads.add(entry: entry, in: table)
+    countHeld()
     guard let version = Entry.visible(entry, at: attempt.snapshot), !version.isDeleted else {
       return nil
     }
@@ -270,11 +279,14 @@ final class LuaRunner {
     attempt.reads.add(prefix: prefix, in: table)
     let cursor = ScanCursor(table: table, prefix: Array(prefix), snapshot: attempt.snapshot)
     attempt.cursors.append(cursor)
+    attempt.otherBytes &+= 128 &+ prefix.count
+    countHeld()
     return Unmanaged.passUnretained(cursor).toOpaque()
   }
 
   private func count(_ table: StoreTable, _ prefix: UnsafeBufferPointer<UInt8>) -> Int64 {
     attempt.reads.add(prefix: prefix, in: table)
+    countHeld()
     var count: Int64 = 0
     table.scan(prefix: prefix, at: attempt.snapshot) { _, _ in
       count += 1
@@ -292,7 +304,12 @@ final class LuaRunner {
       ExecutionLog(
         level: level, message: message, fields: fields.flatMap { try? CanonicalEncoding.decode($0) },
         place: place))
+    attempt.otherBytes &+= 256 &+ message.utf8.count &+ (fields?.count ?? 0)
+    countHeld()
   }
+
+  @inline(__always)
+  private func countHeld() { held.pointee = attempt.reads.bytes &+ attempt.otherBytes }
 }
 
 /// The texts of a tree's files at addresses that stay, for Lua to read. Only what is asked for is copied: a

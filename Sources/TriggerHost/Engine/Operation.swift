@@ -47,6 +47,13 @@ final class Operation: @unchecked Sendable {
   /// Keeps the trigger of an operation that no set of triggers in force keeps.
   private var owned: LoadedTrigger?
 
+  /// The operations that came of one cause, over all hops. Engine lock.
+  final class Family {
+    var count = 0
+  }
+  /// Nil until it, or what it came of, has emitted.
+  var family: Family?
+
   /// The first seq: the operation's identity. 0 until dequeued.
   var identity: Int64
   /// The current seq, 0 while it has none (queued, or deferred and running on).
@@ -172,8 +179,11 @@ final class Attempt {
   var context: ExecutionContext?
   // Worker's thread only, during the run.
   var cursors: [ScanCursor] = []
+  /// What cursors and log lines take in memory, about.
+  var otherBytes = 0
 
   func reset() {
+    otherBytes = 0
     reads.removeAll()
     writes.removeAll()
     status = .succeeded

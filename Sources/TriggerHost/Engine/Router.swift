@@ -7,7 +7,7 @@ final class Router {
   let commitTriggers: [LoadedTrigger]
   /// By place in `triggers`: what they are called and bound to.
   private let bindings: [Binding]
-  private var routes: [EventKind: [String: [LoadedTrigger]]] = [:]
+  private var routes: [EventKind: [ExactText: [LoadedTrigger]]] = [:]
   private var cached = 0
   /// Most names the cache holds; event names come from outside.
   private let cacheLimit = 4096
@@ -36,12 +36,13 @@ final class Router {
 
   /// Triggers in the order of their names. O(1) for a name seen before, O(patterns) otherwise.
   func route(_ kind: EventKind, _ name: String) -> [LoadedTrigger] {
-    if let known = routes[kind]?[name] { return known }
+    let exact = ExactText(name)
+    if let known = routes[kind]?[exact] { return known }
     let found = triggers.filter { trigger in
       trigger.options.on.contains { Self.accepts($0.kind, kind) && $0.matches(name) }
     }
     if cached < cacheLimit {
-      routes[kind, default: [:]][name] = found
+      routes[kind, default: [:]][exact] = found
       cached += 1
     }
     return found

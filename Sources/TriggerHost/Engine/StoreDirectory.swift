@@ -10,8 +10,8 @@ final class StoreDirectory: Sendable {
   }
 
   private struct Contents {
-    var tables: [String: StoreTable] = [:]
-    var declared: Set<String> = []
+    var tables: [ExactText: StoreTable] = [:]
+    var declared: Set<ExactText> = []
   }
   private let contents = Mutex(Contents())
   private let isStrict: Bool
@@ -25,10 +25,10 @@ final class StoreDirectory: Sendable {
   /// Registers a store by name.
   func declare(_ name: String) -> StoreTable {
     contents.withLock { contents in
-      contents.declared.insert(name)
-      if let table = contents.tables[name] { return table }
+      contents.declared.insert(ExactText(name))
+      if let table = contents.tables[ExactText(name)] { return table }
       let table = StoreTable(name: name)
-      contents.tables[name] = table
+      contents.tables[ExactText(name)] = table
       return table
     }
   }
@@ -36,16 +36,16 @@ final class StoreDirectory: Sendable {
   /// The table for a name a script or an intent mentions.
   func table(_ name: String) throws(Refusal) -> StoreTable {
     try contents.withLock { contents throws(Refusal) in
-      if let table = contents.tables[name] { return table }
+      if let table = contents.tables[ExactText(name)] { return table }
       if name.isEmpty { throw Refusal(message: "a store needs a name") }
       if isStrict {
-        let known = contents.declared.sorted()
+        let known = contents.declared.map(\.text).sorted()
         let hint = Suggestion.clause(for: name, among: known)
         throw Refusal(message: "no store '\(name)' is configured and strict_stores is on\(hint)")
       }
       if contents.tables.count >= limit { throw Refusal(message: "more than \(limit) stores") }
       let table = StoreTable(name: name)
-      contents.tables[name] = table
+      contents.tables[ExactText(name)] = table
       return table
     }
   }
@@ -54,7 +54,7 @@ final class StoreDirectory: Sendable {
   var existing: [StoreTable] {
     contents.withLock { contents in
       contents.tables.values
-        .filter { contents.declared.contains($0.name) || $0.changed.load(ordering: .relaxed) > 0 }
+        .filter { contents.declared.contains(ExactText($0.name)) || $0.changed.load(ordering: .relaxed) > 0 }
         .sorted { $0.name < $1.name }
     }
   }

@@ -41,6 +41,11 @@ enum SwiftRunner {
           "\(place): the value takes \(intent.value.count) bytes, the limit is \(configuration.valueLimits.encodedBytes)"
         )
       }
+      let depth = intent.value.withUnsafeBytes { CBORReader.depth(of: $0) }
+      if depth > configuration.valueLimits.depth {
+        throw StoreError(
+          "\(place): nested \(depth) levels deep, the limit is \(configuration.valueLimits.depth)")
+      }
       let table = try intent.store.map { try engine.stores.table($0) }
       var key = intent.key
       key.withUTF8 { key in

@@ -41,8 +41,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   // MARK: Thread
 
   func start() {
-    // Lua's C recursion (200 levels of library functions with buffers on the stack) needs about 2 MiB.
-    thread = Thread.spawn(name: name, stackBytes: 16 << 20) { self.loop() }
+    thread = Thread.spawn(name: name, stackBytes: Thread.scriptStack) { self.loop() }
   }
 
   func join() { pthread_join(thread, nil) }
@@ -176,13 +175,36 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
 
 enum Thread {
   private final class Start {
+    let name: String
     let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+      self.name = name
+      self.body = body
+    }
   }
 
   /// Starts a thread that nobody waits for.
   static func detach(name: String, _ body: @escaping @Sendable () -> Void) {
     pthread_detach(spawn(name: name, stackBytes: 1 << 20, body))
+  }
+
+  /// What scripts need: Lua's C recursion (200 levels of library functions with buffers on the stack) takes
+  /// about 2 MiB, a chain of closed coroutines 4 more.
+  static let scriptStack = 16 << 20
+
+  /// Runs `body` on a thread with a stack for scripts, and waits for it.
+  static func call<Result: Sendable>(name: String, _ body: @escaping @Sendable () -> Result) -> Result {
+    let box = Box<Result>()
+    let thread = spawn(name: name, stackBytes: scriptStack) {
+      let result = body()
+      box.result.withLock { $0 = result }
+    }
+    pthread_join(thread, nil)
+    return box.result.withLock { $0! }
+  }
+
+  private final class Box<Result: Sendable>: Sendable {
+    let result = Mutex<Result?>(nil)
   }
 
   /// Starts a joinable thread. Traps when the system has no thread to give.
@@ -192,11 +214,12 @@ enum Thread {
     pthread_attr_setstacksize(&attributes, stackBytes)
     defer { pthread_attr_destroy(&attributes) }
     var thread = pthread_t()
-    let start = Unmanaged.passRetained(Start(body))
+    let start = Unmanaged.passRetained(Start(name, body))
     let code = pthread_create(
       &thread, &attributes,
       { argument in
         let start = Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
+        nameThisThread(start.name)
         start.body()
         return nil
       }, start.toOpaque())

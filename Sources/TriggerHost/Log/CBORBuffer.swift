@@ -156,6 +156,23 @@ struct CBORReader {
     return Int(count)
   }
 
+  /// The entries of the next item, a map: the text of each key and the encoded value, in the reader's bytes.
+  ///
+  /// Keys are told apart by their bytes, as in a store: `Value` would take two that Unicode counts as the
+  /// same text for one.
+  mutating func entries() throws(LogDamage) -> [(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)]
+  {
+    let start = offset
+    let count = try head(5, "a map")
+    guard count <= UInt64(bytes.count - offset) / 2 else {
+      throw LogDamage("a map is longer than the log", offset: start)
+    }
+    var entries: [(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)] = []
+    entries.reserveCapacity(Int(count))
+    for _ in 0..<count { entries.append((try textBytes(), try raw())) }
+    return entries
+  }
+
   /// A number that counts something.
   mutating func count() throws(LogDamage) -> Int {
     let start = offset
@@ -191,6 +208,24 @@ struct CBORReader {
     }
     defer { offset += Int(count) }
     return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + Int(count)])
+  }
+
+  /// How deep arrays and maps are nested in an item; 0 for a scalar, and for what is no item.
+  static func depth(of item: UnsafeRawBufferPointer) -> Int {
+    var reader = CBORReader(item)
+    var open: [UInt64] = []  // items still to come, by level
+    var deepest = 0
+    while let (major, value) = try? reader.head() {
+      if major == 2 || major == 3, (try? reader.take(value)) == nil { return deepest }
+      if let last = open.indices.last { open[last] -= 1 }
+      if major == 4 || major == 5 {
+        open.append(major == 4 ? value : value &* 2)
+        deepest = max(deepest, open.count)
+      }
+      while open.last == 0 { open.removeLast() }
+      if open.isEmpty { break }
+    }
+    return deepest
   }
 
   /// The bytes of the next item, whatever it is.

@@ -114,9 +114,9 @@ public final class Recovery {
       if table.newestSeq(key) < seq { writes.add(intent.kind, table: table, key: key, value: intent.value) }
       return
     }
-    guard case .map(var wanted)? = try? CanonicalEncoding.decode(intent.value) else {
-      throw LogDamage("seq \(seq): prepare_commit without a map", offset: 0)
-    }
+    var reader = CBORReader(intent.value)
+    var wanted: [[UInt8]: UnsafeRawBufferPointer] = [:]
+    for (key, value) in try reader.entries() { wanted[Array(key)] = value }
     // Keys that are there, and those that earlier intents of the same list are about to make.
     var keys: Set<[UInt8]> = []
     table.scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: .max) { entry, _ in
@@ -129,19 +129,16 @@ public final class Recovery {
         keys.insert(Array(write.keyBytes))
       }
     }
-    for key in keys {
-      set(key, wanted.removeValue(forKey: String(decoding: key, as: UTF8.self)), in: table, seq: seq)
+    for key in keys { set(key, wanted.removeValue(forKey: key), in: table, seq: seq) }
+    for (key, value) in wanted { set(key, value, in: table, seq: seq) }
+  }
+
+  private func set(_ key: [UInt8], _ value: UnsafeRawBufferPointer?, in table: StoreTable, seq: Int64) {
+    key.withUnsafeBufferPointer { key in
+      guard table.newestSeq(key) < seq else { return }
+      let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+      writes.add(value == nil ? .delete : .put, table: table, key: key, value: value ?? nothing)
     }
-    for (key, value) in wanted { set(Array(key.utf8), value, in: table, seq: seq) }
-  }
-
-  private func set(_ key: [UInt8], _ value: Value?, in table: StoreTable, seq: Int64) {
-    key.withUnsafeBufferPointer { key in if table.newestSeq(key) < seq { add(value, key, table) } }
-  }
-
-  private func add(_ value: Value?, _ key: UnsafeBufferPointer<UInt8>, _ table: StoreTable) {
-    let bytes = value.map { CanonicalEncoding.encode($0) } ?? []
-    bytes.withUnsafeBytes { writes.add(value == nil ? .delete : .put, table: table, key: key, value: $0) }
   }
 
   // MARK: Accepted events

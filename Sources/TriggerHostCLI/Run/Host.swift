@@ -159,6 +159,7 @@ extension EngineConfiguration {
     strictStores = config.strictStores
     maximumHops = config.limits.hops
     maximumEmits = config.limits.emits
+    maximumOffspring = config.limits.offspring
   }
 }
 

@@ -51,7 +51,7 @@ extension Host {
     for name in coordinator.storeNames {
       guard let store = try? coordinator.store(name) else { continue }
       lines.append("\(store)")
-      for item in (try? store.scan())?.prefix(2) ?? [] {
+      for item in (try? store.scan(limit: 2)) ?? [] {
         lines.append("  \(item.key) = \(String("\(item.value)".prefix(100)))")
       }
     }

@@ -52,6 +52,7 @@ import Testing
     ("* * * * 8", 9, "day of week 8 is out of range 0-7 (0 and 7 are Sunday)"),
     ("*/0 * * * *", 3, "a number from 1 up"), ("1, * * * *", 3, "a value is missing"),
     ("1-  * * * *", 3, "a minute is missing"), ("30-10 * * * *", 1, "goes backwards; write 30-59,0-10"),
+    ("* * * * 7-1", 9, "goes backwards; write 0-1"), ("* * * * sat-2", 9, "write 6-6,0-2"),
     ("* * * jna *", 7, "`jna` is no month (1-12, or jan-dec); did you mean 'jan'?"),
     ("? * * * *", 1, "`?` is for the day of month"), ("* * L-31 * *", 7, "needs a number from 1 to 30"),
     ("* * 32W * *", 5, "needs a number from 1 to 31"), ("* * * * 1#6", 11, "needs a number from 1 to 5"),

@@ -18,6 +18,44 @@ import TriggerCore
     #expect(EventPattern(.event, pattern).matches(name) == matches)
   }
 
+  /// The readable definition: every way a star could go.
+  private static func fits(_ pattern: Substring, _ name: Substring) -> Bool {
+    guard let first = pattern.first else { return name.isEmpty }
+    guard first == "*" else { return name.first == first && fits(pattern.dropFirst(), name.dropFirst()) }
+    let rest = pattern.drop { $0 == "*" }
+    let crosses = pattern.hasPrefix("**")
+    if fits(rest, name) { return true }
+    guard let next = name.first, crosses || next != "/" else { return false }
+    return fits(pattern, name.dropFirst())
+  }
+
+  @Test func patternsAgreeWithTheirDefinition() {
+    for seed in 0..<4000 as Range<UInt64> {
+      var random = SplitMix64(seed: seed)
+      func text(_ letters: String, _ most: Int) -> String {
+        String(
+          (0..<Int(random.next() % UInt64(most + 1))).map { _ in letters.randomElement(using: &random)! })
+      }
+      let (pattern, name) = (text("ab/**", 7), text("aab/", 8))
+      #expect(
+        EventPattern(.event, pattern).matches(name) == Self.fits(pattern[...], name[...]),
+        "seed \(seed): \(pattern) \(name)")
+    }
+  }
+
+  /// Names come from outside: no pattern makes one expensive.
+  @Test func manyStarsAreNoWork() {
+    let pattern = String(repeating: "*a", count: 40) + "b"
+    #expect(!EventPattern(.event, pattern).matches(String(repeating: "a", count: 1000)))
+    #expect(EventPattern(.event, pattern).matches(String(repeating: "a", count: 1000) + "b"))
+  }
+
+  @Test func namesAreToldApartByTheirBytes() {
+    let router = Router(triggers: [trigger("a", EventPattern(.event, "caf\u{e9}"))])
+    #expect(router.route(.event, "cafe\u{301}").isEmpty)
+    #expect(router.route(.event, "caf\u{e9}").map(\.name) == ["a"])
+  }
+
   private func trigger(_ name: String, _ patterns: EventPattern...) -> LoadedTrigger {
     var options = TriggerOptions()
     options.on = patterns

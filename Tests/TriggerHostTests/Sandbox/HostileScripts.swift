@@ -11,7 +11,7 @@ struct HostileScript: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { name }
 
-  static let all: [HostileScript] = endless + memory + recursion + errors + escapes + values + harmless
+  static let all: [HostileScript] = endless + memory + held + recursion + errors + escapes + values + harmless
 
   private static func endless(_ name: String, _ body: String) -> HostileScript {
     HostileScript(name: name, body: body, error: "timeout", isEndless: true)
@@ -64,6 +64,8 @@ struct HostileScript: Sendable, CustomTestStringConvertible {
     ),
     endless("__len that loops", "return #setmetatable({}, { __len = function() while true do end end })"),
     endless("__call that loops", "setmetatable({}, { __call = function() while true do end end })()"),
+    endless(
+      "__call that leads back to itself", "local m = {} local t = setmetatable({}, m) m.__call = t pcall(t)"),
     endless("__unm that loops", "return -setmetatable({}, { __unm = function() while true do end end })"),
     endless(
       "__close that loops",
@@ -164,6 +166,28 @@ struct HostileScript: Sendable, CustomTestStringConvertible {
       error: nil),
   ]
 
+  static let held: [HostileScript] = [
+    HostileScript(
+      name: "reads of many keys",
+      body: "local s = ctx:store('s') for i = 1, 1e9 // 1 | 0 do s:get('key number ' .. i) end",
+      error: "memory"),
+    HostileScript(
+      name: "many scans",
+      body: "local s = ctx:store('s') for i = 1, 1e9 // 1 | 0 do s:scan('prefix ' .. i) end",
+      error: "memory"),
+    HostileScript(
+      name: "many counts",
+      body: "local s = ctx:store('s') for i = 1, 1e9 // 1 | 0 do s:count('prefix ' .. i) end",
+      error: "memory"),
+    HostileScript(
+      name: "long log lines", body: "local text = string.rep('x', 60000) while true do print(text) end",
+      error: "memory"),
+    HostileScript(
+      name: "log lines with large fields",
+      body: "local text = string.rep('x', 900000) while true do ctx:log('info', 'x', { text = text }) end",
+      error: "memory"),
+  ]
+
   // MARK: Recursion
 
   static let recursion: [HostileScript] = [
@@ -246,6 +270,12 @@ struct HostileScript: Sendable, CustomTestStringConvertible {
     HostileScript(
       name: "a function of string replaced through its metatable", body: "getmetatable('').__index.rep = nil",
       error: ""),
+    HostileScript(
+      name: "a library written to as a metatable", body: "getmetatable(setmetatable({}, string)).rep = nil",
+      error: "read-only"),
+    HostileScript(
+      name: "globals written to as a metatable", body: "getmetatable(setmetatable({}, _ENV)).leak = 1",
+      error: "read-only"),
     HostileScript(name: "setmetatable on _ENV", body: "setmetatable(_ENV, {})", error: ""),
     HostileScript(name: "bytecode", body: "assert(load('\\27Lua', 'x', 'b'))", error: ""),
     HostileScript(name: "bytecode in text mode", body: "assert(load('\\27Lua'))", error: ""),
@@ -283,6 +313,19 @@ struct HostileScript: Sendable, CustomTestStringConvertible {
       error: ""),
     HostileScript(
       name: "a key that is no string", body: "return { ctx:store('s'):put({}, 1) }", error: "key"),
+    HostileScript(
+      name: "a key that is not text", body: "return { ctx:store('s'):put('\\xff', 1) }", error: "UTF-8"),
+    HostileScript(
+      name: "a field that is not text", body: "return { ctx:store('s'):put('k', { ['\\xff'] = 1 }) }",
+      error: "UTF-8"),
+    HostileScript(
+      name: "an event whose name is not text", body: "return { ctx:emit('\\xff', {}) }", error: "UTF-8"),
+    HostileScript(name: "a store whose name is not text", body: "return ctx:store('\\xff')", error: "UTF-8"),
+    HostileScript(
+      name: "append to beyond the depth",
+      body:
+        "local t = {} for i = 1, 63 do t = { t } end return { ctx:store('s'):append('k', t) }",
+      error: "nested deeper than 64"),
     HostileScript(name: "an empty key", body: "return { ctx:store('s'):put('', 1) }", error: "key"),
     HostileScript(
       name: "a giant key", body: "return { ctx:store('s'):put(string.rep('k', 1 << 22), 1) }", error: "key"),
