@@ -53,8 +53,10 @@ struct History {
   private(set) var records: [LogRecord] = []
   /// Of the facts, at each record: what only then was so.
   private var circumstances: [(inForce: [Int], routing: Int, lifeBegan: Int64, treeAtStart: Int)] = []
-  /// Trees that were put in force, by the first seq of the operation that did.
+  /// Trees that were put in force, by the first seq of the operation that did, or the last before a start.
   private var installed: [(seq: Int64, tree: Int)] = []
+  private var newestLife: Int64 = -1
+  private var treeless: Set<Int64> = []
   private(set) var model = SerialModel()
   /// The stores as of `visible`.
   private var behind = SerialModel()
@@ -242,10 +244,14 @@ struct History {
 
   // MARK: Scripts
 
-  /// What is dequeued after a reload uses its tree, what was before keeps its own.
+  /// What is dequeued after a reload uses its tree, what was before keeps its own, across restarts too.
   private mutating func checkTree(
     _ record: LogRecord, _ facts: Facts, _ refuse: (String) -> Violation
   ) throws {
+    if newestLife != facts.lifeBegan {
+      newestLife = facts.lifeBegan
+      installed.append((facts.lifeBegan, facts.treeAtStart))
+    }
     if record.trigger == Scripts.reload {
       let payload = try record.payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }
       if record.seq == record.identity, let tree = payload["tree"]?.intValue {
@@ -253,12 +259,13 @@ struct History {
       }
       return
     }
-    // One of an earlier life may go on with the scripts of this one; one that ends without a run has none.
-    guard record.identity > facts.lifeBegan, record.outcome == .committed || record.outcome == .failed else {
-      return
-    }
-    let tree =
-      installed.last { $0.seq < record.identity && $0.seq > facts.lifeBegan }?.tree ?? facts.treeAtStart
+    // One whose trigger was gone when it was dequeued, and is back after a restart, has what there is.
+    if record.outcome == .deferred, record.tree == 0 { treeless.insert(record.identity) }
+    // One that ends without a run has none.
+    guard record.outcome == .committed || record.outcome == .failed,
+      !treeless.contains(record.identity)
+    else { return }
+    let tree = installed.last { $0.seq < record.identity }?.tree ?? 0
     if record.tree != tree { throw refuse("it ran with tree \(record.tree), tree \(tree) was in force") }
   }
 
