@@ -16,6 +16,8 @@ struct History {
     /// Of an event from outside, by its number: how many were admitted before it, and when; several times when
     /// its sender came again after a crash.
     var arrivals: [Int64: [(place: Int, admitted: Int64)]] = [:]
+    /// What events brought with them.
+    var priorities: [Int64: Priority] = [:]
     /// Operations that their senders know to have been dropped.
     var dropped: Set<String> = []
     var now: Int64 = 0
@@ -84,11 +86,13 @@ struct History {
     guard record.seq == last + 1 else { throw refuse("it follows seq \(last)") }
     outcomes[record.outcome, default: 0] += 1
     try checkTree(record, facts, refuse)
+    try checkPriority(record, facts, refuse)
     var commit: [SerialModel.Intent] = []
     if record.outcome != .deferred {
       let key = try event(record, facts, refuse)
       try checkOnce(record, key, facts, refuse)
-      try checkOrder(record, facts, refuse)
+      // (One that is skipped has done nothing before or after another.)
+      if record.outcome != .skipped { try checkOrder(record, facts, refuse) }
     }
     switch record.outcome {
     case .deferred: break
@@ -240,6 +244,19 @@ struct History {
       throw refuse("\(key): seq \(before.seq) is of a later event")
     }
     newest[key] = (place, record.seq)
+  }
+
+  /// An operation has the priority of its event, or what its trigger declares; across restarts too.
+  private func checkPriority(_ record: LogRecord, _ facts: Facts, _ refuse: (String) -> Violation) throws {
+    guard let trigger = Scripts.byName[record.trigger], !trigger.isMerging, record.tree > 0 else { return }
+    var expected = trigger.priority
+    if record.cause == nil, record.kind == .event, record.retryOf == nil {
+      let payload = try record.payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }
+      if let n = payload["n"]?.intValue, let own = facts.priorities[n] { expected = own }
+    }
+    if record.retryOf == nil, record.priority != expected {
+      throw refuse("its priority is \(record.priority), expected \(expected)")
+    }
   }
 
   // MARK: Scripts
