@@ -248,7 +248,9 @@ struct History {
 
   /// An operation has the priority of its event, or what its trigger declares; across restarts too.
   private func checkPriority(_ record: LogRecord, _ facts: Facts, _ refuse: (String) -> Violation) throws {
-    guard let trigger = Scripts.byName[record.trigger], !trigger.isMerging, record.tree > 0 else { return }
+    guard let trigger = Scripts.byName[record.trigger], !trigger.isMerging, record.tree > 0,
+      !treeless.contains(record.identity)
+    else { return }
     var expected = trigger.priority
     if record.cause == nil, record.kind == .event, record.retryOf == nil {
       let payload = try record.payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }
@@ -283,6 +285,8 @@ struct History {
       !treeless.contains(record.identity)
     else { return }
     let tree = installed.last { $0.seq < record.identity }?.tree ?? 0
+    // Its trigger was gone then, but for a restart it would have ended without a run.
+    if let version = facts.trees[tree], Scripts.versions[version].missing.contains(record.trigger) { return }
     if record.tree != tree { throw refuse("it ran with tree \(record.tree), tree \(tree) was in force") }
   }
 
