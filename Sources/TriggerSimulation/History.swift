@@ -16,6 +16,8 @@ struct History {
     /// Of an event from outside, by its number: how many were admitted before it, and when; several times when
     /// its sender came again after a crash.
     var arrivals: [Int64: [(place: Int, admitted: Int64)]] = [:]
+    /// What events brought with them.
+    var priorities: [Int64: Priority] = [:]
     /// Operations that their senders know to have been dropped.
     var dropped: Set<String> = []
     var now: Int64 = 0
@@ -53,8 +55,10 @@ struct History {
   private(set) var records: [LogRecord] = []
   /// Of the facts, at each record: what only then was so.
   private var circumstances: [(inForce: [Int], routing: Int, lifeBegan: Int64, treeAtStart: Int)] = []
-  /// Trees that were put in force, by the first seq of the operation that did.
+  /// Trees that were put in force, by the first seq of the operation that did, or the last before a start.
   private var installed: [(seq: Int64, tree: Int)] = []
+  private var newestLife: Int64 = -1
+  private var treeless: Set<Int64> = []
   private(set) var model = SerialModel()
   /// The stores as of `visible`.
   private var behind = SerialModel()
@@ -82,11 +86,13 @@ struct History {
     guard record.seq == last + 1 else { throw refuse("it follows seq \(last)") }
     outcomes[record.outcome, default: 0] += 1
     try checkTree(record, facts, refuse)
+    try checkPriority(record, facts, refuse)
     var commit: [SerialModel.Intent] = []
     if record.outcome != .deferred {
       let key = try event(record, facts, refuse)
       try checkOnce(record, key, facts, refuse)
-      try checkOrder(record, facts, refuse)
+      // (One that is skipped has done nothing before or after another.)
+      if record.outcome != .skipped { try checkOrder(record, facts, refuse) }
     }
     switch record.outcome {
     case .deferred: break
@@ -240,12 +246,31 @@ struct History {
     newest[key] = (place, record.seq)
   }
 
+  /// An operation has the priority of its event, or what its trigger declares; across restarts too.
+  private func checkPriority(_ record: LogRecord, _ facts: Facts, _ refuse: (String) -> Violation) throws {
+    guard let trigger = Scripts.byName[record.trigger], !trigger.isMerging, record.tree > 0,
+      !treeless.contains(record.identity)
+    else { return }
+    var expected = trigger.priority
+    if record.cause == nil, record.kind == .event, record.retryOf == nil {
+      let payload = try record.payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }
+      if let n = payload["n"]?.intValue, let own = facts.priorities[n] { expected = own }
+    }
+    if record.retryOf == nil, record.priority != expected {
+      throw refuse("its priority is \(record.priority), expected \(expected)")
+    }
+  }
+
   // MARK: Scripts
 
-  /// What is dequeued after a reload uses its tree, what was before keeps its own.
+  /// What is dequeued after a reload uses its tree, what was before keeps its own, across restarts too.
   private mutating func checkTree(
     _ record: LogRecord, _ facts: Facts, _ refuse: (String) -> Violation
   ) throws {
+    if newestLife != facts.lifeBegan {
+      newestLife = facts.lifeBegan
+      installed.append((facts.lifeBegan, facts.treeAtStart))
+    }
     if record.trigger == Scripts.reload {
       let payload = try record.payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }
       if record.seq == record.identity, let tree = payload["tree"]?.intValue {
@@ -253,12 +278,15 @@ struct History {
       }
       return
     }
-    // One of an earlier life may go on with the scripts of this one; one that ends without a run has none.
-    guard record.identity > facts.lifeBegan, record.outcome == .committed || record.outcome == .failed else {
-      return
-    }
-    let tree =
-      installed.last { $0.seq < record.identity && $0.seq > facts.lifeBegan }?.tree ?? facts.treeAtStart
+    // One whose trigger was gone when it was dequeued, and is back after a restart, has what there is.
+    if record.outcome == .deferred, record.tree == 0 { treeless.insert(record.identity) }
+    // One that ends without a run has none.
+    guard record.outcome == .committed || record.outcome == .failed,
+      !treeless.contains(record.identity)
+    else { return }
+    let tree = installed.last { $0.seq < record.identity }?.tree ?? 0
+    // Its trigger was gone then, but for a restart it would have ended without a run.
+    if let version = facts.trees[tree], Scripts.versions[version].missing.contains(record.trigger) { return }
     if record.tree != tree { throw refuse("it ran with tree \(record.tree), tree \(tree) was in force") }
   }
 

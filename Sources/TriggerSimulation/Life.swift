@@ -30,9 +30,11 @@ final class Life {
   ///
   /// - Parameters:
   ///   - disk: nil keeps nothing.
+  ///   - tree: script trees of earlier lives by their numbers.
   ///   - kept: sees each record that the log still has.
   init(
-    _ plan: Plan, disk: SimulatedDisk?, clock: ManualClock, _ defects: Defects, kept: (LogRecord) -> Void,
+    _ plan: Plan, disk: SimulatedDisk?, clock: ManualClock, _ defects: Defects,
+    tree: @escaping (Int) throws -> ScriptTree?, kept: (LogRecord) -> Void,
     decided: @escaping (LogRecord) -> Void
   ) throws {
     self.clock = clock
@@ -53,7 +55,7 @@ final class Life {
     log = WatchedLog(durable, lastSeq: last, acknowledgesEarly: defects.acknowledgesEarly, decided)
     let coordinator = CommitCoordinator(plan.configuration, clock: clock, log: log)
     self.coordinator = coordinator
-    let recovery = try coordinator.recover { try reader?.recover($0) }
+    let recovery = try coordinator.recover(scripts: { try tree($0) }) { try reader?.recover($0) }
     try reader?.visit { kept($0) }
     coordinator.open(epoch: epoch)
     lastSeq = recovery.lastSeq

@@ -26,6 +26,9 @@ enum Scripts {
     var mayAbsorb: Bool {
       ["coalesce", "mode", "debounce", "throttle"].contains { options.contains($0) }
     }
+    var priority: Priority {
+      Priority.allCases.first { options.contains("priority = \"\($0)\"") } ?? .normal
+    }
     var isMerging: Bool { options.contains("coalesce") }
     var mayCancel: Bool { options.contains("restart") }
   }

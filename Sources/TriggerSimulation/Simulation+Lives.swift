@@ -25,7 +25,8 @@ extension Simulation {
       plan, disk: disk, clock: clock,
       Life.Defects(
         acknowledgesEarly: options.canary == .acknowledgement, beginsNoEpoch: options.canary == .recovery),
-      kept: { kept.append($0) }, decided: { [weak self] in self?.decided($0) })
+      tree: { [facts] in try Self.tree($0, facts) }, kept: { kept.append($0) },
+      decided: { [weak self] in self?.decided($0) })
     if let violation = lost(kept) { throw violation }
     try forget(after: kept.last?.seq ?? 0)
     let version = Int.random(in: 0..<Scripts.versions.count, using: &random)
@@ -178,14 +179,16 @@ extension Simulation {
     return life.engine.unfinished == 0 && life.engine.visible == history.last
   }
 
+  private static func tree(_ number: Int, _ facts: History.Facts) throws -> ScriptTree? {
+    guard let version = facts.trees[number] else { return nil }
+    var tree = Scripts.trees[version]
+    tree.identity = ScriptTree.Identity(number: number, time: 0, seed: 0)
+    return tree
+  }
+
   /// Executing the log again gives what it says.
   private func replay() throws {
-    let replayer = Replayer(configuration: plan.configuration) { [facts] number in
-      guard let version = facts.trees[number] else { return nil }
-      var tree = Scripts.trees[version]
-      tree.identity = ScriptTree.Identity(number: number, time: 0, seed: 0)
-      return tree
-    }
+    let replayer = Replayer(configuration: plan.configuration) { [facts] in try Self.tree($0, facts) }
     for record in history.records {
       if let difference = try replayer.verify(record) { throw Violation("replay: \(difference)") }
     }

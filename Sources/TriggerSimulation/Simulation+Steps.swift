@@ -39,6 +39,7 @@ extension Simulation {
       name, .map(content), priority: chance(1, in: 5) ? Priority.allCases.randomElement(using: &random) : nil,
       source: UInt64.random(in: 0..<plan.sources, using: &random))
     event.isKept = chance(1, in: 4)
+    facts.priorities[n] = event.priority
     let key = chance(1, in: 6) ? "key \(n)" : nil
     if event.isKept || key != nil {
       events[n] = SentEvent(event: event, key: key, firstSent: clock.now())

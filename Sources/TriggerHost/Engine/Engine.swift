@@ -105,7 +105,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
         (record.identity != 0 ? earlier[record.tree]?[record.trigger] : nil) ?? installed(record.trigger)
         ?? adopt(name: record.trigger, body: .missing, options: TriggerOptions())
       var arrival = Arrival(
-        kind: record.kind, name: record.event, source: record.source, priority: record.priority,
+        kind: record.kind, name: record.event, source: record.source, priority: Self.priority(of: record),
         hops: UInt8(clamping: record.hops), isInternal: true)
       arrival.cause = record.cause
       arrival.identity = record.identity
@@ -127,6 +127,13 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
         _ = admit(to: trigger, arrival, payload: $0, completion: completion(for: arrival.outside))
       }
     }
+  }
+
+  /// One that had no seq yet has what its event brought or, with nil, what its trigger declares: the record
+  /// is of whatever came before it.
+  private static func priority(of record: LogRecord) -> Priority? {
+    if record.identity != 0 || record.retryOf != nil { return record.priority }
+    return record.outside?.priority
   }
 
   /// Trees of operations that were dequeued before the last stop: they go on with what they had.
@@ -159,7 +166,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
           events[event.id]
           ?? OutsideEvent(
             id: event.id, key: event.key, isAccepted: accepted.contains(event.id), triggers: event.triggers,
-            left: 0)
+            priority: event.priority, left: 0)
         known.left += 1
         events[event.id] = known
       }
@@ -364,7 +371,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       // Part of the event may end in another one: what is left then is in no record.
       isAccepted: arrival.isKept
         || matching.count > 1 && matching.contains { $0.options.isGated || $0.options.coalesce != nil },
-      triggers: matching.map(\.name))
+      triggers: matching.map(\.name), priority: arrival.priority)
     if event.isAccepted {
       log?.accept(
         AcceptedEvent(

@@ -55,7 +55,7 @@ enum LogCoding {
       buffer.blob(scratch.bytes)
     }
     if let outside = operation.outside {
-      write(id: outside.id, key: outside.key, triggers: outside.triggers, to: buffer)
+      write(outside, to: buffer)
     } else {
       buffer.null()
     }
@@ -77,23 +77,30 @@ enum LogCoding {
     buffer.uint(UInt64(cause.index))
   }
 
-  static func write(id: EventID, key: EventKey?, triggers: [String], to buffer: CBORBuffer) {
-    buffer.array(4)
-    buffer.int(id.epoch)
-    buffer.int(id.number)
-    write(key, to: buffer)
-    // One trigger is the record's own.
-    buffer.array(triggers.count > 1 ? triggers.count : 0)
-    if triggers.count > 1 { for trigger in triggers { buffer.text(trigger) } }
+  private static func write(_ event: OutsideEvent, to buffer: CBORBuffer) {
+    write(
+      LogRecord.Outside(
+        id: event.id, key: event.key, triggers: event.triggers, priority: event.priority), to: buffer)
   }
 
-  /// Each as an array: of one item a retry, of two a cause, of four an event from outside.
+  static func write(_ event: LogRecord.Outside, to buffer: CBORBuffer) {
+    buffer.array(5)
+    buffer.int(event.id.epoch)
+    buffer.int(event.id.number)
+    write(event.key, to: buffer)
+    // One trigger is the record's own.
+    buffer.array(event.triggers.count > 1 ? event.triggers.count : 0)
+    if event.triggers.count > 1 { for trigger in event.triggers { buffer.text(trigger) } }
+    if let priority = event.priority { buffer.uint(UInt64(priority.rawValue)) } else { buffer.null() }
+  }
+
+  /// Each as an array: of one item a retry, of two a cause, of more an event from outside.
   private static func writeAbsorbed(_ absorbed: [Operation.Absorbed], to buffer: CBORBuffer) {
     let origins = absorbed.compactMap(\.origin)
     buffer.array(origins.count)
     for origin in origins {
       switch origin {
-      case .event(let event): write(id: event.id, key: event.key, triggers: event.triggers, to: buffer)
+      case .event(let event): write(event, to: buffer)
       case .commit(let cause): write(cause, to: buffer)
       case .retry(let seq): write(retryOf: seq, to: buffer)
       }
@@ -225,6 +232,7 @@ enum LogCoding {
     var outside = LogRecord.Outside(
       id: EventID(epoch: try reader.int(), number: try reader.int()), key: try key(&reader), triggers: [])
     for _ in 0..<(try reader.array()) { outside.triggers.append(try reader.text()) }
+    if !reader.null() { outside.priority = Priority(rawValue: UInt8(clamping: try reader.uint())) }
     return outside
   }
 
@@ -308,14 +316,14 @@ extension LogCoding {
     for read in record.reads { scratch.text(read) }
     buffer.blob(scratch.bytes)
     if let event = record.outside {
-      write(id: event.id, key: event.key, triggers: event.triggers, to: buffer)
+      write(event, to: buffer)
     } else {
       buffer.null()
     }
     buffer.array(record.absorbed.count)
     for item in record.absorbed {
       switch item {
-      case .event(let event): write(id: event.id, key: event.key, triggers: event.triggers, to: buffer)
+      case .event(let event): write(event, to: buffer)
       case .commit(let cause): write(cause, to: buffer)
       case .retry(let seq): write(retryOf: seq, to: buffer)
       }

@@ -215,7 +215,8 @@ package struct LogFold: Sendable, Equatable {
   /// An event that the log had accepted, as it stands there at its end: what no record tells of is still to
   /// do.
   package mutating func accept(_ event: AcceptedEvent) {
-    let outside = LogRecord.Outside(id: event.id, key: event.key, triggers: event.triggers)
+    let outside = LogRecord.Outside(
+      id: event.id, key: event.key, triggers: event.triggers, priority: event.priority)
     noteKey(outside, total: event.triggers.count, admitted: event.admitted)
     let known = seen[event.id]?.triggers ?? []
     for trigger in event.triggers where !known.contains(trigger) {

@@ -44,6 +44,8 @@ public struct LogRecord: Sendable, Hashable {
     public var key: EventKey?
     /// All triggers it made operations for; empty when the record's is the only one.
     public var triggers: [String]
+    /// What the event brought; nil: what each trigger declares.
+    public var priority: Priority?
   }
 
   /// Where an absorbed operation came from.

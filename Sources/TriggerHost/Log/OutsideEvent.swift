@@ -43,14 +43,19 @@ final class OutsideEvent: @unchecked Sendable {  // `left` is guarded by the eng
   let isAccepted: Bool
   /// Names of the triggers it made operations for.
   let triggers: [String]
+  /// What it brought; nil: what each trigger declares.
+  let priority: Priority?
   /// Operations not yet decided.
   var left: Int
 
-  init(id: EventID, key: EventKey?, isAccepted: Bool, triggers: [String], left: Int? = nil) {
+  init(
+    id: EventID, key: EventKey?, isAccepted: Bool, triggers: [String], priority: Priority?, left: Int? = nil
+  ) {
     self.id = id
     self.key = key
     self.isAccepted = isAccepted
     self.triggers = triggers
+    self.priority = priority
     self.left = left ?? triggers.count
   }
 }
