@@ -16,29 +16,11 @@ enum Output {
   }
 
   static func line(_ text: String, to file: FileHandle) {
-    let text = visible(text)
     live.withLock { live in
       // Errors may go to a file while the live line is on the terminal.
       let isPlain = live.isEmpty || isatty(file.fileDescriptor) != 1
       write(isPlain ? text + "\n" : "\r\u{1b}[K\(text)\n\(live)", to: file)
     }
-  }
-
-  /// Scripts log what strangers send: control characters, which could rewrite a terminal, are spelt out.
-  private static func visible(_ text: String) -> String {
-    func isControl(_ scalar: Unicode.Scalar) -> Bool {
-      scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
-    }
-    guard text.unicodeScalars.contains(where: isControl) else { return text }
-    var result = ""
-    for scalar in text.unicodeScalars {
-      if isControl(scalar) {
-        result += "\\u{\(String(scalar.value, radix: 16))}"
-      } else {
-        result.unicodeScalars.append(scalar)
-      }
-    }
-    return result
   }
 
   private static func write(_ text: String, to file: FileHandle) {
@@ -49,4 +31,25 @@ enum Output {
 
 func printLine(_ text: String) { Output.line(text, to: .standardOutput) }
 
-func printError(_ text: String) { Output.line(text, to: .standardError) }
+/// Errors quote what was wrong, whatever that holds.
+func printError(_ text: String) { Output.line(text.withoutControls, to: .standardError) }
+
+extension String {
+  /// For what scripts say, and with them strangers: control characters, which could rewrite a terminal, are
+  /// spelt out.
+  var withoutControls: String {
+    func isControl(_ scalar: Unicode.Scalar) -> Bool {
+      scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
+    }
+    guard unicodeScalars.contains(where: isControl) else { return self }
+    var result = ""
+    for scalar in unicodeScalars {
+      if isControl(scalar) {
+        result += "\\u{\(String(scalar.value, radix: 16))}"
+      } else {
+        result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+}

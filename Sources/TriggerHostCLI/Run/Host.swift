@@ -108,7 +108,9 @@ final class Host: Sendable {
     let threshold = config.logLevel.rank
     queue.observe { result, logs in
       for line in logs where (HostConfig.LogLevel(rawValue: line.level)?.rank ?? threshold) >= threshold {
-        printLine("[\(result.trigger) \(result.identity)] \(line.level): \(line.message)\(line.fieldsText)")
+        printLine(
+          "[\(result.trigger) \(result.identity)] \(line.level): \(line.message)\(line.fieldsText)"
+            .withoutControls)
       }
       if let error = result.error { printError("[\(result.trigger) \(result.identity)] \(error)") }
     }

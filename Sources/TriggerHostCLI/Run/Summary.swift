@@ -12,7 +12,7 @@ extension Host {
   /// What the host did, for people: totals, one line per trigger, one per store.
   func summary() -> String {
     let stats = coordinator.stats
-    return (["", totals(stats)] + triggerLines(stats) + storeLines()).joined(separator: "\n")
+    return (["", totals(stats)] + triggerLines(stats) + storeLines()).joined(separator: "\n").withoutControls
   }
 
   private func totals(_ stats: EngineStats) -> String {

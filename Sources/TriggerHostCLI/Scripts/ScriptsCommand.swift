@@ -71,24 +71,24 @@ struct ScriptsCommand: ParsableCommand {
     @Option(help: "The data directory.", completion: .directory) var data: String
 
     func run() throws {
-      let versions = try Versions(data)
+      let (versions, paint) = (try Versions(data), Paint())
       let (old, new) = (try versions.tree(old).files, try versions.tree(new ?? "newest").files)
       for path in Set(old.keys).union(new.keys).sorted() where self.path == nil || self.path == path {
-        if old[path] != new[path] { show(path, old[path], new[path]) }
+        if old[path] != new[path] { show(path, old[path], new[path], paint) }
       }
     }
 
-    private func show(_ path: String, _ old: [UInt8]?, _ new: [UInt8]?) {
-      print(Style.bold("--- \(old == nil ? "(none)" : path)\n+++ \(new == nil ? "(none)" : path)"))
+    private func show(_ path: String, _ old: [UInt8]?, _ new: [UInt8]?, _ paint: Paint) {
+      print(paint.strong("--- \(old == nil ? "(none)" : path)\n+++ \(new == nil ? "(none)" : path)"))
       func text(_ bytes: [UInt8]?) -> String? { bytes.map { String(validating: $0, as: UTF8.self) } ?? "" }
       guard let left = text(old), let right = text(new) else { return print("(not text)") }
       for hunk in LineDiff(left, right).hunks() {
-        print(Style.cyan(hunk.header))
+        print(paint.faint(hunk.header))
         for line in hunk.lines {
           switch line {
           case .same(let text): print(" " + text)
-          case .removed(let text): print(Style.red("-" + text))
-          case .added(let text): print(Style.green("+" + text))
+          case .removed(let text): print(paint.bad("-" + text))
+          case .added(let text): print(paint.good("+" + text))
           }
         }
       }
@@ -198,20 +198,5 @@ extension ScriptVersion {
       "time": .string("\(time)"), "changed": .array(changed.map { .string($0) }),
       "removed": .array(removed.map { .string($0) }),
     ]
-  }
-}
-
-/// Colours, on a terminal only and not when `NO_COLOR` is set (https://no-color.org).
-enum Style {
-  private static let isOn =
-    isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["NO_COLOR", default: ""].isEmpty
-
-  static func red(_ text: String) -> String { code(31, text) }
-  static func green(_ text: String) -> String { code(32, text) }
-  static func cyan(_ text: String) -> String { code(36, text) }
-  static func bold(_ text: String) -> String { code(1, text) }
-
-  private static func code(_ number: Int, _ text: String) -> String {
-    isOn ? "\u{1b}[\(number)m\(text)\u{1b}[0m" : text
   }
 }

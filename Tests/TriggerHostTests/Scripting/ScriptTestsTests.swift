@@ -37,7 +37,7 @@ import TriggerTestKit
     "lib/twice.lua": "return function(x) return 2 * x end",
   ]
 
-  private func run(_ source: String, timeout: Duration = .seconds(10)) async -> ScriptTestFile {
+  private func run(_ source: String, timeout: Duration = .seconds(300)) async -> ScriptTestFile {
     var files = Self.scripts
     files["a_test.lua"] = source
     var tests = ScriptTests(tree: ScriptTree(files: files.mapValues { Array($0.utf8) }))
