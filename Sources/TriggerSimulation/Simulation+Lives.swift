@@ -14,7 +14,9 @@ extension Simulation {
         note("start fails: \(error)")
         life = nil
         guard let disk, dies else { throw Violation("the host does not start: \(error)") }
-        disk.restart(powerFails: chance(1, in: 2))
+        let powerFails = chance(1, in: 2)
+        if powerFails { mustBeThere = 0 }
+        disk.restart(powerFails: powerFails)
       }
     }
   }

@@ -51,7 +51,9 @@ extension Simulation {
   /// Sends an event; for the first time, or again with its key.
   private func admit(_ n: Int64, _ event: Event, key: String?, _ cancellation: Cancellation?) throws {
     var event = event
-    let promised: @Sendable () -> Void = { [weak self] in self?.events[n]?.isPromised = true }
+    offers += 1
+    let offer = offers
+    let promised: @Sendable () -> Void = { [weak self] in self?.events[n]?.promised.insert(offer) }
     let route = Scripts.route(event.name, facts.trees[life.engine.tree]!)
     let isNew: Bool
     let keyPromised: @Sendable (EventID) -> Void = { _ in promised() }
@@ -79,6 +81,7 @@ extension Simulation {
     if life.log.failure != nil { throw Violation("the queue takes event \(n) though the log has failed") }
     facts.arrivals[n, default: []].append((sent, clock.now()))
     events[n]?.route = route
+    events[n]?.offer = offer
     sent += 1
   }
 

@@ -85,6 +85,7 @@ package final class Simulation: @unchecked Sendable {  // one thread; the engine
 
   // Of all lives:
   var sent = 0
+  var offers = 0
   /// The newest seq that somebody outside has seen, and that the log has written.
   var seen: Int64 = 0
   var written: Int64 = 0
@@ -107,8 +108,10 @@ package final class Simulation: @unchecked Sendable {  // one thread; the engine
     /// Its names, and the triggers it had operations for when it was last admitted.
     var ids: Set<EventID> = []
     var route: [String] = []
-    /// Its sender was told that it is kept.
-    var isPromised = false
+    /// Numbers of the offers that were told to be kept, and of the one that was admitted last.
+    var promised: Set<Int> = []
+    var offer = 0
+    var isPromised: Bool { promised.contains(offer) }
     /// What its sender was told of all its operations.
     var answer: [String]?
   }
