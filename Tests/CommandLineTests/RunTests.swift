@@ -24,6 +24,30 @@ import Testing
     #expect(try #require(Int(row.split(separator: " ")[1])) >= 2)
   }
 
+  @Test func logLinesSayTriggerSeqAndAttempt() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/once.lua": """
+      return { on = { start = true }, execute = function(event, ctx)
+        print("one", 2)
+        ctx:log("warning", "two", { b = 1, a = { true } })
+        ctx:log("debug", "not shown")
+        warn("three")
+        return {}
+      end }
+      """,
+      "triggers/wrong.lua": "return { on = { start = true }, execute = function() error('four') end }",
+      "host.yaml": "workers: 1\n",
+    ])
+    let ended = try await triggerHost("run", "--exit-when-idle", in: directory.path)
+    let lines = ended.lines.filter { $0.hasPrefix("[once") }
+    #expect(
+      lines
+        == ["info: one\t2", "warning: two {\"a\":[true],\"b\":1}", "warning: three"].map {
+          "[once 1.1] \($0)"
+        })
+    #expect(ended.errorLines.first == "[wrong 2.1] wrong.lua:1: four")
+  }
+
   /// `timeout -s INT` and others send the same request twice.
   @Test func twoSignalsAtOnceAreOneRequest() async throws {
     let directory = try TemporaryDirectory(["triggers/a.lua": Script.saying("begun", on: "start = true")])

@@ -270,7 +270,11 @@ public final class TriggerQueue: Sendable {
   public func observe(_ body: (@Sendable (OperationResult, [ExecutionLog]) -> Void)?) {
     let observer: (@Sendable (DecidedOperation) -> Void)?
     if let body {
-      observer = { @Sendable decided in body(decided.result, decided.logs) }
+      observer = { @Sendable decided in
+        var result = decided.result
+        result.attempts = decided.attempts
+        body(result, decided.logs)
+      }
     } else {
       observer = nil
     }

@@ -172,8 +172,11 @@ public final class TriggerScheduler: Sendable {
   /// Starts what is due.
   package func fireDue() {
     let (actions, observer) = state.withLock { state in
-      (state.isRunning ? state.machine.advance(to: now) : [], state.observer)
+      // What is decided here is firing until it is in the queue: nobody sees a moment between.
+      state.firing += 1
+      return (state.isRunning ? state.machine.advance(to: now) : [], state.observer)
     }
+    defer { state.withLock { $0.firing -= 1 } }
     for action in actions {
       switch action {
       case .start(let fire): start(fire)

@@ -24,6 +24,8 @@ public struct OperationResult: Sendable {
   public let error: String?
   /// When a failed operation is tried again, nanoseconds since 1970; nil: it is not.
   public var retryAt: Int64?
+  /// Executions it took, as far as `TriggerQueue.observe` is told; elsewhere 1.
+  public internal(set) var attempts = 1
 }
 
 /// What is known of a seq.

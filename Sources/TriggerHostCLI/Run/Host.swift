@@ -108,11 +108,9 @@ final class Host: Sendable {
     let threshold = config.logLevel.rank
     queue.observe { result, logs in
       for line in logs where (HostConfig.LogLevel(rawValue: line.level)?.rank ?? threshold) >= threshold {
-        printLine(
-          "[\(result.trigger) \(result.identity)] \(line.level): \(line.message)\(line.fieldsText)"
-            .withoutControls)
+        printLine("\(result.mark) \(line.level): \(line.message)\(line.fieldsText)".withoutControls)
       }
-      if let error = result.error { printError("[\(result.trigger) \(result.identity)] \(error)") }
+      if let error = result.error { printError("\(result.mark) \(error)") }
     }
   }
 
@@ -135,6 +133,11 @@ final class Host: Sendable {
       printError("\(place): warning: schedule '\(job.name)' does not fire: \(time) is past")
     }
   }
+}
+
+extension OperationResult {
+  /// `[rsi 12.1]`: the trigger, the seq, and the attempt that counts.
+  fileprivate var mark: String { "[\(trigger) \(seq).\(attempts)]" }
 }
 
 extension TriggerOptions {

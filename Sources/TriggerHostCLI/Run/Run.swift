@@ -12,6 +12,8 @@ struct Run: AsyncParsableCommand {
         trigger-host run --config examples/market/host.yaml
         trigger-host run --scripts triggers --cron cron.yaml
 
+      What scripts log reads "[trigger seq.attempt] level: message {fields}".
+
       Ctrl-C ends it with a summary. With --data everything is kept: kill it at any moment and start it
       again, and it goes on where it was. Without, state lives in memory and is gone afterwards.
       """)
