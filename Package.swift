@@ -85,7 +85,8 @@ let package = Package(
     .testTarget(name: "TriggerCoreTests", dependencies: ["TriggerCore"], swiftSettings: strict),
     .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
     .testTarget(
-      name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit", "TriggerLua"], swiftSettings: strict),
+      name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit", "TriggerLua"],
+      swiftSettings: strict),
     .testTarget(name: "TriggerFilesTests", dependencies: ["TriggerFiles"], swiftSettings: strict),
     .testTarget(
       name: "TriggerStorageTests", dependencies: ["TriggerStorage", "TriggerTestKit", "file-store-crasher"],
@@ -96,7 +97,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["trigger-host", "TriggerCore"], swiftSettings: strict),
+      name: "CommandLineTests", dependencies: ["trigger-host", "TriggerCore", "TriggerStorage"],
+      swiftSettings: strict),
     .testTarget(
       name: "SimulationTests",
       dependencies: ["CFaultVFS", "CSQLite", "TriggerCore", "TriggerSimulation"],
