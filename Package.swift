@@ -97,7 +97,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["trigger-host", "TriggerCore"], swiftSettings: strict),
+      name: "CommandLineTests", dependencies: ["trigger-host", "TriggerCore", "TriggerStorage"],
+      swiftSettings: strict),
     .testTarget(
       name: "SimulationTests",
       dependencies: ["CFaultVFS", "CSQLite", "TriggerCore", "TriggerSimulation"],

@@ -45,9 +45,7 @@ struct BindingChanges {
     let new = router.route(record.kind, record.event)
     let isSentByName = record.tree > 0 && !old.contains { $0.name == record.trigger }
     let reached = record.reached
-    let leader = reached.max { left, right in
-      (tree.rank(left), right) < (tree.rank(right), left)
-    }
+    let leader = reached.min { (tree.rank($0), $0) < (tree.rank($1), $1) }
     let isLed = leader == record.trigger && !isSentByName
     let change = Change(
       isBound: new.contains { $0.name == record.trigger }, isSentByName: isSentByName,
@@ -73,11 +71,11 @@ extension LogRecord {
 }
 
 extension RecordedScripts.Tree {
-  /// Who of the triggers that one event reaches comes first: the greatest.
+  /// Who of the triggers that one event reaches leads: the least.
   fileprivate func rank(_ trigger: String) -> Int {
     // One that is no script is in Swift, and has its own record of every event.
-    guard let trigger = triggers[trigger] else { return 10 }
-    return (trigger.mayPassOver ? 0 : 10) + Int(trigger.options.priority.rawValue)
+    guard let trigger = triggers[trigger] else { return Int(Priority.normal.rawValue) }
+    return (trigger.mayPassOver ? Priority.allCases.count : 0) + Int(trigger.options.priority.rawValue)
   }
 }
 

@@ -22,7 +22,7 @@ public final class WhatIf {
   /// Identities of new operations count from here: no recorded one is so high, and a JSON number holds them.
   private static let firstNewIdentity: Int64 = 1 << 48
   /// New operations after one recorded operation: what emits without end is stopped.
-  private static let newOperationsAtOnce = 1_000_000
+  var newOperationsAtOnce = 1_000_000
 
   private let configuration: EngineConfiguration
   private let newScripts: ScriptTree
@@ -279,9 +279,9 @@ public final class WhatIf {
 
   private func run(_ new: NewOperation, at seq: Int64) throws {
     newAtOnce += 1
-    if newAtOnce > Self.newOperationsAtOnce {
+    if newAtOnce > newOperationsAtOnce {
       throw WhatIfError(
-        "the new scripts emit without end: seq \(seq) has caused more than \(Self.newOperationsAtOnce) new operations, the last of trigger '\(new.trigger.name)'"
+        "the new scripts emit without end: seq \(seq) has caused more than \(newOperationsAtOnce) new operations, the last of trigger '\(new.trigger.name)'"
       )
     }
     let operation = Operation.make(

@@ -28,7 +28,8 @@ struct History {
     return tree
   }
 
-  /// The number of the script tree that was in force at a seq; 0 when there was none.
+  /// The number of the script tree that was in force at a seq, of the first one before any; 0 when there was
+  /// none.
   func treeInForce(at seq: Int64) throws -> Int {
     // Records of Swift triggers do not say it: look back, further each time.
     var (to, count, tree) = (seq, Int64(64), 0)
@@ -36,6 +37,12 @@ struct History {
       let from = max(1, to - count + 1)
       try reader.visitViews(from: from, to: to) { if $0.tree > 0 { tree = $0.tree } }
       (to, count) = (from - 1, count * 4)
+    }
+    if tree == 0 {
+      try visitViews(from: seq + 1, to: .max) { record in
+        tree = record.tree
+        return tree == 0
+      }
     }
     return tree
   }

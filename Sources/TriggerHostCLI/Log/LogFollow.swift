@@ -11,6 +11,7 @@ struct LogPrinter {
   private static let pause: Int32 = 100
 
   func run() throws {
+    if follows { Self.endOnSignals() }
     let history = try History(filter.data)
     let out = LineWriter.standardOutput
     let compiled = try filter.compiled()
@@ -33,6 +34,17 @@ struct LogPrinter {
       }
       if !follows || left == 0 || next > filter.to ?? .max || Self.isClosed(waiting: Self.pause) { return }
     }
+  }
+
+  /// Ctrl-C ends this process, whatever mask and handlers it was started with.
+  private static func endOnSignals() {
+    var wanted = sigset_t()
+    sigemptyset(&wanted)
+    for number in [SIGINT, SIGTERM] {
+      signal(number, SIG_DFL)
+      sigaddset(&wanted, number)
+    }
+    pthread_sigmask(SIG_UNBLOCK, &wanted, nil)
   }
 
   /// Waits; true at once when nobody reads standard output any more.

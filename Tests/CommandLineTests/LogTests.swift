@@ -1,0 +1,156 @@
+import Foundation
+import Testing
+
+@testable import TriggerStorage
+
+/// `log cat|export|verify` and `why`.
+@Suite struct LogTests {
+  private func seqs(_ ended: EndedCommand) throws -> [Int] {
+    try ended.jsonLines().map { try #require($0["seq"] as? Int) }
+  }
+
+  @Test func filters() async throws {
+    let till = try await KeptHost.till()
+    let all = try await till("log", "export").jsonLines()
+    #expect(all.count == 8)
+    func expect(_ arguments: String..., where isWanted: ([String: Any]) -> Bool) async throws {
+      let ended = try await RunningCommand(["log", "export", "--data", till.data] + arguments).end()
+      #expect(try seqs(ended) == all.filter(isWanted).map { $0["seq"] as! Int }, "\(arguments)")
+    }
+    func changes(_ record: [String: Any], _ store: String, _ key: String? = nil) -> Bool {
+      (record["intents"] as! [[String: Any]]).contains {
+        $0["store"] as? String == store && (key == nil || $0["key"] as? String == key)
+      }
+    }
+    try await expect("--trigger", "report") { $0["trigger"] as? String == "report" }
+    try await expect("--outcome", "failed") { $0["outcome"] as? String == "failed" }
+    try await expect("--event", "lar*") { $0["event"] as? String == "large" }
+    try await expect("--store", "sums", "--key", "cake") { changes($0, "sums", "cake") }
+    try await expect("--store", "reports") { changes($0, "reports") }
+    try await expect("--from", "3", "--to", "5") { (3...5).contains($0["seq"] as! Int) }
+    try await expect("--since", "1h") { _ in true }
+    try await expect("--until", "1h") { _ in false }
+    try await expect("--since", "2020-01-01T00:00:00Z", "--until", "2020-01-02T00:00:00+02:00") { _ in false }
+    try await expect("--limit", "2") { ($0["seq"] as! Int) <= 2 }
+    let cat = try await till("log", "cat", "--json", "--trigger", "sale")
+    #expect(try seqs(cat) == all.filter { $0["trigger"] as? String == "sale" }.map { $0["seq"] as! Int })
+  }
+
+  @Test(arguments: [
+    (
+      ["--outcome", "commited"],
+      "--outcome is one of committed, failed, deferred, skipped, got 'commited'; did you mean 'committed'?"
+    ),
+    (
+      ["--since", "yesterday"],
+      "--since is a time like 2026-01-31T08:00:00Z or a span before now like 2h or 30m, got 'yesterday'"
+    ),
+    (
+      ["--until", "2h30"],
+      "--until is a time like 2026-01-31T08:00:00Z or a span before now like 2h or 30m, got '2h30'"
+    ),
+    (
+      ["--since", "2026-02-30T08:00:00Z"],
+      "--since is a time like 2026-01-31T08:00:00Z or a span before now like 2h or 30m, got '2026-02-30T08:00:00Z': the time \"2026-02-30T08:00:00Z\" names a day that does not exist"
+    ),
+    (["--limit", "0"], "--limit counts from 1, got 0"),
+    (["--from", "0"], "seqs count from 1, got 0"),
+  ])
+  func aUsageMistakeEndsWith2(_ arguments: [String], _ message: String) async throws {
+    let ended = try await RunningCommand(["log", "cat", "--data", "x"] + arguments).end()
+    #expect(ended.status == 2 && ended.errorLines.first == "Error: \(message)", "\(ended)")
+  }
+
+  @Test func recordsForPeople() async throws {
+    let till = try await KeptHost.till()
+    let ended = try await till("log", "cat", "--outcome", "failed")
+    #expect(ended.lines.count == 2 && !ended.output.contains("\u{1b}"))
+    #expect(
+      ended.lines[0].contains("  report  event large {\"item\":\"piano\",\"price\":9000}  failed  tree 1"))
+    #expect(ended.lines[1] == "    report.lua:4: too large: piano")
+    let colours = try await RunningCommand(
+      ["log", "cat", "--data", till.data, "--outcome", "failed"], output: .terminal
+    ).end()
+    #expect(colours.output.contains("\u{1b}[31mfailed\u{1b}[0m"), "\(colours)")
+  }
+
+  @Test func aLogIsVerified() async throws {
+    let till = try await KeptHost.till()
+    let good = try await till("log", "verify", "--json").jsonObject()
+    #expect(good["intact"] as? Bool == true && good["records"] as? Int == 8 && good["last"] as? Int == 8)
+    try Database(path: till.directory("data/log.sqlite")).run(
+      "UPDATE blocks SET records = CAST(replace(hex(records), '7069616E6F', '5069616E6F') AS BLOB)")
+    let bad = try await till("log", "verify", "--json")
+    #expect(bad.status == 1, "\(bad)")
+    let verdict = try bad.jsonObject()
+    #expect(verdict["intact"] as? Bool == false)
+    #expect(
+      (verdict["error"] as? String)?.contains("is damaged: its checksum does not fit") == true, "\(bad)")
+    let text = try await till("log", "verify")
+    #expect(text.status == 1 && text.errors.contains("damaged"))
+  }
+
+  /// Follows while a host runs; ends when the reader goes, on Ctrl-C, and at a limit.
+  @Test func newRecordsAreFollowed() async throws {
+    let till = try await KeptHost.till()
+    let follower = try RunningCommand(["log", "export", "--data", till.data, "--follow", "--from", "8"])
+    try await follower.line(containing: "\"seq\":8")
+    let limited = try RunningCommand([
+      "log", "cat", "--data", till.data, "--follow", "--from", "8", "--limit", "3",
+    ])
+    try await limited.line(containing: "seq 8  ")
+    try await till.run([#"{"event": "sale", "payload": {"item": "milk", "price": 1}}"#])
+    try await follower.line(containing: "\"seq\":9")
+    try await till.run([#"{"event": "sale", "payload": {"item": "milk", "price": 2}}"#])
+    try await follower.line(containing: "\"seq\":10")
+    follower.signal(SIGINT)
+    let ended = try await follower.end()
+    #expect(ended.status == -SIGINT && ended.lines.count == 3, "\(ended)")
+    let three = try await limited.end()
+    #expect(three.status == 0 && three.lines.count { $0.hasPrefix("seq ") } == 3, "\(three)")
+    // Nobody reads: it ends though there is nothing to write.
+    let unread = try RunningCommand(["log", "cat", "--data", till.data, "--follow"], output: .closedPipe)
+    #expect(try await unread.end().status == 0)
+  }
+
+  // MARK: Why
+
+  @Test func whyTellsWriterScriptAndCause() async throws {
+    let till = try await KeptHost.till()
+    let ended = try await till("why", "reports", "cake")
+    let lines = ended.lines
+    #expect(ended.status == 0 && lines[0].hasPrefix("reports/cake = {\"dice\":"), "\(ended)")
+    #expect(lines[1].hasPrefix("was {\"dice\":"))
+    #expect(lines[2].contains("  report  event large {\"item\":\"cake\",\"price\":50}  committed"))
+    #expect(lines[3].hasPrefix("    put reports/cake = "))
+    #expect(
+      lines[4].hasPrefix("    by report.lua (XXH64 ")
+        && lines[4].contains(" of script tree 1, in force since "))
+    #expect(
+      lines[5].hasPrefix("  because of seq ")
+        && lines[5].contains("  sale  event sale {\"item\":\"cake\",\"price\":50}"))
+    #expect(lines.count == 6)
+  }
+
+  @Test func whyKnowsValuesThatOnlyAddUp() async throws {
+    let till = try await KeptHost.till()
+    let sales = try seqs(try await till("log", "export", "--trigger", "sale"))
+    let object = try await till("why", "sums", "count", "--json", "--history", "2").jsonObject()
+    #expect(object["value"] as? Int == 5 && object["value_before"] as? Int == 4)
+    #expect((object["written_by"] as? [String: Any])?["seq"] as? Int == sales[4])
+    #expect((object["script"] as? [String: Any])?["path"] as? String == "sale.lua")
+    #expect((object["because_of"] as? [Any])?.isEmpty == true)
+    let history = try #require(object["history"] as? [[String: Any]])
+    #expect(
+      history.map { $0["value"] as? Int } == [4, 3] && history.map { $0["value_before"] as? Int } == [3, 2])
+    let past = try await till("why", "sums", "count", "--at", "\(sales[1])", "--json").jsonObject()
+    #expect(past["value"] as? Int == 2)
+    let first = try await till("why", "sums", "count", "--at", "1", "--json", "--history", "5").jsonObject()
+    #expect(first["value"] as? Int == 1 && first["value_before"] == nil)
+    #expect((first["history"] as? [Any])?.isEmpty == true)
+    let nothing = try await till("why", "sums", "coffee")
+    #expect(nothing.status == 1 && nothing.errors == "nothing has written sums/coffee\n")
+    let beyond = try await till("why", "sums", "count", "--at", "100")
+    #expect(beyond.status == 1 && beyond.errors == "seq 100 is not there: the log ends at seq 8\n")
+  }
+}
