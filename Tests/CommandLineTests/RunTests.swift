@@ -15,8 +15,8 @@ import Testing
     host.signal(number)
     let ended = try await host.end()
     #expect(ended.status == 0)
-    // A busy machine misses fires 50 ms apart, and says so.
-    #expect(ended.errorLines.allSatisfy { $0.contains(" missed, the newest at ") }, "\(ended.errors)")
+    // A busy machine misses or drops fires 50 ms apart, and says so.
+    #expect(ended.errorLines.allSatisfy { $0.hasPrefix("schedule 'hello': ") }, "\(ended.errors)")
     #expect(ended.lines.contains("Serving; press Ctrl-C to end."))
     #expect(ended.lines.contains { $0.hasPrefix("Ending: ") })
     #expect(ended.lines.contains { $0.hasPrefix("store greetings:") })
