@@ -54,7 +54,7 @@ final class BackendFeed: Sendable {
 
 /// How far the backend of a store is.
 public struct BackendStats: Sendable, Equatable {
-  /// The seq its copy is at.
+  /// The seq its copy is at; 0 until a copy that outlives the process has been looked at.
   public var seq: Int64 = 0
   /// Keys that changed since, as far as they were counted; nil when any key may have.
   public var waiting: Int? = 0

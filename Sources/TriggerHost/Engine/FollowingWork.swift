@@ -40,7 +40,7 @@ final class FollowingWork: BackendLine.Work, @unchecked Sendable {
   /// The first look is due at once: the copy may be behind, or ahead.
   func begin(after seq: Int64) {
     followed = seq
-    published.withLock { $0.seq = seq }
+    published.withLock { $0.waiting = nil }
     notes.due.store(seq, ordering: .releasing)
   }
 
@@ -66,7 +66,7 @@ final class FollowingWork: BackendLine.Work, @unchecked Sendable {
   private func publish(_ step: FollowStep) {
     let now = step.obstacle == nil ? nil : EngineClock().now()
     published.withLock { stats in
-      stats.seq = followed
+      if step.obstacle == nil { stats.seq = followed }
       stats.waiting = unknownUpTo == nil ? changed.count : nil
       stats.stuckSince = now.map { stats.stuckSince ?? $0 }
       stats.obstacle = step.obstacle
