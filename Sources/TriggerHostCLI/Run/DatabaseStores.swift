@@ -31,7 +31,8 @@ struct StoreTableSettings {
     guard let opened else {
       throw ConfigProblem(
         file: file, line: line,
-        message: "store '\(name)': its table follows the log, and in memory there is none: run with --data DIR")
+        message:
+          "store '\(name)': its table follows the log, and in memory there is none: run with --data DIR")
     }
     do throws(TableError) {
       return try DatabaseStoreBackend(

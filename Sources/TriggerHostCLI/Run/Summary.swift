@@ -52,7 +52,7 @@ extension Host {
     for name in coordinator.storeNames {
       guard let store = try? coordinator.store(name) else { continue }
       let behind = backends[name].flatMap { table in
-        table.obstacle.map { "; its table is behind, at seq \(table.seq): \($0)" }
+        table.obstacle.map { "; its table is behind: \($0)" }
       }
       lines.append("\(store)\(behind ?? "")")
       for item in (try? store.scan(limit: 2)) ?? [] {
