@@ -155,7 +155,7 @@ import TriggerCore
     #expect(ended.status == 1)
     #expect(
       ended.errors
-        == "\(directory("host.yaml")):3: store 'counts': its table follows the log, and in memory there is none: run with --data DIR\n"
+        == "\(directory("host.yaml")):3: store 'counts': its table follows the log, and in memory there is none: run with --data DIR, or say `data` here\n"
     )
     let exec = try await triggerHost(
       "exec", directory("triggers/count.lua"), "--event", #"{"n": 1}"#, in: directory.path)

@@ -119,6 +119,17 @@ private let inOrder = {
     #expect(state.replacements == [])
   }
 
+  @Test func aStoreRegisteredWhenTheEngineRuns() async throws {
+    let coordinator = try coordinator([:])
+    let queue = TriggerQueue(coordinator)
+    queue.start()
+    let backend = Recorder()
+    try coordinator.register(VersionedStore("a", backend: backend))
+    for n in 1...5 { _ = try await queue.perform(Put(store: "a", changes: ["k": .int(Int64(n))])) }
+    queue.stop()
+    #expect(backend.state.withLock { $0.calls.map(\.seq) } == [1, 2, 3, 4, 5])
+  }
+
   @Test func nothingBeforeItIsDurable() async throws {
     let (backend, log) = (Recorder(), SlowLog())
     let coordinator = try coordinator(["a": backend], log: log)

@@ -31,7 +31,7 @@ public final class CommitCoordinator: Sendable {
     }
     engine.fill(table, with: content)
     // Documents in memory have nothing to follow; telling them would cost every commit.
-    if !(store.backend is MemoryStoreBackend) { try engine.backends.add(store.backend, of: table) }
+    if !(store.backend is MemoryStoreBackend) { try engine.follow(table, with: store.backend) }
     return store
   }
 

@@ -10,10 +10,10 @@ final class BackendFeed: Sendable {
 
   init(_ registry: SnapshotRegistry) { self.registry = registry }
 
-  /// Before `start`.
+  /// The line begins with `start`, or by itself when the others have.
   ///
   /// - Throws: `StoreError` when no snapshot is left for another backend that follows.
-  func add(_ backend: any StoreBackend, of table: StoreTable) throws {
+  func add(_ backend: any StoreBackend, of table: StoreTable) throws -> BackendLine {
     let work: any BackendLine.Work
     if let backend = backend as? any FollowingStoreBackend {
       guard let slot = registry.takeSlot() else { throw StoreError("too many stores that follow commits") }
@@ -21,13 +21,18 @@ final class BackendFeed: Sendable {
     } else {
       work = TellingWork(backend, table, registry)
     }
-    lines.withLock { $0.append(BackendLine(table, work, registry)) }
+    let line = BackendLine(table, work, registry)
+    lines.withLock { $0.append(line) }
     isEmpty.store(false, ordering: .relaxed)
+    return line
   }
 
   /// Begins behind `seq`, which recovery has rebuilt. Before the first commit.
   func start(after seq: Int64) {
-    for line in lines.withLock({ $0 }) { line.start(after: seq) }
+    for line in lines.withLock({ $0 }) {
+      line.attach()
+      line.start(after: seq)
+    }
   }
 
   /// Call when the newest visible seq has moved.

@@ -38,8 +38,11 @@ final class BackendLine: Sendable {
 
   var stats: BackendStats { work.stats }
 
+  /// From here on changes are noted. Engine lock, or before the engine has started.
+  func attach() { table.follower = work.notes }
+
+  /// - Parameter seq: what the table held when the line was attached.
   func start(after seq: Int64) {
-    table.follower = work.notes
     queue.sync { work.begin(after: seq) }
     wake(seq)
   }

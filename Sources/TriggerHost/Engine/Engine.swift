@@ -36,6 +36,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   private let idleCount = Atomic<Int>(0)
   let isStopping = Atomic<Bool>(false)
   private let isStarted = Atomic<Bool>(false)
+  var hasStarted: Bool { isStarted.load(ordering: .acquiring) }
 
   /// Sees every announcement (errors, logs of decided attempts), on a worker's thread.
   private let observer: Mutex<(@Sendable (DecidedOperation) -> Void)?> = Mutex(nil)

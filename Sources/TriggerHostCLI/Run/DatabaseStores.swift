@@ -32,7 +32,8 @@ struct StoreTableSettings {
       throw ConfigProblem(
         file: file, line: line,
         message:
-          "store '\(name)': its table follows the log, and in memory there is none: run with --data DIR")
+          "store '\(name)': its table follows the log, and in memory there is none: run with --data DIR, or say `data` here"
+      )
     }
     do throws(TableError) {
       return try DatabaseStoreBackend(

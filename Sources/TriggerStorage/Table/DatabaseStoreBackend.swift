@@ -180,7 +180,7 @@ public final class DatabaseStoreBackend: FollowingStoreBackend, @unchecked Senda
     state.applied = view.seq
     state.history = history ?? state.history
     // Somebody who changes other tables in the file all the time must not keep us comparing.
-    let mayCompare = view.isLast || state.doubt == .layout || ContinuousClock.now >= mayCompareFrom
+    let mayCompare = state.doubt == .layout || ContinuousClock.now >= mayCompareFrom
     guard isBehind || state.doubt != .none && mayCompare else { return nil }
     let started = ContinuousClock.now
     var found = TableComparison(
@@ -222,7 +222,7 @@ public final class DatabaseStoreBackend: FollowingStoreBackend, @unchecked Senda
     if missing.isEmpty { return }
     tell(
       .error,
-      "another program has removed or changed \(missing.joined(separator: ", ")) of \(path); made again and filled"
+      "another program has removed or changed \(missing.joined(separator: ", ")) of \(path); made again"
     )
   }
 

@@ -65,13 +65,14 @@ struct TableComparison {
   private mutating func addMissing(_ misfit: (RowCoding.Misfit, _ key: [UInt8]) -> Void) throws {
     var keys: Int64 = 0
     view.forEachKey { _ in keys += 1 }
-    if try file.rowCount() == keys { return }
+    let rows = try file.rowCount()
+    if rows == keys { return }
     try view.forEachKey { key in
       let cell = Database.Cell(key: key)
-      if try file.has(cell) { return }
+      if rows > 0, try file.has(cell) { return }
       let item = view.item(key)!
       note(key, row: nil, store: item.version)
-      try file.put(
+      try file.add(
         cell, file.coding.cells(of: item.value) { misfit($0, key) }, version: item.version)
     }
   }

@@ -244,9 +244,17 @@ final class TableFile {
   }
 
   func put(_ key: Cell, _ cells: [Cell], version: Int64) throws {
-    let fields = (cells + [.int(version), key]).map { Database.Field.cell($0) }
-    try db.run(sql.update, fields)
-    if db.changes == 0 { try db.run(sql.insert, fields) }
+    try db.run(sql.update, Self.fields(key, cells, version))
+    if db.changes == 0 { try add(key, cells, version: version) }
+  }
+
+  /// For a key that has no row.
+  func add(_ key: Cell, _ cells: [Cell], version: Int64) throws {
+    try db.run(sql.insert, Self.fields(key, cells, version))
+  }
+
+  private static func fields(_ key: Cell, _ cells: [Cell], _ version: Int64) -> [Database.Field] {
+    (cells + [.int(version), key]).map { .cell($0) }
   }
 
   func delete(_ key: Cell) throws { try db.run(sql.delete, [.cell(key)]) }
