@@ -127,12 +127,9 @@ extension HostConfig {
         map.reader.fail(
           line: entry.line, column: entry.column, "stores: the name `\(entry.key)` \(fault)")
       }
-      var store = Store(line: entry.line)
-      let path = section.join(entry.key)
-      let options = MapReader(entry.value, path: path, keys: ["backend"], reader: map.reader)
-      store.backend = options?.choice("backend") ?? store.backend
-      stores[entry.key] = store
+      stores[entry.key] = Store.read(entry, path: section.join(entry.key), reader: map.reader)
     }
+    filesUsedTwice(map.reader)
   }
 
   private static func faultOfStoreName(_ name: String) -> String? {

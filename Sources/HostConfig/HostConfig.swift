@@ -93,20 +93,6 @@ package struct HostConfig: Sendable {
     case memory, async, group
   }
 
-  /// A store that exists from the start.
-  package struct Store: Sendable, Hashable {
-    package enum Backend: String, Sendable, CaseIterable {
-      case memory
-    }
-
-    package var backend = Backend.memory
-    package var line: Int
-
-    package init(line: Int) {
-      self.line = line
-    }
-  }
-
   package enum LogLevel: String, Sendable, CaseIterable {
     case trace, debug, info, notice, warning, error, critical
   }

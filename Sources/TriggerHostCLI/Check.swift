@@ -9,8 +9,9 @@ struct Check: ParsableCommand {
     commandName: "check", abstract: "Find mistakes in scripts, configuration and cron files before they run.",
     discussion: """
       Compiles every script, runs its chunk once, reads its table, and looks at what its code names: globals,
-      methods of ctx and stores, modules. Reads host.yaml and the cron files it names. Prints file:line: message
-      for each mistake and exits with 1 when one is an error.
+      methods of ctx and stores, modules. Reads host.yaml and the cron files it names, and tries the
+      migrations of database stores on tables in memory. Prints file:line: message for each mistake and exits
+      with 1 when one is an error.
 
         trigger-host check                    # host.yaml here, or the scripts here
         trigger-host check examples/market
@@ -36,6 +37,7 @@ struct Check: ParsableCommand {
     }
     let config = loaded.config
     var found = loaded.report.sorted.map { Finding($0) } + unusableFeeds(config)
+    if loaded.report.isGood { found += unusableTables(config) }
     let scripts = Scripts(config)
     // A configuration that is wrong about its scripts has said so.
     if loaded.report.isGood || scripts.isComplete {
@@ -53,6 +55,16 @@ struct Check: ParsableCommand {
       guard FileManager.default.fileExists(atPath: settings.file.resolved) else { return nil }
       do throws(ConfigProblem) { _ = try Feed(settings) } catch { return Finding(error) }
       return nil
+    }
+  }
+
+  /// Database stores whose SQL does not run on a new table.
+  private func unusableTables(_ config: HostConfig) -> [Finding] {
+    config.stores.sorted { $0.value.line < $1.value.line }.compactMap { name, store in
+      store.database.flatMap { database in
+        StoreTableSettings(name: name, database: database, line: store.line, file: config.file).mistake()
+          .map { Finding($0) }
+      }
     }
   }
 

@@ -17,9 +17,7 @@ extension Exec {
     let opened = try OpenDirectory(
       DataOptions(path: data!, durability: .group), seed: configuration.seed)
     let coordinator = CommitCoordinator(configuration, log: opened.log)
-    for store in config.stores.keys.sorted() {
-      try coordinator.register(VersionedStore(store, backend: MemoryStoreBackend()))
-    }
+    try coordinator.register(config, following: opened)
     let storage = try HostStorage(opened, coordinator, config.log)
     tree.identity = try storage.keep(tree.files, seq: storage.progress.lastSeq + 1)
     let queue = TriggerQueue(coordinator)

@@ -23,6 +23,11 @@ enum FilePath {
     return directory.hasSuffix("/") ? directory + name : "\(directory)/\(name)"
   }
 
+  /// A path as seen from a directory: an absolute one stays as it is.
+  static func join(below directory: String, _ path: String) -> String {
+    path.hasPrefix("/") ? path : join(directory, path)
+  }
+
   private static func trimmed(_ path: String) -> String {
     var path = path[...]
     while path.count > 1, path.hasSuffix("/") { path.removeLast() }

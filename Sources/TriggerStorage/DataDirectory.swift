@@ -23,6 +23,8 @@ public final class DataDirectory: @unchecked Sendable {
   let clock: EngineClock
   /// Files of the newest script tree, once they were needed.
   var newestFiles: [String: [UInt8]]?
+  /// Which log this is: random, made with it. What keeps a copy of its stores knows it by this.
+  public private(set) var logID: Int64 = 0
 
   /// Opens a directory to write in, made when it is not there.
   ///
@@ -37,6 +39,7 @@ public final class DataDirectory: @unchecked Sendable {
     do {
       database = try Database(path: path + "/log.sqlite")
       try Self.prepare(database, path: path)
+      logID = try database.integer("SELECT value FROM meta WHERE name = 'log'") ?? 0
     } catch {
       Glibc.close(lock)
       throw error
@@ -113,6 +116,7 @@ public final class DataDirectory: @unchecked Sendable {
     try database.run("CREATE INDEX IF NOT EXISTS contents_by_hash ON contents (hash)")
     if format == 1 { try moveTreesOfFormat1(database) }
     if format == nil { try database.run("INSERT INTO meta VALUES ('format', ?)", [.int(Self.format)]) }
+    try database.run("INSERT OR IGNORE INTO meta VALUES ('log', ?)", [.int(.random(in: 1 ... .max))])
     // A checkpoint that was not finished.
     try database.run("DELETE FROM chunks WHERE checkpoint NOT IN (SELECT id FROM checkpoints)")
   }

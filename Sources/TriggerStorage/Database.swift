@@ -2,7 +2,7 @@ import CSQLite
 
 /// One connection to an SQLite file. Not thread-safe: one thread at a time.
 final class Database {
-  private let handle: OpaquePointer
+  let handle: OpaquePointer
   private var statements: [String: OpaquePointer] = [:]
 
   /// Opens a file, made when `creates`.
@@ -21,7 +21,7 @@ final class Database {
     guard code == SQLITE_OK, let handle else {
       let message = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "no memory"
       sqlite3_close_v2(handle)
-      throw StorageError("\(path): \(message)")
+      throw StorageError("\(path): \(message)", code: code)
     }
     self.handle = handle
     sqlite3_extended_result_codes(handle, 1)
@@ -38,6 +38,16 @@ final class Database {
     case int(Int64)
     case text(String)
     case blob(UnsafeRawBufferPointer)
+    case cell(Cell)
+  }
+
+  /// A value with its type, as SQLite keeps it. Equal means equal bytes: text too.
+  enum Cell: Hashable, Sendable {
+    case null
+    case int(Int64)
+    case double(Double)
+    case text([UInt8])
+    case blob([UInt8])
   }
 
   /// One row of a result; valid until the next.
@@ -50,6 +60,15 @@ final class Database {
     func blob(_ column: Int32) -> UnsafeRawBufferPointer {
       let count = Int(sqlite3_column_bytes(statement, column))
       return UnsafeRawBufferPointer(start: sqlite3_column_blob(statement, column), count: count)
+    }
+    func cell(_ column: Int32) -> Cell {
+      switch sqlite3_column_type(statement, column) {
+      case SQLITE_INTEGER: .int(int(column))
+      case SQLITE_FLOAT: .double(sqlite3_column_double(statement, column))
+      case SQLITE_TEXT: .text(Array(blob(column)))
+      case SQLITE_BLOB: .blob(Array(blob(column)))
+      default: .null
+      }
     }
   }
 
@@ -67,6 +86,7 @@ final class Database {
       switch field {
       case .int(let value): sqlite3_bind_int64(statement, place, value)
       case .text(let text): sqlite3_bind_text(statement, place, text, -1, Self.copies)
+      case .cell(let cell): Self.bind(cell, to: statement, at: place)
       // Bound as it is: the statement is done with it before this returns.
       case .blob(let bytes):
         sqlite3_bind_blob64(statement, place, bytes.baseAddress, UInt64(bytes.count), nil)
@@ -77,6 +97,25 @@ final class Database {
       case SQLITE_ROW: try row(Row(statement: statement))
       case SQLITE_DONE: return
       default: throw failure()
+      }
+    }
+  }
+
+  private static func bind(_ cell: Cell, to statement: OpaquePointer, at place: Int32) {
+    switch cell {
+    case .null: sqlite3_bind_null(statement, place)
+    case .int(let value): sqlite3_bind_int64(statement, place, value)
+    case .double(let value): sqlite3_bind_double(statement, place, value)
+    case .text(let bytes):
+      bytes.withUnsafeBytes {
+        // A null pointer would be NULL.
+        let text = ($0.baseAddress ?? UnsafeRawPointer(statement)).assumingMemoryBound(to: CChar.self)
+        _ = sqlite3_bind_text(statement, place, text, Int32($0.count), copies)
+      }
+    case .blob(let bytes):
+      bytes.withUnsafeBytes {
+        let start = $0.baseAddress ?? UnsafeRawPointer(statement)
+        _ = sqlite3_bind_blob(statement, place, start, Int32($0.count), copies)
       }
     }
   }
@@ -92,9 +131,10 @@ final class Database {
     return statement
   }
 
-  private func failure() -> StorageError {
+  func failure() -> StorageError {
     let path = sqlite3_db_filename(handle, nil).map { String(cString: $0) } ?? "database"
-    return StorageError("\(path): \(String(cString: sqlite3_errmsg(handle)))")
+    return StorageError(
+      "\(path): \(String(cString: sqlite3_errmsg(handle)))", code: sqlite3_extended_errcode(handle))
   }
 
   private static var copies: sqlite3_destructor_type { unsafeBitCast(-1, to: sqlite3_destructor_type.self) }
@@ -104,5 +144,11 @@ final class Database {
 public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
   /// File and reason.
   public let description: String
-  init(_ description: String) { self.description = description }
+  /// SQLite's extended result code; 0 when the reason is another.
+  let code: Int32
+
+  init(_ description: String, code: Int32 = 0) {
+    self.description = description
+    self.code = code
+  }
 }

@@ -58,6 +58,11 @@ public enum StoreBackendContract {
       let values = try backend.values(of: content)
       try require(
         try applied(backend) == values, "the backend has followed all commits when the queue has stopped")
+      // One that brings itself up to date is not told.
+      if backend is any FollowingStoreBackend { return }
+      let other = try backend.values(of: contents[1])
+      backend.replace(seq: last + 1, with: other)
+      try require(try applied(backend) == other, "after replace the backend holds that content and no more")
     }
   }
 

@@ -22,7 +22,7 @@ import TriggerCore
   ]
 
   /// CRASH_ROUNDS makes it longer: `CRASH_ROUNDS=300 swift test --filter CrashTests`.
-  private static let rounds =
+  static let rounds =
     ProcessInfo.processInfo.environment["CRASH_ROUNDS"].flatMap { Int($0) } ?? 12
 
   @Test func killedAtAnyMoment() async throws {

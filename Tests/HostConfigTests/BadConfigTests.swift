@@ -52,7 +52,60 @@ import Testing
       ["1: schedules[0].cron: unknown time zone 'Asia/Tokio'; did you mean 'Asia/Tokyo'?"]
     ),
     ("stores: { a/b: {} }", ["1: stores: the name `a/b` must not contain `/` or `*`"]),
-    ("stores: { a: { backend: mem } }", ["1: stores.a.backend: expected one of memory, got `mem`"]),
+    ("stores: { a: { backend: mem } }", ["1: stores.a.backend: expected one of memory, database, got `mem`"]),
+    // Database stores
+    (
+      "stores: { a: { backend: databse, file: x, columns: {} } }",
+      ["1: stores.a.backend: expected one of memory, database, got `databse`; did you mean 'database'?"]
+    ),
+    ("stores:\n  a: { file: x }", ["2: stores.a.file: applies to `backend: database` only"]),
+    (
+      "stores:\n  a: { backend: database, fil: x }",
+      ["2: unknown key `stores.a.fil`; did you mean 'file'?"]
+    ),
+    (
+      "stores:\n  a b-c: { backend: database }",
+      [
+        "2: stores: the name `a b-c` must not contain spaces",
+        "2: stores.a b-c: the table name `a b-c` must be letters, digits and `_`, not beginning with a digit;"
+          + " give it a `table`",
+      ]
+    ),
+    (
+      "stores:\n  a:\n    backend: database\n    table: sqlite_a",
+      ["4: stores.a.table: the table name `sqlite_a` is reserved"]
+    ),
+    (
+      "stores:\n  a:\n    backend: database\n    columns:\n      key: text\n      b: txt\n      c:\n      d: text\n      D: real",
+      [
+        "5: stores.a.columns: the column name `key` is a column of every table already",
+        "6: stores.a.columns.b: expected one of text, integer, real, boolean, json, blob, got `txt`;"
+          + " did you mean 'text'?",
+        "7: stores.a.columns.c: expected a type, got nothing",
+        "9: stores.a.columns: the column name `D` is used twice; SQL does not tell upper from lower case",
+      ]
+    ),
+    (
+      "stores:\n  a:\n    backend: database\n    columns: { symbol: text, bad: x }\n    indexes: [symbl, [bad, version], [], {}, version, version]",
+      [
+        "4: stores.a.columns.bad: expected one of text, integer, real, boolean, json, blob, got `x`",
+        "5: stores.a.indexes[0]: no column is named `symbl`; did you mean 'symbol'?",
+        "5: stores.a.indexes[2]: an index needs a column",
+        "5: stores.a.indexes[3]: expected a column, got a mapping",
+        "5: stores.a.indexes[5]: the same index is there already",
+      ]
+    ),
+    (
+      "stores:\n  a:\n    backend: database\n    migrations:\n    - CREATE VIEW v AS SELECT 1\n    - ''\n    - [x]",
+      [
+        "6: stores.a.migrations[1]: expected SQL, got nothing",
+        "7: stores.a.migrations[2]: expected SQL, got a list",
+      ]
+    ),
+    (
+      "stores:\n  a: { backend: database, file: x.db }\n  b: { backend: database }\n  c: { backend: database, file: x.db }",
+      ["4: stores.c.file: `x.db` is the file of store `a` already (line 2)"]
+    ),
     ("cron: [a.yaml, {}]", ["1: cron: expected the name of a cron file, got a mapping"]),
     // Feeds
     (

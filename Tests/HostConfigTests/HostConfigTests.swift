@@ -18,6 +18,18 @@ import TriggerHost
       charts: {}
       orders: { backend: memory }
       notes:
+      trades:
+        backend: database
+        file: /srv/trades.sqlite
+        table: fills
+        columns: { symbol: text, quantity: integer, price: real, open: boolean, tags: json, raw: blob }
+        indexes: [symbol, [symbol, version]]
+        migrations:
+          - CREATE VIEW big AS SELECT * FROM fills WHERE quantity > 100
+          - |
+            CREATE TABLE names (symbol TEXT, name TEXT);
+            INSERT INTO names VALUES ('EURUSD', 'Euro');
+      quotes: { backend: database }
     log_level: debug
     feeds:
       - name: eurusd
@@ -52,8 +64,28 @@ import TriggerHost
     #expect(config.limits.grace == .zero)
     #expect(config.limits.hops == 8)
     #expect(config.limits.emits == 10)
-    #expect(config.stores.keys.sorted() == ["charts", "notes", "orders"])
+    #expect(config.stores.keys.sorted() == ["charts", "notes", "orders", "quotes", "trades"])
     #expect(config.logLevel == .debug)
+  }
+
+  @Test func readsDatabaseStores() throws {
+    let stores = HostConfig.parse(text: Self.full, file: "host.yaml").config.stores
+    #expect(stores["orders"]?.database == nil)
+    let trades = try #require(stores["trades"]?.database)
+    #expect(trades.file == "/srv/trades.sqlite")
+    let columns: [DatabaseTable.Column] = [
+      .init("symbol", .text), .init("quantity", .integer), .init("price", .real), .init("open", .boolean),
+      .init("tags", .json), .init("raw", .blob),
+    ]
+    #expect(trades.table.name == "fills")
+    #expect(trades.table.columns == columns)
+    #expect(trades.table.indexes == [["symbol"], ["symbol", "version"]])
+    #expect(trades.table.migrations.count == 2)
+    #expect(trades.table.migrations[1].hasPrefix("CREATE TABLE names"))
+    #expect(trades.migrationLines == [19, 20])
+    #expect(trades.table.fault == nil)
+    let quotes = try #require(stores["quotes"]?.database)
+    #expect(quotes == .init(file: "stores/quotes.sqlite", table: DatabaseTable("quotes")))
   }
 
   @Test func readsFeeds() throws {
@@ -83,7 +115,7 @@ import TriggerHost
     #expect(!jobs[0].coalesce)
     #expect(jobs[0].maxInstances == 3)
     #expect(jobs[0].mode == .queued)
-    #expect((entries[0].file, entries[0].line) == ("host.yaml", 23))
+    #expect((entries[0].file, entries[0].line) == ("host.yaml", 35))
     #expect(jobs[1].rule == .every(.seconds(5)))
     #expect(jobs[1].action == .event("pulse"))
     #expect(jobs[1].misfireGraceTime == nil && jobs[1].coalesce && jobs[1].mode == .single)

@@ -6,6 +6,11 @@ import Synchronization
   import Darwin
 #endif
 
+/// Told of every version right after it was linked, by the writer and under its lock: be quick.
+package protocol StoreFollower: AnyObject, Sendable {
+  func changed(_ entry: UnsafeMutablePointer<Entry>, to version: UnsafeMutablePointer<Version>)
+}
+
 /// The content of one store: every key with its versions, newest first.
 ///
 /// One writer (whoever holds the engine's lock) links new versions; readers on any thread read as of a
@@ -30,6 +35,8 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   package let liveKeys = Atomic<Int>(0)
   /// Bytes of keys and values, as of the newest commit.
   package let liveBytes = Atomic<Int>(0)
+  /// Who keeps a copy of the store. Engine lock.
+  package var follower: (any StoreFollower)?
 
   package init(name: String) {
     self.name = name
@@ -149,6 +156,7 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
     entry.pointee.newest.store(UInt(bitPattern: version), ordering: .releasing)
     changed.store(seq, ordering: .releasing)
     reclaim.retire(version, of: entry, in: self)
+    if let follower { follower.changed(entry, to: version) }
   }
 
   /// Puts back a key as a checkpoint has it. The key has no version yet.

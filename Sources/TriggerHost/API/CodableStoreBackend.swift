@@ -27,8 +27,15 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend 
 
   /// Brings `model` up to the commit. Decodes the whole model: O(its size) per commit.
   public func apply(seq: Int64, _ changes: [StoreChange]) {
+    change { values in for change in changes { values[change.key] = change.value } }
+  }
+
+  /// Makes `model` what the content says.
+  public func replace(seq: Int64, with content: [String: Value]) { change { $0 = content } }
+
+  private func change(_ body: (inout [String: Value]) -> Void) {
     state.withLock { state in
-      for change in changes { state.values[change.key] = change.value }
+      body(&state.values)
       // Keys that do not fit the model stay in the store; the model keeps its last fitting state.
       if let model = try? Self.decode(state.values) { state.model = model }
     }

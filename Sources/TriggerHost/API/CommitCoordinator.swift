@@ -17,7 +17,8 @@ public final class CommitCoordinator: Sendable {
 
   /// Makes a store known. Its backend's content is there at seq 0, so do it before the first commit.
   ///
-  /// - Throws: what the backend's `load` throws; `StoreError` for a value beyond `ValueLimits.standard`.
+  /// - Throws: what the backend's `load` throws; `StoreError` for a value beyond `ValueLimits.standard`, and for one
+  ///   backend too many that follows.
   @discardableResult
   public func register<Backend>(_ store: VersionedStore<Backend>) throws -> VersionedStore<Backend> {
     let table = engine.stores.declare(store.name)
@@ -30,10 +31,7 @@ public final class CommitCoordinator: Sendable {
     }
     engine.fill(table, with: content)
     // Documents in memory have nothing to follow; telling them would cost every commit.
-    if !(store.backend is MemoryStoreBackend) {
-      let backend = store.backend
-      engine.withState { $0.backends.add(table) { backend.apply(seq: $0, $1) } }
-    }
+    if !(store.backend is MemoryStoreBackend) { try engine.follow(table, with: store.backend) }
     return store
   }
 

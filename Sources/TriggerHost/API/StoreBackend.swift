@@ -17,19 +17,35 @@ public struct StoreChange: Sendable, Hashable {
 ///
 /// The engine calls `load` once, before the first commit, and then `apply` after each commit that changed
 /// the store, in seq order, never twice for one seq, from one thread at a time. `apply` is told what is
-/// already decided: it cannot refuse it.
+/// already decided and durable: it cannot refuse it.
+///
+/// A backend that keeps a copy which outlives the process is a `FollowingStoreBackend`.
 public protocol StoreBackend: Sendable {
   /// The whole content of the store as its users see it: a map of documents, or a model.
   associatedtype Content: Sendable
   /// What is there before the first commit.
   func load() throws -> [String: Value]
-  /// Follows one commit: one change per key, in byte order of the keys. Called after the commit, on a serial
-  /// queue that the backends of a coordinator share: a slow one delays the others, but no commit.
+  /// Follows one commit: one change per key, in byte order of the keys. Called once the commit is durable, on a
+  /// serial queue of the backend's own: a slow one delays neither commits nor other backends. While more than
+  /// 1 MiB of changes wait for it, several commits come as one call, with the newest change of each key and the
+  /// newest seq.
   func apply(seq: Int64, _ changes: [StoreChange])
+  /// The whole store as of a seq: what recovery found in a log, before the first commit after it; and in place
+  /// of the changes when more than 32 MiB of them waited. The default tells `apply` what differs from `load`.
+  func replace(seq: Int64, with content: [String: Value])
   /// The content for the keys and values of a snapshot. Throws when they are not a `Content`.
   func content(of values: [String: Value]) throws -> Content
   /// The keys and values of a content; `content(of:)` of it gives it back.
   func values(of content: Content) throws -> [String: Value]
+}
+
+extension StoreBackend {
+  /// Tells `apply` every key of the content, and that those are gone which `load` gives besides.
+  public func replace(seq: Int64, with content: [String: Value]) {
+    let keys = Set(content.keys).union(((try? load()) ?? [:]).keys)
+    let sorted = keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    apply(seq: seq, sorted.map { StoreChange(key: $0, value: content[$0]) })
+  }
 }
 
 /// Documents in memory: keys and values as they are. The readable definition of the contract.

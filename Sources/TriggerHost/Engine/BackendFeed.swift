@@ -1,46 +1,70 @@
-import Dispatch
+import Synchronization
 import TriggerCore
 
-/// Tells backends what commits changed: in seq order, after the commit, on one serial queue, so that a slow
-/// backend delays nobody but itself. Engine lock.
-struct BackendFeed {
-  typealias Apply = @Sendable (_ seq: Int64, _ changes: [StoreChange]) -> Void
+/// Brings commits to the backends: each has a line of its own, so that a slow or locked one delays nobody but
+/// itself, and sees nothing before it is durable. Filled before the engine starts; then any thread.
+final class BackendFeed: Sendable {
+  private let registry: SnapshotRegistry
+  private let lines = Mutex<[BackendLine]>([])
+  private let isEmpty = Atomic<Bool>(true)
 
-  private var backends: [ObjectIdentifier: (table: StoreTable, apply: Apply)] = [:]
-  private let queue = DispatchQueue(label: "store-backends")
+  init(_ registry: SnapshotRegistry) { self.registry = registry }
 
-  var isEmpty: Bool { backends.isEmpty }
-
-  mutating func add(_ table: StoreTable, _ apply: @escaping Apply) {
-    backends[ObjectIdentifier(table)] = (table, apply)
+  /// The line begins with `start`, or by itself when the others have.
+  ///
+  /// - Throws: `StoreError` when no snapshot is left for another backend that follows.
+  func add(_ backend: any StoreBackend, of table: StoreTable) throws -> BackendLine {
+    let work: any BackendLine.Work
+    if let backend = backend as? any FollowingStoreBackend {
+      guard let slot = registry.takeSlot() else { throw StoreError("too many stores that follow commits") }
+      work = FollowingWork(backend, table, registry, slot)
+    } else {
+      work = TellingWork(backend, table, registry)
+    }
+    let line = BackendLine(table, work, registry)
+    lines.withLock { $0.append(line) }
+    isEmpty.store(false, ordering: .relaxed)
+    return line
   }
 
-  /// Call right after the writes of `seq` were applied. O(changed keys).
-  func commit(_ seq: Int64, _ changed: [Committer.ChangedKey]) {
-    for (table, apply) in backends.values where table.changed.load(ordering: .relaxed) == seq {
-      var seen: Set<[UInt8]> = []
-      let changes = changed.compactMap { change -> StoreChange? in
-        guard change.table.toOpaque() == Unmanaged.passUnretained(table).toOpaque(),
-          seen.insert(change.key).inserted
-        else { return nil }
-        return StoreChange(
-          key: String(decoding: change.key, as: UTF8.self), value: Self.newest(change.key, in: table))
-      }
-      queue.async { apply(seq, changes) }
+  /// Begins behind `seq`, which recovery has rebuilt. Before the first commit.
+  func start(after seq: Int64) {
+    for line in lines.withLock({ $0 }) {
+      line.attach()
+      line.start(after: seq)
     }
   }
 
-  private static func newest(_ key: [UInt8], in table: StoreTable) -> Value? {
-    let entry = key.withUnsafeBufferPointer { key in
-      table.entry(key.baseAddress!, key.count, hash: KeyHash.of(key.baseAddress!, count: key.count))
-    }
-    guard let entry, let version = Entry.visible(entry, at: .max), !version.isDeleted else {
-      return nil
-    }
-    let bytes = UnsafeRawBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length))
-    return try? CanonicalEncoding.decode(bytes)
+  /// Call when the newest visible seq has moved.
+  @inline(__always)
+  func wake() {
+    if !isEmpty.load(ordering: .relaxed) { wakeLines() }
   }
 
-  /// Returns when everything committed so far has been told.
-  func drain() { queue.sync {} }
+  private func wakeLines() {
+    let visible = registry.visible.load(ordering: .relaxed)
+    lines.withLock { for line in $0 { line.wake(visible) } }
+  }
+
+  /// Returns when every backend was told what is visible, those that follow as far as they can at once.
+  func stop() {
+    for line in lines.withLock({ $0 }) { line.stop() }
+  }
+
+  /// By store.
+  var stats: [String: BackendStats] {
+    lines.withLock { Dictionary($0.map { ($0.store, $0.stats) }) { first, _ in first } }
+  }
+}
+
+/// How far the backend of a store is.
+public struct BackendStats: Sendable, Equatable {
+  /// The seq its copy is at; 0 until a copy that outlives the process has been looked at.
+  public var seq: Int64 = 0
+  /// Keys that changed since, as far as they were counted; nil when any key may have.
+  public var waiting: Int? = 0
+  /// Since when it cannot follow, nanoseconds since 1970; nil while it does.
+  public var stuckSince: Int64?
+  /// Why it cannot.
+  public var obstacle: String?
 }

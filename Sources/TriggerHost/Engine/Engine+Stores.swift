@@ -26,6 +26,17 @@ extension Engine {
 }
 
 extension Engine {
+  /// Brings the commits to the backend of a store.
+  func follow(_ table: StoreTable, with backend: any StoreBackend) throws {
+    let line = try backends.add(backend, of: table)
+    guard hasStarted else { return }
+    let seq = withState { state in
+      line.attach()
+      return state.order.frontier
+    }
+    line.start(after: seq)
+  }
+
   /// Puts a backend's content into a table, as of seq 0. Before the first commit.
   func fill(_ table: StoreTable, with values: [String: Value]) {
     withState { state in

@@ -9,6 +9,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   let clock: EngineClock
   let registry: SnapshotRegistry
   let stores: StoreDirectory
+  let backends: BackendFeed
 
   private let lock = EngineLock()
   private var state: EngineState  // engine lock
@@ -35,6 +36,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   private let idleCount = Atomic<Int>(0)
   let isStopping = Atomic<Bool>(false)
   private let isStarted = Atomic<Bool>(false)
+  var hasStarted: Bool { isStarted.load(ordering: .acquiring) }
 
   /// Sees every announcement (errors, logs of decided attempts), on a worker's thread.
   private let observer: Mutex<(@Sendable (DecidedOperation) -> Void)?> = Mutex(nil)
@@ -61,7 +63,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     self.clock = clock
     registry = SnapshotRegistry(capacity: 256)
     stores = StoreDirectory(isStrict: configuration.strictStores, limit: configuration.maximumStores)
-    state = EngineState(configuration: configuration, registry: registry, log: log)
+    backends = BackendFeed(registry)
+    state = EngineState(configuration: configuration, registry: registry, log: log, backends: backends)
     self.log = log
     log?.whenDurable { [weak self] in self?.tellDurable($0) }
     log?.whenFailed { [weak self] in self?.fail($0) }
@@ -188,6 +191,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     for priority in [Priority.critical, .high, .normal] {
       workers.append(Worker(engine: self, name: "reserve-\(priority)", atLeast: priority))
     }
+    backends.start(after: withState { $0.order.frontier })
     let watchdog = Watchdog(engine: self, workers: workers)
     self.watchdog = watchdog
     for worker in workers { worker.start() }
@@ -210,7 +214,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     watchdog = nil
     workers = []
     log?.flush()
-    withState { $0.backends }.drain()
+    registry.visible.max(min(withState { $0.order.frontier }, log?.durable ?? .max), ordering: .releasing)
+    backends.stop()
     let (room, idle) = intakeLock.withLock {
       let result = (waitingForRoom, waitingForIdle)
       waitingForRoom = []
@@ -647,6 +652,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   /// The log has moved: everything up to `seq` may be seen.
   private func tellDurable(_ seq: Int64) {
     registry.visible.max(seq, ordering: .releasing)
+    backends.wake()
     announce(outbox.take(upTo: seq))
     outbox.release(upTo: seq)
   }
@@ -766,6 +772,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   func currentStats() -> EngineStats {
     let names = intakeLock.withLock { triggerNames }
+    let backends = backends.stats
     return lock.withLock {
       var stats = state.stats
       stats.currentSeq = state.order.frontier
@@ -774,6 +781,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       stats.parked = state.parking.count
       stats.queued = queued.load(ordering: .relaxed)
       stats.retainedVersions = state.reclaimer.waiting
+      stats.backends = backends
       for (name, counts) in zip(names, state.triggerStats) {
         stats.triggers[name, default: TriggerStats()] += counts
       }

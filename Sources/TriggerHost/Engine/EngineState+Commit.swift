@@ -90,9 +90,8 @@ extension EngineState {
       recorder?.take(attempt)
       do throws(Committer.Failure) {
         let changed = try committer.apply(
-          attempt.writes, seq: operation.seq, tellsKeys: wantsChangedKeys || !backends.isEmpty)
+          attempt.writes, seq: operation.seq, tellsKeys: wantsChangedKeys)
         if attempt.writes.emits > 0 || !changed.isEmpty { collectEmission(of: operation, attempt, changed) }
-        if !backends.isEmpty { backends.commit(operation.seq, changed) }
       } catch {
         outcome = .failed
         attempt.error = error.message
@@ -371,6 +370,7 @@ extension EngineState {
   private mutating func publish(_ moved: Int64) {
     let durable = recorder?.log.durable ?? .max
     registry.visible.max(min(order.frontier, durable), ordering: .releasing)
+    backends.wake()
     commitsSinceReclaim += Int(moved)
     if commitsSinceReclaim >= configuration.commitsPerReclaim { reclaim() }
   }

@@ -15,7 +15,7 @@ struct EngineState {
   let committer: Committer
   /// Nil when there is no log.
   let recorder: LogRecorder?
-  var backends = BackendFeed()
+  let backends: BackendFeed
 
   var lanes = PriorityLanes<Operation>()
   var order: CommitOrder<Operation>
@@ -99,9 +99,13 @@ struct EngineState {
     var logs: [ExecutionLog]
   }
 
-  init(configuration: EngineConfiguration, registry: SnapshotRegistry, log: (any CommitLog)?) {
+  init(
+    configuration: EngineConfiguration, registry: SnapshotRegistry, log: (any CommitLog)?,
+    backends: BackendFeed
+  ) {
     self.configuration = configuration
     self.registry = registry
+    self.backends = backends
     recorder = log.map(LogRecorder.init)
     committer = Committer(reclaimer: reclaimer, limits: configuration.valueLimits)
     pace = Pace(limit: configuration.runAhead)

@@ -232,6 +232,8 @@ public struct EngineStats: Sendable {
   public var oldestSnapshot: Int64 = 0
   /// Attempts that lost their snapshot because too many versions had to be kept for it.
   public var expired = 0
+  /// How far the backends that follow the commits are, by store.
+  public var backends: [String: BackendStats] = [:]
   /// By trigger name.
   public var triggers: [String: TriggerStats] = [:]
   /// From admission to the decision, by priority; failed and skipped operations count too.

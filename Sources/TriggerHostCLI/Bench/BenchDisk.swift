@@ -18,6 +18,14 @@ final class BenchDisk: Sendable {
     try directory.keep(files, now: 0, seed: 0)
   }
 
+  /// The table of a store whose values are maps of three integers.
+  func table(_ store: String) throws -> DatabaseStoreBackend {
+    let columns = ["count", "total", "last"].map { DatabaseTable.Column($0, .integer) }
+    return try DatabaseStoreBackend(
+      path: path + "/stores/\(store).sqlite", store: store, table: DatabaseTable(store, columns: columns),
+      history: LogHistory(log: directory.logID, epoch: 1))
+  }
+
   /// Bytes of all its files.
   var bytes: Int {
     let files = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []

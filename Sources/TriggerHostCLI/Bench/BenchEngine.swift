@@ -20,7 +20,11 @@ struct BenchEngine: Sendable {
     let configuration = EngineConfiguration(workers: settings.workers)
     disk = settings.durability == .memory ? nil : try BenchDisk(settings.durability)
     coordinator = CommitCoordinator(configuration, log: disk?.log)
-    try coordinator.register(VersionedStore(Self.store, backend: MemoryStoreBackend()))
+    if settings.keepsTable, let disk {
+      try coordinator.register(VersionedStore(Self.store, backend: try disk.table(Self.store)))
+    } else {
+      try coordinator.register(VersionedStore(Self.store, backend: MemoryStoreBackend()))
+    }
     queue = TriggerQueue(coordinator)
     var tree = ScriptTree(files: scripts.mapValues { Array($0.utf8) })
     if let problem = tree.problems.first { throw problem }
@@ -74,6 +78,16 @@ struct BenchEngine: Sendable {
   }
 
   private var decided: Int64 { coordinator.stats.currentSeq }
+
+  /// Returns when the store's table has all commits; throws when it does not in 30 s.
+  func waitForTable() async throws {
+    let seq = decided
+    for _ in 0..<30_000 {
+      if let table = coordinator.stats.backends[Self.store], table.seq >= seq { return }
+      try await Task.sleep(for: .milliseconds(1))
+    }
+    throw BenchFailure(error: "the table is 30 s behind")
+  }
 
   /// - Throws: when not exactly `operations` committed between `before` and `stats`, or any failed.
   func check(_ operations: Int, from before: EngineStats, to stats: EngineStats) throws {

@@ -32,6 +32,8 @@ struct BenchResult: Codable, Sendable {
   var bumpOperationsPerSecond: Double?
   var ratioToBump: Double?
   var residentBytesPerKey: Double?
+  /// `database` only: from the last commit to the table having it.
+  var tableBehindMilliseconds: Double?
   var hotShare: Double?
   /// `priority` only: the same events with nothing else to do.
   var unloadedP50Microseconds: Double?

@@ -3,7 +3,7 @@
 /// Those that compare with `bump` run it again right before: on a machine that also does other things, the
 /// rate of a minute ago says little.
 struct BenchSession {
-  let settings: BenchSettings
+  var settings: BenchSettings
 
   func run(_ measurement: Measurement) async throws -> BenchResult {
     switch measurement {
@@ -14,6 +14,7 @@ struct BenchSession {
     case .priority: try await PriorityUnderLoad(settings: settings).measure()
     case .hot: try await hot()
     case .manyKeys: try await manyKeys()
+    case .database: try await database()
     case .recovery: preconditionFailure("recovery has figures of its own")
     }
   }
@@ -46,6 +47,14 @@ struct BenchSession {
     run.keys = settings.manyKeys
     run.measuresMemory = true
     return try await compareWithBump(run)
+  }
+
+  private func database() async throws -> BenchResult {
+    var session = self
+    if settings.durability == .memory { session.settings.durability = .group }
+    var run = session.throughput(.database, .bump)
+    run.settings.keepsTable = true
+    return try await session.compareWithBump(run)
   }
 
   private func compareWithBump(_ run: Throughput) async throws -> BenchResult {

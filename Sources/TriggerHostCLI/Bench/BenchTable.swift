@@ -32,6 +32,9 @@ enum BenchTable {
     var notes: [String] = []
     if let ratio = result.ratioToBump { notes.append(String(format: "%.2f of bump", ratio)) }
     if let bytes = result.residentBytesPerKey { notes.append("\(number(bytes)) B/key") }
+    if let behind = result.tableBehindMilliseconds {
+      notes.append("table \(time(behind * 1000)) behind")
+    }
     if let late = result.producerLateP99Microseconds, late > 1000 {
       notes.append("sent up to \(time(late)) late")
     }

@@ -6,7 +6,7 @@ enum Measurement: String, CaseIterable, ExpressibleByArgument, Sendable {
   case halfLoad = "half-load"
   case priority, hot
   case manyKeys = "many-keys"
-  case recovery
+  case database, recovery
 
   /// What is done and what to look at, for `--help`.
   var explanation: String {
@@ -21,6 +21,11 @@ enum Measurement: String, CaseIterable, ExpressibleByArgument, Sendable {
       worker busy: the 99th percentile should stay below 5 ms.
       """
     case .hot: "bump with most events (--hot-share) on 1 % of the keys; ratio: its rate to bump's."
+    case .database:
+      """
+      bump with the store in a table of an SQLite file as well, the log on disk (group, or --durability); \
+      ratio: its rate to bump's with the same log. Also how long the table was behind after the last commit.
+      """
     case .recovery:
       """
       bumps into a log on disk, then: what a commit takes there, how long recovery takes from the log alone \

@@ -23,6 +23,11 @@ struct Throughput {
     // With a log, what counts is when an outcome may be told.
     if settings.durability != .memory, rate != nil { producer.outcomes = OutcomeTimes() }
     var result = try await run(engine, producer)
+    if settings.keepsTable {
+      let idle = ContinuousClock.now
+      try await engine.waitForTable()
+      result.tableBehindMilliseconds = (ContinuousClock.now - idle) / .milliseconds(1)
+    }
     result.residentBytesPerKey = bytesPerKey
     result.peakMemoryMegabytes = memory.peakMegabytes
     return result

@@ -25,9 +25,7 @@ final class Host: Sendable {
     let opened = try data.map { try OpenDirectory($0, seed: configuration.seed) }
     let coordinator = CommitCoordinator(configuration, log: opened?.log)
     self.coordinator = coordinator
-    for name in config.stores.keys.sorted() {
-      try coordinator.register(VersionedStore(name, backend: MemoryStoreBackend()))
-    }
+    try coordinator.register(config, following: opened)
     coordinator.whenFailed { message in
       // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
       printError(

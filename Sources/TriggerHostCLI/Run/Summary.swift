@@ -48,9 +48,13 @@ extension Host {
 
   private func storeLines() -> [String] {
     var lines: [String] = [""]
+    let backends = coordinator.stats.backends
     for name in coordinator.storeNames {
       guard let store = try? coordinator.store(name) else { continue }
-      lines.append("\(store)")
+      let behind = backends[name].flatMap { table in
+        table.obstacle.map { "; its table is behind: \($0)" }
+      }
+      lines.append("\(store)\(behind ?? "")")
       for item in (try? store.scan(limit: 2)) ?? [] {
         lines.append("  \(item.key) = \(String("\(item.value)".prefix(100)))")
       }

@@ -1,0 +1,61 @@
+import HostConfig
+import TriggerHost
+import TriggerStorage
+
+extension CommitCoordinator {
+  /// Makes the stores of a configuration known.
+  ///
+  /// - Parameter opened: the log that tables follow; nil in memory.
+  /// - Throws: `ConfigProblem` when a table has no log to follow, or its file cannot be this store's.
+  func register(_ config: HostConfig, following opened: OpenDirectory?) throws {
+    for (name, store) in config.stores.sorted(by: { $0.key < $1.key }) {
+      if let database = store.database {
+        let table = StoreTableSettings(name: name, database: database, line: store.line, file: config.file)
+        try register(VersionedStore(name, backend: try table.backend(following: opened)))
+      } else {
+        try register(VersionedStore(name, backend: MemoryStoreBackend()))
+      }
+    }
+  }
+}
+
+/// A database store of a configuration, and where that says so.
+struct StoreTableSettings {
+  var name: String
+  var database: HostConfig.Store.Database
+  var line: Int
+  /// The configuration.
+  var file: String
+
+  func backend(following opened: OpenDirectory?) throws -> DatabaseStoreBackend {
+    guard let opened else {
+      throw ConfigProblem(
+        file: file, line: line,
+        message:
+          "store '\(name)': its table follows the log, and in memory there is none: run with --data DIR, or say `data` here"
+      )
+    }
+    do throws(TableError) {
+      return try DatabaseStoreBackend(
+        path: FilePath.join(below: opened.directory.path, database.file), store: name, table: database.table,
+        history: LogHistory(log: opened.directory.logID, epoch: opened.epoch)
+      ) { notice in
+        notice.level == .info ? printLine("\(notice)") : printError("\(notice.level): \(notice)")
+      }
+    } catch { throw problem(error) }
+  }
+
+  /// What is wrong with the table's SQL, tried in memory.
+  func mistake() -> ConfigProblem? {
+    do throws(TableError) { try DatabaseStoreBackend.tryOut(database.table) } catch { return problem(error) }
+    return nil
+  }
+
+  private func problem(_ error: TableError) -> ConfigProblem {
+    let lines = database.migrationLines
+    let place = error.migration.flatMap { lines.indices.contains($0) ? lines[$0] : nil }
+    return ConfigProblem(
+      file: file, line: place ?? line,
+      message: "store '\(name)': \(error.path.isEmpty ? error.message : "\(error)")")
+  }
+}

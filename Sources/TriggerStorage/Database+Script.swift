@@ -1,0 +1,92 @@
+import CSQLite
+
+extension Database {
+  /// Rows that the last INSERT, UPDATE or DELETE changed.
+  var changes: Int { Int(sqlite3_changes(handle)) }
+
+  /// How long a statement waits for another connection's lock before it fails as busy.
+  func wait(milliseconds: Int32) { sqlite3_busy_timeout(handle, milliseconds) }
+
+  /// The first column of the first row; nil when there is none.
+  func first(_ sql: String, _ fields: [Field] = []) throws -> Cell? {
+    var found: Cell?
+    try run(sql, fields) { row in if found == nil { found = row.cell(0) } }
+    return found
+  }
+
+  /// The first column of the first row as an integer; nil when there is none, or it is NULL.
+  func integer(_ sql: String) throws -> Int64? {
+    if case .int(let value)? = try first(sql) { value } else { nil }
+  }
+
+  /// Runs `body` in a transaction that has the write lock from its start.
+  ///
+  /// - Throws: `StorageError` with `isBusy` when another connection has the lock; what `body` throws. Nothing is
+  ///   changed then.
+  func transaction(_ body: () throws -> Void) throws {
+    try run("BEGIN IMMEDIATE")
+    do {
+      try body()
+      try run("COMMIT")
+    } catch {
+      // SQLite has rolled back by itself after some failures.
+      if sqlite3_get_autocommit(handle) == 0 { try? run("ROLLBACK") }
+      throw error
+    }
+  }
+
+  /// Runs somebody else's SQL, any number of statements, inside the transaction that is open.
+  ///
+  /// - Parameter table: a table whose rows it may not change.
+  /// - Throws: `StorageError` for mistakes, and for what would leave the transaction or the file.
+  func runScript(_ sql: String, keeping table: String) throws(StorageError) {
+    let guardian = ScriptGuard(table)
+    sqlite3_set_authorizer(handle, ScriptGuard.authorize, Unmanaged.passUnretained(guardian).toOpaque())
+    defer { sqlite3_set_authorizer(handle, nil, nil) }
+    let code = sqlite3_exec(handle, sql, nil, nil, nil)
+    if let refusal = withExtendedLifetime(guardian, { guardian.refusal }) { throw StorageError(refusal) }
+    if code != SQLITE_OK {
+      throw StorageError(String(cString: sqlite3_errmsg(handle)), code: sqlite3_extended_errcode(handle))
+    }
+  }
+}
+
+extension StorageError {
+  /// Another connection is in the way; later it may work.
+  var isBusy: Bool { [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL].contains(code & 0xff) }
+}
+
+/// Refuses what a script may not do, and remembers why.
+private final class ScriptGuard {
+  private(set) var refusal: String?
+  private let table: String
+
+  init(_ table: String) { self.table = table.lowercased() }
+
+  static let authorize:
+    @convention(c) (
+      UnsafeMutableRawPointer?, Int32, UnsafePointer<CChar>?, UnsafePointer<CChar>?, UnsafePointer<CChar>?,
+      UnsafePointer<CChar>?
+    ) -> Int32 = { context, action, first, second, _, _ in
+      let guardian = Unmanaged<ScriptGuard>.fromOpaque(context!).takeUnretainedValue()
+      let name = first.map { String(cString: $0) } ?? ""
+      guard let refusal = guardian.refusal(action, name) else { return SQLITE_OK }
+      guardian.refusal = guardian.refusal ?? refusal
+      return SQLITE_DENY
+    }
+
+  private func refusal(_ action: Int32, _ name: String) -> String? {
+    switch action {
+    case SQLITE_TRANSACTION, SQLITE_SAVEPOINT: "\(name) is not allowed: it runs in a transaction of its own"
+    case SQLITE_ATTACH, SQLITE_DETACH: "other files cannot be attached here"
+    case SQLITE_PRAGMA where name.lowercased() == "writable_schema": "PRAGMA \(name) is not allowed here"
+    case SQLITE_INSERT, SQLITE_UPDATE, SQLITE_DELETE: refusal(changing: name)
+    default: nil
+    }
+  }
+
+  private func refusal(changing name: String) -> String? {
+    if name.lowercased() == table { return TableLayout.refusal(name) }
+    return name.lowercased().hasPrefix("trigger_host") ? "the table \(name) belongs to trigger-host" : nil
+  }
+}
