@@ -27,6 +27,7 @@ enum {
 };
 static const size_t soft_step = 4u << 20;        // garbage one attempt may pile up before it collects
 static const size_t sweep_step = 512u << 10;     // least garbage before a sweep
+static const size_t held_step = 32u << 10;       // how much more the host may hold before it is counted
 static const size_t last_words = 64u << 10;      // for the error text once out of memory
 
 struct chunk { struct chunk *next; uint64_t align; };
@@ -181,6 +182,7 @@ void th_alloc_begin(th_worker *w, size_t memory_bytes) {
   a->hard = memory_bytes > SIZE_MAX / 2 ? SIZE_MAX / 2 : a->live + memory_bytes;
   a->soft = a->live + soft_step < a->hard ? a->live + soft_step : a->hard;
   a->refused = a->wants_collection = a->emergency = 0;
+  w->held_next = held_step;
 }
 
 void th_alloc_end(th_worker *w) {
@@ -212,10 +214,11 @@ static void end_for_memory(lua_State *L) {
   th_raise_end(L);
 }
 
-void th_check_held(lua_State *L) {
+void th_check_held_now(lua_State *L) {
   th_worker *w = th_worker_of(L);
   struct th_alloc *a = w->alloc;
-  if (!w->info || !w->info->held_bytes || a->live + *w->info->held_bytes <= a->hard) return;
+  w->held_next = *w->info->held_bytes + held_step;
+  if (a->live + *w->info->held_bytes <= a->hard) return;
   th_strip_modes(L);
   lua_gc(L, LUA_GCCOLLECT);
   if (a->live + *w->info->held_bytes > a->hard) end_for_memory(L);

@@ -31,6 +31,7 @@ struct th_worker {
   uint64_t attempts;                 // last number given
   _Atomic uint64_t kill_number;      // attempt that is to end
   _Atomic int kill_reason;
+  size_t held_next;              // *info->held_bytes at which to look again (th_check_held)
   int out_of_memory;             // the limit was hit: the attempt is lost even if the script catches it
   // --- memory (th_alloc.c)
   struct th_alloc *alloc;

@@ -66,7 +66,12 @@ void th_alloc_begin(th_worker *w, size_t memory_bytes);
 void th_alloc_end(th_worker *w);
 void th_alloc_sweep(th_worker *w);          // between attempts: collects when enough piled up
 int th_alloc_wants_collection(th_worker *w);
-void th_check_held(lua_State *L);           // call after the host kept something for the attempt; may raise
+void th_check_held_now(lua_State *L);
+// Call after the host kept something for the attempt: what it holds counts as the attempt's memory. May raise.
+static inline void th_check_held(lua_State *L) {
+  th_worker *w = th_worker_of(L);
+  if (__builtin_expect(w->info && w->info->held_bytes && *w->info->held_bytes >= w->held_next, 0)) th_check_held_now(L);
+}
 void th_alloc_collect(lua_State *L);        // inside an attempt, from the hook; may raise
 
 // --- th_codec.c

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
 /// Text that equals its own bytes only. `String` takes two spellings of one character for the same text
 /// (Unicode canonical equivalence), but names and keys are what scripts, logs and disks see: bytes.
 package struct ExactText: Hashable, Sendable {
@@ -6,11 +12,17 @@ package struct ExactText: Hashable, Sendable {
   package init(_ text: String) { self.text = text }
 
   package static func == (left: ExactText, right: ExactText) -> Bool {
-    left.text.utf8.elementsEqual(right.text.utf8)
+    var (left, right) = (left.text, right.text)
+    return left.withUTF8 { left in
+      right.withUTF8 { right in
+        left.count == right.count
+          && (left.isEmpty || memcmp(left.baseAddress!, right.baseAddress!, left.count) == 0)
+      }
+    }
   }
 
   package func hash(into hasher: inout Hasher) {
     var text = text
-    text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    text.withUTF8 { hasher.combine($0.isEmpty ? 0 : KeyHash.of($0.baseAddress!, count: $0.count)) }
   }
 }
