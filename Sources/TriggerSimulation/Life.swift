@@ -39,7 +39,7 @@ final class Life {
   ) throws {
     self.clock = clock
     directory = try disk.map {
-      try DataDirectory(database: "log.sqlite", fileSystem: $0.name, clock: clock, walPages: plan.walPages)
+      try DataDirectory(database: "log.sqlite", fileSystem: $0.name, clock: clock)
     }
     var epoch: Int64 = 1
     if let directory, !defects.beginsNoEpoch {
@@ -50,7 +50,7 @@ final class Life {
     let reader = try directory.map { try LogReader(of: $0) }
     let last = try reader?.lastSeq() ?? 0
     let durable = try directory.map {
-      try DurableLog(stepped: $0, durability: plan.durability, lastSeq: last)
+      try DurableLog(stepped: $0, durability: plan.durability, lastSeq: last, flushBytes: plan.flushBytes)
     }
     log = WatchedLog(durable, lastSeq: last, acknowledgesEarly: defects.acknowledgesEarly, decided)
     let coordinator = CommitCoordinator(plan.configuration, clock: clock, log: log)

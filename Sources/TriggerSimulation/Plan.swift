@@ -41,8 +41,8 @@ struct Plan: CustomStringConvertible {
   var interrupts: Bool
   var weights: [(action: Action, weight: Int)]
   var configuration: EngineConfiguration
-  /// After so many pages SQLite moves its log into the database.
-  var walPages: Int
+  /// After so many bytes SQLite's write-ahead log goes into the database.
+  var flushBytes: Int
   var retention: LogRetention
   /// At most so many events from outside wait.
   var backlog: Int
@@ -60,7 +60,7 @@ struct Plan: CustomStringConvertible {
     hasSchedules = oneOf(true, false)
     interrupts = oneOf(true, true, false)
     backlog = oneOf(4, 20, 100)
-    walPages = oneOf(2, 10, 1000)
+    flushBytes = oneOf(1, 20_000, 1 << 20)
     retention = oneOf(LogRetention(), LogRetention(), LogRetention(bytes: 2000))
     configuration = Self.configuration(workers: workers, &random)
     weights = Self.weights(durability, &random)

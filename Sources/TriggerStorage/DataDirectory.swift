@@ -75,18 +75,13 @@ public final class DataDirectory: @unchecked Sendable {
   }
 
   /// A directory without a file of its own to lock: for a database that is not in the file system.
-  ///
-  /// - Parameter walPages: after so many pages SQLite moves its log into the database.
-  package init(
-    database name: String, fileSystem: String, clock: EngineClock, walPages: Int = 1000
-  ) throws {
+  package init(database name: String, fileSystem: String, clock: EngineClock) throws {
     path = name
     lock = -1
     self.clock = clock
     self.fileSystem = fileSystem
     database = try Database(path: name, fileSystem: fileSystem)
     try Self.prepare(database, path: name)
-    try database.run("PRAGMA wal_autocheckpoint = \(walPages)")
   }
 
   /// Another connection to read with.

@@ -59,14 +59,15 @@ public final class DurableLog: CommitLog {
   // The writer's.
   private nonisolated(unsafe) var lastStart = ContinuousClock.now
   private nonisolated(unsafe) var lastCount = 0
+  private nonisolated(unsafe) var unflushed = 0
+  private let flushBytes: Int
 
   /// Starts the writer.
   ///
   /// - Parameters:
   ///   - lastSeq: the newest seq in the log.
   public convenience init(_ directory: DataDirectory, durability: Durability, lastSeq: Int64) throws {
-    try self.init(stepped: directory, durability: durability, lastSeq: lastSeq)
-    try directory.database.run("PRAGMA wal_autocheckpoint = 0")
+    try self.init(stepped: directory, durability: durability, lastSeq: lastSeq, flushBytes: .max)
     flusher = try WALFlusher(path: directory.path + "/log.sqlite")
     shared.hasEnded = false
     let thread = Thread { [self] in
@@ -81,12 +82,20 @@ public final class DurableLog: CommitLog {
   }
 
   /// A log without a thread: whoever made it calls `writeGroup`.
-  package init(stepped directory: DataDirectory, durability: Durability, lastSeq: Int64) throws {
+  ///
+  /// - Parameter flushBytes: after groups of so many bytes what is in SQLite's write-ahead log is moved into the
+  ///   database, after that group.
+  package init(
+    stepped directory: DataDirectory, durability: Durability, lastSeq: Int64, flushBytes: Int = 1 << 20
+  ) throws {
     self.directory = directory
+    self.flushBytes = flushBytes
     isSynced = durability == .group
     newest.store(isSynced ? lastSeq : .max, ordering: .relaxed)
     written.store(lastSeq, ordering: .relaxed)
     try directory.database.run("PRAGMA synchronous = \(isSynced ? "FULL" : "NORMAL")")
+    // SQLite's own way does not tell of errors.
+    try directory.database.run("PRAGMA wal_autocheckpoint = 0")
     shared.hasEnded = true
   }
 
@@ -225,11 +234,19 @@ public final class DurableLog: CommitLog {
     shared.condition.unlock()
     if isSynced, hasRecords { listener.withLock { $0 }?(group.last) }
     for body in group.kept { body() }
-    do { try flusher?.afterGroup(directory.database, bytes: bytes) } catch {
+    do { try flush(after: bytes) } catch {
       fail("\(error)")
       return false
     }
     return true
+  }
+
+  private func flush(after bytes: Int) throws {
+    if let flusher { return try flusher.afterGroup(directory.database, bytes: bytes) }
+    unflushed += bytes
+    guard unflushed >= flushBytes else { return }
+    unflushed = 0
+    try directory.database.run("PRAGMA wal_checkpoint(PASSIVE)")
   }
 
   /// Takes all that has come.

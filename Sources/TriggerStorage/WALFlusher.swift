@@ -22,6 +22,7 @@ final class WALFlusher: @unchecked Sendable {  // everything mutable is guarded 
   private let condition = NSCondition()
   private var isWanted = false
   private var isMoved = false
+  private var failure: (any Error)?
   private var isStopping = false
   private var hasEnded = false
 
@@ -38,13 +39,16 @@ final class WALFlusher: @unchecked Sendable {  // everything mutable is guarded 
   /// Call after each group, on the writer's thread, with its connection.
   ///
   /// - Parameter count: bytes that the group wrote.
+  /// - Throws: what the disk said to this or to the thread. It must not go unheard: bytes that a failed sync has
+  ///   not written stay unwritten, and with `async` nobody else would sync them.
   func afterGroup(_ writer: Database, bytes count: Int) throws {
     bytes += count
     total += count
     condition.lock()
-    let isMoved = self.isMoved
+    let (isMoved, failure) = (self.isMoved, self.failure)
     self.isMoved = false
     condition.unlock()
+    if let failure { throw failure }
     if isMoved, total >= Self.restart {
       total = 0
       return try writer.run("PRAGMA wal_checkpoint(PASSIVE)")
@@ -74,9 +78,10 @@ final class WALFlusher: @unchecked Sendable {  // everything mutable is guarded 
         continue
       }
       condition.unlock()
-      // A failure shows itself to the writer soon enough.
-      try? database.run("PRAGMA wal_checkpoint(PASSIVE)")
+      var failure: (any Error)?
+      do { try database.run("PRAGMA wal_checkpoint(PASSIVE)") } catch { failure = error }
       condition.lock()
+      self.failure = self.failure ?? failure
       isWanted = false
       isMoved = true
     }
