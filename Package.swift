@@ -74,7 +74,8 @@ let package = Package(
       name: "TriggerTestKit", dependencies: ["TriggerHost", "TriggerLua"], resources: [.embedInCode("Lua")],
       swiftSettings: strict),
     // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.
-    .target(name: "HostConfig", dependencies: ["TriggerHost", "Yams"], swiftSettings: strict),
+    .target(
+      name: "HostConfig", dependencies: ["TriggerHost", "TriggerFiles", "Yams"], swiftSettings: strict),
     .executableTarget(
       name: "trigger-host",
       dependencies: [
@@ -85,7 +86,8 @@ let package = Package(
     .testTarget(name: "TriggerCoreTests", dependencies: ["TriggerCore"], swiftSettings: strict),
     .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
     .testTarget(
-      name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit", "TriggerLua"], swiftSettings: strict),
+      name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit", "TriggerLua"],
+      swiftSettings: strict),
     .testTarget(name: "TriggerFilesTests", dependencies: ["TriggerFiles"], swiftSettings: strict),
     .testTarget(
       name: "TriggerStorageTests", dependencies: ["TriggerStorage", "TriggerTestKit", "file-store-crasher"],
