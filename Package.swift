@@ -74,7 +74,8 @@ let package = Package(
       name: "TriggerTestKit", dependencies: ["TriggerHost", "TriggerLua"], resources: [.embedInCode("Lua")],
       swiftSettings: strict),
     // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.
-    .target(name: "HostConfig", dependencies: ["TriggerHost", "Yams"], swiftSettings: strict),
+    .target(
+      name: "HostConfig", dependencies: ["TriggerHost", "TriggerFiles", "Yams"], swiftSettings: strict),
     .executableTarget(
       name: "trigger-host",
       dependencies: [

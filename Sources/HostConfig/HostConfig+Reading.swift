@@ -1,5 +1,6 @@
 import Foundation
 import TriggerCore
+import TriggerFiles
 
 extension HostConfig {
   /// A config as far as it could be read, and everything that is wrong with it. Use the config only

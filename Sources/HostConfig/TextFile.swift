@@ -1,4 +1,5 @@
 import Foundation
+import TriggerFiles
 
 /// Reads a small text file whole: at most 1 MiB of UTF-8, a byte order mark removed.
 ///
@@ -13,33 +14,15 @@ func readTextFile(_ path: String, name: String) -> Result<String, ConfigProblem>
 }
 
 /// Reads a regular file whole, refusing one above `cap` bytes; never waits on a pipe or a device.
-func readFile(_ path: String, name: String, cap: Int) -> Result<[UInt8], ConfigProblem> {
-  func fail(_ message: String) -> Result<[UInt8], ConfigProblem> {
-    .failure(ConfigProblem(file: name, message: message))
+private func readFile(_ path: String, name: String, cap: Int) -> Result<[UInt8], ConfigProblem> {
+  let message: String
+  switch TriggerFiles.readFile(path, cap: cap) {
+  case .content(let bytes, _): return .success(bytes)
+  case .absent: message = "cannot be read: \(errorText(errno))"
+  case .torn: message = "cannot be read: it is being written"
+  case .problem(let text): message = text
   }
-  let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-  guard descriptor >= 0 else { return fail("cannot be read: \(errorText(errno))") }
-  defer { close(descriptor) }
-  var status = stat()
-  guard fstat(descriptor, &status) == 0 else { return fail("cannot be read: \(errorText(errno))") }
-  guard status.st_mode & S_IFMT == S_IFREG else { return fail("is not a regular file") }
-  var bytes: [UInt8] = []
-  var block = [UInt8](repeating: 0, count: 1 << 16)
-  while bytes.count <= cap {
-    let count = read(descriptor, &block, block.count)
-    if count == 0 { return .success(bytes) }
-    if count < 0 {
-      if errno == EINTR { continue }
-      return fail("cannot be read: \(errorText(errno))")
-    }
-    bytes += block[..<count]
-  }
-  return fail("larger than \(cap >> 20) MiB")
-}
-
-/// The system's words for an error number.
-func errorText(_ code: Int32) -> String {
-  String(cString: strerror(code)).lowercased()
+  return .failure(ConfigProblem(file: name, message: message))
 }
 
 /// `path` as it stands when absolute, otherwise below `directory`.

@@ -34,7 +34,7 @@ package struct DirectoryIndex {
   /// The files as of the last look.
   package private(set) var tree = FileTree()
   /// By path; the empty path is the directory itself.
-  package private(set) var problems: [String: String] = [:]
+  package private(set) var problems: [String: FileProblem] = [:]
   /// Whether the directory was there.
   package private(set) var isThere = false
 
@@ -86,8 +86,7 @@ package struct DirectoryIndex {
 
   /// What is wrong, in byte order of the paths.
   package var sortedProblems: [FileProblem] {
-    problems.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-      .map { FileProblem(path: $0.key, message: $0.value) }
+    problems.values.sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
   }
 
   // MARK: Looking
@@ -126,8 +125,10 @@ package struct DirectoryIndex {
     }
     lookAtLeftOut()
     if isOverfull {
-      problems[""] =
-        "more than \(policy.files) files or \(policy.treeBytes >> 20) MiB; those beyond are left out"
+      problems[""] = FileProblem(
+        path: "",
+        message:
+          "more than \(policy.files) files or \(policy.treeBytes >> 20) MiB; those beyond are left out")
     }
   }
 
@@ -148,7 +149,7 @@ package struct DirectoryIndex {
   package struct Peek: Equatable {
     var unread: [String: FileStatus]
     var gone: Set<String> = []
-    var problems: [String: String]?
+    var problems: [String: FileProblem]?
 
     var dirt: Dirt {
       var dirt = Dirt(paths: gone.union(unread.keys))
@@ -201,7 +202,8 @@ package struct DirectoryIndex {
     isThere = status?.kind == .directory
     observer?.follow(link: "", through: LinkTrail(absolutePath(root))?.steps ?? [])
     guard let status, isThere else {
-      problems[""] = status == nil ? "the directory does not exist" : "is not a directory"
+      let message = status == nil ? "the directory does not exist" : "is not a directory"
+      problems[""] = FileProblem(path: "", message: message)
       // When it is there again, anything may have changed.
       directories[""]?.identity = nil
       return nil
@@ -233,7 +235,7 @@ package struct DirectoryIndex {
     case .directory:
       if let fault = policy.fault(ofName: name) ?? depthFault(path) { return fail(path, fault) }
       if isLink, isAbove(path, status.identity) {
-        return fail(path, "the link leads back to a directory above it")
+        return fail(path, "the link leads back to a directory above it", .warning)
       }
       forgetFile(path)
       if reason == .link, directories[path]?.identity == status.identity { return }
@@ -261,7 +263,7 @@ package struct DirectoryIndex {
       return nil
     }
     guard let trail = LinkTrail(absolutePath(full(path))) else {
-      fail(path, "the link leads in a circle")
+      fail(path, "the link leads in a circle", .warning)
       return nil
     }
     links.insert(path)
@@ -274,7 +276,7 @@ package struct DirectoryIndex {
       let reason = errorText(errno)
       forgetFile(path)
       forgetDirectory(path)
-      fail(path, "the link leads to \(trail.target): \(reason)")
+      fail(path, "the link leads to \(trail.target): \(reason)", .warning)
       return nil
     }
     return status
@@ -361,10 +363,10 @@ package struct DirectoryIndex {
   // MARK: Forgetting
 
   /// It is there and cannot be used: what it held before stays.
-  private mutating func fail(_ path: String, _ message: String) {
+  private mutating func fail(_ path: String, _ message: String, _ severity: FileProblem.Severity = .error) {
     files[path] = nil
     note(path)
-    problems[path] = message
+    problems[path] = FileProblem(path: path, message: message, severity: severity)
   }
 
   private mutating func gone(_ path: String) {

@@ -43,9 +43,8 @@ struct Scripts {
 
   init(_ config: HostConfig) {
     let directory = ScriptDirectory.read(config.scripts.resolved)
-    let files = Dictionary(uniqueKeysWithValues: directory.files.map { ($0.path, $0.bytes) })
     self.init(
-      config, ScriptTree(files: files, defaults: TriggerOptions(config)),
+      config, ScriptTree(directory.tree, defaults: TriggerOptions(config)),
       found: directory.report.sorted.map { Finding($0) }, isComplete: directory.report.isGood)
   }
 

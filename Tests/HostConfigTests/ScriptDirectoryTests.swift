@@ -45,18 +45,18 @@ import Testing
     try directory.link("c.lua", to: "a.lua")
     try directory.link("gone.lua", to: "nothing")
     let scripts = ScriptDirectory.read(directory.path, name: "triggers")
+    let real = URL(fileURLWithPath: directory.path).resolvingSymlinksInPath().path
     #expect(scripts.files.map(\.path) == ["a.lua", "c.lua", "linked/shared.lua", "sub/b.lua"])
     #expect(
       scripts.report.problems.map(\.description) == [
-        "triggers/gone.lua: warning: skipped: no such file or directory",
-        "triggers/sub/up: warning: skipped: the link leads back to a directory above it",
+        "triggers/gone.lua: warning: the link leads to \(real)/nothing: no such file or directory",
+        "triggers/sub/up: warning: the link leads back to a directory above it",
       ])
     #expect(scripts.report.isGood)
   }
 
   @Test func refusesOddNamesAndLargeFiles() throws {
     let directory = try TemporaryDirectory()
-    try directory.write("a..b.lua", "")
     try directory.write("large.lua", [UInt8](repeating: 0x20, count: (1 << 20) + 1))
     try directory.write("fits.lua", [UInt8](repeating: 0x20, count: 1 << 20))
     try directory.write("tab\t.lua", "")
@@ -68,8 +68,8 @@ import Testing
     let scripts = ScriptDirectory.read(directory.path, name: "triggers")
     #expect(scripts.files.map(\.path) == ["fits.lua"])
     var expected = [
-      "triggers/a..b.lua: the name must not contain `..`", "triggers/large.lua: larger than 1 MiB",
-      "triggers/tab\t.lua: the name must not contain control characters",
+      "triggers/large.lua: larger than 1 MiB",
+      "triggers/tab\\u{9}.lua: the name must not contain control characters",
     ]
     if descriptor >= 0 { expected.append("triggers/x\u{FFFD}.lua: the name is not UTF-8") }
     #expect(scripts.report.problems.map(\.description) == expected)

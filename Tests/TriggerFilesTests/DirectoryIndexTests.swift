@@ -45,6 +45,15 @@ import TriggerCore
       ])
   }
 
+  @Test func linksThatLeadNowhereAreWarnings() throws {
+    let directory = try TemporaryDirectory(["sub/a": "", "tab\t": ""])
+    try directory.link("sub/up", to: directory.path)
+    try directory.link("nowhere", to: "nothing")
+    let problems = refreshed(directory.path) { $0.links = .anywhere }.sortedProblems
+    #expect(problems.map(\.path) == ["nowhere", "sub/up", "tab\t"])
+    #expect(problems.map(\.severity) == [.warning, .warning, .error])
+  }
+
   @Test func namesThatAreNotUTF8() throws {
     let directory = try TemporaryDirectory(["good": ""])
     let odd = Array(directory.path.utf8) + [0x2F, 0x78, 0xFF, 0]
@@ -68,7 +77,7 @@ import TriggerCore
       refreshed(directory.path) { $0.links = .anywhere }.tree.paths == ["a", "far/c", "near/b", "sub/b"])
     let none = refreshed(directory.path) { $0.links = .none }
     #expect(none.tree.paths == ["a", "sub/b"])
-    #expect(none.problems["near"] == "is a symbolic link; links are not followed here")
+    #expect(none.problems["near"]?.message == "is a symbolic link; links are not followed here")
   }
 
   /// What cannot be read any more is not deleted.
@@ -107,7 +116,7 @@ import TriggerCore
     for name in 0..<12 { try directory.write("f\(10 + name)", "1") }
     var index = refreshed(directory.path) { $0.files = 10 }
     #expect(index.tree.count == 10)
-    #expect(index.problems[""] == "more than 10 files or 256 MiB; those beyond are left out")
+    #expect(index.problems[""]?.message == "more than 10 files or 256 MiB; those beyond are left out")
     for name in 0..<3 { try directory.remove("f\(10 + name)") }
     index.refresh(Dirt(paths: ["f10", "f11", "f12"]))
     // Those that were left out have taken the room.

@@ -1,5 +1,6 @@
 import Foundation
 import TriggerCore
+import TriggerFiles
 
 /// What one row of a feed holds.
 package enum FeedRecord: Sendable {

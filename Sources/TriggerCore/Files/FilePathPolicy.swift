@@ -113,20 +113,25 @@ public struct FilePathPolicy: Sendable, Hashable {
 
 /// A file, or a path, that is not what a directory's files must be.
 public struct FileProblem: Error, Sendable, Hashable, CustomStringConvertible {
+  /// `error`: a file cannot be used. `warning`: something was passed over, and perhaps not meant to be a file.
+  public enum Severity: Sendable { case error, warning }
+
   /// Relative to the directory; empty for the directory itself. Bytes that are not UTF-8 are `U+FFFD` here.
   public var path: String
   /// What is wrong, and what would be right.
   public var message: String
+  /// Whether a file is missing because of it.
+  public var severity: Severity
 
   /// A problem with a path.
-  public init(path: String, message: String) {
+  public init(path: String, message: String, severity: Severity = .error) {
     self.path = path
     self.message = message
+    self.severity = severity
   }
 
-  /// `path: message`, with control characters of the path as `\u{a}`.
-  public var description: String {
-    if path.isEmpty { return message }
+  /// The path, with control characters as `\u{a}`.
+  public var shownPath: String {
     var shown = ""
     for scalar in path.unicodeScalars {
       if scalar.properties.generalCategory == .control || scalar.properties.generalCategory == .format {
@@ -135,8 +140,11 @@ public struct FileProblem: Error, Sendable, Hashable, CustomStringConvertible {
         shown.unicodeScalars.append(scalar)
       }
     }
-    return "\(shown): \(message)"
+    return shown
   }
+
+  /// `path: message`, the path as `shownPath`.
+  public var description: String { path.isEmpty ? message : "\(shownPath): \(message)" }
 }
 
 /// The spellings in use in a directory: one for all paths that differ only by case or by Unicode form.

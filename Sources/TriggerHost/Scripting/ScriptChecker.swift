@@ -38,9 +38,9 @@ final class ScriptChecker {
     sources = Sources(files)
     var functions = LuaRunner.functions
     functions.source = { sources, path, length in
-      guard let text = ScriptChecker.sources(sources).text(String(cString: path!)) else { return nil }
+      guard let text = ScriptChecker.sources(sources).texts.text(String(cString: path!)) else { return nil }
       length!.pointee = text.count
-      return UnsafePointer(text.baseAddress)
+      return text.baseAddress
     }
     functions.required = { sources, from, path in
       ScriptChecker.sources(sources).lookups[String(cString: from!), default: []].insert(
@@ -136,23 +136,13 @@ extension ScriptChecker {
   /// The files as Lua reads them, and who looked for which.
   fileprivate final class Sources {
     let files: FileTree
+    let texts: ScriptSources
     /// By path of the file whose chunk called `require`.
     var lookups: [String: Set<String>] = [:]
-    /// Copies at addresses that stay, of the files that were asked for.
-    private var texts: [String: UnsafeMutableBufferPointer<CChar>] = [:]
 
-    init(_ files: FileTree) { self.files = files }
-
-    deinit { for text in texts.values { text.deallocate() } }
-
-    func text(_ path: String) -> UnsafeMutableBufferPointer<CChar>? {
-      if let known = texts[path] { return known }
-      guard let bytes = files[path]?.bytes else { return nil }
-      // An empty file has an address too.
-      let text = UnsafeMutableBufferPointer<CChar>.allocate(capacity: bytes.count + 1)
-      _ = text.initialize(from: bytes.lazy.map { CChar(bitPattern: $0) })
-      texts[path] = UnsafeMutableBufferPointer(rebasing: text[..<bytes.count])
-      return texts[path]
+    init(_ files: FileTree) {
+      self.files = files
+      texts = ScriptSources(files)
     }
 
     /// Those of the file and of all it found, at any distance.

@@ -18,8 +18,8 @@ final class ScriptFollower: Sendable {
     self.host = host
     directory = host.config.scripts.resolved
     var options = DirectoryWatcher.Options()
-    options.policy.links = .anywhere
-    options.includes = { path in ScriptDirectory.isScript(FilePath.lastName(of: path)) }
+    options.policy = ScriptDirectory.policy
+    options.includes = ScriptDirectory.isScript
     if host.config.reload.watch == .poll {
       options.noticing = .polled
       options.pollInterval = .milliseconds(200)
@@ -60,13 +60,7 @@ final class ScriptFollower: Sendable {
     return Scripts(host.config, tree, found: problems.map(finding), isComplete: isThere)
   }
 
-  private func finding(_ problem: FileProblem) -> Finding {
-    if problem.path.isEmpty {
-      let message = problem.message.replacingOccurrences(of: "the directory", with: "the scripts directory")
-      return Finding(ConfigProblem(file: directory, message: message))
-    }
-    return Finding(ConfigProblem(file: FilePath.join(directory, problem.path), message: problem.message))
-  }
+  private func finding(_ problem: FileProblem) -> Finding { Finding(ConfigProblem(problem, in: directory)) }
 
   private func take(_ changes: FileChanges, _ reload: inout ScriptReload) async {
     let old = reload.tree

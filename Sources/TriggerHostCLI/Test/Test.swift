@@ -134,7 +134,7 @@ private struct FileTimes {
   /// - Parameter scripts: a directory; the names of its files count from there.
   init(scripts: String, others: [String]) {
     let names = FileManager.default.enumerator(atPath: scripts)?.compactMap { $0 as? String } ?? []
-    for name in names where ScriptDirectory.isScript(FilePath.lastName(of: name)) {
+    for name in names where ScriptDirectory.isScript(name) {
       add(name, at: FilePath.join(scripts, name))
     }
     for file in others { add(file, at: file) }

@@ -83,7 +83,8 @@ final class FileStoreWriter: @unchecked Sendable {
     // Reports that come before this are of no interest: it looks at the index as it is then.
     onThread { [self] index in
       guard index.isThere else {
-        return failure = FileProblem(path: writer.root, message: index.problems[""] ?? "is not there")
+        return failure = FileProblem(
+          path: writer.root, message: index.problems[""]?.message ?? "is not there")
       }
       isAlive = true
       found = index.sortedProblems
