@@ -69,7 +69,8 @@ import Testing
       ended.lines[0].contains("  report  event large {\"item\":\"piano\",\"price\":9000}  failed  tree 1"))
     #expect(ended.lines[1] == "    report.lua:4: too large: piano")
     let colours = try await RunningCommand(
-      ["log", "cat", "--data", till.data, "--outcome", "failed"], output: .terminal
+      ["log", "cat", "--data", till.data, "--outcome", "failed"], output: .terminal,
+      environment: ["TERM": "xterm", "NO_COLOR": ""]
     ).end()
     #expect(colours.output.contains("\u{1b}[31mfailed\u{1b}[0m"), "\(colours)")
   }
