@@ -102,7 +102,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "SimulationTests",
-      dependencies: ["CFaultVFS", "CSQLite", "TriggerCore", "TriggerSimulation"],
+      dependencies: ["CFaultVFS", "CSQLite", "TriggerCore", "TriggerSimulation", "trigger-simulate"],
       swiftSettings: strict),
   ]
 )

@@ -87,7 +87,7 @@ import TriggerHost
     #expect(try rows(table).last == #"- - {"quantity":1.5} 5"#)
   }
 
-  @Test func keysOfAnyBytes() async throws {
+  @Test func keysOfAnyText() async throws {
     let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
     let backend = try DatabaseStoreBackend(
       path: directory.file(table), store: "orders", table: table, history: nil)
@@ -96,7 +96,7 @@ import TriggerHost
     let script = #"""
       return { on = { event = "n" }, execute = function(event, ctx)
         local orders = ctx:store("orders")
-        return { orders:put("a\0b", 1), orders:put("\xff\xfe", 2), orders:put("é", 3), orders:put("x'y", 4) }
+        return { orders:put("a\0b", 1), orders:put("é", 3), orders:put("x'y", 4) }
       end }
       """#
     queue.bind([], scripts: ScriptTree(files: ["n.lua": Array(script.utf8)]))
@@ -109,7 +109,7 @@ import TriggerHost
     ) {
       keys.append($0.text(0))
     }
-    #expect(keys == ["text61006212", "blobFFFE22", "textC3A932", "text78277942"])
+    #expect(keys == ["text61006212", "textC3A932", "text78277942"])
   }
 
   // MARK: Migrations
