@@ -29,9 +29,9 @@ public final class DurableLog: CommitLog {
   private let bytesWritten = Atomic<Int>(0)
   // Set before there is a thread; nil without one.
   private nonisolated(unsafe) var flusher: WALFlusher?
-  private let listener = Mutex<(@Sendable (Int64) -> Void)?>(nil)
-  private let stepper: Mutex<(@Sendable () -> Void)?> = Mutex(nil)
-  private let failureListener = Mutex<(@Sendable (String) -> Void)?>(nil)
+  private let listener = Listener<Int64>()
+  private let stepper = Listener<Void>()
+  private let failureListener = Listener<String>()
 
   /// What waits to be written. Guarded by its condition.
   private final class Shared: @unchecked Sendable {
@@ -107,11 +107,11 @@ public final class DurableLog: CommitLog {
   package var recordBytes: Int { bytesWritten.load(ordering: .relaxed) }
 
   /// - Parameter body: called on the log's thread after each group.
-  public func whenDurable(_ body: @escaping @Sendable (Int64) -> Void) { listener.withLock { $0 = body } }
+  public func whenDurable(_ body: @escaping @Sendable (Int64) -> Void) { listener.set(body) }
 
   /// - Parameter body: called once, when the disk refuses: nothing is written from then on.
   public func whenFailed(_ body: @escaping @Sendable (String) -> Void) {
-    failureListener.withLock { $0 = body }
+    failureListener.set(body)
   }
 
   /// Copies a record. Waits when 32 MiB wait for the disk.
@@ -136,7 +136,7 @@ public final class DurableLog: CommitLog {
   }
 
   /// - Parameter body: what `perform` calls until its work is written, when the log has no thread.
-  package func whenWaiting(_ body: @escaping @Sendable () -> Void) { stepper.withLock { $0 = body } }
+  package func whenWaiting(_ body: @escaping @Sendable () -> Void) { stepper.set { _ in body() } }
 
   /// Does other work on the database, in the transaction of the next group. Returns when that is written.
   ///
@@ -158,9 +158,9 @@ public final class DurableLog: CommitLog {
     // A log that fails calls nobody: look now and then.
     while !isDone {
       if let failure = failure { throw StorageError(failure) }
-      if let stepper = stepper.withLock({ $0 }) {
+      if let stepper = stepper.body {
         done.unlock()
-        stepper()
+        stepper(())
         done.lock()
         continue
       }
@@ -232,7 +232,7 @@ public final class DurableLog: CommitLog {
     shared.isWriting = false
     shared.condition.broadcast()
     shared.condition.unlock()
-    if isSynced, hasRecords { listener.withLock { $0 }?(group.last) }
+    if isSynced, hasRecords { listener(group.last) }
     for body in group.kept { body() }
     do { try flush(after: bytes) } catch {
       fail("\(error)")
@@ -290,6 +290,6 @@ public final class DurableLog: CommitLog {
     shared.isWriting = false
     shared.condition.broadcast()
     shared.condition.unlock()
-    failureListener.withLock { $0 }?(message)
+    failureListener(message)
   }
 }

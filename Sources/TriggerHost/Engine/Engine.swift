@@ -39,7 +39,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   var hasStarted: Bool { isStarted.load(ordering: .acquiring) }
 
   /// Sees every announcement (errors, logs of decided attempts), on a worker's thread.
-  private let observer: Mutex<(@Sendable (DecidedOperation) -> Void)?> = Mutex(nil)
+  private let observer = Listener<DecidedOperation>()
 
   private let log: (any CommitLog)?
   private let outbox = Outbox()
@@ -54,9 +54,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   /// Why the log takes no more records; nil while it does.
   private let failure = Mutex<String?>(nil)
   private let hasFailed = Atomic<Bool>(false)
-  private let failureObserver: Mutex<(@Sendable (String) -> Void)?> = Mutex(nil)
+  private let failureObserver = Listener<String>()
 
-  func setObserver(_ new: (@Sendable (DecidedOperation) -> Void)?) { observer.withLock { $0 = new } }
+  func setObserver(_ new: (@Sendable (DecidedOperation) -> Void)?) { observer.set(new) }
 
   init(configuration: EngineConfiguration, clock: EngineClock, log: (any CommitLog)?) {
     self.configuration = configuration
@@ -251,7 +251,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     failure.withLock { $0 = message }
     hasFailed.store(true, ordering: .releasing)
     resumeWaitingForRoom()
-    failureObserver.withLock { $0 }?(message)
+    failureObserver(message)
     Thread.detach(name: "stop") { self.stop() }
   }
 
@@ -259,7 +259,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   var failureMessage: String? { hasFailed.load(ordering: .acquiring) ? failure.withLock { $0 } : nil }
 
   /// - Parameter body: called once, when the log fails, on the log's thread.
-  func setFailureObserver(_ body: (@Sendable (String) -> Void)?) { failureObserver.withLock { $0 = body } }
+  func setFailureObserver(_ body: (@Sendable (String) -> Void)?) { failureObserver.set(body) }
 
   // MARK: Triggers
 
@@ -659,7 +659,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   private func announce(_ announcements: [EngineState.Announcement]) {
     guard !announcements.isEmpty else { return }
-    let observer = observer.withLock { $0 }
+    let observer = observer.body
     for item in announcements {
       let result = OperationResult(
         trigger: item.trigger, identity: item.operation.identity, seq: item.seq,
