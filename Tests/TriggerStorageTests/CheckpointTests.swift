@@ -164,4 +164,44 @@ import TriggerHost
     }
     #expect(error?.description.contains("is not kept any more (log.retain)") == true, "\(error!)")
   }
+
+  /// The seq of a store's last change survives when that change left no key: whole-store reads see it.
+  @Test func theLastChangeOfAStoreIsKept() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let script = """
+      return { on = { event = "e" }, execute = function(event, ctx)
+        local intents = {}
+        for _, key in ipairs(event.put) do intents[#intents + 1] = ctx:store("s"):put(key, 1) end
+        for _, key in ipairs(event.delete) do intents[#intents + 1] = ctx:store("s"):put(key, nil) end
+        intents[#intents + 1] = ctx:store("other"):add("n", 1)
+        return intents
+      end }
+      """
+    func event(put: [Value] = [], delete: [Value] = []) -> Event {
+      Event("e", ["put": .array(put), "delete": .array(delete)])
+    }
+    var host = try DataHost(path, scripts: ["e.lua": script])
+    for _ in 0..<2 {
+      _ = try await host.queue.perform(event(put: ["a", "b"]))
+      // Once with a key that stays, once with none.
+      let last = try await host.queue.perform(event(delete: ["a"]))[0].seq
+      _ = try await host.queue.perform(event())
+      try Checkpointer(host.log, host.coordinator, recovery: host.recovery).checkpoint()
+      host.close()
+      host = try DataHost(path, scripts: ["e.lua": script])
+      #expect(try host.coordinator.store("s").readSnapshot().seq == last)
+      // And with commits after it.
+      _ = try await host.queue.perform(event())
+      #expect(try host.coordinator.store("s").readSnapshot().seq == last)
+      _ = try await host.queue.perform(event(delete: ["b"]))
+    }
+    let empty = try host.coordinator.store("s").readSnapshot()
+    #expect(empty.value.isEmpty)
+    try Checkpointer(host.log, host.coordinator, recovery: host.recovery).checkpoint()
+    host.close()
+    host = try DataHost(path, scripts: ["e.lua": script])
+    #expect(try host.coordinator.store("s").readSnapshot().seq == empty.seq)
+    host.close()
+  }
 }

@@ -72,6 +72,49 @@ import TriggerCore
     #expect(restart.end(a, key: 1, at: 0) == nil)
   }
 
+  @Test func whatIsDueTogetherPassesInTheOrderOfArrival() {
+    let (_, options) = gates { $0.debounce = .milliseconds(10) }
+    var gates = Gates<Item>()
+    let items = (0..<20).map { _ in Item() }
+    for (index, item) in items.enumerated() {
+      _ = gates.arrive(item, key: UInt64(index) &* 0x9e37_79b9_7f4a_7c15, options: options, at: 0)
+    }
+    let passed = gates.advance(to: 10 * ms).map { ObjectIdentifier($0.run) }
+    #expect(passed == items.map { ObjectIdentifier($0) })
+  }
+
+  /// A newer version of a script has other options: they hold for what comes, and what waits keeps its turn.
+  @Test func optionsMayChange() {
+    var (gates, options) = gates { $0.mode = .queued }
+    let items = (0..<4).map { _ in Item() }
+    for item in items[0..<2] { _ = gates.arrive(item, key: 1, options: options, at: 0) }
+    options.maxInstances = 3
+    guard case .hold = gates.arrive(items[2], key: 1, options: options, at: 0).verdict else {
+      return #expect(Bool(false), "it overtakes one that waits")
+    }
+    #expect(gates.end(items[0], key: 1, at: 0) === items[1])
+    options.throttle = .milliseconds(5)
+    guard case .hold = gates.arrive(items[3], key: 1, options: options, at: 1).verdict else {
+      return #expect(Bool(false))
+    }
+    #expect(gates.nextDue == 5 * ms)
+  }
+
+  /// A run that had passed before a restart counts, and is not judged again.
+  @Test func aResumedRunCounts() {
+    let (_, options) = gates { $0.mode = .single }
+    var gates = Gates<Item>()
+    let (first, second) = (Item(), Item())
+    gates.resume(first, key: 1, options: options)
+    guard case .drop = gates.arrive(second, key: 1, options: options, at: 0).verdict else {
+      return #expect(Bool(false))
+    }
+    #expect(gates.end(first, key: 1, at: 0) == nil)
+    guard case .pass = gates.arrive(second, key: 1, options: options, at: 0).verdict else {
+      return #expect(Bool(false))
+    }
+  }
+
   /// The whole way: of a burst, one operation runs with the newest event, and every sender learns of it.
   @Test func aDebouncedTriggerRunsOnceForABurst() async throws {
     let clock = ManualClock()
@@ -98,5 +141,81 @@ import TriggerCore
       count += 1
       if count == 5 { break }
     }
+  }
+
+  /// What was held until now passes before what has just come, though both are seen at once.
+  @Test func nothingOvertakesWhatIsDue() async throws {
+    let clock = ManualClock()
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1), clock: clock)
+    let queue = TriggerQueue(coordinator)
+    let script = """
+      return { on = { event = "n" }, throttle = "50ms", execute = function(event, ctx)
+        return { ctx:store("seen"):append("all", event.n) }
+      end }
+      """
+    queue.bind([], scripts: ScriptTree(files: ["s.lua": Array(script.utf8)]))
+    let engine = SteppedEngine(queue)
+    func run() {
+      for _ in 0..<3 {
+        if engine.take(0) > 0 { while engine.begin(0) { engine.end(0) } }
+      }
+    }
+    func send(_ n: Int64) { _ = queue.offer(Event("n", ["n": .int(n)])) }
+    send(1)
+    run()
+    send(2)
+    run()
+    clock.advance(by: .milliseconds(51))
+    send(3)
+    run()
+    clock.advance(by: .milliseconds(51))
+    run()
+    #expect(try coordinator.store("seen").get("all") == [1, 2, 3])
+    engine.end()
+  }
+
+  /// A commit emitted them: the log says how each ended, or a restart would run those again that were dropped or
+  /// joined another.
+  @Test func theLogTellsOfWhatAGateHasTaken() async throws {
+    let scripts = [
+      "emit.lua": """
+      return { on = { event = "go" }, execute = function(event, ctx)
+        local intents = {}
+        for n = 1, 4 do
+          intents[#intents + 1] = ctx:emit("single", { n = n })
+          intents[#intents + 1] = ctx:emit("merged", { n = n })
+        end
+        return intents
+      end }
+      """,
+      "single.lua": """
+      return { on = { event = "single" }, mode = "single", execute = function(event, ctx)
+        return { ctx:store("seen"):append("single", event.n) }
+      end }
+      """,
+      "merged.lua": """
+      return { on = { event = "merged" }, coalesce = true, execute = function(event, ctx)
+        return { ctx:store("seen"):append("merged", event.n) }
+      end }
+      """,
+    ]
+    let log = MemoryCommitLog()
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1), clock: ManualClock(), log: log)
+    let queue = TriggerQueue(coordinator)
+    queue.bind([], scripts: ScriptTree(files: scripts.mapValues { Array($0.utf8) }))
+    queue.start()
+    defer { queue.stop() }
+    try await queue.enqueue(Event("go"))
+    await queue.waitUntilIdle()
+    let single = log.all.filter { $0.trigger == "single" && $0.outcome != .deferred }
+    #expect(single.count == 4 && Set(single.map(\.cause)).count == 4)
+    #expect(single.count { $0.outcome == .skipped && $0.error?.hasPrefix("dropped: ") == true } > 0)
+    let merged = log.all.filter { $0.trigger == "merged" && $0.outcome == .committed }
+    let told = merged.reduce(0) { $0 + 1 + $1.absorbed.count }
+    #expect(told == 4, "\(merged)")
+    #expect(try coordinator.store("seen").get("merged")?.arrayValue?.last == 4)
+    var fold = LogFold()
+    for record in log.all { fold.apply(record) }
+    #expect(fold.unfinished.isEmpty, "\(fold.unfinished)")
   }
 }
