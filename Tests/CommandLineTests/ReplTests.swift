@@ -72,10 +72,11 @@ import Testing
     let directory = try TemporaryDirectory([
       "host.yaml": "stores: { counts: {} }\n",
       "triggers/count.lua": """
+      local step = require "step"
       return { on = { event = "go" }, execute = function(event, ctx)
-        return { ctx:store("counts"):add("n", 1) }
+        return { ctx:store("counts"):add("n", step) }
       end }
-      """,
+      """, "triggers/lib/step.lua": "return 1",
       "events.jsonl": String(
         repeating: "{\"event\": \"go\"}\n", count: 5),
     ])
@@ -84,15 +85,17 @@ import Testing
       input: directory("events.jsonl")
     ).end()
     #expect(run.status == 0, "\(run)")
+    // The modules are those of then.
+    try directory.write("triggers/lib/step.lua", "return 7")
     let newest = try await repl(
-      "store 'counts':get 'n'", "ctx.seq", arguments: ["--data", "data"], in: directory)
-    #expect(newest.lines == ["5", "5"], "\(newest) after \(run)")
+      "store 'counts':get 'n'", "ctx.seq", "require 'step'", arguments: ["--data", "data"], in: directory)
+    #expect(newest.lines == ["5", "5", "1"], "\(newest) after \(run)")
     let third = try await repl(
       "store 'counts':get 'n'", "store 'counts':add('n', 1)", "ctx.seq", "ctx.time > 1.6e9",
       "(store 'counts':read_snapshot())", arguments: ["--data", "data", "--at", "3"], in: directory)
     #expect(third.lines == ["3", "add counts/n = 1  (shown, not applied)", "3", "true", "3"], "\(third)")
     let late = try await repl("1", arguments: ["--data", "data", "--at", "9"], in: directory)
-    #expect(late.status == 1 && late.errorLines == ["data ends with seq 5"])
+    #expect(late.status == 1 && late.errorLines == ["seq 9 is not there: the log ends at seq 5"])
   }
 
   @Test func whatDoesNotEndIsEndedByCtrlC() async throws {

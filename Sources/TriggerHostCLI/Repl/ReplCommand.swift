@@ -12,7 +12,8 @@ struct ReplCommand: ParsableCommand {
     abstract: "Try Lua on a snapshot: read stores, call modules, see what intents would do.",
     discussion: """
       What triggers have is there, with ctx and store "name". Nothing is ever changed: intents are shown. With
-      --data, the stores are those of a data directory, also while a host runs.
+      --data, the stores are those of a data directory, also while a host runs, and modules those of its scripts at
+      that seq, unless --config or --scripts names others.
 
         trigger-host repl --config mine/host.yaml
         trigger-host repl --data data --at 1000
@@ -38,16 +39,24 @@ struct ReplCommand: ParsableCommand {
   }
 
   func run() throws {
-    // Without a project it is Lua on empty stores.
-    let loaded = project.load()
-    if let loaded { try report(loaded.report) }
-    let scripts = loaded.map { Scripts($0.config) }
-    for finding in scripts?.findings ?? [] where finding.isError { printError(finding.text) }
-    var snapshot = try snapshot()
-    for name in loaded?.config.stores.keys.sorted() ?? [] where snapshot.stores[name] == nil {
-      snapshot.stores[name] = Snapshot.Store(version: 0, content: [:])
+    let history = try data.map { try History($0) }
+    try history?.require(at)
+    var snapshot = try snapshot(history)
+    // The past comes with the scripts that it had, unless others are named.
+    let wantsRecorded = project.config == nil && project.scripts == nil
+    var tree = ScriptTree(files: [:])
+    if let history, wantsRecorded {
+      tree = try history.tree(history.treeInForce(at: snapshot.seq)) ?? tree
+    } else if let loaded = project.load() {
+      try report(loaded.report)
+      let scripts = Scripts(loaded.config)
+      for finding in scripts.findings where finding.isError { printError(finding.text) }
+      tree = scripts.tree
+      for name in loaded.config.stores.keys.sorted() where snapshot.stores[name] == nil {
+        snapshot.stores[name] = Snapshot.Store(version: 0, content: [:])
+      }
     }
-    let console = ReplConsole(snapshot, scripts: scripts?.tree ?? ScriptTree(files: [:]))
+    let console = ReplConsole(snapshot, scripts: tree)
     if console.isTerminal { printLine(greeting(snapshot)) }
     if !console.serve() { throw ExitCode(1) }
   }
@@ -58,26 +67,20 @@ struct ReplCommand: ParsableCommand {
     return "\(place). Stores: \(names.isEmpty ? "none" : names). help() says more; Ctrl-D ends."
   }
 
-  private func snapshot() throws -> Snapshot {
-    guard let data else {
+  private func snapshot(_ history: History?) throws -> Snapshot {
+    guard let history else {
       return Snapshot(
         seq: 0, time: EngineClock().now(),
         stores: try given().mapValues { Snapshot.Store(version: 0, content: $0) })
     }
-    let reader = try LogReader(path: data)
     let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
     var seq: Int64 = 0
     try coordinator.recover { recovery in
-      try reader.replay(into: recovery, to: at ?? .max) { try recovery.apply($0) }
+      try history.reader.replay(into: recovery, to: at ?? .max) { try recovery.apply($0) }
       seq = recovery.lastSeq
     }
-    if let at, at > seq {
-      printError("\(data) ends with seq \(seq)")
-      throw ExitCode(1)
-    }
-    var time = EngineClock().now()
-    if at != nil { try reader.visit(from: seq, to: seq) { time = $0.admitted } }
-    return try Snapshot(coordinator, seq: seq, time: time)
+    let time = at == nil ? nil : try history.record(seq)?.admitted
+    return try Snapshot(coordinator, seq: seq, time: time ?? EngineClock().now())
   }
 
   private func given() throws -> [String: [String: Value]] {
