@@ -9,13 +9,15 @@ struct EmittedOperations {
     var trigger: LoadedTrigger
     var payload: [UInt8]
     var hops: Int
+    /// What has come of the same cause.
+    var family: Operation.Family?
     /// Of the payload in history.
     fileprivate var recordedHash: UInt64 = 0
     /// As in history; 0 when its trigger does not coalesce.
     fileprivate var coalesceKey: UInt64 = 0
 
-    init(trigger: LoadedTrigger, payload: [UInt8], hops: Int) {
-      (self.trigger, self.payload, self.hops) = (trigger, payload, hops)
+    init(trigger: LoadedTrigger, payload: [UInt8], hops: Int, family: Operation.Family?) {
+      (self.trigger, self.payload, self.hops, self.family) = (trigger, payload, hops, family)
     }
   }
 
@@ -42,11 +44,11 @@ struct EmittedOperations {
   ///   - recorded: the event in history.
   ///   - old: the trigger at the time.
   mutating func add(
-    _ event: SerialExecutor.Event, _ trigger: LoadedTrigger, hops: Int, cause: LogRecord.Cause,
-    recorded: [UInt8], by old: LoadedTrigger?
+    _ event: SerialExecutor.Event, _ trigger: LoadedTrigger, hops: Int, family: Operation.Family?,
+    cause: LogRecord.Cause, recorded: [UInt8], by old: LoadedTrigger?
   ) {
     let key = Key(cause: cause, trigger: trigger.name)
-    var new = Waiting(trigger: trigger, payload: event.payload, hops: hops)
+    var new = Waiting(trigger: trigger, payload: event.payload, hops: hops, family: family)
     defer { waiting[key] = new }
     guard let old, old.mayPassOver else { return }
     new.recordedHash = Self.hash(recorded)

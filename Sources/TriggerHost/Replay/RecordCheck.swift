@@ -44,10 +44,11 @@ final class RecordCheck {
     case (true, _): return "committed then, fails now: \(attempt.error ?? "")"
     case (false, .succeeded):
       // Then it can only have failed because of what it emits, or when it was applied.
-      let refusal =
-        EmitRules(configuration).refusal(of: operation, emits: attempt.writes.emits)
-        ?? applyFailure(at: item.seq - 1)
       let then = batch.error(item)
+      if EmitRules.dependsOnOthers(then) { return nil }
+      let refusal =
+        EmitRules(configuration).refusal(of: operation, attempt, hearsOfCommits: false)
+        ?? applyFailure(at: item.seq - 1)
       if refusal == then { return nil }
       return
         "failed then with: \(then ?? "no message"); \(refusal.map { "now with: \($0)" } ?? "commits now")"

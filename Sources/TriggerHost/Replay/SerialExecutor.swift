@@ -57,7 +57,9 @@ final class SerialExecutor {
   func commit(_ operation: Operation, seq: Int64) -> Bool {
     events.removeAll(keepingCapacity: true)
     guard attempt.status == .succeeded else { return false }
-    if let refusal = EmitRules(configuration).refusal(of: operation, emits: attempt.writes.emits) {
+    let hearsOfCommits = !router.commitTriggers.isEmpty
+    if let refusal = EmitRules(configuration).refusal(of: operation, attempt, hearsOfCommits: hearsOfCommits)
+    {
       attempt.error = refusal
       return false
     }
@@ -67,7 +69,12 @@ final class SerialExecutor {
       return false
     }
     if attempt.writes.emits > 0 { collectEmits() }
-    if !router.commitTriggers.isEmpty, !changed.isEmpty { collectCommitEvents(changed, operation, seq) }
+    if hearsOfCommits, !changed.isEmpty { collectCommitEvents(changed, operation, seq) }
+    if !events.isEmpty {
+      let family = operation.family ?? Operation.Family()
+      for event in events { family.count += event.triggers.count }
+      operation.family = family
+    }
     commits += 1
     if commits % 256 == 0 { state.reclaim(horizon: state.seq) }
     return true
@@ -106,14 +113,16 @@ final class SerialExecutor {
   }
 }
 
-/// How much a commit may emit.
+/// How much a commit may emit: the engine's rules.
 struct EmitRules {
   private let configuration: EngineConfiguration
   init(_ configuration: EngineConfiguration) { self.configuration = configuration }
 
   /// Why the operation may not emit what it wants to emit, nil when it may.
-  func refusal(of operation: Operation, emits: Int) -> String? {
-    let name = operation.trigger.name
+  ///
+  /// - Parameter hearsOfCommits: some trigger is bound to commits.
+  func refusal(of operation: Operation, _ attempt: Attempt, hearsOfCommits: Bool) -> String? {
+    let (emits, name) = (attempt.writes.emits, operation.trigger.name)
     if operation.hops > configuration.maximumHops {
       return "loop: \(name) is more than \(configuration.maximumHops) hops from its cause"
     }
@@ -124,6 +133,19 @@ struct EmitRules {
       return
         "\(name) emits \(emits) events in one commit; at most \(configuration.maximumEmits) are allowed (limits.emits)"
     }
+    let mayAdd = emits > 0 || operation.kind == .commit && attempt.writes.count > 0 && hearsOfCommits
+    if mayAdd, let family = operation.family, family.count >= configuration.maximumOffspring {
+      return
+        "loop: \(name) would add to the \(family.count) operations that came of one cause already \(Self.offspring)"
+    }
     return nil
+  }
+
+  private static let offspring = "(limits.offspring)"
+
+  /// Whether an error tells of something that is not in the record that it failed: how much else has come of
+  /// the same cause.
+  static func dependsOnOthers(_ error: String?) -> Bool {
+    error?.hasPrefix("loop: ") == true && error?.hasSuffix(offspring) == true
   }
 }

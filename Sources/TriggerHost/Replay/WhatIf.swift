@@ -56,6 +56,8 @@ public final class WhatIf {
     var payload: [UInt8]
     var admitted: Int64
     var hops: Int
+    /// What has come of the same cause.
+    var family: Operation.Family?
   }
 
   /// What is to be done for a recorded operation.
@@ -162,7 +164,9 @@ public final class WhatIf {
     let waiting = record.retryOf.map { retries.removeValue(forKey: $0) } ?? emitted.take(record)
     guard let waiting else { return .drop(reason: whyGone(record)) }
     if record.outcome == .skipped { return .skip }
-    return .run(operation(record, waiting.trigger, payload: waiting.payload, hops: waiting.hops))
+    let operation = operation(record, waiting.trigger, payload: waiting.payload, hops: waiting.hops)
+    operation.family = waiting.family
+    return .run(operation)
   }
 
   /// One whose event is given: it came from outside, or before the range.
@@ -177,7 +181,9 @@ public final class WhatIf {
     return .run(operation(record, trigger, payload: record.payload, hops: record.hops))
   }
 
+  /// What was put in force, or sent to a Swift trigger, by name reaches nobody else.
   private func admitNewcomers(_ record: LogRecord) throws {
+    if record.tree == 0, record.event.isEmpty || record.trigger == TriggerQueue.scriptsTrigger { return }
     for trigger in try bindingChange(record).newcomers {
       queue.append(
         NewOperation(
@@ -267,7 +273,8 @@ public final class WhatIf {
       record.tries + 1 < retry.attempts
     else { return }
     retries[record.seq] = EmittedOperations.Waiting(
-      trigger: operation.trigger, payload: Array(operation.payload), hops: Int(operation.hops))
+      trigger: operation.trigger, payload: Array(operation.payload), hops: Int(operation.hops),
+      family: operation.family)
   }
 
   private func tell(_ difference: Difference) {
@@ -287,6 +294,7 @@ public final class WhatIf {
     let operation = Operation.make(
       new.trigger, kind: new.kind, event: new.event, payload: new.payload, admitted: new.admitted,
       identity: Self.firstNewIdentity + newOperations, hops: new.hops)
+    operation.family = new.family
     newOperations += 1
     let executor = other!.executor
     executor.run(operation)
@@ -311,14 +319,15 @@ public final class WhatIf {
         let hops = Int(operation.hops) + 1
         if let place = places.take(event, trigger.name) {
           emitted.add(
-            event, trigger, hops: hops, cause: LogRecord.Cause(seq: record!.seq, index: place),
+            event, trigger, hops: hops, family: operation.family,
+            cause: LogRecord.Cause(seq: record!.seq, index: place),
             recorded: record!.emissions[place].payload,
             by: record!.tree > 0 ? try recorded.tree(record!.tree).triggers[trigger.name] : nil)
         } else {
           queue.append(
             NewOperation(
               trigger: trigger, kind: event.kind, event: event.name, payload: event.payload,
-              admitted: operation.admitted, hops: hops))
+              admitted: operation.admitted, hops: hops, family: operation.family))
         }
       }
     }

@@ -69,7 +69,7 @@ extension WhatIf {
     public var gone = 0
     /// Operations that history does not have.
     public var new = 0
-    /// Operations that took their recorded intents, since they belong to Swift triggers.
+    /// Operations that took their recorded intents: those of Swift triggers, and new scripts coming into force.
     public var kept = 0
     /// Operations that stayed skipped: who sent them, or the host, had taken them back.
     public var skipped = 0

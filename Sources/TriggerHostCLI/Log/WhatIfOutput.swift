@@ -72,7 +72,7 @@ final class WhatIfText: WhatIfOutput {
         + "\(summary.same) the same, \(summary.changed) changed, \(summary.gone) gone, \(summary.new) new"
     ]
     let rest = [
-      (summary.failed, "fail now"), (summary.kept, "kept as recorded (Swift triggers)"),
+      (summary.failed, "fail now"), (summary.kept, "kept as recorded (Swift triggers, new scripts)"),
       (summary.skipped, "skipped as recorded"), (summary.undecided, "undecided at the end"),
     ]
     let others = rest.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }

@@ -61,10 +61,13 @@ struct Recorded {
   }
 
   func whatIf(
-    _ scripts: [String: String], from: Int64 = 1, newOperationsAtOnce: Int = 1000
+    _ scripts: [String: String], from: Int64 = 1, newOperationsAtOnce: Int = 1000,
+    configuration: EngineConfiguration = EngineConfiguration(workers: 1)
   ) throws -> Outcome {
     var outcome = Outcome()
-    let whatIf = WhatIf(Self.tree(of: scripts), stores: stores, recorded: tree) {
+    let whatIf = WhatIf(
+      Self.tree(of: scripts), stores: stores, configuration: configuration, recorded: tree
+    ) {
       outcome.differences.append($0)
     }
     whatIf.newOperationsAtOnce = newOperationsAtOnce

@@ -215,6 +215,50 @@ import TriggerTestKit
     )
   }
 
+  @Test func whatComesOfOneCauseIsBounded() async throws {
+    let old = ["a.lua": "return { on = { event = \"go\" }, execute = function() return {} end }"]
+    let recorded = try await Recorded(old) { try await $0.send(Event("go")) }
+    let new = [
+      "a.lua":
+        "return { on = { event = \"go\" }, execute = function(_, ctx) return { ctx:emit(\"go\"), ctx:emit(\"go\") } end }"
+    ]
+    var configuration = EngineConfiguration(workers: 1)
+    configuration.maximumOffspring = 10
+    let outcome = try recorded.whatIf(new, configuration: configuration)
+    // As a host would have it.
+    let host = try TestHost(scripts: new, configuration: configuration)
+    try await host.send(Event("go"))
+    host.stop()
+    let errors = host.log.all.compactMap(\.error)
+    #expect(errors.first?.hasSuffix("(limits.offspring)") == true)
+    #expect(
+      outcome.differences.compactMap(\.new?.error) == errors && outcome.summary.new == host.log.all.count - 1)
+    var real = Recorded(new, records: host.log.all)
+    #expect(try real.whatIf(new, configuration: configuration).differences == [])
+    #expect(try real.verify(workers: 2).difference == nil)
+    real.records[real.records.count - 1].error = "loop: nothing of the kind"
+    #expect(try real.verify(workers: 2).difference?.seq == Int64(real.records.count))
+  }
+
+  /// New scripts come into force as operations of their own: with others in their place they have no part.
+  @Test func newScriptsInHistory() async throws {
+    func script(_ n: Int) -> [String: String] {
+      [
+        "a.lua":
+          "return { on = { event = { \"**\" } }, execute = function(_, ctx) return { ctx:store(\"s\"):put(\"k\", \(n)) } end }"
+      ]
+    }
+    let host = try TestHost(scripts: script(1))
+    try await host.send(Event("go"))
+    _ = try await host.queue.replaceScripts(with: Recorded.tree(of: script(2)))
+    try await host.send(Event("go"))
+    host.stop()
+    let recorded = Recorded(script(1), records: host.log.all)
+    let outcome = try recorded.whatIf(script(2))
+    #expect(recorded.records.map(\.trigger) == ["a", "scripts", "a"])
+    #expect(outcome.differences.map(\.seq) == [1] && outcome.summary.kept == 1 && outcome.keys.isEmpty)
+  }
+
   // MARK: Failures
 
   @Test func failuresComeAndGo() async throws {
