@@ -154,4 +154,26 @@ import Testing
     let beyond = try await till("why", "sums", "count", "--at", "100")
     #expect(beyond.status == 1 && beyond.errors == "seq 100 is not there: the log ends at seq 8\n")
   }
+
+  /// A replacement of the whole store is the keys that differ: it has not written the others.
+  @Test func whoLeavesAKeyAsItIsHasNotWrittenIt() async throws {
+    let script = """
+      return { on = { event = "n" }, execute = function(event, ctx)
+        local seq, data = ctx:store("s"):read_snapshot()
+        data.count = (data.count or 0) + 1
+        if event.set then data.rare = event.set end
+        return { ctx:store("s"):prepare_commit(seq, data) }
+      end }
+      """
+    let events = [1, 2].map { #"{"event": "n", "payload": {"set": \#($0)}, "source": "s"}"# }
+    let others = Array(repeating: #"{"event": "n", "payload": {}, "source": "s"}"#, count: 6)
+    let host = try await KeptHost(["n.lua": script], events: events + others)
+    let seqs = try seqs(try await host("log", "export", "--outcome", "committed"))
+    let object = try await host("why", "s", "rare", "--json", "--history", "1").jsonObject()
+    #expect(object["value"] as? Int == 2 && object["value_before"] as? Int == 1)
+    #expect((object["written_by"] as? [String: Any])?["seq"] as? Int == seqs[1])
+    #expect((object["history"] as? [[String: Any]])?.map { $0["value"] as? Int } == [1])
+    let count = try await host("why", "s", "count", "--json").jsonObject()
+    #expect((count["written_by"] as? [String: Any])?["seq"] as? Int == seqs[7] && count["value"] as? Int == 8)
+  }
 }

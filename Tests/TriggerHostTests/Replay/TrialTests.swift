@@ -35,6 +35,7 @@ import TriggerCore
             total = add(total, i)
           end
           half = total / 2
+          add(1, 2)
           local text, list = "a\\"b\\n", { 1, 2, x = { y = true } }
           return { ctx:store("s"):put("k", total) }
         end }
@@ -45,7 +46,8 @@ import TriggerCore
         "a.lua:3 event = {n = 1}", "a.lua:4 total = 0, half = nil", "a.lua:5 i = 1",
         "lib/add.lua:2 a = 0, b = 1", "lib/add.lua:3 sum = 1", "a.lua:4 total = 1", "a.lua:5 i = 2",
         "lib/add.lua:2 a = 1, b = 2", "lib/add.lua:3 sum = 3", "a.lua:4 total = 3", "a.lua:7 ",
-        "a.lua:8 half = 1.5", "a.lua:9 text = \"a\\\"b\\n\", list = {1, 2, x = {y = true}}",
+        "a.lua:8 half = 1.5", "lib/add.lua:2 a = 1, b = 2", "lib/add.lua:3 sum = 3", "a.lua:9 ",
+        "a.lua:10 text = \"a\\\"b\\n\", list = {1, 2, x = {y = true}}",
       ])
     #expect(result.intents == [.put("s", "k", 3)] && !result.isTraceCut)
   }
