@@ -90,11 +90,12 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "TriggerFilesTests", dependencies: ["TriggerFiles"], swiftSettings: strict),
     .testTarget(
-      name: "TriggerStorageTests", dependencies: ["TriggerStorage", "TriggerTestKit", "file-store-crasher"],
+      name: "TriggerStorageTests", dependencies: ["TriggerStorage", "TriggerTestKit", "file-probe"],
       exclude: ["Fixtures"], swiftSettings: strict),
-    // A program that is killed in the middle of a write-out: for TriggerStorageTests.
+    // A program that TriggerStorageTests kill in the middle of a write-out, and that measures directories:
+    // `swift run -c release file-probe measure`.
     .executableTarget(
-      name: "file-store-crasher", dependencies: ["TriggerStorage"], path: "Tests/FileStoreCrasher",
+      name: "file-probe", dependencies: ["TriggerStorage"], path: "Tests/FileProbe",
       swiftSettings: strict),
     .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
     .testTarget(

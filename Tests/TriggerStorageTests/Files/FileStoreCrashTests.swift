@@ -57,9 +57,9 @@ import TriggerHost
 
   private func run(_ directory: FilesDirectory, _ step: Int, _ kind: String) throws -> Int32 {
     let process = Process()
-    let binary = try #require(Self.binary, "file-store-crasher is not beside the test bundle")
+    let binary = try #require(Self.binary, "file-probe is not beside the test bundle")
     process.executableURL = binary
-    process.arguments = [directory.root, directory.mark, "\(step)", kind]
+    process.arguments = ["crash", directory.root, directory.mark, "\(step)", kind]
     try process.run()
     process.waitUntilExit()
     return process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
@@ -68,7 +68,7 @@ import TriggerHost
   /// Where the build puts it, debug or release: beside the test bundle.
   private static let binary: URL? = {
     let places = [CommandLine.arguments.first.map { URL(fileURLWithPath: $0) }, Bundle.main.executableURL]
-    return places.compactMap { $0?.deletingLastPathComponent().appendingPathComponent("file-store-crasher") }
+    return places.compactMap { $0?.deletingLastPathComponent().appendingPathComponent("file-probe") }
       .first { FileManager.default.isExecutableFile(atPath: $0.path) }
   }()
 }

@@ -6,17 +6,12 @@ import TriggerHost
 import TriggerStorage
 
 /// Writes two commits into a directory and is killed, by the system, before one of the steps of that: for
-/// `FileStoreCrashTests`. Ends with 0 when it comes to its end first.
-///
-///     file-store-crasher DIRECTORY MARK STEP exchange|fallback
-@main enum Crasher {
-  static func main() throws {
-    let arguments = CommandLine.arguments
-    guard arguments.count == 5, let last = Int(arguments[3]) else { exit(2) }
+/// `FileStoreCrashTests`. Returns when it comes to its end first.
+enum CrashRun {
+  static func run(directory: String, mark: String, step last: Int, exchanges: Bool) throws {
     let steps = Atomic<Int>(0)
     let backend = try FileStoreBackend(
-      directory: arguments[1], mark: arguments[2], options: DirectoryWatcher.Options(),
-      exchanges: arguments[4] == "exchange"
+      directory: directory, mark: mark, options: DirectoryWatcher.Options(), exchanges: exchanges
     ) { _ in
       if steps.add(1, ordering: .relaxed).newValue == last { kill(getpid(), SIGKILL) }
     }
