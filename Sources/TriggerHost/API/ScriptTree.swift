@@ -49,14 +49,18 @@ public struct ScriptTree: Sendable {
   /// Set by who keeps trees; nil: numbered by the process.
   public var identity: Identity?
   /// Every file, modules and tests too.
-  public let contents: FileTree
+  public private(set) var contents: FileTree
   /// Paths of the modules, in order.
   public private(set) var modules: [String] = []
   /// The scripts that work, in the order of their paths.
   public var triggers: [Script] = []
   /// Errors and warnings, those of modules first, in the order of the paths; empty when all is well.
-  public private(set) var problems: [Problem] = []
+  public var problems: [Problem] { found.map(\.problem) }
+  private var found: [(path: String, problem: Problem)] = []
+  /// Of every Lua file, tests too.
   private var checks: [String: ScriptCheck] = [:]
+  /// Their paths, in order.
+  private var paths: [String] = []
   private let defaults: TriggerOptions
 
   /// Every file: relative path to content. O(files); `contents` has one file for less.
@@ -69,7 +73,10 @@ public struct ScriptTree: Sendable {
   public init(_ contents: FileTree, defaults: TriggerOptions = TriggerOptions()) {
     var stale: [String] = []
     contents.forEach { path, _ in if path.hasSuffix(".lua") { stale.append(path) } }
-    self.init(contents, defaults: defaults, checks: [:], stale: stale)
+    self.contents = contents
+    self.defaults = defaults
+    check(stale)
+    assemble()
   }
 
   /// As above, for files as relative path to content.
@@ -77,74 +84,75 @@ public struct ScriptTree: Sendable {
     self.init(FileTree(files.mapValues { FileContent($0) }), defaults: defaults)
   }
 
-  /// - Parameter stale: the Lua files to check; `checks` has the others'.
-  private init(
-    _ contents: FileTree, defaults: TriggerOptions, checks: [String: ScriptCheck], stale: [String]
-  ) {
+  /// The tree with other files.
+  ///
+  /// - Parameter stale: the Lua files to check.
+  private init(_ old: ScriptTree, _ contents: FileTree, stale: [String]) {
+    self = old
+    identity = nil
     self.contents = contents
-    self.defaults = defaults
-    self.checks = checks
+    if stale.isEmpty { return }
     check(stale)
-    let (triggers, problems, modules) = assembled()
-    self.triggers = triggers
-    self.problems = problems.map(\.problem)
-    self.modules = modules
+    assemble()
   }
 
-  private mutating func check(_ paths: [String]) {
-    if paths.isEmpty { return }
+  private mutating func check(_ stale: [String]) {
     let (contents, defaults) = (contents, defaults)
     // Scripts want more stack than whoever calls may have.
     let found = Thread.call(name: "script-checker") { () -> [ScriptCheck?] in
       let checker = ScriptChecker(contents, defaults: defaults)
-      return paths.map { path in
+      return stale.map { path in
         if contents[path] == nil { return nil }
         if Self.isModule(path) { return checker.checkModule(path) }
-        return Self.isTrigger(path) ? checker.checkTrigger(path) : nil
+        return Self.isTrigger(path) ? checker.checkTrigger(path) : ScriptCheck()
       }
     }
-    for (path, check) in zip(paths, found) { checks[path] = check }
+    for (path, check) in zip(stale, found) { checks[path] = check }
+    if paths.count != checks.count || stale.contains(where: { checks[$0] == nil }) {
+      paths = checks.keys.sorted()
+    }
   }
 
   /// Puts the single checks together. O(scripts).
-  private func assembled() -> (
-    triggers: [Script], problems: [(path: String, problem: Problem)], modules: [String]
-  ) {
-    var triggers: [Script] = []
-    var problems: [(path: String, problem: Problem)] = []
+  private mutating func assemble() {
+    triggers = []
+    found = []
     var pathOfName: [String: String] = [:]
     // A module that does not load is told of once.
     var causes: Set<Substring> = []
-    func add(_ problem: Problem, _ path: String) { problems.append((path, problem)) }
-    let paths = checks.keys.sorted()
-    for path in paths where Self.isModule(path) {
-      for problem in checks[path]!.problems {
+    let all = paths.map { (path: $0, check: checks[$0]!, isModule: Self.isModule($0)) }
+    for (path, check, isModule) in all where isModule {
+      for problem in check.problems {
         causes.insert(problem.firstLine)
-        add(problem, path)
+        found.append((path, problem))
       }
     }
-    let strays = modules(among: paths.filter { checks[$0]!.isNoTrigger })
-    for path in paths where !Self.isModule(path) && !strays.contains(path) {
-      let check = checks[path]!
-      if let cause = check.cause, causes.insert(cause.firstLine).inserted { add(cause, path) }
+    let strays = modules(among: all.filter { $0.check.isNoTrigger }.map(\.path))
+    modules = all.filter { $0.isModule || strays.contains($0.path) }.map(\.path)
+    for (path, check, isModule) in all where !isModule && !strays.contains(path) {
+      if let cause = check.cause, causes.insert(cause.firstLine).inserted { found.append((path, cause)) }
       if let script = check.script {
         if let other = pathOfName[script.name] {
-          add(duplicate(script, of: other), path)
+          found.append((path, duplicate(script, of: other)))
           continue
         }
         pathOfName[script.name] = path
         triggers.append(script)
       }
-      for problem in check.problems { add(problem, path) }
+      for problem in check.problems { found.append((path, problem)) }
     }
-    return (triggers, problems, paths.filter { Self.isModule($0) || strays.contains($0) })
   }
 
   /// Files that make no trigger because they are modules, though they are not in `lib/`: a library that was copied
-  /// into the root as it is. O(size of the scripts) when there are such.
+  /// into the root as it is. Scans each file once, when there are such.
   private func modules(among strays: [String]) -> Set<String> {
     if strays.isEmpty { return [] }
-    var required = ChunkScan.required(in: files).intersection(strays)
+    let compiler = ChunkCompiler(contents)
+    var names: Set<String> = []
+    for (path, check) in checks {
+      names.formUnion(check.requiredNames { ChunkScan.requiredNames(in: path, compiler) })
+    }
+    var required = Set(names.compactMap { file(ofModule: $0) }).intersection(strays)
     let packages = Set(required.compactMap(Self.package(of:)))
     for path in strays where Self.package(of: path).map(packages.contains) ?? false { required.insert(path) }
     return required
@@ -236,16 +244,17 @@ extension ScriptTree {
     var contents = self.contents
     let difference = contents.apply(changes)
     let stale = stale(after: difference)
-    let tree = ScriptTree(contents, defaults: defaults, checks: checks, stale: stale)
+    let tree = ScriptTree(self, contents, stale: stale)
     let touched = Set(stale)
-    let known = Set(problems.map(\.description))
-    let errors = tree.assembled().problems.filter { path, problem in
+    let known = Set(found.map(\.problem.description))
+    let errors = tree.found.filter { path, problem in
       problem.severity == .error && (touched.contains(path) || !known.contains(problem.description))
     }
     guard errors.isEmpty else {
       return .failure(Refusal(problems: errors.map(\.problem), files: difference))
     }
-    return .success(Update(tree: tree, files: difference, triggers: triggers(of: tree, touched)))
+    let triggers = stale.isEmpty ? TriggerDifference() : triggers(of: tree, touched)
+    return .success(Update(tree: tree, files: difference, triggers: triggers))
   }
 
   /// The Lua files that must be checked, in the order of their paths.

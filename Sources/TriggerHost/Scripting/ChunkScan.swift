@@ -71,16 +71,10 @@ struct ChunkScan {
     visit(chunk, upvalues: [.environment], isExecute: false, depth: 0)
   }
 
-  /// Files that others require, at load or later, by a name that stands in their text.
-  static func required(in files: [String: [UInt8]]) -> Set<String> {
-    let compiler = ChunkCompiler(files: files)
-    var required: Set<String> = []
-    for path in files.keys where path.hasSuffix(".lua") {
-      guard case .success(let chunk) = compiler.chunk(path) else { continue }
-      let scan = ChunkScan(chunk, libraries: [], isTrigger: false)
-      required.formUnion(scan.requires.compactMap { ScriptTree.file(ofModule: $0.name) { files[$0] != nil } })
-    }
-    return required
+  /// Names of modules that a file requires, at load or later, as far as they stand in its text.
+  static func requiredNames(in path: String, _ compiler: ChunkCompiler) -> Set<String> {
+    guard case .success(let chunk) = compiler.chunk(path) else { return [] }
+    return Set(ChunkScan(chunk, libraries: [], isTrigger: false).requires.map(\.name))
   }
 
   // MARK: One function

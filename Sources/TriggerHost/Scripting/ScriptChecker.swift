@@ -3,24 +3,43 @@ import Synchronization
 import TriggerCore
 import TriggerLua
 
-/// What loading one file of a tree showed.
-struct ScriptCheck: Sendable {
+/// What loading one file of a tree showed. Shared by all trees that have the file, and what it looked at.
+final class ScriptCheck: Sendable {
   /// The trigger that the file makes; nil for modules and for broken files.
-  var script: ScriptTree.Script?
+  let script: ScriptTree.Script?
   /// What is wrong with the file itself.
-  var problems: [ScriptTree.Problem] = []
+  let problems: [ScriptTree.Problem]
   /// What is wrong with a module that it needs, told once for all that need it.
-  var cause: ScriptTree.Problem?
+  let cause: ScriptTree.Problem?
   /// Where `require` looked while the file loaded, and the modules it found did in turn: when none of these
   /// paths, and the file itself, has changed, loading it again shows the same.
-  var lookups: Set<String> = []
-
+  let lookups: Set<String>
   /// The file loads and returns something that is no trigger: perhaps it is a module.
-  var isNoTrigger: Bool {
-    problems.contains { problem in
+  let isNoTrigger: Bool
+  private let names = Mutex<Set<String>?>(nil)
+
+  init(
+    script: ScriptTree.Script? = nil, problems: [ScriptTree.Problem] = [], cause: ScriptTree.Problem? = nil,
+    lookups: Set<String> = []
+  ) {
+    self.script = script
+    self.problems = problems
+    self.cause = cause
+    self.lookups = lookups
+    isNoTrigger = problems.contains { problem in
       ["no execute function", "a script returns a table with execute"]
         .contains { problem.description.contains(": \($0)") }
     }
+  }
+
+  /// Names of modules that the file requires, at load or later, as far as they stand in its text.
+  ///
+  /// - Parameter scan: finds them, the first time.
+  func requiredNames(_ scan: () -> Set<String>) -> Set<String> {
+    if let known = names.withLock({ $0 }) { return known }
+    let found = scan()
+    names.withLock { $0 = found }
+    return found
   }
 }
 
@@ -64,33 +83,28 @@ final class ScriptChecker {
 
   /// Compiles a module, whether anything requires it or not.
   func checkModule(_ path: String) -> ScriptCheck {
-    var check = ScriptCheck()
     do throws(LuaWorker.LoadError) { try lua.compile(path, of: tree, limits: LuaLimits()) } catch {
-      check.problems.append(ScriptTree.Problem(severity: .error, description: error.description))
+      return ScriptCheck(problems: [ScriptTree.Problem(severity: .error, description: error.description)])
     }
-    return check
+    return ScriptCheck()
   }
 
   /// Compiles a script, runs its chunk and reads its table.
   func checkTrigger(_ path: String) -> ScriptCheck {
-    var check = ScriptCheck()
     do throws(ScriptTree.Problem) {
       let table = ScriptTable(path: path, source: sources.files[path]?.bytes ?? [], try spec(of: path))
       let script = try table.script(defaults)
-      check.script = script
-      if script.options.on.isEmpty, script.schedules.isEmpty {
-        check.problems.append(
-          ScriptTree.Problem(
-            severity: .warning,
-            description:
-              "\(path):1: nothing triggers '\(script.name)': it has no 'on'; bind it there or in a cron file")
-        )
-      }
+      let isUnbound = script.options.on.isEmpty && script.schedules.isEmpty
+      let warning = ScriptTree.Problem(
+        severity: .warning,
+        description:
+          "\(path):1: nothing triggers '\(script.name)': it has no 'on'; bind it there or in a cron file")
+      return ScriptCheck(
+        script: script, problems: isUnbound ? [warning] : [], lookups: sources.lookups(of: path))
     } catch {
-      (check.problems, check.cause) = Self.split(error, of: path)
+      let (own, cause) = Self.split(error, of: path)
+      return ScriptCheck(problems: own, cause: cause, lookups: sources.lookups(of: path))
     }
-    check.lookups = sources.lookups(of: path)
-    return check
   }
 
   /// The table a script returns, without its functions.

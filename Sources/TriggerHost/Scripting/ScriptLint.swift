@@ -323,8 +323,10 @@ struct ChunkCompiler {
   private let sources: ScriptSources
   private let tree: LuaWorker.Tree
 
-  init(files: [String: [UInt8]]) {
-    sources = ScriptSources(FileTree(files.mapValues { FileContent($0) }))
+  init(files: [String: [UInt8]]) { self.init(FileTree(files.mapValues { FileContent($0) })) }
+
+  init(_ files: FileTree) {
+    sources = ScriptSources(files)
     guard let lua = LuaWorker(host: LuaRunner.functions),
       let tree = lua.makeTree(
         context: Unmanaged.passUnretained(sources).toOpaque(), commitNanoseconds: 0, seed: 0)
