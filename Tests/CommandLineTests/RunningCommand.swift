@@ -166,7 +166,10 @@ final class RunningCommand: Sendable {
   /// Keys of a console.
   func type(_ text: String) { try? keyboard?.write(contentsOf: Data(text.utf8)) }
 
-  func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+  /// Does nothing when the process has ended: its number may be another's by now.
+  func signal(_ number: Int32) {
+    if process.isRunning { kill(process.processIdentifier, number) }
+  }
 
   /// Waits for a line on either stream.
   ///

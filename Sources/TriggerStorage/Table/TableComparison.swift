@@ -92,8 +92,8 @@ struct TableComparison {
 }
 
 extension Database.Cell {
-  /// A store's key: text, or bytes when it is not UTF-8.
-  init(key: [UInt8]) { self = String(validating: key, as: UTF8.self) == nil ? .blob(key) : .text(key) }
+  /// A store's key.
+  init(key: [UInt8]) { self = .text(key) }
 
   /// The key that a cell stands for.
   var bytes: [UInt8] {
