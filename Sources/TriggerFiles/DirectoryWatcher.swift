@@ -88,6 +88,6 @@ public final class DirectoryWatcher: Sendable {
   /// - Parameter body: called like `report` with our temporary files that others have written to.
   package func onTemporaries(_ body: @escaping @Sendable (Set<String>) -> Void) { loop.onTemporaries(body) }
 
-  /// As if the system had said that events were lost.
+  /// As if the system had lost all events that are not taken yet, and said so.
   package func overflow() { loop.overflow() }
 }

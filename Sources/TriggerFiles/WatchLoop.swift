@@ -129,8 +129,12 @@ final class WatchLoop: @unchecked Sendable {
       defer { mailbox.isOverflown = false }
       return mailbox.isOverflown
     }
-    if isOverflown { settling.touched(.everything, at: now) }
     guard let source else { return }
+    if isOverflown {
+      // What the system would have dropped.
+      _ = source.events()
+      settling.touched(.everything, at: now)
+    }
     for dirt in source.events() { settling.touched(dirt, at: now) }
     if source.isExhausted { startPolling(because: "the system has no more inotify watches (see fs.inotify)") }
   }

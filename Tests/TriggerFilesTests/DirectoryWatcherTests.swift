@@ -267,7 +267,7 @@ import TriggerCore
     let directory = try TemporaryDirectory(["a": "1", "b/c": "2"])
     let followed = Followed(directory.path, options())
     followed.watcher.perform { [watcher = followed.watcher] _ in
-      // While this job runs no event is taken; the queue of the system is emptied as when it has overflown.
+      // While this job runs no event is taken.
       try? directory.write("a", "1.1")
       try? directory.write("n/d", "3")
       watcher.overflow()
