@@ -48,6 +48,25 @@ import Testing
     #expect(ended.errorLines.first == "[wrong 2.1] wrong.lua:1: four")
   }
 
+  /// A job that is always late says so once in a while.
+  @Test func noticesDoNotFillTheLog() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/slow.lua": """
+      return { on = { every = "1ms" }, timeout = "10s", execute = function(event, ctx)
+        for i = 1, 3000000 do end
+        if (ctx:store("s"):get("n") or 0) >= 5 then ctx:log("info", "five times") end
+        return { ctx:store("s"):add("n", 1) }
+      end }
+      """
+    ])
+    let host = try RunningCommand(["run", "--scripts", directory("triggers")])
+    try await host.line(containing: "info: five times")
+    host.signal(SIGTERM)
+    let ended = try await host.end()
+    let dropped = ended.errorLines.filter { $0.contains("is dropped") }
+    #expect((1...6).contains(dropped.count), "one in ten seconds, and no test takes a minute")
+  }
+
   /// `timeout -s INT` and others send the same request twice.
   @Test func twoSignalsAtOnceAreOneRequest() async throws {
     let directory = try TemporaryDirectory(["triggers/a.lua": Script.saying("begun", on: "start = true")])

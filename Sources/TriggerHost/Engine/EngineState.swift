@@ -125,6 +125,7 @@ struct EngineState {
         waiting.cancellation = operation.cancellation
         waiting.absorb(operation)
         if operation.priority > waiting.priority {
+          waiting.priority = operation.priority
           lanes.raise(where: { $0 === waiting }, to: operation.priority)
         }
         stats.coalesced += 1

@@ -16,7 +16,8 @@ final class Operation: @unchecked Sendable {
   unowned(unsafe) var trigger: LoadedTrigger
   /// Its trigger went away while it was queued.
   private(set) var isGone = false
-  let priority: Priority
+  /// Of the most urgent event that it stands for. Engine lock.
+  var priority: Priority
   let hops: UInt8
   let kind: EventKind
   let source: UInt64

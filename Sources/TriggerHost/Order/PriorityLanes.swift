@@ -127,12 +127,15 @@ struct PriorityLanes<Element> {
   }
 
   /// Moves a waiting element to a higher lane (coalescing with a more urgent event), keeping its arrival
-  /// among the entries there. O(count).
+  /// among the entries there; not past the lane of one with its order key that joined before it. O(count).
   mutating func raise(where matches: (Element) -> Bool, to priority: Priority) {
     for lane in (Int(priority.rawValue) + 1)..<lanes.count {
       guard let index = lanes[lane].firstIndex(where: { matches($0.element) }) else { continue }
       let entry = lanes[lane].remove(at: index)
-      let target = Int(priority.rawValue)
+      let before = lanes.lastIndex { lane in
+        lane.contains { $0.orderKey == entry.orderKey && $0.arrival < entry.arrival }
+      }
+      let target = min(lane, max(Int(priority.rawValue), before ?? 0))
       let place = lanes[target].firstIndex { $0.arrival > entry.arrival } ?? lanes[target].count
       lanes[target].insert(entry, at: place)
       return

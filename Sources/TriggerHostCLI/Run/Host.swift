@@ -13,6 +13,7 @@ final class Host: Sendable {
   let config: HostConfig
   let started = ContinuousClock.now
   private let scheduler: TriggerScheduler
+  private let notices = NoticeLimit()
   /// Rows of the feeds so far.
   let rows = Mutex(FeedCounts())
   let storage: HostStorage?
@@ -116,7 +117,9 @@ final class Host: Sendable {
 
   /// The configuration's jobs, and those that scripts ask for with their own `on`.
   private func addSchedules(_ tree: ScriptTree) {
-    scheduler.observe { printError("\($0)") }
+    scheduler.observe { [notices] notice in
+      if let text = notices.text(of: notice) { printError(text) }
+    }
     for entry in config.schedules { add(entry.job, from: "\(entry.file):\(entry.line)") }
     for script in tree.triggers {
       for job in script.schedules { add(job, from: script.path) }
