@@ -28,7 +28,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   /// Admitted and not yet decided.
   let unfinished = Atomic<Int>(0)
 
-  var workers: [Worker] = []  // from start to stop
+  var workers: [Worker] = []  // engine lock; from start to stop
   private var watchdog: Watchdog?  // from start to stop
   let watchdogWakeUp = WakeUp()
   private let isWatchdogAsleep = Atomic<Bool>(false)
@@ -187,10 +187,13 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   func start() {
     guard !isStarted.exchange(true, ordering: .acquiringAndReleasing) else { return }
-    workers = (0..<configuration.workers).map { Worker(engine: self, name: "worker-\($0)", atLeast: .low) }
+    var workers = (0..<configuration.workers).map {
+      Worker(engine: self, name: "worker-\($0)", atLeast: .low)
+    }
     for priority in [Priority.critical, .high, .normal] {
       workers.append(Worker(engine: self, name: "reserve-\(priority)", atLeast: priority))
     }
+    lock.withLock { self.workers = workers }
     backends.start(after: withState { $0.order.frontier })
     let watchdog = Watchdog(engine: self, workers: workers)
     self.watchdog = watchdog
@@ -204,7 +207,10 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     guard isStarted.load(ordering: .acquiring),
       !isStopping.exchange(true, ordering: .acquiringAndReleasing)
     else { return }
-    withState { $0.isStopping = true }
+    let workers = withState { state in
+      state.isStopping = true
+      return self.workers
+    }
     for worker in workers {
       worker.cancel()
       worker.wakeUp.wake()
@@ -212,7 +218,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     for worker in workers { worker.join() }
     watchdog?.stop()
     watchdog = nil
-    workers = []
+    lock.withLock { self.workers = [] }
     log?.flush()
     registry.visible.max(min(withState { $0.order.frontier }, log?.durable ?? .max), ordering: .releasing)
     backends.stop()
@@ -534,8 +540,16 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   // MARK: The workers' side
 
   /// Hands in what a worker finished, moves the frontier, and takes the next batch. One lock for all of it.
-  func exchange(_ worker: Worker) {
+  ///
+  /// - Returns: false when the worker was given up meanwhile: its thread ends.
+  @discardableResult
+  func exchange(_ worker: Worker) -> Bool {
     lock.lock()
+    if worker.isAbandoned.load(ordering: .relaxed) {
+      state.abandoned.removeAll { $0 === worker.abandonedAttempt }
+      lock.unlock()
+      return false
+    }
     let now = clock.now()
     worker.handIn(to: &state, at: now)
     let undecidedBefore = stats(decided: state)
@@ -558,6 +572,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     announce(announcements)
     settle(taken: taken + coalesced, decided: decided + coalesced)
     if mightFeedAnother { wakeWorker() }
+    return true
   }
 
   private func stats(decided state: EngineState) -> Int {
@@ -750,6 +765,24 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     settle(taken: coalesced, decided: decided + coalesced)
     if hasWork { wakeWorker() }
     return Turn(waiting: waiting, isActive: isActive, gateDue: gateDue)
+  }
+
+  /// The last resort for a script that does not end when asked: its worker is stuck in C, which is a defect of
+  /// ours. The attempt fails, and a new worker takes the place; the thread is left to itself.
+  ///
+  /// - Returns: the new worker; nil when there is none, as the attempt has ended or the engine stops.
+  func replace(_ worker: Worker, stuckIn attempt: UInt64) -> Worker? {
+    let fresh = Worker(engine: self, name: worker.name, atLeast: worker.atLeast)
+    let isReplaced = withState { state in
+      guard worker.abandon(attempt, in: &state, at: clock.now()) else { return false }
+      guard !state.isStopping, let place = workers.firstIndex(where: { $0 === worker }) else { return false }
+      workers[place] = fresh
+      return true
+    }
+    guard isReplaced else { return nil }
+    fresh.start()
+    nudge()
+    return fresh
   }
 
   /// How things stand after a look of the watchdog.

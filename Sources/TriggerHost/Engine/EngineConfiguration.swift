@@ -60,6 +60,11 @@ public struct EngineConfiguration: Sendable {
   package var maximumStores = 10_000
   package var maximumIntents: UInt32 = 10_000
   package var maximumOutputBytes = 16 << 20
+  /// CPU time that an attempt may go on after its end was asked for (ten times that in wall time) before its
+  /// worker is given up. An attempt that is not stuck takes a fraction of a millisecond; freeing its memory, more.
+  var abandonAfter: Duration = .seconds(10)
+  /// For tests: called on the worker before each look of a script at a store.
+  var interruption: (@Sendable () -> Void)?
   /// How often the watchdog looks while anything runs.
   package var tick: Duration = .microseconds(500)
 

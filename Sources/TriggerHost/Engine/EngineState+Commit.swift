@@ -387,6 +387,7 @@ extension EngineState {
     order.forEachUndecided { _, operation, _ in look(operation.attempt) }
     parking.visit { operation, _ in look(operation.attempt) }
     look(reserved)
+    for attempt in abandoned { look(attempt) }
     stats.oldestSnapshot = lowest
     reclaimer.reclaim(horizon: registry.advanceHorizon(undecided: lowest), frontier: order.frontier)
   }

@@ -37,6 +37,8 @@ struct EngineState {
   var commitsSinceReclaim = 0
   /// The last read set of the reservation's holder; writers of these keys are deferred behind it.
   var reserved: Attempt?
+  /// What the threads of workers that were given up may still read as of.
+  var abandoned: [Attempt] = []
   /// Who ended each deferred seq that the frontier has not passed yet.
   var deferredSeqs: [Int64: Operation] = [:]
   /// Most undecided seqs while the frontier moves.

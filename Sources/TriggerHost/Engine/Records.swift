@@ -232,6 +232,9 @@ public struct EngineStats: Sendable {
   public var oldestSnapshot: Int64 = 0
   /// Attempts that lost their snapshot because too many versions had to be kept for it.
   public var expired = 0
+  /// Workers that were stuck in C and replaced: each is a defect of this engine. The thread, and what it has
+  /// in memory, stays until it comes to its end.
+  public var abandoned = 0
   /// How far the backends that follow the commits are, by store.
   public var backends: [String: BackendStats] = [:]
   /// By trigger name.

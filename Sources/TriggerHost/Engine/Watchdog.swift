@@ -9,18 +9,20 @@ import Synchronization
 /// Looks at the workers twice per millisecond while anything runs: ends attempts that are over their time,
 /// frees what a stuck worker holds, finds a reserve worker for urgent work, and lets the engine defer what
 /// holds up others. Costs nothing while the engine is idle, and nothing per attempt.
-final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdog's thread
+final class Watchdog: @unchecked Sendable {  // `watches` and `workers` belong to the watchdog's thread
   private struct Watch {
     var attempt: UInt64 = 0
     var since: Int64 = 0  // engine clock when first seen
     var cpuSince: Int64 = 0
+    /// When its end was first seen to be asked for.
+    var endAsked: (wall: Int64, cpu: Int64)?
   }
 
   /// Nanoseconds.
   private static let longestNap: Int64 = 10_000_000
 
   private let engine: Engine  // a cycle until the engine stops
-  private let workers: [Worker]
+  private var workers: [Worker]
   private var watches: [Watch]
   private let wakeUp: WakeUp
   private let isStopping = Atomic<Bool>(false)
@@ -76,6 +78,7 @@ final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdo
         let cpu = cpuTime(of: worker) - watches[index].cpuSince
         stuck.append((worker, cpu))
         endIfOverTime(worker, watches[index], cpu)
+        if worker.endAsked.load(ordering: .relaxed) == attempt { waitForEnd(index, attempt, cpu) }
       }
     }
     return stuck
@@ -86,6 +89,16 @@ final class Watchdog: @unchecked Sendable {  // `watches` belongs to the watchdo
     let timeout = worker.timeout.load(ordering: .relaxed)
     let wall = engine.clock.now() - watch.since
     if cpu >= timeout || wall >= 10 * timeout { worker.kill(watch.attempt) }
+  }
+
+  /// An attempt ends within a fraction of a millisecond of being asked to, unless it is stuck in C.
+  private func waitForEnd(_ index: Int, _ attempt: UInt64, _ cpu: Int64) {
+    let now = engine.clock.now()
+    guard let asked = watches[index].endAsked else { return watches[index].endAsked = (now, cpu) }
+    let limit = engine.configuration.abandonAfter.nanoseconds
+    guard cpu - asked.cpu >= limit || now - asked.wall >= 10 * limit else { return }
+    watches[index] = Watch()
+    if let fresh = engine.replace(workers[index], stuckIn: attempt) { workers[index] = fresh }
   }
 
   private func cpuTime(of worker: Worker) -> Int64 {

@@ -26,30 +26,50 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   /// Timeout in nanoseconds of the attempt now running.
   let timeout = Atomic<Int64>(0)
   let isAsleep = Atomic<Bool>(false)
+  /// The attempt whose end was asked for last.
+  let endAsked = Atomic<UInt64>(0)
+  /// Stuck in C: another worker has its place, and what its thread still does counts no more. Written under the
+  /// engine lock.
+  let isAbandoned = Atomic<Bool>(false)
+  /// What the thread of an abandoned worker may still use. Engine lock.
+  private(set) var abandonedAttempt: Attempt?
+  private var abandonedTrigger: LoadedTrigger?
+  private let ended = WakeUp()
 
   private let engine: Engine  // a cycle until the engine stops
   let lua: LuaRunner  // this worker's thread
   private(set) var thread = pthread_t()  // set once, before the thread runs anything
 
-  init(engine: Engine, name: String, atLeast: Priority, functions: LuaHostFunctions = LuaRunner.functions) {
+  init(engine: Engine, name: String, atLeast: Priority, functions: LuaHostFunctions? = nil) {
     self.engine = engine
     self.name = name
     self.atLeast = atLeast
-    lua = LuaRunner(stores: engine.stores, engine.configuration, functions: functions)
+    let interruption = engine.configuration.interruption
+    lua = LuaRunner(
+      stores: engine.stores, engine.configuration,
+      functions: functions ?? (interruption == nil ? LuaRunner.functions : LuaRunner.interruptible))
+    lua.interruption = interruption
   }
 
   // MARK: Thread
 
   func start() {
-    thread = Thread.spawn(name: name, stackBytes: Thread.scriptStack) { self.loop() }
+    thread = Thread.spawn(name: name, stackBytes: Thread.scriptStack) {
+      self.loop()
+      self.ended.wake()
+    }
   }
 
-  func join() { pthread_join(thread, nil) }
+  /// Waits until the thread has ended, or is given up.
+  func join() {
+    ended.sleep()
+    if !isAbandoned.load(ordering: .acquiring) { pthread_join(thread, nil) }
+  }
 
   private func loop() {
     lua.bind()
     while !engine.isStopping.load(ordering: .acquiring) {
-      engine.exchange(self)
+      guard engine.exchange(self) else { return }
       forgetSets()
       if batch.isEmpty {
         isAsleep.store(true, ordering: .sequentiallyConsistent)
@@ -151,6 +171,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   ///
   /// - Parameter cpuTaken: nanoseconds, of the attempt it is stuck in.
   func giveUpBatch(to state: inout EngineState, at now: Int64, cpuTaken: Int64) {
+    if isAbandoned.load(ordering: .relaxed) { return }
     handIn(to: &state, at: now)
     if handedIn < batch.count { batch[handedIn].cpuTaken = cpuTaken }
     // `handedIn` is the one it is stuck in; it takes no other while the lock is held.
@@ -162,11 +183,40 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
     for operation in batch[begun...] { state.takeBack(operation) }
   }
 
+  /// Fails the attempt that this worker is stuck in, and gives the worker up. False when the attempt has ended by
+  /// itself meanwhile. (It may end while this is going on: that comes too late then.)
+  func abandon(_ number: UInt64, in state: inout EngineState, at now: Int64) -> Bool {
+    guard running == number else { return false }
+    giveUpBatch(to: &state, at: now, cpuTaken: 0)
+    guard handedIn < batch.count else { return false }
+    isAbandoned.store(true, ordering: .releasing)
+    state.stats.abandoned += 1
+    ended.wake()
+    let operation = batch[handedIn]
+    let attempt = operation.attempt!
+    abandonedAttempt = attempt
+    abandonedTrigger = operation.trigger
+    // Its thread may still read as of its snapshot.
+    state.abandoned.append(attempt)
+    let failed = Attempt()
+    failed.snapshot = attempt.snapshot
+    failed.status = .killed
+    failed.error =
+      "\(operation.trigger.name): it did not end when it was asked to: stuck in C, so its worker was replaced. "
+      + "This is a defect of trigger-host: please report it, with the script"
+    operation.attempt = failed
+    state.complete(operation, at: now)
+    return true
+  }
+
   // MARK: Any thread
 
   /// Number of the attempt now running in Lua, 0 when none is.
   var running: UInt64 { lua.running }
-  func kill(_ attempt: UInt64, cancelled: Bool = false) { lua.kill(attempt, cancelled: cancelled) }
+  func kill(_ attempt: UInt64, cancelled: Bool = false) {
+    endAsked.store(attempt, ordering: .relaxed)
+    lua.kill(attempt, cancelled: cancelled)
+  }
   func cancel() {
     let attempt = running
     if attempt != 0 { kill(attempt, cancelled: true) }

@@ -61,7 +61,9 @@ import Testing
 
   @Test func putBackAndRaiseKeepThePlace() {
     var lanes = PriorityLanes<String>()
-    for name in ["a", "b", "c"] { lanes.join(name, priority: .normal, orderKey: 0) }
+    for (key, name) in ["a", "b", "c"].enumerated() {
+      lanes.join(name, priority: .normal, orderKey: UInt64(key))
+    }
     let first = lanes.dequeue()!
     lanes.keepPlace(orderKey: 0)
     lanes.putBack(first, lane: lanes.lane, orderKey: 0)
