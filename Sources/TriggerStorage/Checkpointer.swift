@@ -99,13 +99,13 @@ public final class Checkpointer: @unchecked Sendable {
 
   private var isDue: Bool {
     lock.withLock {
-      log.lastWritten > lastSeq
+      log.durable > lastSeq
         && (ContinuousClock.now - lastTime >= interval || log.recordBytes - lastBytes >= Self.bytesBetween)
     }
   }
 
   /// Records written since the last checkpoint. Any thread.
-  public var recordsSince: Int64 { lock.withLock { log.lastWritten - lastSeq } }
+  public var recordsSince: Int64 { lock.withLock { log.durable - lastSeq } }
 
   /// Takes a checkpoint now and applies the retention. Returns when both are on disk. Any thread but the
   /// log's and those of the engine.
@@ -135,9 +135,7 @@ public final class Checkpointer: @unchecked Sendable {
       }
       number += 1
     }
-    // With `async` a part may be as of a seq that is not written yet.
-    log.flush()
-    let last = max(walk.through, log.lastWritten)
+    let last = max(walk.through, log.durable)
     try foldRecords(to: last)
     let now = log.directory.clock.now()
     fold.forgetKeys(before: now - Self.keyLifetime)

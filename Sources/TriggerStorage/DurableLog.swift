@@ -7,8 +7,8 @@ import TriggerHost
 public enum Durability: String, Sendable, CaseIterable {
   /// Nothing is written: everything, at the end of the process.
   case memory
-  /// Written at once, synced by the system: the last seconds when the machine stops, nothing when only the
-  /// process does.
+  /// Written before anything outside can see it, synced by the system: the last seconds when the machine stops,
+  /// nothing when only the process does.
   case async
   /// On disk, synced in groups, before anything outside can see it: nothing.
   case group
@@ -22,10 +22,8 @@ public final class DurableLog: CommitLog {
   /// Reads are not logged: replay makes them again.
   public let wantsReads = false
   let directory: DataDirectory
-  private let isSynced: Bool
   private let shared = Shared()
-  private let newest = Atomic<Int64>(0)
-  private let written = Atomic<Int64>(0)
+  private let newest: Atomic<Int64>
   private let bytesWritten = Atomic<Int>(0)
   // Set before there is a thread; nil without one.
   private nonisolated(unsafe) var flusher: WALFlusher?
@@ -90,19 +88,15 @@ public final class DurableLog: CommitLog {
   ) throws {
     self.directory = directory
     self.flushBytes = flushBytes
-    isSynced = durability == .group
-    newest.store(isSynced ? lastSeq : .max, ordering: .relaxed)
-    written.store(lastSeq, ordering: .relaxed)
-    try directory.database.run("PRAGMA synchronous = \(isSynced ? "FULL" : "NORMAL")")
+    newest = Atomic(lastSeq)
+    try directory.database.run("PRAGMA synchronous = \(durability == .group ? "FULL" : "NORMAL")")
     // SQLite's own way does not tell of errors.
     try directory.database.run("PRAGMA wal_autocheckpoint = 0")
     shared.hasEnded = true
   }
 
-  /// With `group` the newest seq on disk; with `async` all of them count at once. Any thread.
+  /// The newest seq that is written: with `group` it is on disk, with `async` it is with the system. Any thread.
   public var durable: Int64 { newest.load(ordering: .acquiring) }
-  /// The newest seq that is written, synced or not. Any thread.
-  package var lastWritten: Int64 { written.load(ordering: .acquiring) }
   /// Bytes of records written since the log was opened. Any thread.
   package var recordBytes: Int { bytesWritten.load(ordering: .relaxed) }
 
@@ -219,11 +213,8 @@ public final class DurableLog: CommitLog {
       return false
     }
     bytesWritten.add(group.records.count, ordering: .relaxed)
-    if !group.records.isEmpty {
-      written.store(group.last, ordering: .releasing)
-      if isSynced { newest.store(group.last, ordering: .releasing) }
-    }
     let hasRecords = !group.records.isEmpty
+    if hasRecords { newest.store(group.last, ordering: .releasing) }
     // A row of another table fills less than a page.
     let bytes = group.records.count + (group.accepted.count + group.settled.count + group.jobs.count) << 12
     shared.condition.lock()
@@ -232,7 +223,7 @@ public final class DurableLog: CommitLog {
     shared.isWriting = false
     shared.condition.broadcast()
     shared.condition.unlock()
-    if isSynced, hasRecords { listener(group.last) }
+    if hasRecords { listener(group.last) }
     for body in group.kept { body() }
     do { try flush(after: bytes) } catch {
       fail("\(error)")
