@@ -21,18 +21,20 @@ import TriggerCore
     """,
   ]
 
-  /// CRASH_ROUNDS makes it longer: `CRASH_ROUNDS=300 swift test --filter CrashTests`.
+  /// For both durabilities together; CRASH_ROUNDS makes it longer: `CRASH_ROUNDS=300 swift test --filter CrashTests`.
   static let rounds =
     ProcessInfo.processInfo.environment["CRASH_ROUNDS"].flatMap { Int($0) } ?? 12
 
-  @Test func killedAtAnyMoment() async throws {
+  @Test(arguments: ["group", "async"]) func killedAtAnyMoment(_ durability: String) async throws {
     let directory = try TemporaryDirectory(Self.scripts)
-    let arguments = ["run", "--scripts", directory("triggers"), "--data", directory("data")]
+    let arguments = [
+      "run", "--scripts", directory("triggers"), "--data", directory("data"), "--durability", durability,
+    ]
     let seed = UInt64.random(in: .min ... .max)
     var random = SplitMix64(seed: seed)
     var acknowledged: Set<Int64> = []
     var next: Int64 = 1
-    for round in 0..<Self.rounds {
+    for round in 0..<(Self.rounds + 1) / 2 {
       let events = (next..<next + 3000).map { #"{"event": "n", "id": \#($0), "payload": {"n": \#($0)}}"# }
       next += 3000
       let input = directory("events.jsonl")
