@@ -181,6 +181,12 @@ public final class DataDirectory: @unchecked Sendable {
     }
   }
 
+  /// Moves what is in the write-ahead log into the database, and empties it, so that sizes can be compared. Fails
+  /// while somebody writes. Any thread.
+  package func settle() throws {
+    try Database(path: path + "/log.sqlite").run("PRAGMA wal_checkpoint(TRUNCATE)")
+  }
+
   /// What the log takes on disk, in bytes. Any thread.
   public var bytes: Int {
     ["log.sqlite", "log.sqlite-wal"].reduce(0) { sum, name in

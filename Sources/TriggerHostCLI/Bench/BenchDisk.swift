@@ -26,13 +26,11 @@ final class BenchDisk: Sendable {
       history: LogHistory(log: directory.logID, epoch: 1))
   }
 
-  /// Bytes of all its files.
-  var bytes: Int {
-    let files = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-    return files.reduce(0) { sum, file in
-      let attributes = try? FileManager.default.attributesOfItem(atPath: path + "/" + file)
-      return sum + (attributes?[.size] as? Int ?? 0)
-    }
+  /// Bytes of the log, when all that was appended is in its place.
+  func bytes() throws -> Int {
+    log.flush()
+    try directory.settle()
+    return directory.bytes
   }
 
   func remove() {

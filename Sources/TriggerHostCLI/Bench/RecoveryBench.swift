@@ -49,14 +49,13 @@ struct RecoveryBench {
     defer { engine.stop() }
     try await engine.fill(operation, keys: settings.keys)
     let producer = Producer(operation, keys: settings.keys)
-    disk.log.flush()
-    let before = disk.bytes
+    let before = try disk.bytes()
     let live = try await timed {
       _ = try await producer.send(settings.operations, to: engine.queue)
       try await engine.waitUntilIdle()
     }
     let operations = Double(settings.operations)
-    let bytes = Double(disk.bytes - before) / operations
+    let bytes = Double(try disk.bytes() - before) / operations
     let alone = try recover(disk)
     let checkpointer = try Checkpointer(disk.log, engine.coordinator, recovery: alone.recovery)
     let checkpoint = try await timed { try checkpointer.checkpoint() }
