@@ -1,5 +1,11 @@
 import CSQLite
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
 /// One connection to an SQLite file. Not thread-safe: one thread at a time.
 final class Database {
   let handle: OpaquePointer
@@ -21,7 +27,7 @@ final class Database {
     guard code == SQLITE_OK, let handle else {
       let message = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "no memory"
       sqlite3_close_v2(handle)
-      throw StorageError("\(path): \(message)", code: code)
+      throw StorageError(sqlite: message, code: code, path: path)
     }
     self.handle = handle
     sqlite3_extended_result_codes(handle, 1)
@@ -134,7 +140,7 @@ final class Database {
   func failure() -> StorageError {
     let path = sqlite3_db_filename(handle, nil).map { String(cString: $0) } ?? "database"
     return StorageError(
-      "\(path): \(String(cString: sqlite3_errmsg(handle)))", code: sqlite3_extended_errcode(handle))
+      sqlite: String(cString: sqlite3_errmsg(handle)), code: sqlite3_extended_errcode(handle), path: path)
   }
 
   private static var copies: sqlite3_destructor_type { unsafeBitCast(-1, to: sqlite3_destructor_type.self) }
@@ -150,5 +156,18 @@ public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
   init(_ description: String, code: Int32 = 0) {
     self.description = description
     self.code = code
+  }
+
+  /// - Parameter message: what SQLite says; what to do is added where that helps.
+  fileprivate init(sqlite message: String, code: Int32, path: String) {
+    let advice =
+      switch code & 0xff {
+      case SQLITE_CORRUPT, SQLITE_NOTADB:
+        ": the file itself is damaged. Restore it from a backup; what can still be read of a copy: "
+          + "sqlite3 COPY .recover"
+      case SQLITE_CANTOPEN where access(path, F_OK) != 0: ": there is no such file"
+      default: ""
+      }
+    self.init("\(path): \(message)\(advice)", code: code)
   }
 }

@@ -1,6 +1,12 @@
 import TriggerCore
 import TriggerHost
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
 /// Reads the log of a data directory, also while a host writes it. One thread at a time.
 public final class LogReader {
   let database: Database
@@ -9,7 +15,11 @@ public final class LogReader {
   /// - Throws: `StorageError` when there is no log.
   public init(path: String) throws {
     self.path = path
-    database = try Database(path: path + "/log.sqlite", creates: false, isReadOnly: true)
+    let file = path + "/log.sqlite"
+    guard access(file, F_OK) == 0 else {
+      throw StorageError("\(path): no log is there (\(file)); trigger-host run --data makes one")
+    }
+    database = try Database(path: file, creates: false, isReadOnly: true)
   }
 
   /// Of a directory that is open.

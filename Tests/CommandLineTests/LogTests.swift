@@ -9,6 +9,25 @@ import Testing
     try ended.jsonLines().map { try #require($0["seq"] as? Int) }
   }
 
+  /// Every tool says what is wrong with the directory, and what to do.
+  @Test func aDirectoryWithoutALogOrWithARuinedOne() async throws {
+    let directory = try TemporaryDirectory([
+      "ruined/log.sqlite": String(repeating: "no database ", count: 100)
+    ])
+    let tools = [
+      ["log", "verify"], ["replay"], ["why", "store", "key"], ["scripts", "log"], ["dead", "list"],
+    ]
+    for tool in tools {
+      let missing = try await RunningCommand(tool + ["--data", directory("missing")]).end()
+      #expect(missing.status == 1)
+      #expect(missing.errors.contains("missing: no log is there"), "\(tool): \(missing.errors)")
+      let ruined = try await RunningCommand(tool + ["--data", directory("ruined")]).end()
+      #expect(ruined.status == 1)
+      let text = tool[0] == "log" ? ruined.output + ruined.errors : ruined.errors
+      #expect(text.contains("the file itself is damaged"), "\(tool): \(text)")
+    }
+  }
+
   @Test func filters() async throws {
     let till = try await KeptHost.till()
     let all = try await till("log", "export").jsonLines()
