@@ -436,7 +436,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
         trigger, arrival, outside, name: $0, payload: payload, now: now, completion: completion)
       // A newer set may have come since the caller looked the trigger up.
       inForce.adopt(operation)
-      if case .missing = trigger.body { operation.loseTrigger() }
+      if trigger.kind == .missing { operation.loseTrigger() }
       incoming.append(operation)
     }
     _ = queued.wrappingAdd(1, ordering: .relaxed)

@@ -43,7 +43,7 @@ extension EngineState {
   /// backstop, as for `timeout`. A Swift trigger may wait for something outside: its wall time counts.
   private static func work(of operation: Operation, at now: Int64) -> Int64 {
     let wall = now - operation.begun
-    if case .swift = operation.trigger.body { return wall }
+    if operation.trigger.kind == .swift { return wall }
     return max(operation.cpuTaken, wall / 10)
   }
 

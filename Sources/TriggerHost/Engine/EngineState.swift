@@ -173,7 +173,9 @@ struct EngineState {
       if operation.identity == 0 { operation.identity = operation.seq }
       begin(operation, at: now)
       batch.append(operation)
-      if case .install(let set) = operation.trigger.body { return put(set) }
+      if operation.trigger.kind == .install, case .install(let set) = operation.trigger.body {
+        return put(set)
+      }
       budget -= operation.trigger.meanCost.load(ordering: .relaxed)
       if budget <= 0 { return }
     }

@@ -159,6 +159,9 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for an atomic
     case install(TriggerSet)
   }
 
+  /// Which body it has.
+  enum Kind { case lua, swift, missing, install }
+
   /// Of its name, among all names there ever were.
   let index: Int
   /// The set that it is of; 0: of none, an operation keeps it. And its place there.
@@ -169,14 +172,14 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for an atomic
   /// The same for all versions of the trigger, in every process.
   let nameHash: UInt64
   let body: Body
+  /// Looking at this, unlike at `body`, counts no references: it is asked several times for each operation.
+  let kind: Kind
   let options: TriggerOptions
   let timeoutNanoseconds: Int64
   /// Running mean of what an attempt costs; decides how many operations a worker takes at a time.
   let meanCost = Atomic<Int64>(1_000_000)
   /// Number of the script tree it is of, from 1; 0 for a Swift trigger.
-  var tree: Int {
-    if case .lua(let tree, _) = body { tree.identity.number } else { 0 }
-  }
+  let tree: Int
   /// Made for one operation (a Swift trigger that was enqueued directly), which keeps it.
   let isAdopted: Bool
 
@@ -192,6 +195,13 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for an atomic
     nameBytes = Array(name.utf8)
     nameHash = StableHash.of(name)
     self.body = body
+    (kind, tree) =
+      switch body {
+      case .lua(let tree, _): (.lua, tree.identity.number)
+      case .swift: (.swift, 0)
+      case .missing: (.missing, 0)
+      case .install: (.install, 0)
+      }
     self.options = options
     let (seconds, attoseconds) = options.timeout.components
     timeoutNanoseconds = seconds * 1_000_000_000 + attoseconds / 1_000_000_000

@@ -68,11 +68,9 @@ final class LuaRunner {
   // MARK: One attempt
 
   /// - Parameter trace: sees each line of the run, not those of a chunk that is only loaded.
-  func run(
-    _ operation: Operation, _ attempt: Attempt, tree: LoadedTree, path: String, trace: LuaTrace? = nil
-  ) {
+  func run(_ operation: Operation, _ attempt: Attempt, trace: LuaTrace? = nil) {
     limits.memoryBytes = operation.trigger.options.memory
-    switch trigger(operation.trigger, tree: tree, path: path) {
+    switch trigger(operation.trigger) {
     case .failure(let error):
       attempt.status = .failed
       attempt.error = error.description
@@ -125,14 +123,15 @@ final class LuaRunner {
   // MARK: Loading
 
   /// The script as this worker's state has it. A failure is not kept: the load may have been cancelled.
-  private func trigger(
-    _ trigger: LoadedTrigger, tree: LoadedTree, path: String
-  ) -> Result<LuaWorker.Trigger, LuaWorker.LoadError> {
+  private func trigger(_ trigger: LoadedTrigger) -> Result<LuaWorker.Trigger, LuaWorker.LoadError> {
     let set = newest.number == trigger.set ? newest : select(trigger.set)
     if trigger.position < set.triggers.count, let known = set.triggers[trigger.position] {
       return .success(known)
     }
     while set.triggers.count <= trigger.position { set.triggers.append(nil) }
+    guard case .lua(let tree, let path) = trigger.body else {
+      preconditionFailure("\(trigger.name) is no script")
+    }
     guard let tree = self.tree(tree, set) else {
       return .failure(LuaWorker.LoadError(description: "\(path): loading was cancelled"))
     }

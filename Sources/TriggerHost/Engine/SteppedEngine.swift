@@ -110,7 +110,7 @@ package final class SteppedEngine {
     let (thread, operation) = (seats[worker].worker, seats[worker].worker.batch[index])
     thread.run(operation)
     // What is left of the run is not to be told from one that ended like this by itself.
-    if let attempt = operation.attempt, case .lua = operation.trigger.body {
+    if let attempt = operation.attempt, operation.trigger.kind == .lua {
       switch end {
       case .killed where !operation.isCancelled && !operation.isGone && !operation.isDropped:
         attempt.writes.removeAll()

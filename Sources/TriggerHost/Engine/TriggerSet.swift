@@ -19,7 +19,7 @@ final class TriggerSet: Sendable {
   subscript(name: String) -> LoadedTrigger? { byName[name] }
 
   var swiftTriggers: [LoadedTrigger] {
-    triggers.filter { if case .swift = $0.body { true } else { false } }
+    triggers.filter { $0.kind == .swift }
   }
 
   /// A queued operation goes on with what its trigger has become; its seq ends `skipped` when that is gone.

@@ -114,13 +114,15 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   func run(_ operation: Operation) {
     // Its seq ends `skipped`, whatever it would return. (A Swift trigger's task must report its end.)
     if operation.isDropped { return }
-    if operation.isCancelled || operation.isGone, case .lua = operation.trigger.body { return }
-    switch operation.trigger.body {
-    case .lua(let tree, let path):
+    if operation.isCancelled || operation.isGone, operation.trigger.kind == .lua { return }
+    switch operation.trigger.kind {
+    case .lua:
       timeout.store(operation.trigger.timeoutNanoseconds, ordering: .relaxed)
-      lua.run(operation, operation.attempt!, tree: tree, path: path)
+      lua.run(operation, operation.attempt!)
     case .missing, .install: break
-    case .swift(let trigger): SwiftRunner.run(trigger, operation, operation.attempt!, engine: engine)
+    case .swift:
+      guard case .swift(let trigger) = operation.trigger.body else { return }
+      SwiftRunner.run(trigger, operation, operation.attempt!, engine: engine)
     }
   }
 
@@ -154,7 +156,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
       let operation = batch[handedIn]
       handedIn += 1
       // Swift triggers report for themselves when their task ends.
-      if case .swift = operation.trigger.body, !operation.isDropped { continue }
+      if operation.trigger.kind == .swift, !operation.isDropped { continue }
       state.complete(operation, at: now)
     }
   }

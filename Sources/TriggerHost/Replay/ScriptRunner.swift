@@ -34,14 +34,14 @@ final class ScriptRunner {
     _ operation: Operation, _ attempt: Attempt, at snapshot: Int64, patience: Int64 = 1,
     trace: LuaTrace? = nil
   ) {
-    guard case .lua(let tree, let path) = operation.trigger.body else {
+    guard case .lua(let tree, _) = operation.trigger.body else {
       preconditionFailure("\(operation.trigger.name) is no script")
     }
     hold(tree)
     attempt.snapshot = snapshot
     let (limit, overflow) = operation.trigger.timeoutNanoseconds.multipliedReportingOverflow(by: patience)
     watched.limit.store(overflow ? .max : limit, ordering: .relaxed)
-    lua.run(operation, attempt, tree: tree, path: path, trace: trace)
+    lua.run(operation, attempt, trace: trace)
   }
 
   private func hold(_ tree: LoadedTree) {
