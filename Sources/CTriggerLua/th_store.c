@@ -174,6 +174,9 @@ static int prepare(lua_State *L, int kind, const char *method, const char *what)
     if (lua_isnone(L, 3) || (kind == TH_APPEND && lua_isnil(L, 3)))
       return luaL_error(L, "store:%s: a value is missing%s", method, kind == TH_PUT ? " (nil deletes the key)" : "");
     if (lua_isnil(L, 3)) kind = TH_DELETE;
+  } else if (kind == TH_APPEND_TEXT) {
+    if (lua_type(L, 3) != LUA_TSTRING)
+      return luaL_error(L, "store:%s: a string is needed, not %s", method, luaL_typename(L, 3));
   } else if (kind != TH_DELETE && lua_type(L, 3) != LUA_TNUMBER) {
     return luaL_error(L, "store:%s: a number is needed, not %s", method, luaL_typename(L, 3));
   }
@@ -188,13 +191,17 @@ static int store_add(lua_State *L) { return prepare(L, TH_ADD, "add", "store:add
 static int store_max(lua_State *L) { return prepare(L, TH_MAX, "max", "store:max: the key"); }
 static int store_min(lua_State *L) { return prepare(L, TH_MIN, "min", "store:min: the key"); }
 static int store_append(lua_State *L) { return prepare(L, TH_APPEND, "append", "store:append: the key"); }
+static int store_append_text(lua_State *L) {
+  return prepare(L, TH_APPEND_TEXT, "append_text", "store:append_text: the key");
+}
 
 // --- objects
 
 static const luaL_Reg methods[] = {
   {"get", store_get}, {"scan", store_scan}, {"keys", store_keys}, {"count", store_count},
   {"put", store_put}, {"delete", store_delete}, {"add", store_add}, {"max", store_max},
-  {"min", store_min}, {"append", store_append}, {"read_snapshot", store_read_snapshot},
+  {"min", store_min}, {"append", store_append}, {"append_text", store_append_text},
+  {"read_snapshot", store_read_snapshot},
   {"prepare_commit", store_prepare_commit}, {NULL, NULL},
 };
 

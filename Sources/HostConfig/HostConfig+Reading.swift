@@ -128,7 +128,8 @@ extension HostConfig {
         map.reader.fail(
           line: entry.line, column: entry.column, "stores: the name `\(entry.key)` \(fault)")
       }
-      stores[entry.key] = Store.read(entry, path: section.join(entry.key), reader: map.reader)
+      stores[entry.key] = Store.read(
+        entry, path: section.join(entry.key), config: self, reader: map.reader)
     }
     filesUsedTwice(map.reader)
   }
@@ -177,6 +178,12 @@ extension HostConfig.Loaded {
   fileprivate mutating func checkFiles() {
     _ = exists(config.scripts, kind: S_IFDIR, what: "scripts directory")
     for feed in config.feeds { _ = exists(feed.file, kind: S_IFREG, what: "feed file") }
+    for (name, store) in config.stores.sorted(by: { $0.key < $1.key }) {
+      if let files = store.files {
+        _ = exists(files.directory, kind: S_IFDIR, what: "directory of store '\(name)',")
+      }
+    }
+    for problem in config.overlaps(data: config.data?.resolved) { report.add(problem) }
   }
 
   private mutating func exists(_ path: HostConfig.Path, kind: mode_t, what: String) -> Bool {

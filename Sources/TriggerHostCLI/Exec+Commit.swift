@@ -17,7 +17,7 @@ extension Exec {
     let opened = try OpenDirectory(
       DataOptions(path: data!, durability: .group), seed: configuration.seed)
     let coordinator = CommitCoordinator(configuration, log: opened.log)
-    try coordinator.register(config, following: opened)
+    let files = try coordinator.register(config, following: opened)
     let storage = try HostStorage(opened, coordinator, config.log)
     tree.identity = try storage.keep(tree.files, seq: storage.progress.lastSeq + 1)
     let queue = TriggerQueue(coordinator)
@@ -25,10 +25,12 @@ extension Exec {
     let logs = Mutex<[Int64: [ExecutionLog]]>([:])
     queue.observe { result, lines in logs.withLock { $0[result.seq] = lines } }
     queue.start()
+    try await files.start(queue)
     let (results, own) = AsyncStream.makeStream(of: OperationResult.self)
     _ = try await queue.enqueue(Event(self.name ?? "exec", payload), toTrigger: name) { own.yield($0) }
     await queue.waitUntilIdle()
     queue.stop()
+    files.stop()
     storage.close()
     own.finish()
     var seq: Int64?

@@ -9,6 +9,7 @@ package struct LuaIntent {
     case replace
     /// `key` is the event's name, `value` its payload; there is no store.
     case emit
+    case appendText
   }
 
   package let kind: Kind

@@ -52,11 +52,16 @@ import Testing
       ["1: schedules[0].cron: unknown time zone 'Asia/Tokio'; did you mean 'Asia/Tokyo'?"]
     ),
     ("stores: { a/b: {} }", ["1: stores: the name `a/b` must not contain `/` or `*`"]),
-    ("stores: { a: { backend: mem } }", ["1: stores.a.backend: expected one of memory, database, got `mem`"]),
+    (
+      "stores: { a: { backend: mem } }",
+      ["1: stores.a.backend: expected one of memory, database, files, got `mem`"]
+    ),
     // Database stores
     (
       "stores: { a: { backend: databse, file: x, columns: {} } }",
-      ["1: stores.a.backend: expected one of memory, database, got `databse`; did you mean 'database'?"]
+      [
+        "1: stores.a.backend: expected one of memory, database, files, got `databse`; did you mean 'database'?"
+      ]
     ),
     ("stores:\n  a: { file: x }", ["2: stores.a.file: applies to `backend: database` only"]),
     (

@@ -17,6 +17,7 @@ enum th_intent_kind {
   TH_PUT = 1, TH_DELETE, TH_ADD, TH_MAX, TH_MIN, TH_APPEND,
   TH_REPLACE,  // whole store: value is a CBOR map of key to value, base the seq it was read at
   TH_EMIT,     // key is the event name, value its payload; store is NULL
+  TH_APPEND_TEXT,
 };
 
 typedef struct th_intent {

@@ -12,6 +12,25 @@ package enum IntentKind: UInt8, Sendable {
   case replace
   /// Not a change of a store: an event that the commit admits.
   case emit
+  /// Text, or bytes, to the end of a string.
+  case appendText
+}
+
+extension IntentKind: CustomStringConvertible {
+  /// What scripts call it.
+  package var description: String {
+    switch self {
+    case .put: "put"
+    case .delete: "delete"
+    case .add: "add"
+    case .max: "max"
+    case .min: "min"
+    case .append: "append"
+    case .replace: "replace"
+    case .emit: "emit"
+    case .appendText: "append_text"
+    }
+  }
 }
 
 /// The returned intents of one attempt, ready to apply: values already copied into versions and known keys
@@ -43,7 +62,8 @@ package struct WriteSet: ~Copyable {
   package private(set) var writes: UnsafeMutablePointer<Write>
   private var capacity = 4
   package private(set) var count = 0
-  /// True when every write is a put or a deletion: those apply without looking at the state.
+  /// True when every write is a put or a deletion, in stores that take anything: those apply without looking at
+  /// the state.
   package private(set) var isPlain = true
   package private(set) var emits = 0
 
@@ -93,7 +113,7 @@ package struct WriteSet: ~Copyable {
     (writes + count).initialize(to: write)
     count &+= 1
     switch kind {
-    case .put, .delete: break
+    case .put, .delete: if table?.rule != nil { isPlain = false }
     case .emit: emits &+= 1
     default: isPlain = false
     }

@@ -102,7 +102,8 @@ public struct FilePathPolicy: Sendable, Hashable {
     return String(path).precomposedStringWithCanonicalMapping.lowercased()
   }
 
-  private static func text(_ bytes: Int) -> String {
+  /// `64 KiB`.
+  package static func text(_ bytes: Int) -> String {
     switch bytes {
     case let bytes where bytes % (1 << 20) == 0: "\(bytes >> 20) MiB"
     case let bytes where bytes % (1 << 10) == 0: "\(bytes >> 10) KiB"

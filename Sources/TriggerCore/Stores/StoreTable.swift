@@ -11,6 +11,14 @@ package protocol StoreFollower: AnyObject, Sendable {
   func changed(_ entry: UnsafeMutablePointer<Entry>, to version: UnsafeMutablePointer<Version>)
 }
 
+/// What may be in a store, where something behind it cannot take everything.
+package protocol StoreRule: Sendable {
+  /// Why a key cannot have a value, in canonical encoding, or be deleted (nil); nil when it can.
+  func refusal(of key: UnsafeBufferPointer<UInt8>, _ value: UnsafeRawBufferPointer?) -> String?
+  /// Why a store cannot have grown to so many keys, and bytes of keys and values; nil when it can.
+  func refusal(ofKeys keys: Int, bytes: Int) -> String?
+}
+
 /// The content of one store: every key with its versions, newest first.
 ///
 /// One writer (whoever holds the engine's lock) links new versions; readers on any thread read as of a
@@ -37,6 +45,8 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   package let liveBytes = Atomic<Int>(0)
   /// Who keeps a copy of the store. Engine lock.
   package var follower: (any StoreFollower)?
+  /// What new commits must keep to. Set before the first of them.
+  package var rule: (any StoreRule)?
 
   package init(name: String) {
     self.name = name

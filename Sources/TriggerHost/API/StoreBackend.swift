@@ -48,6 +48,32 @@ extension StoreBackend {
   }
 }
 
+/// A backend whose users cannot have every key and value: an execution that would commit one fails, with nothing
+/// applied. What is in the log is not asked about again.
+public protocol CheckingStoreBackend: StoreBackend {
+  /// Why a change cannot be made; nil when it can. Asked under the engine's lock: be quick. The error reads
+  /// `refused by store 'name': key: reason`.
+  func refusal(of change: StoreChange) -> String?
+  /// Why the store cannot grow to so many keys, and bytes of keys and encoded values; nil when it can.
+  func refusal(ofKeys keys: Int, bytes: Int) -> String?
+}
+
+/// A backend's rule, for its table.
+struct BackendRule<Backend: CheckingStoreBackend>: StoreRule {
+  let backend: Backend
+
+  func refusal(of key: UnsafeBufferPointer<UInt8>, _ value: UnsafeRawBufferPointer?) -> String? {
+    let value = value.flatMap { try? CanonicalEncoding.decode($0) }
+    return backend.refusal(of: StoreChange(key: String(decoding: key, as: UTF8.self), value: value))
+  }
+
+  func refusal(ofKeys keys: Int, bytes: Int) -> String? { backend.refusal(ofKeys: keys, bytes: bytes) }
+}
+
+extension CheckingStoreBackend {
+  var rule: any StoreRule { BackendRule(backend: self) }
+}
+
 /// Documents in memory: keys and values as they are. The readable definition of the contract.
 public struct MemoryStoreBackend: StoreBackend {
   private let initial: [String: Value]

@@ -123,6 +123,12 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
   /// so it conflicts with nothing. The seq fails when the value there is no array or would grow beyond
   /// `ValueLimits.encodedBytes`. O(array) at the commit.
   public func append(_ key: String, _ value: Value) -> CommitIntent { prepare(.append, key, value) }
+  /// Adds text, or bytes, to the end of the string at the key; puts it when nothing is there. Reads nothing, so it
+  /// conflicts with nothing. The seq fails when the value there is no string or would grow beyond
+  /// `ValueLimits.encodedBytes`. O(string) at the commit.
+  ///
+  /// - Parameter text: a string or a byte string.
+  public func appendText(_ key: String, _ text: Value) -> CommitIntent { prepare(.appendText, key, text) }
 
   private func prepare(_ kind: IntentKind, _ key: String, _ value: Value) -> CommitIntent {
     CommitIntent(kind: kind, store: name, key: key, value: CanonicalEncoding.encode(value))

@@ -24,13 +24,14 @@ struct Committer {
 
   /// O(writes), plus O(keys of the store) for a replacement.
   ///
+  /// - Parameter isNew: decided now, not in an earlier run: stores may refuse it.
   /// - Returns: the changed keys, each at least once, when `tellsKeys`; otherwise nothing.
   @discardableResult
   func apply(
-    _ writes: borrowing WriteSet, seq: Int64, tellsKeys: Bool = false
+    _ writes: borrowing WriteSet, seq: Int64, tellsKeys: Bool = false, isNew: Bool = false
   ) throws(Failure) -> [ChangedKey] {
     reclaimer.begin(seq)
-    guard writes.isPlain else { return try applyStaged(writes, seq: seq) }
+    guard writes.isPlain else { return try applyStaged(writes, seq: seq, isNew: isNew) }
     var changed: [ChangedKey] = []
     for index in 0..<writes.count {
       let write = writes.writes + index
@@ -73,6 +74,9 @@ struct Committer {
       places[Place(table: table.toOpaque(), key: key)].map { items[$0].version }
     }
 
+    /// What the list leaves: of each key the newest.
+    var newest: [Staged] { places.values.sorted().map { items[$0] } }
+
     /// Keys of a store that the list has changed so far.
     func keys(of table: Unmanaged<StoreTable>) -> Set<[UInt8]> {
       Set(places.keys.lazy.filter { $0.table == table.toOpaque() }.map(\.key))
@@ -81,7 +85,9 @@ struct Committer {
 
   /// Commutative intents and replacements look at the state, and each sees what those before it in the
   /// list did; nothing is linked until all of them could be worked out.
-  private func applyStaged(_ writes: borrowing WriteSet, seq: Int64) throws(Failure) -> [ChangedKey] {
+  private func applyStaged(
+    _ writes: borrowing WriteSet, seq: Int64, isNew: Bool
+  ) throws(Failure) -> [ChangedKey] {
     var staged = Stage()
     do throws(Failure) {
       for index in 0..<writes.count {
@@ -103,6 +109,7 @@ struct Committer {
         }
         staged.append(version, at: key, in: table)
       }
+      if isNew { try check(staged) }
     } catch {
       for item in staged.items { Version.free(item.version) }
       throw error
@@ -117,6 +124,51 @@ struct Committer {
       }
     }
     return staged.items.map { ChangedKey(table: $0.table, key: $0.key) }
+  }
+
+  // MARK: What stores refuse
+
+  private static let refusal = "refused by store "
+
+  /// Whether an error tells of what a store's backend does not take: that is not in the log.
+  static func isRefusal(_ error: String?) -> Bool { error?.hasPrefix(refusal) == true }
+
+  /// Asks the rules of the stores about what the list leaves.
+  private func check(_ staged: Stage) throws(Failure) {
+    var growth: [UnsafeMutableRawPointer: (table: StoreTable, keys: Int, bytes: Int)] = [:]
+    for item in staged.newest {
+      let table = item.table.takeUnretainedValue()
+      guard let rule = table.rule else { continue }
+      let old = committed(item.key, Self.hash(of: item.key), in: item.table).flatMap {
+        $0.isDeleted ? nil : $0
+      }
+      var sum = growth[item.table.toOpaque()] ?? (table, 0, 0)
+      if let old {
+        sum.keys -= 1
+        sum.bytes -= item.key.count + Int(old.pointee.length)
+      }
+      if !item.version.isDeleted {
+        sum.keys += 1
+        sum.bytes += item.key.count + Int(item.version.pointee.length)
+      }
+      let value = item.version.isDeleted ? nil : Version.value(item.version)
+      if let refusal = item.key.withUnsafeBufferPointer({ rule.refusal(of: $0, value) }) {
+        throw Failure(
+          message:
+            "\(Self.refusal)'\(table.name)': \(String(decoding: item.key, as: UTF8.self)): \(refusal)")
+      }
+      growth[item.table.toOpaque()] = sum
+    }
+    for (table, keys, bytes) in growth.values where keys > 0 || bytes > 0 {
+      let refusal = table.rule?.refusal(
+        ofKeys: table.liveKeys.load(ordering: .relaxed) + max(keys, 0),
+        bytes: table.liveBytes.load(ordering: .relaxed) + max(bytes, 0))
+      if let refusal { throw Failure(message: "\(Self.refusal)'\(table.name)': \(refusal)") }
+    }
+  }
+
+  private static func hash(of key: [UInt8]) -> UInt64 {
+    key.withUnsafeBufferPointer { KeyHash.of($0.baseAddress!, count: $0.count) }
   }
 
   private func committed(
@@ -144,6 +196,13 @@ struct Committer {
       throw Failure(message: "append at \(place()): nested deeper than \(limits.depth) levels")
     }
     switch (old, try decode(operand)) {
+    case (let old, let end) where kind == .appendText:
+      guard let text = (old ?? .string("")).text(followedBy: end) else {
+        throw Failure(
+          message:
+            "append_text at \(place()): the value there is \(old?.kindName ?? "none"), expected a string")
+      }
+      new = text
     case (nil, let value) where kind == .append: new = .array([value])
     case (nil, let value):
       guard value.number != nil else {
@@ -228,6 +287,22 @@ extension Value {
     switch self {
     case .int(let value): Double(value)
     case .double(let value): value
+    default: nil
+    }
+  }
+
+  /// Strings and byte strings as one: a string when it is UTF-8. Nil when one of them is neither.
+  fileprivate func text(followedBy end: Value) -> Value? {
+    if case .string(let text) = self, case .string(let more) = end { return .string(text + more) }
+    guard let start = stringBytes, let end = end.stringBytes else { return nil }
+    let bytes = start + end
+    return String(validating: bytes, as: UTF8.self).map { .string($0) } ?? .bytes(bytes)
+  }
+
+  private var stringBytes: [UInt8]? {
+    switch self {
+    case .string(let text): Array(text.utf8)
+    case .bytes(let bytes): bytes
     default: nil
     }
   }

@@ -90,7 +90,7 @@ extension EngineState {
       recorder?.take(attempt)
       do throws(Committer.Failure) {
         let changed = try committer.apply(
-          attempt.writes, seq: operation.seq, tellsKeys: wantsChangedKeys)
+          attempt.writes, seq: operation.seq, tellsKeys: wantsChangedKeys, isNew: true)
         if attempt.writes.emits > 0 || !changed.isEmpty { collectEmission(of: operation, attempt, changed) }
       } catch {
         outcome = .failed

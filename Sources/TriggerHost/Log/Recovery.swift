@@ -176,6 +176,7 @@ extension IntentKind {
     case "max": self = .max
     case "min": self = .min
     case "append": self = .append
+    case "append_text": self = .appendText
     case "replace": self = .replace
     case "emit": self = .emit
     default: return nil

@@ -45,7 +45,7 @@ final class RecordCheck {
     case (false, .succeeded):
       // Then it can only have failed because of what it emits, or when it was applied.
       let then = batch.error(item)
-      if EmitRules.dependsOnOthers(then) { return nil }
+      if EmitRules.dependsOnOthers(then) || Committer.isRefusal(then) { return nil }
       let refusal =
         EmitRules(configuration).refusal(of: operation, attempt, hearsOfCommits: false)
         ?? applyFailure(at: item.seq - 1)

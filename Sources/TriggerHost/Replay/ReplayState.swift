@@ -83,7 +83,7 @@ final class ReplayState {
     _ writes: borrowing WriteSet, seq: Int64
   ) throws(Committer.Failure) -> [Committer.ChangedKey] {
     applied = max(applied, seq)
-    return try committer.apply(writes, seq: seq, tellsKeys: true)
+    return try committer.apply(writes, seq: seq, tellsKeys: true, isNew: true)
   }
 
   /// Gives a key its first value.

@@ -134,6 +134,13 @@ extension LuaAPI {
           "return { ctx:store(\"queue\"):append(\"jobs\", \"paint\") }  --> queue/jobs = { \"mow\", \"paint\" }",
           stores: "queue = { jobs = { \"mow\" } }")),
       Function(
+        "append_text(key: string, text: string): Intent",
+        "Prepares to add text to the end of the string there; a key that is not there counts as an empty string.",
+        details: "Gets in nobody's way, like `append`: a line more for a file of a file store.",
+        example: Example(
+          "return { ctx:store(\"notes\"):append_text(\"today\", \", milk\") }  --> notes/today = \"bread, milk\"",
+          stores: "notes = { today = \"bread\" }")),
+      Function(
         "read_snapshot(): integer, table<string, any>",
         "The whole store: the seq of the last commit that changed it, and its content by key.",
         details: "Counts as reading every key: any change of the store makes the execution run again.",

@@ -6,16 +6,23 @@ extension CommitCoordinator {
   /// Makes the stores of a configuration known.
   ///
   /// - Parameter opened: the log that tables follow; nil in memory.
+  /// - Returns: those that are directories, to be started.
   /// - Throws: `ConfigProblem` when a table has no log to follow, or its file cannot be this store's.
-  func register(_ config: HostConfig, following opened: OpenDirectory?) throws {
+  func register(_ config: HostConfig, following opened: OpenDirectory?) throws -> FileStores {
+    var directories: [VersionedStore<FileStoreBackend>] = []
     for (name, store) in config.stores.sorted(by: { $0.key < $1.key }) {
       if let database = store.database {
         let table = StoreTableSettings(name: name, database: database, line: store.line, file: config.file)
         try register(VersionedStore(name, backend: try table.backend(following: opened)))
+      } else if let files = store.files {
+        let settings = FileStoreSettings(name: name, files: files, file: config.file)
+        directories.append(
+          try register(VersionedStore(name, backend: try settings.backend(following: opened))))
       } else {
         try register(VersionedStore(name, backend: MemoryStoreBackend()))
       }
     }
+    return FileStores(directories)
   }
 }
 

@@ -17,6 +17,7 @@ final class Host: Sendable {
   /// Rows of the feeds so far.
   let rows = Mutex(FeedCounts())
   let storage: HostStorage?
+  private let files: FileStores
   private let follower = Mutex<ScriptFollower?>(nil)
 
   /// - Parameter data: the directory to keep everything in; nil keeps it in memory.
@@ -26,7 +27,7 @@ final class Host: Sendable {
     let opened = try data.map { try OpenDirectory($0, seed: configuration.seed) }
     let coordinator = CommitCoordinator(configuration, log: opened?.log)
     self.coordinator = coordinator
-    try coordinator.register(config, following: opened)
+    files = try coordinator.register(config, following: opened)
     coordinator.whenFailed { message in
       // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
       printError(
@@ -43,8 +44,8 @@ final class Host: Sendable {
   /// Loads the scripts and starts; what is wrong with single scripts is printed, the others run. Scripts that
   /// are saved from then on are put in force.
   ///
-  /// - Throws: `ExitCode` when the directory cannot be read.
-  func start() throws {
+  /// - Throws: `ExitCode` when the directory cannot be read; `FileProblem` for that of a file store.
+  func start() async throws {
     observe()
     let follower = ScriptFollower(self)
     self.follower.withLock { $0 = follower }
@@ -61,6 +62,7 @@ final class Host: Sendable {
       return tree
     }
     queue.start()
+    try await files.start(queue)
     scheduler.start()
   }
 
@@ -90,6 +92,7 @@ final class Host: Sendable {
     follower.withLock { $0 }?.stop()
     scheduler.stop()
     queue.stop()
+    files.stop()
     storage?.close()
   }
 

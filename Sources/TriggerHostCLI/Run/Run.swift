@@ -39,9 +39,11 @@ struct Run: AsyncParsableCommand {
     try report(loaded.report)
     // A log reader that goes away does not end the host.
     signal(SIGPIPE, SIG_IGN)
-    let host = try Host(config: loaded.config, workers: workers, data: data.options(loaded.config))
+    let options = data.options(loaded.config)
+    try report(ConfigReport(loaded.config.overlaps(data: options?.path)))
+    let host = try Host(config: loaded.config, workers: workers, data: options)
     let signals = EndSignals()
-    try host.start()
+    try await host.start()
     let status = StatusLine(host: host)
     status.start()
     let end = await work(host, until: signals)

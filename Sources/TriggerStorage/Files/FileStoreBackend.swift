@@ -18,7 +18,7 @@ import TriggerHost
 /// when a commit writes to its path; nothing is written behind links to directories. A file keeps its
 /// permissions, and nothing else of its inode. What cannot be written is a problem, tried again every 2 s
 /// and after each change of the directory; the store is not held up.
-public final class FileStoreBackend: StoreBackend {
+public final class FileStoreBackend: CheckingStoreBackend {
   /// Where edits and problems go, called on a thread of the backend, in order.
   public struct Handlers: Sendable {
     /// One burst of edits: make a commit of its `intents`, in the order of the calls.
@@ -119,9 +119,19 @@ public final class FileStoreBackend: StoreBackend {
     return content.files.mapValues(\.value)
   }
 
-  /// Why a change cannot become a file; nil when it can. For who checks intents before they commit: a commit
-  /// that has one is not written out, and stays a problem. O(change).
-  public func refusal(of change: StoreChange) -> String? { Self.refusal(of: change, policy) }
+  /// Why a change cannot become a file; nil when it can. O(change).
+  public func refusal(of change: StoreChange) -> String? {
+    if change.key == FileEdits.key, !writer.isToldBurst(change.value) {
+      return "the host keeps the number of the last outside edits there"
+    }
+    return Self.refusal(of: change, policy)
+  }
+
+  /// More files, or bytes, than the policy allows. The one key that is no file counts too.
+  public func refusal(ofKeys keys: Int, bytes: Int) -> String? {
+    if keys > policy.files + 1 { return "more than \(policy.files) files" }
+    return bytes > policy.treeBytes ? "more than \(FilePathPolicy.text(policy.treeBytes)) in all files" : nil
+  }
 
   static func refusal(of change: StoreChange, _ policy: FilePathPolicy) -> String? {
     guard let value = change.value, change.key != FileEdits.key else { return nil }
@@ -158,26 +168,55 @@ public final class FileStoreBackend: StoreBackend {
 }
 
 extension VersionedStore where Backend == FileStoreBackend {
-  /// Starts the backend, and makes one operation of each burst of edits, one after the other.
+  /// Starts the backend, and makes one operation of each burst of edits, one after the other. Returns when those
+  /// are committed that were made before it: so nothing runs on files of yesterday.
   ///
   /// Register the store, recover, start the queue, and call this.
   ///
-  /// - Parameter problems: all that is wrong now, when that has changed; also edits that did not commit.
+  /// - Parameters:
+  ///   - committed: a burst of edits has been committed.
+  ///   - problems: all that is wrong now, when that has changed; also edits that did not commit.
   /// - Throws: like `FileStoreBackend.start`.
   public func followEdits(
-    through queue: TriggerQueue, problems: @escaping @Sendable ([FileProblem]) -> Void = { _ in }
-  ) throws {
-    let (bursts, incoming) = AsyncStream.makeStream(of: FileEdits.self)
-    Task { [weak self] in
-      for await edits in bursts {
-        guard let self else { return }
-        let result = try? await queue.perform(FileEditTrigger(self, edits))
-        if let error = result?.error {
-          problems(
-            edits.edits.map { FileProblem(path: $0.path, message: "the edit did not commit: \(error)") })
+    through queue: TriggerQueue,
+    committed: @escaping @Sendable (FileEdits, OperationResult) -> Void = { _, _ in },
+    problems: @escaping @Sendable ([FileProblem]) -> Void = { _ in }
+  ) async throws {
+    let (bursts, incoming) = AsyncStream.makeStream(of: FileEdits?.self)
+    try backend.start(FileStoreBackend.Handlers(edits: { incoming.yield($0) }, problems: problems))
+    // Behind the edits made before the start.
+    incoming.yield(nil)
+    await withCheckedContinuation { continuation in
+      Task { [weak self] in
+        for await edits in bursts {
+          guard let edits else {
+            continuation.resume()
+            continue
+          }
+          guard let self else { continue }
+          if let result = await commit(edits, through: queue, problems) { committed(edits, result) }
         }
       }
     }
-    try backend.start(FileStoreBackend.Handlers(edits: { incoming.yield($0) }, problems: problems))
+  }
+
+  private func commit(
+    _ edits: FileEdits, through queue: TriggerQueue, _ problems: @Sendable ([FileProblem]) -> Void
+  ) async -> OperationResult? {
+    while true {
+      do {
+        let result = try await queue.perform(FileEditTrigger(self, edits))
+        if result.outcome == .committed { return result }
+        let reason = result.error ?? "\(result.outcome)"
+        problems(
+          edits.edits.map { FileProblem(path: $0.path, message: "the edit did not commit: \(reason)") })
+        return nil
+      } catch is QueueFull {
+        await queue.waitForRoom()
+      } catch {
+        // The queue has stopped: the next start tells of them again.
+        return nil
+      }
+    }
   }
 }

@@ -15,6 +15,8 @@ final class FileStoreWriter: @unchecked Sendable {
   private struct Mailbox {
     var commits: [Commit] = []
     var isStarted = false
+    /// The newest burst of edits that was told.
+    var burst: Int64 = 0
     var isScheduled = false
   }
   private let mailbox = Mutex(Mailbox())
@@ -172,6 +174,12 @@ final class FileStoreWriter: @unchecked Sendable {
       return mailbox.isStarted && !mailbox.isScheduled
     }
     if isFirst { schedule() }
+  }
+
+  /// Whether a value is the number of a burst of edits that was told.
+  func isToldBurst(_ value: Value?) -> Bool {
+    guard let number = value?.intValue, number > 0 else { return false }
+    return mailbox.withLock { $0.burst >= number }
   }
 
   func flush() { onThread { [self] index in guarded { try $0.writeOut(&index) } } }
@@ -402,6 +410,7 @@ final class FileStoreWriter: @unchecked Sendable {
     untold = [FileEdits(number: last.number + 1, edits: [])]
     untoldBytes = 0
     try writer.step(.tell)
+    mailbox.withLock { $0.burst = last.number }
     for edits in bursts { handlers.edits(edits) }
   }
 

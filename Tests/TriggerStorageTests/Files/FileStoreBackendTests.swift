@@ -310,7 +310,7 @@ import TriggerTestKit
     let queue = TriggerQueue(coordinator)
     queue.bind([], scripts: ScriptTree(files: ["add.lua": Array(script.utf8)]))
     queue.start()
-    try store.followEdits(through: queue)
+    try await store.followEdits(through: queue)
     for index in 1...20 {
       _ = try await queue.perform(
         Event("add", ["ip": .string("10.0.0.\(index)"), "name": .string("h\(index)")]))

@@ -1,0 +1,89 @@
+import Foundation
+import HostConfig
+import Synchronization
+import TriggerCore
+import TriggerFiles
+import TriggerHost
+import TriggerStorage
+
+/// The file stores of a host: follows their directories from `start` to `stop`, and says what is wrong with
+/// files.
+final class FileStores: Sendable {
+  private let stores: [VersionedStore<FileStoreBackend>]
+  private let told = Mutex<[String: Set<String>]>([:])
+
+  init(_ stores: [VersionedStore<FileStoreBackend>]) { self.stores = stores }
+
+  /// Writes out what an earlier run left undone, and returns when the edits made meanwhile are committed. After
+  /// the queue has started.
+  ///
+  /// - Throws: `FileProblem` when a directory is not there, `StorageError`.
+  func start(_ queue: TriggerQueue) async throws {
+    for store in stores {
+      let name = store.name
+      try await store.followEdits(
+        through: queue, committed: { Self.say($0, $1, of: name) },
+        problems: { [weak self] in self?.tell($0, of: name) })
+    }
+  }
+
+  private static func say(_ edits: FileEdits, _ result: OperationResult, of store: String) {
+    let named = 5
+    var names = edits.edits.prefix(named).map { FileProblem(path: $0.path, message: "").shownPath }
+    if edits.edits.count > named { names.append("...") }
+    printLine(
+      "store '\(store)': \(counted(edits.edits.count, "file")) changed outside, taken up with seq \(result.seq): \(names.joined(separator: ", "))"
+    )
+  }
+
+  /// Writes out what has been committed. After the queue has stopped.
+  func stop() { for store in stores { store.backend.stop() } }
+
+  /// Problems that are new.
+  private func tell(_ problems: [FileProblem], of store: String) {
+    let lines = problems.map { problem in
+      let place = problem.path.isEmpty ? "" : "\(problem.shownPath): "
+      return "\(problem.severity == .warning ? "warning: " : "")store '\(store)': \(place)\(problem.message)"
+    }
+    let new = told.withLock { told in
+      let old = told.updateValue(Set(lines), forKey: store) ?? []
+      return lines.filter { !old.contains($0) }
+    }
+    for line in new { printError(line) }
+  }
+}
+
+/// A file store of a configuration, and where that says so.
+struct FileStoreSettings {
+  var name: String
+  var files: HostConfig.Store.Files
+  /// The configuration.
+  var file: String
+
+  /// - Parameter opened: nil in memory: the store begins with what the directory holds.
+  func backend(following opened: OpenDirectory?) throws -> FileStoreBackend {
+    var options = DirectoryWatcher.Options()
+    options.policy = files.policy
+    if files.watch == .poll {
+      options.noticing = .polled
+      options.pollInterval = .milliseconds(200)
+    }
+    do {
+      return try FileStoreBackend(
+        directory: files.directory.resolved, mark: try opened.map { try mark(in: $0.directory.path) },
+        options: options)
+    } catch let error as StorageError {
+      throw ConfigProblem(file: file, line: files.directory.line, message: "store '\(name)': \(error)")
+    }
+  }
+
+  /// One for each directory: what was written into one says nothing of another.
+  private func mark(in data: String) throws -> String {
+    let directory = FilePath.join(data, "files")
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    let place = String(StableHash.of(files.directory.text), radix: 16)
+    return FilePath.join(directory, "\(name)-\(place).sqlite")
+  }
+}
+
+extension FileProblem: ExpectedFailure {}
