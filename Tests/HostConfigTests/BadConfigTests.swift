@@ -111,6 +111,43 @@ import Testing
       "stores:\n  a: { backend: database, file: x.db }\n  b: { backend: database }\n  c: { backend: database, file: x.db }",
       ["4: stores.c.file: `x.db` is the file of store `a` already (line 2)"]
     ),
+    // File stores
+    (
+      "stores:\n  a: { backend: files }\n  b: { backend: file, directory: x }",
+      [
+        "2: stores.a: `backend: files` needs a `directory`",
+        "3: stores.b.backend: expected one of memory, database, files, got `file`; did you mean 'files'?",
+      ]
+    ),
+    (
+      "stores:\n  a: { backend: files, directry: x }",
+      [
+        "2: unknown key `stores.a.directry`; did you mean 'directory'?",
+        "2: stores.a: `backend: files` needs a `directory`",
+      ]
+    ),
+    (
+      "stores:\n  a: { directory: x, file: y }\n  b: { backend: database, watch: poll }\n  c: { backend: files, directory: c, table: t }",
+      [
+        "2: stores.a.file: applies to `backend: database` only",
+        "2: stores.a.directory: applies to `backend: files` only",
+        "3: stores.b.watch: applies to `backend: files` only",
+        "4: stores.c.table: applies to `backend: database` only",
+      ]
+    ),
+    (
+      "stores:\n  a:\n    backend: files\n    directory: x\n    watch: of\n    max_file: 2mb\n    max_total: 0\n    max_files: none",
+      [
+        "5: stores.a.watch: expected one of auto, poll, got `of`",
+        "6: stores.a.max_file: a file must fit into a value: at most 1mb",
+        "7: stores.a.max_total: expected a size such as 512kb, 64mb or 1gb, got `0`",
+        "8: stores.a.max_files: expected a whole number from 1 to 1000000, got `none`",
+      ]
+    ),
+    (
+      "stores:\n  a: { backend: files, directory: x, max_file: 10kb, max_total: 9kb }",
+      ["2: stores.a.max_total: max_total must not be less than max_file"]
+    ),
     ("cron: [a.yaml, {}]", ["1: cron: expected the name of a cron file, got a mapping"]),
     // Feeds
     (

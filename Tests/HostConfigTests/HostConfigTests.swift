@@ -30,6 +30,8 @@ import TriggerHost
             CREATE TABLE names (symbol TEXT, name TEXT);
             INSERT INTO names VALUES ('EURUSD', 'Euro');
       quotes: { backend: database }
+      configs: { backend: files, directory: conf, watch: poll, max_file: 64kb, max_total: 8mb, max_files: 500 }
+      pages: { backend: files, directory: /srv/pages, max_file: 1mb }
     log_level: debug
     feeds:
       - name: eurusd
@@ -64,7 +66,8 @@ import TriggerHost
     #expect(config.limits.grace == .zero)
     #expect(config.limits.hops == 8)
     #expect(config.limits.emits == 10)
-    #expect(config.stores.keys.sorted() == ["charts", "notes", "orders", "quotes", "trades"])
+    #expect(
+      config.stores.keys.sorted() == ["charts", "configs", "notes", "orders", "pages", "quotes", "trades"])
     #expect(config.logLevel == .debug)
   }
 
@@ -86,6 +89,60 @@ import TriggerHost
     #expect(trades.table.fault == nil)
     let quotes = try #require(stores["quotes"]?.database)
     #expect(quotes == .init(file: "stores/quotes.sqlite", table: DatabaseTable("quotes")))
+  }
+
+  @Test func readsFileStores() throws {
+    let stores = HostConfig.parse(text: Self.full, file: "/srv/desk/host.yaml").config.stores
+    let configs = try #require(stores["configs"]?.files)
+    #expect(configs.directory == .init(text: "conf", resolved: "/srv/desk/conf", line: 24))
+    #expect(configs.watch == .poll)
+    #expect(configs.policy.fileBytes == 64 << 10)
+    #expect(configs.policy.treeBytes == 8 << 20)
+    #expect(configs.policy.files == 500)
+    let pages = try #require(stores["pages"]?.files)
+    #expect(pages == .init(directory: .init(text: "/srv/pages", resolved: "/srv/pages", line: 25)))
+  }
+
+  /// Two directories of a host, one in the other.
+  @Test func overlapsAreRefused() throws {
+    let directory = try TemporaryDirectory()
+    for name in ["triggers/conf", "conf/sub", "data", "other"] {
+      try FileManager.default.createDirectory(
+        atPath: "\(directory.path)/\(name)", withIntermediateDirectories: true)
+    }
+    try FileManager.default.createSymbolicLink(
+      atPath: "\(directory.path)/link", withDestinationPath: "conf/sub")
+    func problems(_ directories: String...) throws -> [String] {
+      let stores = directories.enumerated().map {
+        "  s\($0.offset): { backend: files, directory: \($0.element) }\n"
+      }
+      let text = "data: data\nstores:\n" + stores.joined()
+      let path = try directory.write("host.yaml", Array(text.utf8))
+      return HostConfig.load(path: path).report.sorted.map {
+        $0.description.replacingOccurrences(of: directory.path, with: "D")
+      }
+    }
+    let end = "; files of a store need a directory of their own"
+    #expect(try problems("conf", "other").isEmpty)
+    #expect(
+      try problems("triggers/conf", "data/files") == [
+        "D/host.yaml:3: stores.s0.directory: `triggers/conf` lies in the scripts directory (D/triggers)\(end)",
+        "D/host.yaml:4: directory of store 's1', `data/files` cannot be used: no such file or directory",
+        "D/host.yaml:4: stores.s1.directory: `data/files` lies in the data directory (D/data)\(end)",
+      ])
+    #expect(
+      try problems(".", "conf", "link") == [
+        "D/host.yaml:3: stores.s0.directory: `.` has in it the scripts directory (D/triggers)\(end)",
+        "D/host.yaml:4: stores.s1.directory: `conf` lies in the directory of store `s0` (D)\(end)",
+        "D/host.yaml:5: stores.s2.directory: `link` lies in the directory of store `s0` (D)\(end)",
+      ])
+    #expect(
+      try problems("link", "conf").last
+        == "D/host.yaml:4: stores.s1.directory: `conf` has in it the directory of store `s0` (D/conf/sub)\(end)"
+    )
+    #expect(
+      try problems("host.yaml").first
+        == "D/host.yaml:3: directory of store 's0', `host.yaml` is not a directory")
   }
 
   @Test func readsFeeds() throws {
@@ -115,7 +172,7 @@ import TriggerHost
     #expect(!jobs[0].coalesce)
     #expect(jobs[0].maxInstances == 3)
     #expect(jobs[0].mode == .queued)
-    #expect((entries[0].file, entries[0].line) == ("host.yaml", 35))
+    #expect((entries[0].file, entries[0].line) == ("host.yaml", 37))
     #expect(jobs[1].rule == .every(.seconds(5)))
     #expect(jobs[1].action == .event("pulse"))
     #expect(jobs[1].misfireGraceTime == nil && jobs[1].coalesce && jobs[1].mode == .single)
