@@ -62,7 +62,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     self.configuration = configuration
     self.clock = clock
     registry = SnapshotRegistry(capacity: 256)
-    stores = StoreDirectory(isStrict: configuration.strictStores, limit: configuration.maximumStores)
+    stores = StoreDirectory(
+      isStrict: configuration.strictStores, limit: configuration.maximumStores, rules: configuration.rules)
     backends = BackendFeed(registry)
     state = EngineState(configuration: configuration, registry: registry, log: log, backends: backends)
     self.log = log

@@ -46,6 +46,8 @@ public struct EngineConfiguration: Sendable {
   public var retainedVersions = 1_000_000
 
   package var valueLimits = ValueLimits()
+  /// What may be in stores, by name: where the backend that would say so is not there, as in tests and replays.
+  package var rules: [String: any StoreRule] = [:]
   /// Most undecided seqs at a time, a power of two: what may pile up behind the frontier.
   package var window = 16_384
   /// Operations behind a conflict that are checked at once.

@@ -16,10 +16,19 @@ final class StoreDirectory: Sendable {
   private let contents = Mutex(Contents())
   private let isStrict: Bool
   private let limit: Int
+  private let rules: [String: any StoreRule]
 
-  init(isStrict: Bool, limit: Int) {
+  /// - Parameter rules: of stores by name.
+  init(isStrict: Bool, limit: Int, rules: [String: any StoreRule] = [:]) {
     self.isStrict = isStrict
     self.limit = limit
+    self.rules = rules
+  }
+
+  private func make(_ name: String) -> StoreTable {
+    let table = StoreTable(name: name)
+    if !rules.isEmpty { table.rule = rules[name] }
+    return table
   }
 
   /// Registers a store by name.
@@ -27,7 +36,7 @@ final class StoreDirectory: Sendable {
     contents.withLock { contents in
       contents.declared.insert(ExactText(name))
       if let table = contents.tables[ExactText(name)] { return table }
-      let table = StoreTable(name: name)
+      let table = make(name)
       contents.tables[ExactText(name)] = table
       return table
     }
@@ -44,7 +53,7 @@ final class StoreDirectory: Sendable {
         throw Refusal(message: "no store '\(name)' is configured and strict_stores is on\(hint)")
       }
       if contents.tables.count >= limit { throw Refusal(message: "more than \(limit) stores") }
-      let table = StoreTable(name: name)
+      let table = make(name)
       contents.tables[ExactText(name)] = table
       return table
     }

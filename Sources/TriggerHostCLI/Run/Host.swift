@@ -169,6 +169,7 @@ extension EngineConfiguration {
     maximumHops = config.limits.hops
     maximumEmits = config.limits.emits
     maximumOffspring = config.limits.offspring
+    rules = config.stores.compactMapValues { $0.files.map { FileStoreRule($0.policy) } }
   }
 }
 

@@ -39,6 +39,7 @@ public final class FileStoreBackend: CheckingStoreBackend {
   /// As it was given.
   public let directory: String
   private let policy: FilePathPolicy
+  private let rule: FileStoreRule
   private let keepsMark: Bool
   private let writer: FileStoreWriter
   private let watcher: DirectoryWatcher
@@ -66,6 +67,7 @@ public final class FileStoreBackend: CheckingStoreBackend {
     options.policy.fileBytes = min(options.policy.fileBytes, FilePathPolicy().fileBytes)
     self.directory = directory
     policy = options.policy
+    rule = FileStoreRule(options.policy)
     keepsMark = mark != nil
     watcher = DirectoryWatcher(directory, options: options)
     writer = FileStoreWriter(
@@ -103,7 +105,9 @@ public final class FileStoreBackend: CheckingStoreBackend {
   public func content(of values: [String: Value]) throws -> FileTree {
     var tree = FileTree()
     for (path, value) in values where path != FileEdits.key {
-      guard let content = FileContent(value) else { throw FileProblem(path: path, message: Self.noContent) }
+      guard let content = FileContent(value) else {
+        throw FileProblem(path: path, message: FileStoreRule.noContent)
+      }
       tree[path] = content
     }
     return tree
@@ -124,26 +128,11 @@ public final class FileStoreBackend: CheckingStoreBackend {
     if change.key == FileEdits.key, !writer.isToldBurst(change.value) {
       return "the host keeps the number of the last outside edits there"
     }
-    return Self.refusal(of: change, policy)
+    return rule.refusal(of: change)
   }
 
-  /// More files, or bytes, than the policy allows. The one key that is no file counts too.
-  public func refusal(ofKeys keys: Int, bytes: Int) -> String? {
-    if keys > policy.files + 1 { return "more than \(policy.files) files" }
-    return bytes > policy.treeBytes ? "more than \(FilePathPolicy.text(policy.treeBytes)) in all files" : nil
-  }
-
-  static func refusal(of change: StoreChange, _ policy: FilePathPolicy) -> String? {
-    guard let value = change.value, change.key != FileEdits.key else { return nil }
-    if let fault = policy.fault(of: change.key) { return fault }
-    switch value {
-    case .string(let text): return policy.fault(ofSize: text.utf8.count)
-    case .bytes(let bytes): return policy.fault(ofSize: bytes.count)
-    default: return noContent
-    }
-  }
-
-  private static let noContent = "a file's content is a string, UTF-8 text or bytes"
+  /// More files, or bytes, than the policy allows.
+  public func refusal(ofKeys keys: Int, bytes: Int) -> String? { rule.refusal(ofKeys: keys, bytes: bytes) }
 
   // MARK: Its life
 

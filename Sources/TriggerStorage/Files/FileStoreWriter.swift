@@ -21,6 +21,7 @@ final class FileStoreWriter: @unchecked Sendable {
   }
   private let mailbox = Mutex(Mailbox())
   private let writer: DirectoryWriter
+  private let rule: FileStoreRule
   private let mark: FileMark
   private unowned let watcher: DirectoryWatcher
 
@@ -64,6 +65,7 @@ final class FileStoreWriter: @unchecked Sendable {
 
   init(_ writer: DirectoryWriter, mark: FileMark, watcher: DirectoryWatcher) {
     self.writer = writer
+    rule = FileStoreRule(writer.policy)
     self.mark = mark
     self.watcher = watcher
   }
@@ -131,7 +133,7 @@ final class FileStoreWriter: @unchecked Sendable {
   private func contents(of values: [String: Value], _ seq: Int64) -> [String: FileContent] {
     var contents: [String: FileContent] = [:]
     for (path, value) in values where path != FileEdits.key {
-      if FileStoreBackend.refusal(of: StoreChange(key: path, value: value), writer.policy) == nil {
+      if rule.refusal(of: StoreChange(key: path, value: value)) == nil {
         contents[path] = FileContent(value)
       }
     }
@@ -272,7 +274,7 @@ final class FileStoreWriter: @unchecked Sendable {
 
   private func take(_ seq: Int64, _ changes: [StoreChange]) {
     for change in changes where change.key != FileEdits.key {
-      if let reason = FileStoreBackend.refusal(of: change, writer.policy) {
+      if let reason = rule.refusal(of: change) {
         plan.refuse(seq: seq, path: change.key, because: reason)
       } else {
         plan.commit(seq: seq, path: change.key, change.value.flatMap { FileContent($0) })
