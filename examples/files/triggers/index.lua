@@ -1,0 +1,20 @@
+-- Writes an index of the directory. cron.yaml runs it.
+
+---@type Trigger
+return {
+  priority = "low",
+
+  execute = function(event, ctx)
+    local conf = ctx:store("conf")
+    local lines, bytes = {}, 0
+    for path, content in conf:scan() do
+      -- Hidden keys are the host's own, and the index does not count itself.
+      if path:sub(1, 1) ~= "." and path ~= "INDEX.txt" then
+        lines[#lines + 1] = ("%8d  %s"):format(#content, path)
+        bytes = bytes + #content
+      end
+    end
+    local head = ("%d files, %d bytes, as of %s"):format(#lines, bytes, event.fire_time)
+    return { conf:put("INDEX.txt", head .. "\n" .. table.concat(lines, "\n") .. "\n") }
+  end,
+}
