@@ -16,4 +16,7 @@ int tf_has_writer(int file);
 // The type of the file system that a path lies on (statfs.f_type); 0 where the system has no such numbers.
 long tf_file_system(const char *path);
 
+// Gives memory that was freed back to the system, after work that needed much of it for a moment.
+void tf_trim_memory(void);
+
 #endif

@@ -40,6 +40,8 @@ public final class FileStoreBackend: CheckingStoreBackend {
   public let directory: String
   private let policy: FilePathPolicy
   private let rule: FileStoreRule
+  /// So that what `load` has read and what is followed lie in memory once.
+  private let contents: ContentStore
   private let keepsMark: Bool
   private let writer: FileStoreWriter
   private let watcher: DirectoryWatcher
@@ -67,6 +69,7 @@ public final class FileStoreBackend: CheckingStoreBackend {
     options.policy.fileBytes = min(options.policy.fileBytes, FilePathPolicy().fileBytes)
     self.directory = directory
     policy = options.policy
+    contents = options.contents
     rule = FileStoreRule(options.policy)
     keepsMark = mark != nil
     watcher = DirectoryWatcher(directory, options: options)
@@ -86,7 +89,7 @@ public final class FileStoreBackend: CheckingStoreBackend {
     if keepsMark { return [:] }
     return try initial.withLock { initial in
       if let initial { return initial.files.mapValues(\.value) }
-      var index = DirectoryIndex(directory, policy: policy)
+      var index = DirectoryIndex(directory, policy: policy, contents: contents)
       index.refresh(.everything)
       try writer.loaded(index.tree)
       initial = index.tree

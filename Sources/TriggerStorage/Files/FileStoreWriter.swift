@@ -1,3 +1,4 @@
+import CTriggerFiles
 import Foundation
 import Synchronization
 import TriggerCore
@@ -94,6 +95,8 @@ final class FileStoreWriter: @unchecked Sendable {
       found = index.sortedProblems
       guarded { try $0.begin(state, &index) }
     }
+    initial = [:]
+    tf_trim_memory()
     guard let failure else { return }
     watcher.stop()
     throw failure
@@ -108,9 +111,16 @@ final class FileStoreWriter: @unchecked Sendable {
     let committed = values[FileEdits.key]?.intValue ?? 0
     let bursts = state.told.values.joined().map(\.burst) + [state.burst, committed]
     untold = [FileEdits(number: bursts.max()! + 1, edits: [])]
+    var disk: [String: ID] = [:]
+    index.tree.forEach { disk[$0] = $1.id }
+    // What is there and cannot be used now, or has no room any more, is not deleted.
+    for (path, row) in state.rows where disk[path] == nil {
+      let status = FileStatus.of(index.full(path), followsLinks: false)
+      if status != nil, status?.kind != .directory { disk[path] = row.becomes }
+    }
     let edits = plan.begin(
-      store: contents(of: values, seq), seq: seq, committed: committed, rows: state.rows, told: state.told,
-      disk: index.tree.files.mapValues(\.id),
+      store: contents(of: values), seq: seq, committed: committed, rows: state.rows, told: state.told,
+      disk: disk,
       left: left.map { aside, content in
         let temporary = state.temporaries[aside.temporary]
         return WriteOut.Left(
@@ -130,7 +140,7 @@ final class FileStoreWriter: @unchecked Sendable {
   }
 
   /// The store's content at the start; what is no file is refused.
-  private func contents(of values: [String: Value], _ seq: Int64) -> [String: FileContent] {
+  private func contents(of values: [String: Value]) -> [String: FileContent] {
     var contents: [String: FileContent] = [:]
     for (path, value) in values where path != FileEdits.key {
       if rule.refusal(of: StoreChange(key: path, value: value)) == nil {

@@ -177,6 +177,33 @@ import TriggerTestKit
     host.backend.stop()
   }
 
+  /// While the host was down a file has become one that cannot be taken, as it is there: not a deletion.
+  @Test func whatCannotBeTakenIsNotDeleted() throws {
+    let directory = try FilesDirectory(["a": "1", "b": "1", "c": "1"])
+    let host = try FakeHost(directory)
+    try host.start()
+    host.commitEdits()
+    host.backend.flush()
+    try host.restart()
+    let large = String(repeating: "x", count: 2 << 20)
+    directory.write("a", large)
+    unlink(directory("b"))
+    mkfifo(directory("b"), 0o600)
+    unlink(directory("c"))
+    mkdir(directory("c"), 0o755)
+    host.commit(["a": "2"])
+    try host.start()
+    #expect(host.commitEdits()?.edits == [FileEdit(path: "c", content: nil)])
+    let problems = host.problems { $0.contains { $0.hasPrefix("a: not written") } }
+    #expect(problems?.contains("a: larger than 1048560 bytes") == true)
+    #expect(problems?.contains("b: is not a regular file") == true)
+    #expect(host.texts == ["a": "2", "b": "1"])
+    // Mended, and newer than what the store has.
+    directory.write("a", "mine")
+    #expect(host.commitEdits(through: "a") && directory.read("a") == "mine")
+    host.backend.stop()
+  }
+
   /// An edit whose commit was overtaken by others before the host ended is not told again.
   @Test func committedEditsAreNotToldAgain() throws {
     let directory = try FilesDirectory(["a": "1"])
