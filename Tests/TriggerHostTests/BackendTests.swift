@@ -31,4 +31,57 @@ import TriggerHost
     #expect(try store.readSnapshot().value == Orders(open: [], filled: 3))
     #expect(backend.model == Orders(open: [], filled: 3))
   }
+
+  /// No `bad`, numbers to 10, `kept` for ever, and 3 keys.
+  private struct Picky: CheckingStoreBackend {
+    func load() -> [String: Value] { ["kept": 1, "n": 8] }
+    func apply(seq: Int64, _ changes: [StoreChange]) {}
+    func content(of values: [String: Value]) -> [String: Value] { values }
+    func values(of content: [String: Value]) -> [String: Value] { content }
+    func refusal(of change: StoreChange) -> String? {
+      guard let value = change.value else { return change.key == "kept" ? "cannot be deleted" : nil }
+      if change.key == "bad" { return "a bad key" }
+      return value.intValue.map { $0 > 10 } ?? false ? "more than 10" : nil
+    }
+    func refusal(ofKeys keys: Int, bytes: Int) -> String? { keys > 3 ? "more than 3 keys" : nil }
+  }
+
+  private struct Change: Trigger {
+    let intents: @Sendable () throws -> [CommitIntent]
+    func execute() async throws -> [CommitIntent] { try intents() }
+  }
+
+  /// What is refused is what a list of intents leaves, whatever their kind; then nothing of it is applied.
+  @Test func backendsRefuse() async throws {
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let store = try coordinator.register(VersionedStore("s", backend: Picky()))
+    let queue = TriggerQueue(coordinator)
+    queue.start()
+    func error(_ intents: @escaping @Sendable () throws -> [CommitIntent]) async throws -> String? {
+      try await queue.perform(Change(intents: intents)).error
+    }
+    let all = try store.readSnapshot().value
+    func replace(by content: [String: Value]) async throws -> String? {
+      try await error {
+        let (seq, _) = try store.readSnapshot()
+        return [try store.prepareCommit(seq, content)]
+      }
+    }
+    let refused = "refused by store 's': "
+    #expect(try await error { [store.put("a", 1), store.put("bad", 1)] } == refused + "bad: a bad key")
+    #expect(try await error { [store.put("a", 1), store.add("n", 3)] } == refused + "n: more than 10")
+    #expect(try await error { [store.put("kept", nil)] } == refused + "kept: cannot be deleted")
+    #expect(try await replace(by: ["a": 1]) == refused + "kept: cannot be deleted")
+    #expect(try await replace(by: ["kept": 1, "bad": 1]) == refused + "bad: a bad key")
+    #expect(
+      try await error { ["a", "b"].map { store.put($0, 1) } } == refused + "more than 3 keys")
+    #expect(try store.readSnapshot().value == all)
+    // It counts what is left.
+    #expect(
+      try await error { [store.put("bad", 1), store.put("bad", nil), store.put("n", 11), store.put("n", 9)] }
+        == nil)
+    #expect(try await error { [store.put("n", nil), store.put("a", 1), store.put("b", 1)] } == nil)
+    #expect(try store.readSnapshot().value == ["kept": 1, "a": 1, "b": 1])
+    queue.stop()
+  }
 }

@@ -27,6 +27,11 @@ import TriggerHost
       ("the limit is 1048576", { [$0.put("k", .string(String(repeating: "v", count: 2_000_000)))] }),
       ("add at s/new: expected a number, got a string", { [$0.add("new", "x")] }),
       ("add at s/text: the value there is a string", { [$0.add("text", 1)] }),
+      (
+        "append_text at s/list: the value there is an array, expected a string",
+        { [$0.put("list", []), $0.appendText("list", "x")] }
+      ),
+      ("append_text at s/text: expected a string, got a number", { [$0.appendText("text", 1)] }),
       ("append at s/text", { [$0.append("text", 1)] }),
       ("does not fit in 64 bits", { [$0.put("n", .int(.max)), $0.add("n", 1)] }),
       ("nested 65 levels deep, the limit is 64", { [$0.put("k", Self.nested(65))] }),

@@ -198,9 +198,9 @@ struct Committer {
     switch (old, try decode(operand)) {
     case (let old, let end) where kind == .appendText:
       guard let text = (old ?? .string("")).text(followedBy: end) else {
+        let wrong = end.isText ? "the value there is \(old!.kindName), expected a string" : nil
         throw Failure(
-          message:
-            "append_text at \(place()): the value there is \(old?.kindName ?? "none"), expected a string")
+          message: "append_text at \(place()): \(wrong ?? "expected a string, got \(end.kindName)")")
       }
       new = text
     case (nil, let value) where kind == .append: new = .array([value])
@@ -298,6 +298,8 @@ extension Value {
     let bytes = start + end
     return String(validating: bytes, as: UTF8.self).map { .string($0) } ?? .bytes(bytes)
   }
+
+  fileprivate var isText: Bool { stringBytes != nil }
 
   private var stringBytes: [UInt8]? {
     switch self {
