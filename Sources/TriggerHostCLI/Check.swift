@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import HostConfig
 import TriggerCore
+import TriggerFiles
 import TriggerHost
 
 struct Check: ParsableCommand {
@@ -10,7 +11,7 @@ struct Check: ParsableCommand {
     discussion: """
       Compiles every script, runs its chunk once, reads its table, and looks at what its code names: globals,
       methods of ctx and stores, modules. Reads host.yaml and the cron files it names, and tries the
-      migrations of database stores on tables in memory. Prints file:line: message for each mistake and exits
+      migrations of database stores on tables in memory, and looks at the files of file stores. Prints file:line: message for each mistake and exits
       with 1 when one is an error.
 
         trigger-host check                    # host.yaml here, or the scripts here
@@ -37,7 +38,7 @@ struct Check: ParsableCommand {
     }
     let config = loaded.config
     var found = loaded.report.sorted.map { Finding($0) } + unusableFeeds(config)
-    if loaded.report.isGood { found += unusableTables(config) }
+    if loaded.report.isGood { found += unusableTables(config) + unusableFiles(config) }
     let scripts = Scripts(config)
     // A configuration that is wrong about its scripts has said so.
     if loaded.report.isGood || scripts.isComplete {
@@ -64,6 +65,21 @@ struct Check: ParsableCommand {
       store.database.flatMap { database in
         StoreTableSettings(name: name, database: database, line: store.line, file: config.file).mistake()
           .map { Finding($0) }
+      }
+    }
+  }
+
+  /// What in the directories of file stores a host would not take.
+  private func unusableFiles(_ config: HostConfig) -> [Finding] {
+    config.stores.sorted { $0.value.line < $1.value.line }.flatMap { _, store -> [Finding] in
+      guard let files = store.files else { return [] }
+      var index = DirectoryIndex(files.directory.resolved, policy: files.policy)
+      index.refresh(.everything)
+      return index.sortedProblems.map { problem in
+        // It stays where it is, and the host runs.
+        var problem = problem
+        problem.severity = .warning
+        return Finding(ConfigProblem(problem, in: files.directory.resolved))
       }
     }
   }

@@ -173,6 +173,11 @@ import TriggerCore
       "store 'configs': pipe: is not a regular file",
       "refused by store 'configs': more than 20 files",
     ] { #expect(ended.errors.contains(line), "\(line) in \(ended.errors)") }
+    let checked = try await triggerHost("check", directory.path)
+    #expect(checked.status == 0, "\(checked)")
+    for line in ["passwd: warning: the link leaves", "pipe: warning: is not a regular file"] {
+      #expect(checked.output.contains("\(directory("conf"))/\(line)"), "\(line) in \(checked)")
+    }
     #expect(!FileManager.default.fileExists(atPath: directory("x")))
     #expect(try directory.read("triggers/set.lua").contains("ctx:store"))
     #expect(try contents(directory)["a.conf"] == "one")
@@ -185,8 +190,9 @@ import TriggerCore
     #expect(total.errors.contains("refused by store 'configs': more than 64 KiB in all files"), "\(total)")
   }
 
-  @Test func editsBecomeOperations() async throws {
+  @Test(arguments: ["auto", "poll"]) func editsBecomeOperations(watch: String) async throws {
     let directory = try TemporaryDirectory(Self.files)
+    try directory.edit("host.yaml") { "\($0)\n    watch: \(watch)\n" }
     let host = try RunningCommand(
       ["run", "--config", directory("host.yaml"), "--data", directory("data")])
     try await host.line(containing: "Serving")

@@ -25,6 +25,7 @@ final class FileStores: Sendable {
         through: queue, committed: { Self.say($0, $1, of: name) },
         problems: { [weak self] in self?.tell($0, of: name) })
     }
+    if !stores.isEmpty { giveBackFreedMemory() }
   }
 
   private static func say(_ edits: FileEdits, _ result: OperationResult, of store: String) {

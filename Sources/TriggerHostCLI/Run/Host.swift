@@ -3,6 +3,7 @@ import Foundation
 import HostConfig
 import Synchronization
 import TriggerCore
+import TriggerFiles
 import TriggerHost
 import TriggerStorage
 
@@ -61,6 +62,7 @@ final class Host: Sendable {
       addSchedules(tree)
       return tree
     }
+    giveBackFreedMemory()
     queue.start()
     try await files.start(queue)
     scheduler.start()

@@ -1,4 +1,3 @@
-import CTriggerFiles
 import Foundation
 import Synchronization
 import TriggerCore
@@ -96,7 +95,6 @@ final class FileStoreWriter: @unchecked Sendable {
       guarded { try $0.begin(state, &index) }
     }
     initial = [:]
-    tf_trim_memory()
     guard let failure else { return }
     watcher.stop()
     throw failure
