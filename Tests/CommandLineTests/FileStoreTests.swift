@@ -256,7 +256,7 @@ import TriggerCore
       }
       try await host.line(containing: "seen configs/a.conf=")
       // The next one only when this one is in the log: an editor shows what it has saved.
-      _ = try await history(data, holding: text)
+      try await commit(data, of: text)
     }
     host.signal(SIGTERM)
     let ended = try await host.end()
@@ -271,14 +271,13 @@ import TriggerCore
     #expect(try contents(directory)["a.conf"] == (try await configs(data)["a.conf"]))
   }
 
-  /// Waits until an edit of this content has been committed.
-  private func history(_ data: String, holding text: String) async throws -> Bool {
-    for _ in 0..<1000 {
+  /// Returns when an edit of this content has been committed.
+  private func commit(_ data: String, of text: String) async throws {
+    for _ in 0..<200 {
       let log = try await triggerHost("log", "export", "--data", data, "--trigger", "file-edit")
-      if log.output.contains("\"\(text)\"") { return true }
+      if log.output.contains("\"\(text)\"") { return }
     }
-    Issue.record("'\(text)' is in no commit")
-    return false
+    try #require(Bool(false), "'\(text)' is in no commit")
   }
 
   /// Killed at any moment in the midst of write-outs: after the next start file and store are the same, all files of
