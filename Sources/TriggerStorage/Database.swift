@@ -162,9 +162,9 @@ public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
   fileprivate init(sqlite message: String, code: Int32, path: String) {
     let advice =
       switch code & 0xff {
-      case SQLITE_CORRUPT, SQLITE_NOTADB:
-        ": the file itself is damaged. Restore it from a backup; what can still be read of a copy: "
-          + "sqlite3 COPY .recover"
+      case SQLITE_CORRUPT:
+        ": the file is damaged. Restore it from a backup; what can still be read of a copy: sqlite3 COPY .recover"
+      case SQLITE_NOTADB: ": it is a file of another kind, or damaged at its beginning"
       case SQLITE_CANTOPEN where access(path, F_OK) != 0: ": there is no such file"
       default: ""
       }
