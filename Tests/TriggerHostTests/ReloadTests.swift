@@ -101,6 +101,56 @@ import TriggerCore
     queue.stop()
   }
 
+  /// An operation that was deferred before the host's last stop keeps its scripts, although others are put in
+  /// force, more than once, before anything of the earlier run has left the intake.
+  @Test func whatAnEarlierRunHasLeftKeepsItsScripts() async throws {
+    let slow = """
+      return { on = { event = "slow" }, priority = "low", timeout = "100s", execute = function(event, ctx)
+        if not ctx:store("s"):get("quick") then while true do end end
+        return { ctx:store("s"):put("slow", require("lib.version").number) }
+      end }
+      """
+    let quick = """
+      return { on = { event = "quick" }, priority = "high", execute = function(event, ctx)
+        return { ctx:store("s"):put("quick", true) }
+      end }
+      """
+    let trees = (1...5).map { Self.tree($0, also: ["slow.lua": slow, "quick.lua": quick]) }
+    let before = MemoryCommitLog()
+    let first = CommitCoordinator(EngineConfiguration(workers: 1), log: before)
+    let firstQueue = TriggerQueue(first)
+    firstQueue.bind([], scripts: trees[0])
+    firstQueue.start()
+    try await firstQueue.enqueue(Event("slow"))
+    while first.executionRecord(for: 1) == nil { await Task.yield() }
+    _ = try await firstQueue.perform(Event("quick"))
+    firstQueue.stop()
+    #expect(first.executionRecord(for: 1)?.state == .decided(.deferred))
+
+    let after = MemoryCommitLog()
+    let second = CommitCoordinator(EngineConfiguration(workers: 1), log: after)
+    try second.recover(scripts: { trees[$0 - 1] }) { recovery in
+      for record in before.all { try recovery.apply(record) }
+    }
+    let queue = TriggerQueue(second)
+    queue.bind([], scripts: trees[1])
+    let engine = SteppedEngine(queue)
+    defer { engine.end() }
+    for tree in trees[2...] {
+      queue.bind([], scripts: tree)
+      // Memory that was let go is used for something else.
+      _ = (0..<100).map { _ in Self.tree(99) }
+    }
+    while engine.unfinished > 0 {
+      guard engine.take(0) > 0 else { continue }
+      while engine.begin(0) { engine.end(0) }
+    }
+    let record = try #require(after.all.first)
+    #expect(record.identity == 1 && record.tree == 1 && record.outcome == .committed)
+    let value = try record.intents.first?.value.withUnsafeBytes { try CanonicalEncoding.decode($0) }
+    #expect(value == 1)
+  }
+
   @Test func schedulesAndSwiftTriggersStay() async throws {
     struct Note: Trigger {
       let store: VersionedStore<MemoryStoreBackend>

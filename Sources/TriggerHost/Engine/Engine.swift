@@ -148,10 +148,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       // One that cannot be had any more is replaced by the newest.
       guard let scripts = try? scriptsOfTree(number), let identity = scripts.identity else { continue }
       let tree = LoadedTree(identity, scripts.contents)
-      let set = makeSet(
+      sets[number] = makeSet(
         scripts.triggers.map { ($0.name, .lua(tree: tree, path: $0.path), $0.options) }, tree: tree)
-      lock.withLock { state.sets.keep(set) }
-      sets[number] = set
     }
     return sets
   }

@@ -11,8 +11,8 @@ import TriggerCore
 /// Fields of the event never change after init. The rest belongs to whoever holds the operation: the
 /// queue, then the worker that runs it, then the engine lock's holder; the engine lock hands it over.
 final class Operation: @unchecked Sendable {
-  // Kept by its set for as long as this is queued or undecided: no reference counting per operation. Changes
-  // while it is queued, when a newer set is put in force.
+  // Kept by its set for as long as this is queued or undecided, or by `owned`: no reference counting per
+  // operation. Changes while it is queued, when a newer set is put in force.
   unowned(unsafe) var trigger: LoadedTrigger
   /// Its trigger went away while it was queued.
   private(set) var isGone = false
@@ -114,7 +114,8 @@ final class Operation: @unchecked Sendable {
   ) {
     self.trigger = trigger
     self.cancellation = cancellation
-    owned = trigger.isAdopted ? trigger : nil
+    // One of an earlier run may have a trigger of any set, and sets come and go while it is on its way.
+    owned = trigger.isAdopted || identity != 0 ? trigger : nil
     self.priority = priority
     self.hops = hops
     self.kind = kind

@@ -1,6 +1,6 @@
 /// The triggers that are in force together: one version of the script tree, and the Swift triggers beside it.
 /// Operations hold their triggers unowned; the engine keeps each set for as long as an operation that was
-/// dequeued under it is undecided.
+/// dequeued under it is undecided. Those of an earlier run, and of triggers that are gone, keep their own.
 final class TriggerSet: Sendable {
   /// Counted from 1 by the engine.
   let number: Int
@@ -36,19 +36,16 @@ final class TriggerSet: Sendable {
 struct TriggerSets {
   private(set) var current = TriggerSet(number: 0, triggers: [], tree: nil)
   private var kept: [TriggerSet] = []
+  /// What workers need to keep of their own.
+  private(set) var numbers: Set<Int> = []
 
-  /// - Parameter inUse: numbers of sets that undecided operations were dequeued under.
+  /// - Parameter inUse: numbers of sets that undecided operations were dequeued under, in this run or an earlier one.
   mutating func put(_ set: TriggerSet, inUse: Set<Int>) {
     kept = kept.filter { inUse.contains($0.number) || $0.number == current.number }
     current = set
     kept.append(set)
+    numbers = inUse.union(kept.map(\.number))
   }
-
-  /// Keeps a set that is not in force, for operations that were dequeued under it in an earlier run.
-  mutating func keep(_ set: TriggerSet) { kept.append(set) }
-
-  /// What workers need to keep of their own.
-  var numbers: Set<Int> { Set(kept.map(\.number)) }
 }
 
 extension EngineState {
