@@ -285,8 +285,6 @@ struct History {
       !treeless.contains(record.identity)
     else { return }
     let tree = installed.last { $0.seq < record.identity }?.tree ?? 0
-    // Its trigger was gone then, but for a restart it would have ended without a run.
-    if let version = facts.trees[tree], Scripts.versions[version].missing.contains(record.trigger) { return }
     if record.tree != tree { throw refuse("it ran with tree \(record.tree), tree \(tree) was in force") }
   }
 

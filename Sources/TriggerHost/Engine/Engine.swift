@@ -558,10 +558,15 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     let share = max(
       1, min(configuration.batch, (state.lanes.count + configuration.workers - 1) / configuration.workers))
     worker.clearBatch()
-    let before = state.lanes.count + state.heldCount
-    state.nextWork(atLeast: worker.atLeast, share: share, at: now, into: &worker.batch)
-    if state.justPut != nil { followSet(&state) }
-    let taken = before - state.lanes.count - state.heldCount
+    var taken = 0
+    repeat {
+      let before = state.lanes.count + state.heldCount
+      state.nextWork(atLeast: worker.atLeast, share: share, at: now, into: &worker.batch)
+      taken += before - state.lanes.count - state.heldCount
+      if state.justPut == nil { break }
+      followSet(&state)
+      if state.advance(at: now) { route(&state) }
+    } while worker.batch.isEmpty
     let coalesced = state.takeAbsorbed()
     let decided = stats(decided: state) - undecidedBefore
     let announcements = ready(state.takeAnnouncements())

@@ -147,7 +147,7 @@ struct EngineState {
   }
 
   /// The next operations for a worker: what must run again first, then new ones from the queue, as many as
-  /// are cheap enough to be taken together.
+  /// are cheap enough to be taken together. When a set was put in force (`justPut`) there may be more.
   mutating func nextWork(
     atLeast: Priority, share: Int, at now: Int64, into batch: inout [Operation]
   ) {
@@ -172,10 +172,12 @@ struct EngineState {
       // One that was deferred before the host's last stop has its identity already.
       if operation.identity == 0 { operation.identity = operation.seq }
       begin(operation, at: now)
-      batch.append(operation)
       if operation.trigger.kind == .install, case .install(let set) = operation.trigger.body {
-        return put(set)
+        put(set)
+        // It is in force from this seq on, so it must not wait for a worker, and be deferred because of that.
+        return complete(operation, at: now)
       }
+      batch.append(operation)
       budget -= operation.trigger.meanCost.load(ordering: .relaxed)
       if budget <= 0 { return }
     }

@@ -32,7 +32,8 @@ enum LogCoding {
     buffer.int(operation.admitted)
     buffer.uint(operation.source)
     buffer.uint(UInt64(operation.hops))
-    buffer.uint(UInt64(operation.trigger.tree))
+    // One whose trigger was gone when it was dequeued has no scripts; put off over a restart, it has those of then.
+    buffer.uint(UInt64(operation.isGone ? 0 : operation.trigger.tree))
     write(operation.cause, to: buffer)
     buffer.uint(UInt64(operation.attempts))
     if outcome == .committed { buffer.blob(intents) } else { buffer.emptyArrayBlob() }
