@@ -51,7 +51,10 @@ struct ScriptTrees {
     // Unchanged files share their memory, so this does not compare their bytes.
     let changed = files.filter { previous[$0.key] != $0.value }
     let removed = previous.keys.filter { files[$0] == nil }
-    if let newest, changed.isEmpty, removed.isEmpty { return newest }
+    if let newest, changed.isEmpty, removed.isEmpty {
+      try note(seq: seq, ofTree: newest.number)
+      return newest
+    }
     let identity = ScriptTree.Identity(number: (newest?.number ?? 0) + 1, time: now, seed: seed)
     let number = Database.Field.int(Int64(identity.number))
     try database.run(
@@ -65,6 +68,25 @@ struct ScriptTrees {
       try database.run("INSERT INTO script_files VALUES (?, ?, NULL)", [.text(path), number])
     }
     return identity
+  }
+
+  /// Says from which seq on a tree is used, unless that is known already; 0: it is not known.
+  func note(seq: Int64, ofTree number: Int) throws {
+    try database.run(
+      "UPDATE script_trees SET seq = ? WHERE number = ? AND seq = 0", [.int(seq), .int(Int64(number))])
+  }
+
+  /// The newest tree, when nobody knows from which seq on it is used: the host has ended between its commit and
+  /// the note of it, or before the commit. And where to look for the commit: after the tree before.
+  func newestUnnoted() throws -> (number: Int, after: Int64)? {
+    var found: (Int, Int64)?
+    try database.run(
+      """
+      SELECT number, seq, (SELECT coalesce(max(seq), 0) FROM script_trees) FROM script_trees
+      ORDER BY number DESC LIMIT 1
+      """
+    ) { if $0.int(1) == 0 { found = (Int($0.int(0)), $0.int(2)) } }
+    return found
   }
 
   /// The id of the content with these bytes.
@@ -174,9 +196,23 @@ extension DataDirectory {
     return identity
   }
 
-  /// Says from which seq on a tree is used.
+  /// Says from which seq on a tree is used, unless that is known already.
   public func note(seq: Int64, ofTree number: Int) throws {
-    try database.run("UPDATE script_trees SET seq = ? WHERE number = ?", [.int(seq), .int(Int64(number))])
+    try ScriptTrees(database: database).note(seq: seq, ofTree: number)
+  }
+
+  /// Finds in the log from which seq on the newest tree is used, when the last host has ended before it could
+  /// note that. Before a host begins. O(records since the tree before), for such a tree only.
+  ///
+  /// - Throws: `LogError`, `StorageError`.
+  public func mendNewestTree(from reader: LogReader) throws {
+    let trees = ScriptTrees(database: database)
+    guard let (number, after) = try trees.newestUnnoted() else { return }
+    let wanted = Value.int(Int64(number))
+    try reader.visitViews(from: after + 1) { record in
+      guard record.isReload, try CanonicalEncoding.decode(record.payload)["tree"] == wanted else { return }
+      try trees.note(seq: record.identity, ofTree: number)
+    }
   }
 
   /// Trees were one blob each in format 1.

@@ -187,6 +187,13 @@ final class RunningCommand: Sendable {
     return state.withLock { $0.lines }
   }
 
+  /// Waits for so many lines with the text on either stream, or the end.
+  @discardableResult
+  func lines(_ count: Int, containing text: String) async -> [String] {
+    await wait { state in state.isOver || state.lines.count { $0.contains(text) } >= count }
+    return state.withLock { $0.lines }.filter { $0.contains(text) }
+  }
+
   /// Waits for the process to end.
   ///
   /// - Throws: when it had to be killed at its time limit.

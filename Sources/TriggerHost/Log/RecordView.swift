@@ -34,6 +34,11 @@ package struct RecordView {
   let tries: Int
   let retryAt: Int64
 
+  /// It put other scripts in force.
+  package var isReload: Bool {
+    tree == 0 && trigger.elementsEqual(TriggerQueue.scriptsTrigger.utf8)
+  }
+
   /// The next record of `reader`.
   init(_ reader: inout CBORReader) throws(LogDamage) {
     let start = reader.offset

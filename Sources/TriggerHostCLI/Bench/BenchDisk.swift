@@ -15,7 +15,7 @@ final class BenchDisk: Sendable {
   }
 
   func keep(_ files: [String: [UInt8]]) throws -> ScriptTree.Identity {
-    try directory.keep(files, now: 0, seed: 0)
+    try log.withDirectory { try $0.keep(files, now: 0, seed: 0) }
   }
 
   /// The table of a store whose values are maps of three integers.

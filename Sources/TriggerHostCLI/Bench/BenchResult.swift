@@ -43,6 +43,14 @@ struct BenchResult: Codable, Sendable {
   var lowCommitted: Int?
   var lowCpuMilliseconds: Double?
 
+  /// `reload` only: re-executions of the same events without reloads; how often scripts were reloaded, and how
+  /// long the longest took from its changed files to be in force; what the Lua state of a worker takes for a
+  /// trigger that it has loaded.
+  var unloadedReExecutions: Int?
+  var reloads: Int?
+  var longestReloadMilliseconds: Double?
+  var bytesPerWorkerPerTrigger: Double?
+
   func json() throws -> String { try Self.line(self) }
 
   static func line(_ value: some Encodable) throws -> String {

@@ -15,6 +15,7 @@ struct BenchSession {
     case .hot: try await hot()
     case .manyKeys: try await manyKeys()
     case .database: try await database()
+    case .reload: try await ReloadUnderLoad(settings: settings).measure()
     case .recovery: preconditionFailure("recovery has figures of its own")
     }
   }

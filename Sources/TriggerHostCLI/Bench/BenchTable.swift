@@ -18,7 +18,7 @@ enum BenchTable {
   }
 
   private static func line(_ result: BenchResult, name: String) -> String {
-    let isLoaded = result.lowCommitted != nil
+    let isLoaded = result.unloadedP50Microseconds != nil
     return row(
       name, number(result.operationsPerSecond),
       isLoaded ? "" : time(result.cpuMicrosecondsPerOperation),
@@ -39,6 +39,13 @@ enum BenchTable {
       notes.append("sent up to \(time(late)) late")
     }
     if let low = result.lowCommitted { notes.append("\(number(Double(low))) low ones committed") }
+    if let reloads = result.reloads, let longest = result.longestReloadMilliseconds,
+      let others = result.unloadedReExecutions, let bytes = result.bytesPerWorkerPerTrigger
+    {
+      notes.append("\(reloads) reloads of up to \(time(longest * 1000))")
+      notes.append("\(number(Double(others))) re-runs without them")
+      notes.append("\(number(bytes)) B per worker and trigger")
+    }
     return notes.joined(separator: ", ")
   }
 

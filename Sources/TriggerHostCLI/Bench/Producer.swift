@@ -6,7 +6,8 @@ import TriggerHost
 /// Makes up events of one operation over keys `k0`... and offers them from a thread of its own, so that its
 /// CPU time can be told from the engine's.
 struct Producer: Sendable {
-  private let name: String
+  /// Names of the events; the event of a key always has the same.
+  private let names: [String]
   private let payloads: [[UInt8]]
   /// Share of events that go to 1 % of the keys; 0 is uniform.
   private let hotShare: Double
@@ -19,8 +20,8 @@ struct Producer: Sendable {
     var lateness = LatencyHistogram()
   }
 
-  init(_ operation: StandardOperation, keys: Int, hotShare: Double = 0) {
-    name = operation.rawValue
+  init(_ operation: StandardOperation, keys: Int, hotShare: Double = 0, names: [String]? = nil) {
+    self.names = names ?? [operation.rawValue]
     payloads = (0..<keys).map { CanonicalEncoding.encode(operation.event($0)) }
     self.hotShare = hotShare
   }
@@ -63,7 +64,8 @@ struct Producer: Sendable {
   private func event(_ random: inout SplitMix64, _ priority: Priority?) -> Event {
     let isHot = hotShare > 0 && Double(random.next() % 1000) / 1000 < hotShare
     let among = isHot ? max(1, payloads.count / 100) : payloads.count
-    return Event(name, encoded: payloads[Int(random.next() % UInt64(among))], priority: priority)
+    let key = Int(random.next() % UInt64(among))
+    return Event(names[key % names.count], encoded: payloads[key], priority: priority)
   }
 
   /// Waits a millisecond at a time while the queue is full: far less than it takes to empty it.

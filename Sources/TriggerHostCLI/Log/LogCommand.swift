@@ -24,7 +24,7 @@ struct LogCommand: ParsableCommand {
     @Flag(help: "Print JSON Lines, like export.") var json = false
 
     func run() throws {
-      let style = RecordStyle.forStandardOutput
+      let style = RecordStyle()
       try LogPrinter(filter: filter, follows: follow) { json ? $0.jsonLine : style.text(of: $0) }.run()
     }
   }

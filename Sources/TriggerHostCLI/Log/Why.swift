@@ -84,7 +84,7 @@ struct Why: ParsableCommand {
   // MARK: Output
 
   private func show(_ writers: [KeyWriters.Writer], _ causes: [LogRecord], _ script: Script?) {
-    let (newest, style) = (writers.last!, RecordStyle.forStandardOutput)
+    let (newest, style) = (writers.last!, RecordStyle())
     print("\(store)/\(key) = \(newest.change.new.map { "\($0)" } ?? "nothing")")
     print("was \(newest.change.old.map { "\($0)" } ?? "nothing") before")
     print(style.headline(newest.record))

@@ -46,6 +46,7 @@ final class HostStorage: Sendable {
     log = opened.log
     let started = ContinuousClock.now
     let reader = opened.reader
+    try log.withDirectory { try $0.mendNewestTree(from: reader) }
     let recovery = try coordinator.recover(scripts: { try reader.scripts($0) }) { try reader.recover($0) }
     let seconds = (ContinuousClock.now - started) / .seconds(1)
     let epoch = opened.epoch
