@@ -44,7 +44,8 @@ import TriggerStorage
         return .int(try #require(Int64(line.dropFirst(3))))
       }
       return [
-        "own": try edit("\(trigger).lua"), "one": try edit("lib/one.lua"), "two": try edit("lib/two/init.lua"),
+        "own": try edit("\(trigger).lua"), "one": try edit("lib/one.lua"),
+        "two": try edit("lib/two/init.lua"),
       ]
     }
 
@@ -115,15 +116,17 @@ import TriggerStorage
       next += 300
       try directory.write("events.jsonl", events.joined(separator: "\n") + "\n")
       let host = try RunningCommand(["run", "--stdin"] + places, input: directory("events.jsonl"))
-      // Sometimes it is killed before it serves, or saves come while it starts.
-      if workshop.below(4) > 0 { await host.lines(1, containing: "Serving") }
+      // Sometimes it is killed before it serves, or saves come while it starts, which nobody talks about.
+      let isServing = workshop.below(4) > 0
+      if isServing { await host.lines(1, containing: "Serving") }
       for _ in 0..<workshop.below(5) {
         if workshop.below(4) == 0, let version = said.versions.keys.randomElement(using: &workshop.random) {
-          _ = try await RunningCommand(["scripts", "rollback", "--force", "--to", "\(version)"] + places).end()
+          _ = try await RunningCommand(["scripts", "rollback", "--force", "--to", "\(version)"] + places)
+            .end()
         } else {
           let count = await host.lines(0, containing: "scripts: ").count
           _ = try workshop.save()
-          if workshop.below(2) == 0 { await host.lines(count + 1, containing: "scripts: ") }
+          if isServing, workshop.below(2) == 0 { await host.lines(count + 1, containing: "scripts: ") }
         }
       }
       host.signal(SIGKILL)
