@@ -9,7 +9,7 @@
 //     content       --metatable--> content of the original metatable
 //
 // A metatable is read raw by the VM, so a frozen table serves as metatable through its content; the
-// worker's tree keeps the way from content to table for getmetatable. A function in __index must not see
+// worker keeps the way from content to table for getmetatable. A function in __index must not see
 // the content (it could write to it), so the guard then asks through `index_by_function`.
 #include <string.h>
 #include "th_runner.h"
@@ -55,7 +55,7 @@ int th_shown_metatable(lua_State *L, int index) {
   lua_pop(L, 1);
   if (hidden) { lua_pop(L, 1); return 0; }
   // What is kept serves as metatable by its content, which nobody may write to.
-  if (!show_instead(L, w->runner->libraries_ref) && w->tree) show_instead(L, w->tree->proxies_ref);
+  if (!show_instead(L, w->runner->libraries_ref)) show_instead(L, w->runner->proxies_ref);
   return 1;
 }
 
@@ -136,7 +136,7 @@ static int known_metatable(scan *s) {
   th_get_ref(L, r->array_ref);
   int known = lua_rawequal(L, -1, -2);
   lua_pop(L, 1);
-  return known || is_content(L, r->libraries_ref) || is_content(L, s->tree->proxies_ref);
+  return known || is_content(L, r->libraries_ref) || is_content(L, r->proxies_ref);
 }
 
 // Puts the value on top into the queue if it can hold state, and pops it.
@@ -335,7 +335,7 @@ static void freeze_one(scan *s, int table) {
     lua_pushvalue(L, events);
     lua_setmetatable(L, content);
   }
-  th_get_ref(L, s->tree->proxies_ref);
+  th_get_ref(L, th_worker_of(L)->runner->proxies_ref);
   lua_pushvalue(L, content);
   lua_pushvalue(L, table);
   lua_rawset(L, -3);

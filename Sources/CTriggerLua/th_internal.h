@@ -25,6 +25,7 @@ struct th_worker {
   th_output *output;
   uint64_t random[4];            // xoshiro256** state of math.random
   int64_t clock_ns;              // what os.time shows
+  int looked;                    // a chunk that is running has looked at clock or random
   th_tree *tree;                 // tree of the trigger or chunk now executing
   // --- asked by other threads
   _Atomic uint64_t attempt_number;   // 0 when idle

@@ -9,6 +9,7 @@
 static uint64_t rotate_left(uint64_t x, int n) { return x << n | x >> (64 - n); }
 
 static uint64_t draw(th_worker *w) {
+  w->looked = 1;
   uint64_t *s = w->random, result = rotate_left(s[1] * 5, 7) * 9, shifted = s[1] << 17;
   s[2] ^= s[0];
   s[3] ^= s[1];

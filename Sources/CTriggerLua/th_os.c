@@ -40,7 +40,10 @@ static struct tm civil(lua_Integer seconds) {
   return t;
 }
 
-static lua_Integer now(lua_State *L) { return floor_divide(th_worker_of(L)->clock_ns, 1000000000); }
+static lua_Integer now(lua_State *L) {
+  th_worker_of(L)->looked = 1;
+  return floor_divide(th_worker_of(L)->clock_ns, 1000000000);
+}
 
 static void check_range(lua_State *L, lua_Integer seconds) {
   if (seconds < first_second || seconds > last_second)

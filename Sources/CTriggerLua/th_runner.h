@@ -13,6 +13,7 @@ typedef struct th_loading {
   uint64_t random[4];        // state to return to
   int64_t clock_ns;
   th_tree *tree;
+  int looked;
 } th_loading;
 
 typedef struct th_seen_version { void *store; int64_t seq; } th_seen_version;
@@ -20,7 +21,8 @@ typedef struct th_seen_version { void *store; int64_t seq; } th_seen_version;
 // What a worker keeps beside th_worker. Touched by the worker's thread only.
 struct th_runner {
   int ctx_ref, globals_ref, array_ref;   // registry references made once
-  int libraries_ref;                     // content to library table, as proxies_ref of a tree
+  int libraries_ref;                     // content to library table, as proxies_ref
+  int proxies_ref;                       // content to the frozen table that stands for it: weak keys
   int stores_ref, passing_ref;           // name to store object: permanent ones, this attempt's
   int fresh_ref;                         // path to module of the attempt that runs chunks anew
   int fresh;                             // chunks run anew in this attempt
@@ -44,7 +46,9 @@ struct th_tree {
   uint64_t seed;
   int modules_ref;   // path to module value (frozen) or false (cannot be kept)
   int chunks_ref;    // path to compiled chunk
-  int proxies_ref;   // content to the frozen table that stands for it
+  int executes_ref;  // path to the frozen execute of a trigger that is kept
+  int needs_ref;     // path to the set of paths that its chunk has looked for; of kept ones
+  int bound_ref;     // set of paths whose chunk has looked at clock or random, or needs one that has
   th_trigger *triggers;
 };
 
@@ -104,6 +108,11 @@ void th_freeze_library(lua_State *L, const char *name, lua_CFunction write);
 // --- th_tree.c. Raise.
 void th_open_require(lua_State *L);         // sets require in the table on top
 void th_push_execute(lua_State *L, th_trigger *trigger);  // of fresh chunks
+extern const char th_unkept;                // modules[path]: cannot be kept
+// --- th_adopt.c
+void th_mark_bound(lua_State *L, th_tree *tree, const char *path);  // may raise (memory)
+int th_is_bound(lua_State *L, th_tree *tree, const char *path);     // may raise (memory)
+void th_note_need(lua_State *L, th_tree *tree, const char *path);  // the chunk that is running looks for it. May raise
 
 // --- th_api.c. Raise.
 void th_open_streams(lua_State *L);         // io and debug, what there is of them, into the table on top

@@ -12,7 +12,7 @@
 #include "th_runner.h"
 
 enum { PATH_MOST = 512, TEMPLATE_MOST = 48 };
-static const char unkept;                         // modules[path]: cannot be kept
+const char th_unkept;
 static const char loading_name[] = "th_loading";  // metatable in the registry
 
 static uint64_t seed_of(const th_tree *tree, const char *path) {
@@ -29,6 +29,7 @@ static int loading_close(lua_State *L) {
   memcpy(w->random, l->random, sizeof w->random);
   w->clock_ns = l->clock_ns;
   w->tree = l->tree;
+  w->looked |= l->looked;
   w->runner->loading = l->up;
   return 0;
 }
@@ -93,6 +94,7 @@ static void run_chunk(lua_State *L, th_tree *tree, const char *path, const char 
   l->up = r->loading;
   l->clock_ns = w->clock_ns;
   l->tree = w->tree;
+  l->looked = w->looked;
   memcpy(l->random, w->random, sizeof w->random);
   luaL_setmetatable(L, loading_name);
   int slot = lua_gettop(L);
@@ -100,11 +102,13 @@ static void run_chunk(lua_State *L, th_tree *tree, const char *path, const char 
   r->loading = l;
   w->clock_ns = tree->commit_time_ns;
   w->tree = tree;
+  w->looked = 0;
   th_seed(w, seed_of(tree, path));
   lua_pushvalue(L, slot - 1);
   lua_pushstring(L, name);
   lua_pushstring(L, path);
   lua_call(L, 2, 1);
+  if (w->looked && !r->fresh) th_mark_bound(L, tree, path);
   lua_closeslot(L, slot);
   lua_replace(L, slot - 1);
   lua_settop(L, slot - 1);
@@ -151,7 +155,7 @@ static void keep_module(lua_State *L, th_tree *tree, const char *path, const cha
   if (lua_isnil(L, -1)) { lua_pop(L, 1); lua_pushboolean(L, 1); }
   int kept = th_freeze(L, -1, tree);
   th_get_ref(L, tree->modules_ref);
-  if (kept) lua_pushvalue(L, -2); else lua_pushlightuserdata(L, (void *)(uintptr_t)&unkept);
+  if (kept) lua_pushvalue(L, -2); else lua_pushlightuserdata(L, (void *)(uintptr_t)&th_unkept);
   lua_setfield(L, -2, path);
   lua_pop(L, 1);
   if (!kept) th_frozen_write(L);
@@ -171,9 +175,11 @@ static int is_own_module(const char *name) {
 static int push_module(lua_State *L, th_tree *tree, const char *path, const char *name) {
   struct th_runner *r = th_worker_of(L)->runner;
   tell_required(th_worker_of(L), tree, path);
+  th_note_need(L, tree, path);
   th_get_ref(L, r->fresh ? r->fresh_ref : tree->modules_ref);
   if (lua_getfield(L, -1, path) != LUA_TNIL) {
-    if (lua_touserdata(L, -1) == (const void *)&unkept) th_frozen_write(L);
+    if (lua_touserdata(L, -1) == (const void *)&th_unkept) th_frozen_write(L);
+    if (r->loading && th_is_bound(L, tree, path)) th_worker_of(L)->looked = 1;
     return 1;
   }
   lua_pop(L, 2);
@@ -234,6 +240,7 @@ static int searchpath(lua_State *L) {
     lua_pushlstring(L, template, n);
     const char *path = luaL_gsub(L, lua_tostring(L, -1), "?", name);
     size_t length;
+    if (w->tree) th_note_need(L, w->tree, path);
     if (w->tree && w->host.source(w->tree->context, path, &length)) return 1;
     lua_pushfstring(L, "\n\tno file '%s'", path);
     lua_replace(L, -3);
@@ -303,8 +310,8 @@ void th_open_require(lua_State *L) {
 
 static int tree_body(lua_State *L) {
   th_tree *tree = lua_touserdata(L, 1);
-  int *refs[] = {&tree->modules_ref, &tree->chunks_ref, &tree->proxies_ref};
-  for (int i = 0; i < 3; i++) {
+  int *refs[] = {&tree->modules_ref, &tree->chunks_ref, &tree->executes_ref, &tree->needs_ref, &tree->bound_ref};
+  for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) {
     lua_newtable(L);
     *refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
   }
@@ -316,7 +323,7 @@ static const th_limits own_limits = {SIZE_MAX, SIZE_MAX, 0, 0, 0};
 th_tree *th_tree_new(th_worker *w, void *context, int64_t commit_time_ns, uint64_t seed) {
   th_tree *tree = calloc(1, sizeof *tree);
   if (!tree) return NULL;
-  *tree = (th_tree){context, commit_time_ns, seed, LUA_NOREF, LUA_NOREF, LUA_NOREF, NULL};
+  *tree = (th_tree){context, commit_time_ns, seed, LUA_NOREF, LUA_NOREF, LUA_NOREF, LUA_NOREF, LUA_NOREF, NULL};
   if (th_protected(w, tree_body, tree, &own_limits) == TH_OK) return tree;
   th_tree_free(w, tree);
   return NULL;
@@ -335,9 +342,8 @@ void th_tree_free(th_worker *w, th_tree *tree) {
     trigger_free(w, tree->triggers);
     tree->triggers = next;
   }
-  luaL_unref(w->main, LUA_REGISTRYINDEX, tree->modules_ref);
-  luaL_unref(w->main, LUA_REGISTRYINDEX, tree->chunks_ref);
-  luaL_unref(w->main, LUA_REGISTRYINDEX, tree->proxies_ref);
+  const int refs[] = {tree->modules_ref, tree->chunks_ref, tree->executes_ref, tree->needs_ref, tree->bound_ref};
+  for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) luaL_unref(w->main, LUA_REGISTRYINDEX, refs[i]);
   if (w->tree == tree) w->tree = NULL;
   free(tree);
 }
@@ -373,8 +379,17 @@ void th_push_execute(lua_State *L, th_trigger *t) {
   luaL_error(L, "%s: no execute function", t->path);
 }
 
+// The execute of a trigger that another tree has loaded, and that is the same in this one. [+(0|1)]
+static int push_adopted(lua_State *L, th_trigger *t) {
+  th_get_ref(L, t->tree->executes_ref);
+  if (lua_getfield(L, -1, t->path) == LUA_TFUNCTION) { lua_remove(L, -2); return 1; }
+  lua_pop(L, 2);
+  return 0;
+}
+
 static int load_body(lua_State *L) {
   th_trigger *t = lua_touserdata(L, 1);
+  if (!t->fresh && push_adopted(L, t)) { t->execute_ref = luaL_ref(L, LUA_REGISTRYINDEX); return 0; }
   if (t->fresh) {
     lua_newtable(L);
     lua_rawseti(L, LUA_REGISTRYINDEX, th_worker_of(L)->runner->fresh_ref);
@@ -385,7 +400,12 @@ static int load_body(lua_State *L) {
   luaL_unref(L, LUA_REGISTRYINDEX, t->spec_ref);
   t->spec_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   if (t->fresh || !push_execute_of(L, table)) return 0;
-  if (th_freeze(L, -1, t->tree)) t->execute_ref = luaL_ref(L, LUA_REGISTRYINDEX); else t->fresh = 1;
+  if (!th_freeze(L, -1, t->tree)) { t->fresh = 1; return 0; }
+  th_get_ref(L, t->tree->executes_ref);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, t->path);
+  lua_pop(L, 1);
+  t->execute_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 

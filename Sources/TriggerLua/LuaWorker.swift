@@ -56,6 +56,19 @@ package final class LuaWorker {
     th_tree_new(raw, context, commitNanoseconds, seed).map(Tree.init)
   }
 
+  /// Takes over from an older tree of this worker what a load would give again.
+  ///
+  /// - Parameter changed: paths of all files that differ.
+  package func adopt(into tree: Tree, from old: Tree, changed: some Sequence<String>) {
+    var text = changed.joined(separator: "\0")
+    text.append("\0")
+    // Out of memory: then it is loaded anew.
+    text.withUTF8 {
+      let paths = UnsafeRawPointer($0.baseAddress!).assumingMemoryBound(to: CChar.self)
+      _ = th_tree_adopt(raw, tree.raw, old.raw, paths, $0.count)
+    }
+  }
+
   /// Frees a tree with its modules and triggers.
   package func free(_ tree: Tree) { th_tree_free(raw, tree.raw) }
 

@@ -107,6 +107,11 @@ size_t th_worker_memory(const th_worker *worker);
 // A tree's modules are cached per tree. tree_context goes to th_host.source; clock and seed are
 // what chunks see as os.time and math.random while they load.
 th_tree *th_tree_new(th_worker *worker, void *tree_context, int64_t commit_time_ns, uint64_t seed);
+// Takes over from another tree of the worker what is the same in this one: chunks by their text; modules and triggers
+// that are kept, when neither their file nor one that their chunks have looked for differs, and none has looked at the
+// clock or math.random. `changed` are the paths that differ, those of files that one tree lacks among them, each
+// followed by a zero. Returns 0, with nothing taken over that should not be, when out of memory.
+int th_tree_adopt(th_worker *worker, th_tree *tree, const th_tree *old, const char *changed, size_t length);
 void th_tree_free(th_worker *worker, th_tree *tree);
 
 // Loads a script of the tree (source through th_host.source) and runs its chunk under the limits.

@@ -279,6 +279,11 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
           index: indexOf(item.name), name: item.name, body: item.body, options: item.options,
           set: setCount, position: position)
       }
+      // What an attempt has cost so far is the best guess of what it will.
+      for trigger in triggers {
+        guard let old = inForce[trigger.name] else { continue }
+        trigger.meanCost.store(old.meanCost.load(ordering: .relaxed), ordering: .relaxed)
+      }
       return TriggerSet(number: setCount, triggers: triggers, tree: tree)
     }
   }

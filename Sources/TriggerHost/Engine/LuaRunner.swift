@@ -154,17 +154,29 @@ final class LuaRunner {
     let made = lua.makeTree(
       context: Unmanaged.passUnretained(tree.sources).toOpaque(), commitNanoseconds: tree.identity.time,
       seed: tree.identity.seed)
-    if let made { set.trees[tree.identity.number] = (made, tree) }
+    guard let made else { return nil }
+    if let (old, loaded) = newestTree(before: set.number) {
+      lua.adopt(into: made, from: old, changed: tree.sources.files.changes(since: loaded.sources.files).paths)
+    }
+    set.trees[tree.identity.number] = (made, tree)
     return made
   }
 
-  /// Frees the scripts of sets that no operation uses any more.
+  /// What this state has loaded for the set before: most of it is the same in the next. A replay (set 0) loads
+  /// every tree by itself.
+  private func newestTree(before number: Int) -> (lua: LuaWorker.Tree, loaded: LoadedTree)? {
+    if number == 0 { return nil }
+    let older = sets.values.filter { $0.number < number && !$0.trees.isEmpty }
+    return older.max { $0.number < $1.number }?.trees.values.first
+  }
+
+  /// Frees the scripts of sets that no operation uses any more. Those used last stay for the next to take over
+  /// from.
   func forget(allBut kept: Set<Int>) {
-    for (number, set) in sets where !kept.contains(number) {
+    for (number, set) in sets where !kept.contains(number) && set !== newest {
       for tree in set.trees.values { lua.free(tree.lua) }
       sets[number] = nil
     }
-    if sets[newest.number] == nil { newest = LoadedSet(number: -1) }
   }
 
   // MARK: What Lua calls
@@ -314,7 +326,7 @@ final class LuaRunner {
 /// The texts of a tree's files at addresses that stay, for Lua to read. Only what is asked for is copied: a
 /// tree may hold much that no script loads. Any thread.
 package final class ScriptSources: @unchecked Sendable {  // what `texts` points at never changes
-  private let files: FileTree
+  package let files: FileTree
   private let texts = Mutex<[String: Text]>([:])
 
   private struct Text: @unchecked Sendable {  // constant bytes
@@ -324,6 +336,9 @@ package final class ScriptSources: @unchecked Sendable {  // what `texts` points
   package init(_ files: FileTree) { self.files = files }
 
   deinit { for text in texts.withLock({ $0 }).values { text.buffer.deallocate() } }
+
+  /// Of files whose text was asked for.
+  package var pathsRead: Set<String> { Set(texts.withLock { $0 }.keys) }
 
   package func text(_ path: String) -> UnsafeBufferPointer<CChar>? {
     let text: Text? = texts.withLock { texts in

@@ -11,6 +11,8 @@ struct Producer: Sendable {
   private let payloads: [[UInt8]]
   /// Share of events that go to 1 % of the keys; 0 is uniform.
   private let hotShare: Double
+  /// Keys come one after another, so that no two operations under way have the same; otherwise at random.
+  var goesInTurn = false
   /// Times from enqueue until the outcome is told, which is when it is durable; nil: nobody waits.
   var outcomes: OutcomeTimes?
 
@@ -30,7 +32,7 @@ struct Producer: Sendable {
   func send(_ count: Int, to queue: TriggerQueue, priority: Priority? = nil) async throws -> Report {
     try await onOwnThread { report in
       var random = SplitMix64(seed: 1)
-      for _ in 0..<count { try offer(event(&random, priority), to: queue) }
+      for _ in 0..<count { try offer(event(randomKey(&random), priority), to: queue) }
     }
   }
 
@@ -46,6 +48,7 @@ struct Producer: Sendable {
       let start = monotonicNanoseconds()
       var sent = 0
       var tick = 0
+      var key = 0
       while sent < count {
         tick += 1
         let due = start + Int64(tick) * interval
@@ -53,7 +56,8 @@ struct Producer: Sendable {
         let lateness = monotonicNanoseconds() - due
         let wanted = min(count, Int(Double(tick) * perTick))
         while sent < wanted {
-          try offer(event(&random, priority), to: queue)
+          key = goesInTurn ? (key + 1) % payloads.count : randomKey(&random)
+          try offer(event(key, priority), to: queue)
           report.lateness.add(nanoseconds: lateness)
           sent += 1
         }
@@ -61,11 +65,14 @@ struct Producer: Sendable {
     }
   }
 
-  private func event(_ random: inout SplitMix64, _ priority: Priority?) -> Event {
+  private func randomKey(_ random: inout SplitMix64) -> Int {
     let isHot = hotShare > 0 && Double(random.next() % 1000) / 1000 < hotShare
     let among = isHot ? max(1, payloads.count / 100) : payloads.count
-    let key = Int(random.next() % UInt64(among))
-    return Event(names[key % names.count], encoded: payloads[key], priority: priority)
+    return Int(random.next() % UInt64(among))
+  }
+
+  private func event(_ key: Int, _ priority: Priority?) -> Event {
+    Event(names[key % names.count], encoded: payloads[key], priority: priority)
   }
 
   /// Waits a millisecond at a time while the queue is full: far less than it takes to empty it.

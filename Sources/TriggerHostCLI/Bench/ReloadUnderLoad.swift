@@ -44,8 +44,10 @@ struct ReloadUnderLoad {
   }
 
   private func run(reloads: Int) async throws -> Run {
-    let producer = Producer(
+    var producer = Producer(
       .bump, keys: settings.keys, names: (0..<triggers).map { Self.event($0) })
+    // Events that meet at a key by chance conflict, reloads or not: without those, each re-run is a reload's.
+    producer.goesInTurn = true
     let engine = try makeEngine(settings)
     defer { engine.stop() }
     try await engine.fill(.bump, keys: settings.keys)
