@@ -107,5 +107,9 @@ import Testing
     #expect(try await host.end().status == 0)
     let unknown = try await RunningCommand(["scripts", "rollback", "--to", "9"] + arguments).end()
     #expect(unknown.status == 1 && unknown.errors.contains("there are 1 to"), "\(unknown.errors)")
+    #expect(unknown.errors.contains("is called @9"), "\(unknown.errors)")
+    let nowhere = try await triggerHost(
+      "scripts", "diff", "1", "--path", "tik.lua", "--data", directory("data"))
+    #expect(nowhere.status == 1 && nowhere.errors.contains("did you mean 'tick.lua'?"), "\(nowhere.errors)")
   }
 }

@@ -96,12 +96,19 @@ final class ScriptFollower: Sendable {
     }
   }
 
+  /// The names, of many the first.
+  private static func list(_ names: [String]) -> String {
+    let shown = names.count > 10 ? 8 : names.count
+    let rest = names.count > shown ? " and \(names.count - shown) more" : ""
+    return names.prefix(shown).joined(separator: ", ") + rest
+  }
+
   private func say(_ update: ScriptTree.Update, _ seq: Int64) {
     var parts: [String] = []
     for (what, names) in [
       ("changed", update.triggers.changed), ("new", update.triggers.added),
       ("gone", update.triggers.removed),
-    ] where !names.isEmpty { parts.append("\(what) \(names.joined(separator: ", "))") }
+    ] where !names.isEmpty { parts.append("\(what) \(Self.list(names))") }
     if parts.isEmpty { parts.append("no trigger is affected") }
     let version = update.tree.identity.map { "version \($0.number) " } ?? ""
     let files = update.files.added.count + update.files.modified.count + update.files.removed.count

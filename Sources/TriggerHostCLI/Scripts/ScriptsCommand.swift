@@ -73,7 +73,12 @@ struct ScriptsCommand: ParsableCommand {
     func run() throws {
       let (versions, paint) = (try Versions(data), Paint())
       let (old, new) = (try versions.tree(old).files, try versions.tree(new ?? "newest").files)
-      for path in Set(old.keys).union(new.keys).sorted() where self.path == nil || self.path == path {
+      let paths = Set(old.keys).union(new.keys).sorted()
+      if let path, !paths.contains(path) {
+        printError("neither version has \(path)\(Suggestion.clause(for: path, among: paths))")
+        throw ExitCode(1)
+      }
+      for path in paths where self.path == nil || self.path == path {
         if old[path] != new[path] { show(path, old[path], new[path], paint) }
       }
     }
@@ -163,8 +168,10 @@ private struct Versions {
   func tree(_ name: String) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]]) {
     guard let number = try number(name), let tree = try reader.tree(number) else {
       let known = all.isEmpty ? "there is none" : "there are 1 to \(all.last!.identity.number)"
+      let isNumber = Int64(name).map { $0 > 0 } ?? false
+      let hint = isNumber ? " (the one in force at seq \(name) is called @\(name))" : ""
       throw ConfigProblem(
-        file: "version \(name)", message: "does not exist; \(known), see trigger-host scripts log")
+        file: "version \(name)", message: "does not exist; \(known), see trigger-host scripts log\(hint)")
     }
     return tree
   }
