@@ -6,13 +6,15 @@ import TriggerCore
 /// A worker goes on with what it has loaded where the new scripts would give the same: seen in what it reads, and in
 /// what executions give, compared with loads of the whole tree.
 @Suite struct ReloadReuseTests {
-  /// Runs each version in turn on one engine, with an event for every trigger, twice; gives what the workers have
-  /// read of the files of each version.
-  private func run(_ versions: [[String: String]]) async throws -> [Set<String>] {
+  /// Runs each version in turn on one worker, with two events for every trigger; gives what it has read of the files
+  /// of each version.
+  private func run(_ versions: [[String: String]]) throws -> [Set<String>] {
     let log = MemoryCommitLog()
     let coordinator = CommitCoordinator(EngineConfiguration(workers: 1), log: log)
     let queue = TriggerQueue(coordinator)
-    queue.start()
+    // No reserve worker may come to help, and load everything for itself.
+    let engine = SteppedEngine(queue)
+    defer { engine.end() }
     var (trees, read) = ([Int: ScriptTree](), [Set<String>]())
     for (index, files) in versions.enumerated() {
       var tree = ScriptTree(files: files.mapValues { Array($0.utf8) })
@@ -20,17 +22,16 @@ import TriggerCore
       tree.identity = ScriptTree.Identity(
         number: index + 1, time: Int64(index + 1) * 1_000_000_000, seed: UInt64(index))
       trees[index + 1] = tree
-      try await queue.replaceScripts(with: tree)
-      for _ in 0..<2 {
-        for result in try await queue.perform(Event("e")) {
-          #expect(result.outcome == .committed, "\(result.error ?? "")")
-        }
+      queue.bind([], scripts: tree)
+      for _ in 0..<2 { _ = queue.offer(Event("e")) }
+      while engine.unfinished > 0 {
+        _ = engine.take(0)
+        while engine.begin(0) { engine.end(0) }
       }
       read.append(coordinator.engine.triggersInForce.tree!.sources.pathsRead)
     }
-    queue.stop()
-    let loaded = trees
-    let verification = Verification(workers: 1) { loaded[$0] }
+    for record in log.all { #expect(record.outcome == .committed, "\(record.error ?? "")") }
+    let verification = Verification(workers: 1) { trees[$0] }
     for record in log.all where try !verification.check(record) { break }
     #expect(verification.finish().difference == nil)
     return read
@@ -46,7 +47,7 @@ import TriggerCore
     """
   }
 
-  @Test func whatIsTheSameIsNotReadAgain() async throws {
+  @Test func whatIsTheSameIsNotReadAgain() throws {
     let one = [
       "a.lua": trigger("local m = require 'lib.m'", "{ m.x, require('lib.m') == m }"),
       "b.lua": trigger(
@@ -60,7 +61,7 @@ import TriggerCore
     var three = two
     three["c.lua"] = trigger("", "{ require('lib.m').x }")
     three["lib/m.lua"] = "return setmetatable({ x = 3 }, { __index = { y = 4 } })"
-    let read = try await run([one, two, three, three])
+    let read = try run([one, two, three, three])
     #expect(read[0] == Set(one.keys))
     #expect(read[1] == ["lib/n.lua"])
     #expect(read[2] == ["c.lua", "lib/m.lua"])
@@ -68,7 +69,7 @@ import TriggerCore
   }
 
   /// Clock and randomness are the tree's while chunks load.
-  @Test func clockAndRandomnessAreOfTheNewTree() async throws {
+  @Test func clockAndRandomnessAreOfTheNewTree() throws {
     let files = [
       "time.lua": trigger("local t = os.time()", "t"),
       "date.lua": trigger("local m = require 'lib.date'", "m.d"),
@@ -80,11 +81,11 @@ import TriggerCore
     ]
     var other = files
     other["plain.lua"] = trigger("", "2")
-    _ = try await run([files, other, files])
+    _ = try run([files, other, files])
   }
 
   /// A file that was looked for in vain, or that hides another.
-  @Test func newFilesAreFound() async throws {
+  @Test func newFilesAreFound() throws {
     let files = [
       "a.lua": trigger("local ok, m = pcall(require, 'opt') m = ok and m.x or 0", "m"),
       "b.lua": trigger("local m = require 'n'", "m.x"), "lib/n.lua": "return { x = 1 }",
@@ -94,11 +95,11 @@ import TriggerCore
     more["lib/opt.lua"] = "return { x = 5 }"
     more["n/init.lua"] = "return { x = 2 }"
     more["lib/extra.lua"] = "return 1"
-    _ = try await run([files, more, files])
+    _ = try run([files, more, files])
   }
 
   /// State that a chunk leaves is new for each execution, before and after a reload.
-  @Test func whatCannotBeKeptRunsAnew() async throws {
+  @Test func whatCannotBeKeptRunsAnew() throws {
     let files = [
       "count.lua": trigger("local n = 0 local function up() n = n + 1 return n end", "up()"),
       "list.lua": trigger("local list = {}", "(function() list[#list + 1] = 1 return #list end)()"),
@@ -110,6 +111,6 @@ import TriggerCore
     ]
     var other = files
     other["plain.lua"] = trigger("", "2")
-    _ = try await run([files, other, other, files])
+    _ = try run([files, other, other, files])
   }
 }
