@@ -1,0 +1,216 @@
+import Synchronization
+import TriggerCore
+
+/// Events come in, from any thread: admitted, refused, or waiting for room.
+extension Engine {
+  struct Arrival {
+    var kind = EventKind.event
+    var name: String
+    var source: UInt64 = 0
+    var priority: Priority?
+    var hops: UInt8 = 0
+    /// Bypasses the bound: emitted by a commit.
+    var isInternal = false
+    var cancellation: Cancellation?
+    var cause: LogRecord.Cause?
+    var family: Operation.Family?
+    /// Given before the host's last stop; 0: none yet.
+    var identity: Int64 = 0
+    /// Nil: now.
+    var admitted: Int64?
+    /// What the event is known by outside; nil: nobody asks.
+    var id: EventID?
+    var key: EventKey?
+    /// The log keeps it until its operations are decided; then `whenKept` is called.
+    var isKept = false
+    var whenKept: (@Sendable () -> Void)?
+    /// The failed seq that this tries again, after how many tries, and when.
+    var retryOf: Int64?
+    var tries = 0
+    var due: Int64 = 0
+    /// Of an operation of an earlier run.
+    var outside: OutsideEvent?
+    var absorbed: [Operation.Absorbed] = []
+  }
+
+  /// True when the queue has room for an event from outside.
+  var hasRoom: Bool {
+    queued.load(ordering: .relaxed) < configuration.queueCapacity && !hasFailed.load(ordering: .relaxed)
+  }
+
+  /// An id for an event to come.
+  func makeEventID() -> EventID {
+    EventID(
+      epoch: epoch.load(ordering: .relaxed),
+      number: eventNumber.wrappingAdd(1, ordering: .relaxed).newValue)
+  }
+
+  /// What of an event from outside its operations have in common; nil when that is nothing, as for an event
+  /// of one operation that nobody has a name for. Intake lock: before any of the operations can be decided.
+  private func outsideEvent(
+    _ arrival: Arrival, _ matching: [LoadedTrigger], payload: UnsafeBufferPointer<UInt8>, now: Int64
+  ) -> OutsideEvent? {
+    if let known = arrival.outside { return known }
+    guard arrival.cause == nil, arrival.retryOf == nil, !matching.isEmpty,
+      arrival.id != nil || arrival.key != nil || arrival.isKept || matching.count > 1
+    else { return nil }
+    let event = OutsideEvent(
+      id: arrival.id ?? makeEventID(), key: arrival.key,
+      // Part of the event may end in another one: what is left then is in no record.
+      isAccepted: arrival.isKept
+        || matching.count > 1 && matching.contains { $0.options.isGated || $0.options.coalesce != nil },
+      triggers: matching.map(\.name), priority: arrival.priority)
+    if event.isAccepted {
+      log?.accept(
+        AcceptedEvent(
+          id: event.id, key: event.key, kind: arrival.kind, name: arrival.name, payload: Array(payload),
+          priority: arrival.priority, source: arrival.source, admitted: now, triggers: event.triggers),
+        whenKept: arrival.whenKept ?? {})
+    }
+    return event
+  }
+
+  /// Admits an event: one operation for each trigger it matches. Returns how many; nil when the queue is
+  /// full. Any thread; O(matching triggers).
+  func admit(
+    _ arrival: Arrival, payload: UnsafeBufferPointer<UInt8>,
+    completion: (@Sendable (OperationResult) -> Void)? = nil
+  ) -> Int? {
+    if !arrival.isInternal, !hasRoom { return nil }
+    let now = clock.now()
+    var name = arrival.name
+    intakeLock.lock()
+    let matching = router.route(arrival.kind, name)
+    let outside = outsideEvent(arrival, matching, payload: payload, now: now)
+    name.withUTF8 { name in
+      for trigger in matching {
+        incoming.append(
+          makeOperation(
+            trigger, arrival, outside, name: name, payload: payload, now: now, completion: completion))
+      }
+    }
+    _ = queued.wrappingAdd(matching.count, ordering: .relaxed)
+    _ = unfinished.wrappingAdd(matching.count, ordering: .sequentiallyConsistent)
+    intakeLock.unlock()
+    rouseWatchdog()
+    if !matching.isEmpty { wakeWorker() }
+    if outside?.isAccepted != true || log == nil { arrival.whenKept?() }
+    return matching.count
+  }
+
+  /// Admits an operation for one trigger, whatever it is bound to. False when the queue is full.
+  func admit(
+    to trigger: LoadedTrigger, _ arrival: Arrival, payload: UnsafeBufferPointer<UInt8>,
+    completion: (@Sendable (OperationResult) -> Void)? = nil
+  ) -> Bool {
+    if !arrival.isInternal, !hasRoom { return false }
+    var name = arrival.name
+    let now = clock.now()
+    intakeLock.lock()
+    let outside = outsideEvent(arrival, [trigger], payload: payload, now: now)
+    name.withUTF8 {
+      let operation = makeOperation(
+        trigger, arrival, outside, name: $0, payload: payload, now: now, completion: completion)
+      // A newer set may have come since the caller looked the trigger up.
+      inForce.adopt(operation)
+      if trigger.kind == .missing { operation.loseTrigger() }
+      incoming.append(operation)
+    }
+    _ = queued.wrappingAdd(1, ordering: .relaxed)
+    _ = unfinished.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    intakeLock.unlock()
+    rouseWatchdog()
+    wakeWorker()
+    return true
+  }
+
+  private func makeOperation(
+    _ trigger: LoadedTrigger, _ arrival: Arrival, _ outside: OutsideEvent?,
+    name: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>, now: Int64,
+    completion: (@Sendable (OperationResult) -> Void)?
+  ) -> Operation {
+    let keys = OperationKeys(trigger: trigger, source: arrival.source, payload: payload)
+    let operation = Operation(
+      trigger: trigger, priority: arrival.priority ?? trigger.options.priority, hops: arrival.hops,
+      orderKey: keys.order, admitted: arrival.admitted ?? now, kind: arrival.kind, source: arrival.source,
+      cause: arrival.cause, outside: outside, retryOf: arrival.retryOf, tries: arrival.tries,
+      due: arrival.due, identity: arrival.identity, name: name, payload: payload,
+      coalesceKey: keys.coalesce, gateKey: keys.gate, completion: completion,
+      // A trigger that restarts cancels its own runs.
+      cancellation: arrival.cancellation ?? (trigger.options.mode == .restart ? Cancellation() : nil))
+    operation.absorbed = arrival.absorbed
+    operation.family = arrival.family
+    return operation
+  }
+
+  /// What becomes of an event that came with a key of its sender's.
+  enum KeyedAdmission {
+    /// Results come, of this event or of the first one with its key, whose id it is.
+    case taken(EventID)
+    case full
+    /// The key was used with another event.
+    case reused
+  }
+
+  /// Admits an event unless its key has come before.
+  ///
+  /// - Parameters:
+  ///   - results: called once, with the results of all operations.
+  ///   - whenKept: called once, when the event is kept; for a repeated one, when it is decided.
+  func admit(
+    _ arrival: Arrival, scope: String, key: String, payload: UnsafeBufferPointer<UInt8>,
+    results: @escaping IdempotencyKeys.Results, whenKept: (@Sendable (EventID) -> Void)?
+  ) -> KeyedAdmission {
+    let place = LogFold.ClientKey(scope: scope, key: key)
+    let digest = XXH64.of(UnsafeRawBufferPointer(payload)) ^ StableHash.of(arrival.name)
+    let id = arrival.id ?? makeEventID()
+    switch keys.take(place, id: id, digest: digest, now: clock.now(), then: results) {
+    case .reused: return .reused
+    case .repeated(let first):
+      if let whenKept { keys.wait(for: place) { id, _ in whenKept(id) } }
+      return .taken(first)
+    case .first: break
+    }
+    var arrival = arrival
+    arrival.id = id
+    if let whenKept { arrival.whenKept = { whenKept(id) } }
+    arrival.key = .client(scope: scope, key: key, digest: digest)
+    guard let count = admit(arrival, payload: payload, completion: { self.keys.add($0, to: place) }) else {
+      keys.withdraw(place)
+      return .full
+    }
+    keys.expect(count, of: place)
+    return .taken(id)
+  }
+
+  /// Suspends until the queue has room.
+  func waitForRoom() async {
+    await withCheckedContinuation { continuation in
+      let mayGo = intakeLock.withLock {
+        if hasRoom || isStopping.load(ordering: .acquiring) { return true }
+        waitingForRoom.append(continuation)
+        return false
+      }
+      if mayGo { continuation.resume() }
+    }
+  }
+
+  /// Suspends until everything admitted so far, and all that came of it, is decided and durable.
+  func waitUntilIdle() async {
+    await waitUntilDecided()
+    guard let log else { return }
+    let seq = withState { $0.order.frontier }
+    await outbox.wait(for: seq) { log.durable >= seq }
+  }
+
+  private func waitUntilDecided() async {
+    await withCheckedContinuation { continuation in
+      let isIdle = intakeLock.withLock {
+        if unfinished.load(ordering: .acquiring) == 0 { return true }
+        waitingForIdle.append(continuation)
+        return false
+      }
+      if isIdle { continuation.resume() }
+    }
+  }
+}

@@ -1,0 +1,266 @@
+import Synchronization
+import TriggerCore
+
+/// What workers and the watchdog do under the engine lock, and who is woken afterwards.
+extension Engine {
+  /// Hands in what a worker finished, moves the frontier, and takes the next batch. One lock for all of it.
+  ///
+  /// - Returns: false when the worker was given up meanwhile: its thread ends.
+  @discardableResult
+  func exchange(_ worker: Worker) -> Bool {
+    lock.lock()
+    if worker.isAbandoned.load(ordering: .relaxed) {
+      state.abandoned.removeAll { $0 === worker.abandonedAttempt }
+      lock.unlock()
+      return false
+    }
+    let now = clock.now()
+    worker.handIn(to: &state, at: now)
+    let undecidedBefore = stats(decided: state)
+    let moved = state.advance(at: now)
+    if moved { route(&state) }
+    takeIncoming(&state, at: now)
+    let share = max(
+      1, min(configuration.batch, (state.lanes.count + configuration.workers - 1) / configuration.workers))
+    worker.clearBatch()
+    var taken = 0
+    repeat {
+      let before = state.lanes.count + state.heldCount
+      state.nextWork(atLeast: worker.atLeast, share: share, at: now, into: &worker.batch)
+      taken += before - state.lanes.count - state.heldCount
+      if state.justPut == nil { break }
+      followSet(&state)
+      if state.advance(at: now) { route(&state) }
+    } while worker.batch.isEmpty
+    let coalesced = state.takeAbsorbed()
+    let decided = stats(decided: state) - undecidedBefore
+    let announcements = ready(state.takeAnnouncements())
+    let mightFeedAnother = state.hasWork
+    lock.unlock()
+    // Outcomes first: who waits for the engine to be idle has heard of all of them.
+    announce(announcements)
+    settle(taken: taken + coalesced, decided: decided + coalesced)
+    if mightFeedAnother { wakeWorker() }
+    return true
+  }
+
+  private func stats(decided state: EngineState) -> Int {
+    state.stats.committed &+ state.stats.failed &+ state.stats.skipped
+  }
+
+  private func takeIncoming(_ state: inout EngineState, at now: Int64) {
+    intakeLock.lock()
+    swap(&incoming, &state.arrived)
+    intakeLock.unlock()
+    // First what was held until now: nothing that has just come overtakes it.
+    if !state.gates.isEmpty { state.openGates(at: now) }
+    let delayed = state.delayed.count
+    if delayed > 0 { state.openDelayed(at: now) }
+    for operation in state.arrived { state.arrive(operation, at: now) }
+    // What waits for its time is not in the queue.
+    let waiting = state.delayed.count - delayed
+    if waiting != 0 { queued.wrappingSubtract(waiting, ordering: .relaxed) }
+    state.arrived.removeAll(keepingCapacity: true)
+  }
+
+  /// Events of the commits just applied become operations. Engine lock held; takes the intake lock.
+  private func route(_ state: inout EngineState) {
+    if !state.retries.isEmpty { admitRetries(&state) }
+    guard !state.emissions.isEmpty else { return }
+    for emission in state.emissions {
+      for (index, event) in emission.events.enumerated() {
+        state.stats.emitted += 1
+        // Triggers bound to commits see one another's in order; so do those of one emitter.
+        let source = event.kind == .commit ? 1 << 62 : emission.source.nameHash | 1 << 63
+        let arrival = Arrival(
+          kind: event.kind, name: String(decoding: event.name, as: UTF8.self), source: source,
+          hops: emission.hops + 1, isInternal: true, cause: LogRecord.Cause(seq: emission.seq, index: index),
+          family: emission.family)
+        event.payload.withUnsafeBufferPointer { payload in
+          for trigger in event.triggers { _ = admit(to: trigger, arrival, payload: payload) }
+        }
+      }
+    }
+    state.emissions.removeAll(keepingCapacity: true)
+  }
+
+  /// Failed operations go round again, each as a new one, with the newest script of their trigger.
+  private func admitRetries(_ state: inout EngineState) {
+    for (failed, seq, time) in state.retries {
+      var arrival = Arrival(
+        kind: failed.kind, name: String(decoding: failed.name, as: UTF8.self), source: failed.source,
+        priority: failed.priority, hops: failed.hops, isInternal: true)
+      arrival.cancellation = failed.cancellation
+      arrival.family = failed.family
+      arrival.admitted = time
+      arrival.retryOf = seq
+      arrival.tries = failed.tries + 1
+      arrival.due = time
+      let trigger =
+        failed.trigger.isAdopted ? failed.trigger : installed(failed.trigger.name) ?? failed.trigger
+      _ = admit(to: trigger, arrival, payload: failed.payload)
+    }
+    state.retries.removeAll(keepingCapacity: true)
+  }
+
+  private func settle(taken: Int, decided: Int) {
+    if taken > 0 {
+      let left = queued.wrappingSubtract(taken, ordering: .relaxed).newValue
+      if left <= configuration.queueCapacity / 2 { resumeWaitingForRoom() }
+    }
+    if decided > 0, unfinished.wrappingSubtract(decided, ordering: .acquiringAndReleasing).newValue == 0 {
+      let waiting = intakeLock.withLock {
+        let waiting = waitingForIdle
+        waitingForIdle = []
+        return waiting
+      }
+      for continuation in waiting { continuation.resume() }
+    }
+  }
+
+  func resumeWaitingForRoom() {
+    intakeLock.lock()
+    let waiting = waitingForRoom
+    if !waiting.isEmpty { waitingForRoom = [] }
+    intakeLock.unlock()
+    for continuation in waiting { continuation.resume() }
+  }
+
+  /// What may be told at once; the rest waits in the outbox. Engine lock.
+  private func ready(_ announcements: [EngineState.Announcement]) -> [EngineState.Announcement] {
+    guard let log else { return announcements }
+    outbox.add(announcements)
+    return outbox.take(upTo: log.durable)
+  }
+
+  /// The log has moved: everything up to `seq` may be seen.
+  func tellDurable(_ seq: Int64) {
+    registry.visible.max(seq, ordering: .releasing)
+    backends.wake()
+    announce(outbox.take(upTo: seq))
+    outbox.release(upTo: seq)
+  }
+
+  private func announce(_ announcements: [EngineState.Announcement]) {
+    guard !announcements.isEmpty else { return }
+    let observer = observer.body
+    for item in announcements {
+      let result = OperationResult(
+        trigger: item.trigger, identity: item.operation.identity, seq: item.seq,
+        outcome: item.outcome, error: item.error, retryAt: item.retryAt > 0 ? item.retryAt : nil)
+      item.operation.completion?(result)
+      for other in item.operation.absorbed { other.completion?(result) }
+      observer?(DecidedOperation(result: result, attempts: Int(item.operation.attempts), logs: item.logs))
+    }
+  }
+
+  // MARK: Waking
+
+  @inline(__always)
+  func wakeWorker() {
+    if idleCount.load(ordering: .sequentiallyConsistent) > 0 { wakeOne() }
+  }
+
+  private func wakeOne() {
+    let worker = idle.withLock { idle -> Worker? in
+      guard let index = idle.lastIndex(where: { $0.atLeast == .low }) else { return nil }
+      idleCount.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+      return idle.remove(at: index)
+    }
+    worker?.wakeUp.wake()
+  }
+
+  /// Call after `unfinished` has grown: either this sees that the watchdog sleeps, or the watchdog sees that
+  /// there is work before it does (both sides in sequentially consistent order).
+  @inline(__always)
+  func rouseWatchdog() {
+    if isWatchdogAsleep.load(ordering: .sequentiallyConsistent) { watchdogWakeUp.wake() }
+  }
+
+  /// The watchdog has nothing to watch: returns when something is admitted.
+  func sleepUntilAdmission() {
+    isWatchdogAsleep.store(true, ordering: .sequentiallyConsistent)
+    if unfinished.load(ordering: .sequentiallyConsistent) == 0 { watchdogWakeUp.sleep() }
+    isWatchdogAsleep.store(false, ordering: .sequentiallyConsistent)
+  }
+
+  /// A worker without work goes to sleep, unless work came meanwhile.
+  func rest(_ worker: Worker) {
+    guard worker.atLeast == .low else { return worker.wakeUp.sleep() }
+    idle.withLock {
+      $0.append(worker)
+      idleCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    }
+    if intakeLock.withLock({ !incoming.isEmpty }) { wakeOne() }
+    worker.wakeUp.sleep()
+  }
+
+  /// A Swift trigger's attempt ended, off the workers' threads.
+  func finishDetached(_ operation: Operation) {
+    lock.lock()
+    state.complete(operation, at: clock.now())
+    lock.unlock()
+    nudge()
+  }
+
+  /// Makes some worker look at the frontier.
+  private func nudge() { turn(defers: false) }
+
+  // MARK: The watchdog's side
+
+  /// Takes over what stuck workers hold, defers what holds up others, moves the frontier.
+  @discardableResult
+  func turn(defers: Bool, stuck: [(worker: Worker, cpuTaken: Int64)] = []) -> Turn {
+    lock.lock()
+    let now = clock.now()
+    if defers { state.expireOldest() }
+    for (worker, cpuTaken) in stuck { worker.giveUpBatch(to: &state, at: now, cpuTaken: cpuTaken) }
+    takeIncoming(&state, at: now)
+    let decidedBefore = stats(decided: state)
+    var moved = state.advance(at: now)
+    if defers { state.adaptRunAhead(at: now) }
+    if defers, state.deferOverdue(at: now) { moved = state.advance(at: now) || moved }
+    if moved { route(&state) }
+    let decided = stats(decided: state) - decidedBefore
+    let coalesced = state.takeAbsorbed()
+    let announcements = ready(state.takeAnnouncements())
+    let waiting = [state.lanes.mostUrgent, state.reruns.map(\.priority).max()].compactMap { $0 }.max()
+    let hasWork = state.hasWork
+    let isActive =
+      state.order.undecided > 0 || state.lanes.count > 0 || state.heldCount > 0 || !state.parking.isEmpty
+    let gateDue = [state.gates.nextDue, state.delayed.min?.due].compactMap { $0 }.min()
+    lock.unlock()
+    announce(announcements)
+    settle(taken: coalesced, decided: decided + coalesced)
+    if hasWork { wakeWorker() }
+    return Turn(waiting: waiting, isActive: isActive, gateDue: gateDue)
+  }
+
+  /// The last resort for a script that does not end when asked: its worker is stuck in C, which is a defect of
+  /// ours. The attempt fails, and a new worker takes the place; the thread is left to itself.
+  ///
+  /// - Returns: the new worker; nil when there is none, as the attempt has ended or the engine stops.
+  func replace(_ worker: Worker, stuckIn attempt: UInt64) -> Worker? {
+    let fresh = Worker(engine: self, name: worker.name, atLeast: worker.atLeast)
+    let isReplaced = withState { state in
+      guard worker.abandon(attempt, in: &state, at: clock.now()) else { return false }
+      guard !state.isStopping, let place = workers.firstIndex(where: { $0 === worker }) else { return false }
+      workers[place] = fresh
+      return true
+    }
+    guard isReplaced else { return nil }
+    fresh.start()
+    nudge()
+    return fresh
+  }
+
+  /// How things stand after a look of the watchdog.
+  struct Turn {
+    /// The most urgent priority that waits.
+    var waiting: Priority?
+    /// Something is queued or undecided.
+    var isActive: Bool
+    /// When a gate lets its held run pass, on the engine's clock.
+    var gateDue: Int64?
+  }
+}
