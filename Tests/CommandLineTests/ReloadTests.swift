@@ -21,7 +21,7 @@ import Testing
     let directory = try TemporaryDirectory(["triggers/tick.lua": Self.tick("one")])
     let host = try await start(directory)
     try directory.write("triggers/tick.lua", Self.tick("two"))
-    try await host.line(containing: "version 2 in force from seq")
+    try await host.line(containing: "v2 in force from seq")
     // Broken: said with its place, and what is saved after it waits with it.
     try directory.write("triggers/tick.lua", "return {\n")
     try await host.line(containing: "tick.lua:")
@@ -35,15 +35,15 @@ import Testing
     #expect(ended.status == 0, "\(ended)")
 
     let log = try await triggerHost("scripts", "log", "--data", directory("data"))
-    #expect(log.output.contains("version 1  from seq 1  "), "\(log.output)")
+    #expect(log.output.contains("v1  from seq 1  "), "\(log.output)")
     #expect(log.output.contains("    other.lua"))
-    let versions = log.output.split(separator: "\n").count { $0.hasPrefix("version ") }
+    let versions = log.output.split(separator: "\n").count { $0.hasPrefix("v") }
     #expect(versions >= 3)
-    let diff = try await triggerHost("scripts", "diff", "1", "2", "--data", directory("data"))
+    let diff = try await triggerHost("scripts", "diff", "v1", "v2", "--data", directory("data"))
     #expect(
       diff.output.contains(#"-  return { ctx:store("s"):put("text", "one")"#)
         && diff.output.contains(#"+  return { ctx:store("s"):put("text", "two")"#), "\(diff.output)")
-    let show = try await triggerHost("scripts", "show", "@1", "tick.lua", "--data", directory("data"))
+    let show = try await triggerHost("scripts", "show", "1", "tick.lua", "--data", directory("data"))
     #expect(show.output == Self.tick("one"))
     let verified = try await triggerHost("replay", "--data", directory("data"), "--verify")
     #expect(verified.status == 0, "\(verified)")
@@ -72,7 +72,7 @@ import Testing
       containing:
         "5 recent operations executed with the new scripts: 1 would fail that did not, 0 would differ")
     try await host.line(containing: "would fail: seq 8 t:")
-    try await host.line(containing: "version 2 in force from seq 11")
+    try await host.line(containing: "v2 in force from seq 11")
     try directory.write("triggers/t.lua", script("if event.n == 7 then event.n = 70 end"))
     try await host.line(containing: "0 would fail that did not, 1 would differ")
     host.signal(SIGTERM)
@@ -86,30 +86,31 @@ import Testing
     let host = try await start(directory)
     try FileManager.default.removeItem(atPath: directory("triggers/lib/a.lua"))
     try directory.write("triggers/tick.lua", Self.tick("two"))
-    try await host.line(containing: "version 2 in force from seq")
+    try await host.line(containing: "v2 in force from seq")
     let arguments = ["--data", directory("data"), "--scripts", directory("triggers")]
     // While the host runs: it takes the files up as a new version.
     let back = try await RunningCommand(["scripts", "rollback", "--to", "1"] + arguments).end()
     #expect(back.status == 0, "\(back)")
     #expect(try directory.read("triggers/tick.lua") == Self.tick("one"))
-    try await host.line(containing: "version 3 in force from seq")
+    try await host.line(containing: "v3 in force from seq")
     // Work that is in no version is not lost.
     try directory.write("triggers/tick.lua", "return {\n  -- not yet\n")
     try await host.line(containing: "not reloaded")
-    let refused = try await RunningCommand(["scripts", "rollback", "--to", "2"] + arguments).end()
+    let refused = try await RunningCommand(["scripts", "rollback", "--to", "v2"] + arguments).end()
     #expect(refused.status == 1)
     #expect(refused.errors.contains("tick.lua: edited, and in no version"), "\(refused.errors)")
     #expect(try directory.read("triggers/tick.lua") == "return {\n  -- not yet\n")
-    let forced = try await RunningCommand(["scripts", "rollback", "--to", "2", "--force"] + arguments).end()
+    let forced = try await RunningCommand(["scripts", "rollback", "--to", "v2", "--force"] + arguments).end()
     #expect(forced.status == 0, "\(forced)")
-    try await host.line(containing: "version 4 in force from seq")
+    try await host.line(containing: "v4 in force from seq")
     host.signal(SIGTERM)
     #expect(try await host.end().status == 0)
-    let unknown = try await RunningCommand(["scripts", "rollback", "--to", "9"] + arguments).end()
-    #expect(unknown.status == 1 && unknown.errors.contains("there are 1 to"), "\(unknown.errors)")
-    #expect(unknown.errors.contains("is called @9"), "\(unknown.errors)")
+    let unknown = try await RunningCommand(["scripts", "rollback", "--to", "v9"] + arguments).end()
+    #expect(unknown.status == 1 && unknown.errors.contains("there are v1 to"), "\(unknown.errors)")
+    let tooLate = try await RunningCommand(["scripts", "rollback", "--to", "999999"] + arguments).end()
+    #expect(tooLate.status == 1 && tooLate.errors.contains("the log ends at seq"), "\(tooLate.errors)")
     let nowhere = try await triggerHost(
-      "scripts", "diff", "1", "--path", "tik.lua", "--data", directory("data"))
+      "scripts", "diff", "v1", "--path", "tik.lua", "--data", directory("data"))
     #expect(nowhere.status == 1 && nowhere.errors.contains("did you mean 'tick.lua'?"), "\(nowhere.errors)")
   }
 }

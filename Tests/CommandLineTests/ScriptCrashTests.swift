@@ -90,7 +90,7 @@ import TriggerStorage
 
     mutating func take(_ ended: EndedCommand) {
       for line in ended.output.split(separator: "\n") {
-        if let words = try? /scripts: version (\d+) in force from seq (\d+):.*/.wholeMatch(in: line) {
+        if let words = try? /scripts: v(\d+) in force from seq (\d+):.*/.wholeMatch(in: line) {
           versions[Int(words.1)!] = Int64(words.2)!
         } else if line.hasPrefix("{"), case .map(let fields)? = try? JSON.parse(String(line)),
           case .int(let id)? = fields["id"]
@@ -121,7 +121,7 @@ import TriggerStorage
       if isServing { await host.lines(1, containing: "Serving") }
       for _ in 0..<workshop.below(5) {
         if workshop.below(4) == 0, let version = said.versions.keys.randomElement(using: &workshop.random) {
-          _ = try await RunningCommand(["scripts", "rollback", "--force", "--to", "\(version)"] + places)
+          _ = try await RunningCommand(["scripts", "rollback", "--force", "--to", "v\(version)"] + places)
             .end()
         } else {
           let count = await host.lines(0, containing: "scripts: ").count

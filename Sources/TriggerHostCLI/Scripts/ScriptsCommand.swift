@@ -11,12 +11,12 @@ struct ScriptsCommand: ParsableCommand {
     commandName: "scripts",
     abstract: "Look at every version of the scripts that ever ran, and go back to one.",
     discussion: """
-      A version is named by its number, or by a seq with @ before it: the version in force there.
+      A version is named by a seq, at which it was in force, or by its own number with a v before it.
 
         trigger-host scripts log --data data
-        trigger-host scripts show 3 triggers/rsi.lua --data data
-        trigger-host scripts diff 2 3 --data data
-        trigger-host scripts rollback --to @1000 --data data --scripts triggers
+        trigger-host scripts show v3 rsi.lua --data data
+        trigger-host scripts diff v2 v3 --data data
+        trigger-host scripts rollback --to 1000 --data data --scripts triggers
       """,
     subcommands: [Log.self, Show.self, Diff.self, Rollback.self])
 
@@ -33,7 +33,7 @@ struct ScriptsCommand: ParsableCommand {
           continue
         }
         let seq = version.seq.map { "from seq \($0)" } ?? "never used"
-        print("version \(version.identity.number)  \(seq)  \(version.time)")
+        print("v\(version.identity.number)  \(seq)  \(version.time)")
         for path in version.changed { print("    \(path)") }
         for path in version.removed { print("    \(path)  removed") }
       }
@@ -43,19 +43,19 @@ struct ScriptsCommand: ParsableCommand {
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Print the files of a version, or the content of one.")
-    @Argument(help: "The version: a number, or @SEQ.") var version: String
+    @Argument(help: "The version: a seq at which it was in force, or v and its number.") var version: String
     @Argument(help: "A file of it.") var path: String?
     @Option(help: "The data directory.", completion: .directory) var data: String
 
     func run() throws {
-      let (_, files) = try Versions(data).tree(version)
+      let (identity, files) = try Versions(data).tree(version)
       guard let path else {
         for path in files.keys.sorted() { print("\(path)  \(sizeText(files[path]!.count))") }
         return
       }
       guard let bytes = files[path] else {
         printError(
-          "version \(version) has no \(path)\(Suggestion.clause(for: path, among: files.keys.sorted()))")
+          "v\(identity.number) has no \(path)\(Suggestion.clause(for: path, among: files.keys.sorted()))")
         throw ExitCode(1)
       }
       FileHandle.standardOutput.write(Data(bytes))
@@ -65,7 +65,7 @@ struct ScriptsCommand: ParsableCommand {
   struct Diff: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Print what changed from one version to another; coloured on a terminal.")
-    @Argument(help: "The older version: a number, or @SEQ.") var old: String
+    @Argument(help: "The older version: a seq at which it was in force, or v and its number.") var old: String
     @Argument(help: "The newer one. Default: the newest.") var new: String?
     @Option(help: "Only this file.") var path: String?
     @Option(help: "The data directory.", completion: .directory) var data: String
@@ -107,7 +107,7 @@ struct ScriptsCommand: ParsableCommand {
         A running host takes them up like any save, as a new operation; one that is started later begins with \
         them. Files that were edited and never ran are not overwritten, unless --force says so.
         """)
-    @Option(help: "The version: a number, or @SEQ.") var to: String
+    @Option(help: "The version: a seq at which it was in force, or v and its number.") var to: String
     @Option(help: "The data directory.", completion: .directory) var data: String
     @OptionGroup var project: ProjectOptions
     @Flag(help: "Overwrite edits that are in no version.") var force = false
@@ -118,7 +118,7 @@ struct ScriptsCommand: ParsableCommand {
       }
       let directory = loaded.config.scripts.resolved
       let versions = try Versions(data)
-      let wanted = try versions.tree(to).files
+      let (identity, wanted) = try versions.tree(to)
       let current = ScriptDirectory.read(directory)
       try report(current.report)
       let files = Dictionary(uniqueKeysWithValues: current.files.map { ($0.path, $0.bytes) })
@@ -138,7 +138,7 @@ struct ScriptsCommand: ParsableCommand {
       for (path, bytes) in changed { try write(bytes, to: FilePath.join(directory, path)) }
       for path in removed { try FileManager.default.removeItem(atPath: FilePath.join(directory, path)) }
       print(
-        "\(counted(changed.count, "file")) written, \(removed.count) removed: \(directory) is version \(to) again."
+        "\(counted(changed.count, "file")) written, \(removed.count) removed: \(directory) is v\(identity.number) again."
       )
     }
 
@@ -167,24 +167,24 @@ private struct Versions {
 
   func tree(_ name: String) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]]) {
     guard let number = try number(name), let tree = try reader.tree(number) else {
-      let known = all.isEmpty ? "there is none" : "there are 1 to \(all.last!.identity.number)"
-      let isNumber = Int64(name).map { $0 > 0 } ?? false
-      let hint = isNumber ? " (the one in force at seq \(name) is called @\(name))" : ""
+      let known = all.isEmpty ? "there is none" : "there are v1 to v\(all.last!.identity.number)"
       throw ConfigProblem(
-        file: "version \(name)", message: "does not exist; \(known), see trigger-host scripts log\(hint)")
+        file: "version \(name)", message: "does not exist; \(known), see trigger-host scripts log")
     }
     return tree
   }
 
   private func number(_ name: String) throws -> Int? {
     if name == "newest" { return all.last?.identity.number }
-    if name.hasPrefix("@"), let seq = Int64(name.dropFirst()) {
-      return all.last { ($0.seq ?? .max) <= seq }?.identity.number
+    if name.hasPrefix("v"), let number = Int(name.dropFirst()) { return number }
+    guard let seq = Int64(name) else {
+      throw ValidationError("'\(name)' is no version; give a seq, or v and a number")
     }
-    guard let number = Int(name) else {
-      throw ValidationError("'\(name)' is no version; give a number, or @SEQ")
+    let last = try reader.lastSeq()
+    if seq > last {
+      throw ConfigProblem(file: "seq \(seq)", message: "is not there: the log ends at seq \(last)")
     }
-    return number
+    return all.last { ($0.seq ?? .max) <= seq }?.identity.number
   }
 
   /// True when some version had the file with this content.
