@@ -62,13 +62,17 @@ package final class Repl {
     lua.free(tree)
   }
 
-  /// Ends what is being evaluated, if anything is. Any thread; may have to be called again.
+  /// Ends what is being evaluated, and that only, and waits for its end. False when nothing is. Any thread.
   package var interrupt: @Sendable () -> Bool {
     let control = lua.control
     return {
       let running = control.running
-      if running != 0 { control.kill(running, reason: .cancelled) }
-      return running != 0
+      if running == 0 { return false }
+      while control.running == running {
+        control.kill(running, reason: .cancelled)
+        usleep(1000)
+      }
+      return true
     }
   }
 

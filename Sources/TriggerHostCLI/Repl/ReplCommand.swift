@@ -126,8 +126,7 @@ private final class ReplConsole {
     let interrupt = repl.interrupt
     SignalPipe.watch([SIGINT]) {
       // At a prompt in raw mode Ctrl-C is a key; this is for what runs, and for plain input.
-      guard interrupt() else { _exit(130) }
-      while interrupt() { usleep(1000) }
+      if !interrupt() { _exit(130) }
     }
   }
 
