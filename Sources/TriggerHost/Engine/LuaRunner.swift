@@ -9,7 +9,7 @@ import TriggerLua
 /// `kill`.
 final class LuaRunner {
   private let lua: LuaWorker
-  private let control: LuaWorkerControl
+  let control: LuaWorkerControl
   private let stores: StoreDirectory
   private let hostSeed: UInt64
   private let output = LuaOutput()

@@ -20,7 +20,7 @@ final class ScriptRunner {
     self.guardian = guardian
     lua = LuaRunner(stores: stores, configuration)
     lua.bind()
-    watched = guardian.watch(lua)
+    watched = guardian.watch(lua.control)
   }
 
   deinit { guardian.forget(watched) }
@@ -50,7 +50,7 @@ final class ScriptRunner {
       guardian.forget(watched)
       lua = LuaRunner(stores: stores, configuration)
       lua.bind()
-      watched = guardian.watch(lua)
+      watched = guardian.watch(lua.control)
       trees = [:]
     }
     trees[tree.identity.number] = tree

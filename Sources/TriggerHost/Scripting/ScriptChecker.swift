@@ -1,4 +1,3 @@
-import Dispatch
 import Synchronization
 import TriggerCore
 import TriggerLua
@@ -49,7 +48,8 @@ final class ScriptChecker {
   private let lua: LuaWorker
   private let tree: LuaWorker.Tree
   private let sources: Sources
-  private let guardian: Guardian
+  private let guardian = AttemptGuard()
+  private let watched: AttemptGuard.Watched
   private let defaults: TriggerOptions
 
   init(_ files: FileTree, defaults: TriggerOptions) {
@@ -71,11 +71,16 @@ final class ScriptChecker {
     else { fatalError("no memory for a Lua state") }
     self.lua = lua
     self.tree = tree
-    guardian = Guardian(lua.control)
+    watched = guardian.watch(lua.control)
+    // CPU time: on a busy machine a good script must not seem endless.
+    watched.limit.store(Self.chunkTime, ordering: .relaxed)
     lua.bind()
   }
 
-  deinit { guardian.end() }
+  deinit { guardian.forget(watched) }
+
+  /// CPU nanoseconds that a chunk may take.
+  private static let chunkTime: Int64 = 1_000_000_000
 
   private static func sources(_ pointer: UnsafeMutableRawPointer?) -> Sources {
     Unmanaged<Sources>.fromOpaque(pointer!).takeUnretainedValue()
@@ -168,27 +173,5 @@ extension ScriptChecker {
       }
       return found
     }
-  }
-
-  /// Ends chunks that do not end: looks every 50 ms, and kills what it has seen for a second.
-  fileprivate final class Guardian {
-    private let timer: any DispatchSourceTimer
-
-    init(_ control: LuaWorkerControl) {
-      let seen = Mutex((attempt: UInt64(0), since: DispatchTime.now()))
-      timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "script-checker"))
-      timer.schedule(deadline: .now() + .milliseconds(50), repeating: .milliseconds(50))
-      timer.setEventHandler {
-        let running = control.running
-        let isLate = seen.withLock { seen in
-          if seen.attempt != running { seen = (running, .now()) }
-          return running != 0 && DispatchTime.now() > seen.since + .seconds(1)
-        }
-        if isLate { control.kill(running, reason: .timeout) }
-      }
-      timer.resume()
-    }
-
-    func end() { timer.cancel() }
   }
 }

@@ -27,7 +27,8 @@ extension Host {
         + "\(rows.skipped > 0 ? ", \(rows.skipped) in an earlier run" : ""); "
     return fed
       + "\(stats.currentSeq) seqs: \(stats.committed) committed, \(stats.failed) failed, "
-      + "\(stats.skipped) skipped, \(stats.deferred) deferred; \(stats.conflicts) conflicts\n"
+      + "\(stats.skipped) skipped, \(stats.deferred) deferred; \(stats.conflicts) conflicts"
+      + (stats.abandoned > 0 ? "; \(counted(stats.abandoned, "worker")) stuck in C and replaced\n" : "\n")
       + String(
         format: "%.2f s, %.0f commits/s; admission to commit p50 %.2f ms, p99 %.2f ms", seconds,
         Double(stats.committed) / seconds, Double(all.percentile(50)) / 1e6,

@@ -1,4 +1,5 @@
 import Synchronization
+import TriggerLua
 
 #if canImport(Glibc)
   import Glibc
@@ -11,15 +12,15 @@ import Synchronization
 final class AttemptGuard: Sendable {
   /// One runner and the thread it belongs to.
   final class Watched: @unchecked Sendable {
-    // `lua` answers any thread to `running` and `kill`; the last two belong to the guard's thread.
-    private let lua: LuaRunner
+    // `lua` answers any thread; the last two belong to the guard's thread.
+    private let lua: LuaWorkerControl
     private let thread = pthread_self()
     /// CPU nanoseconds of one attempt; ten times that in wall time is the backstop.
     let limit = Atomic<Int64>(.max)
     private var attempt: UInt64 = 0
     private var begun = (cpu: Int64(0), wall: Int64(0))
 
-    fileprivate init(_ lua: LuaRunner) { self.lua = lua }
+    fileprivate init(_ lua: LuaWorkerControl) { self.lua = lua }
 
     fileprivate func look() {
       let running = lua.running
@@ -33,7 +34,7 @@ final class AttemptGuard: Sendable {
         return
       }
       let limit = limit.load(ordering: .relaxed)
-      if cpu - begun.cpu >= limit || (wall - begun.wall) / 10 >= limit { lua.kill(running, cancelled: false) }
+      if cpu - begun.cpu >= limit || (wall - begun.wall) / 10 >= limit { lua.kill(running, reason: .timeout) }
     }
 
     private static func time(_ clock: clockid_t) -> Int64 {
@@ -74,13 +75,13 @@ final class AttemptGuard: Sendable {
     pthread_join(thread, nil)
   }
 
-  /// Watches over a runner that belongs to the calling thread.
-  func watch(_ lua: LuaRunner) -> Watched {
+  /// Watches over a Lua state that belongs to the calling thread.
+  func watch(_ lua: LuaWorkerControl) -> Watched {
     let new = Watched(lua)
     shared.watched.withLock { $0.append(new) }
     return new
   }
 
-  /// Call before the runner goes away.
+  /// Call before the Lua state goes away.
   func forget(_ old: Watched) { shared.watched.withLock { $0.removeAll { $0 === old } } }
 }
