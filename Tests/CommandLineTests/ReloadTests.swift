@@ -1,6 +1,8 @@
 import Foundation
 import Testing
 
+@testable import TriggerStorage
+
 /// Scripts that are saved while the real host runs, and the versions that it keeps of them.
 @Suite struct ScriptReloadTests {
   private static func tick(_ text: String) -> String {
@@ -47,6 +49,14 @@ import Testing
     #expect(show.output == Self.tick("one"))
     let verified = try await triggerHost("replay", "--data", directory("data"), "--verify")
     #expect(verified.status == 0, "\(verified)")
+    // As when the host was killed between the commit of the newest version and the note of its seq.
+    try Database(path: directory("data/log.sqlite"))
+      .run("UPDATE script_trees SET seq = 0 WHERE number = (SELECT max(number) FROM script_trees)")
+    #expect(
+      try await triggerHost("scripts", "log", "--data", directory("data")).output.contains("never used"))
+    _ = try await triggerHost(
+      "run", "--scripts", directory("triggers"), "--data", directory("data"), "--exit-when-idle")
+    #expect(try await triggerHost("scripts", "log", "--data", directory("data")).output == log.output)
   }
 
   @Test func recentOperationsAreExecutedWithTheNewScripts() async throws {

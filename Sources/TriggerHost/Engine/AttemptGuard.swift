@@ -25,9 +25,8 @@ final class AttemptGuard: Sendable {
     fileprivate func look() {
       let running = lua.running
       if running == 0 { return attempt = 0 }
-      var clock = clockid_t()
-      guard pthread_getcpuclockid(thread, &clock) == 0 else { return }
-      let (cpu, wall) = (Self.time(clock), Self.time(CLOCK_MONOTONIC))
+      guard let cpu = Thread.cpuTime(of: thread) else { return }
+      let wall = Thread.time(CLOCK_MONOTONIC)
       if attempt != running {
         attempt = running
         begun = (cpu, wall)
@@ -35,12 +34,6 @@ final class AttemptGuard: Sendable {
       }
       let limit = limit.load(ordering: .relaxed)
       if cpu - begun.cpu >= limit || (wall - begun.wall) / 10 >= limit { lua.kill(running, reason: .timeout) }
-    }
-
-    private static func time(_ clock: clockid_t) -> Int64 {
-      var time = timespec()
-      clock_gettime(clock, &time)
-      return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
   }
 

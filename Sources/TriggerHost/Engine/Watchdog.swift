@@ -101,13 +101,7 @@ final class Watchdog: @unchecked Sendable {  // `watches` and `workers` belong t
     if let fresh = engine.replace(workers[index], stuckIn: attempt) { workers[index] = fresh }
   }
 
-  private func cpuTime(of worker: Worker) -> Int64 {
-    var clock = clockid_t()
-    guard pthread_getcpuclockid(worker.thread, &clock) == 0 else { return 0 }
-    var time = timespec()
-    clock_gettime(clock, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
-  }
+  private func cpuTime(of worker: Worker) -> Int64 { Thread.cpuTime(of: worker.thread) ?? 0 }
 
   /// The least special reserve worker that may take the priority and sleeps.
   private func wakeReserve(for priority: Priority) {

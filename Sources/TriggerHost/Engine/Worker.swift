@@ -235,6 +235,19 @@ enum Thread {
     }
   }
 
+  /// CPU nanoseconds that a thread has taken; nil when it has none to tell of.
+  static func cpuTime(of thread: pthread_t) -> Int64? {
+    var clock = clockid_t()
+    return pthread_getcpuclockid(thread, &clock) == 0 ? time(clock) : nil
+  }
+
+  /// Nanoseconds of one of the system's clocks.
+  static func time(_ clock: clockid_t) -> Int64 {
+    var time = timespec()
+    clock_gettime(clock, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+
   /// Starts a thread that nobody waits for.
   static func detach(name: String, _ body: @escaping @Sendable () -> Void) {
     pthread_detach(spawn(name: name, stackBytes: 1 << 20, body))
