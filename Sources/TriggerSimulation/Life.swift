@@ -55,6 +55,9 @@ final class Life {
     log = WatchedLog(durable, lastSeq: last, acknowledgesEarly: defects.acknowledgesEarly, decided)
     let coordinator = CommitCoordinator(plan.configuration, clock: clock, log: log)
     self.coordinator = coordinator
+    // Every string of it is a content that records and checkpoints share.
+    try coordinator.register(
+      VersionedStore("results", backend: MemoryStoreBackend(deduplicationThreshold: 1)))
     let recovery = try coordinator.recover(scripts: { try tree($0) }) { try reader?.recover($0) }
     try reader?.visit { kept($0) }
     coordinator.open(epoch: epoch)

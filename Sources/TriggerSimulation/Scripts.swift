@@ -134,7 +134,7 @@ enum Scripts {
         end
         intents[#intents + 1] = intent
       end
-      if event.n then intents[#intents + 1] = ctx:store("results"):put("r" .. event.n % 30, digest) end
+      if event.n then intents[#intents + 1] = ctx:store("results"):put("r" .. event.n % 30, "result " .. digest % 7) end
       for _, emit in ipairs(event.emits or {}) do
         intents[#intents + 1] = ctx:emit(emit.event, {
           n = emit.n, by = (event.by or "") .. "/" .. ctx.trigger, seed = digest, key = emit.key,

@@ -25,12 +25,14 @@ final class WatchedLog: CommitLog, @unchecked Sendable {  // a simulation has on
     }
   }
 
-  func append(seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID]) {
+  func append(
+    seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
+  ) {
     do { observer(try LogRecord(decoding: record)) } catch {
       preconditionFailure("a record of the engine cannot be read: \(error)")
     }
     appended = seq
-    log?.append(seq: seq, record, settling: events)
+    log?.append(seq: seq, record, settling: events, contents: contents)
   }
 
   var durable: Int64 { acknowledgesEarly ? appended : log?.durable ?? .max }

@@ -126,13 +126,7 @@ public final class Checkpointer: @unchecked Sendable {
     var number: Int64 = 0
     while let part = try walk.next() {
       let place = number
-      try log.perform { database in
-        try part.withUnsafeBytes { bytes in
-          try database.run(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?)",
-            [.int(id), .int(place), .int(LogBlock.checksum(bytes)), .blob(bytes)])
-        }
-      }
+      try log.perform { try Self.write(part, number: place, of: id, to: $0) }
       number += 1
     }
     let last = max(walk.through, log.durable)
@@ -148,6 +142,25 @@ public final class Checkpointer: @unchecked Sendable {
       }
     }
     lastSeq = last
+  }
+
+  private static func write(
+    _ part: StorePart, number: Int64, of id: Int64, to database: Database
+  ) throws {
+    let (rest, cuts) = try part.bytes.withUnsafeBytes { bytes in
+      part.contents.isEmpty ? (part.bytes, []) : try Contents(database: database).cut(bytes, part.contents)
+    }
+    let checksum = part.bytes.withUnsafeBytes { LogBlock.checksum($0) }
+    try rest.withUnsafeBytes { rest in
+      try database.run(
+        "INSERT INTO chunks (checkpoint, number, checksum, data, cuts) VALUES (?, ?, ?, ?, ?)",
+        [.int(id), .int(number), .int(checksum), .blob(rest), .int(Int64(cuts.count))])
+    }
+    for cut in cuts {
+      try database.run(
+        "INSERT INTO chunk_cuts VALUES (?, ?, ?, ?)",
+        [.int(id), .int(number), .int(Int64(cut.offset)), .int(cut.content)])
+    }
   }
 
   private func newID() throws -> Int64 {
@@ -201,7 +214,16 @@ public final class Checkpointer: @unchecked Sendable {
     }
     if let limit = retention.bytes {
       var (sum, isOver) = (0, false)
-      try reader.database.run("SELECT last, length(records) FROM blocks ORDER BY first DESC") { row in
+      // A content counts where it is needed last.
+      try reader.database.run(
+        """
+        SELECT last, length(records) + CASE cuts WHEN 0 THEN 0 ELSE (
+          SELECT coalesce(sum(length(bytes)), 0) FROM contents WHERE id IN (
+            SELECT content FROM block_cuts AS cut WHERE block = first AND NOT EXISTS (
+              SELECT 1 FROM block_cuts WHERE content = cut.content AND block > first))) END
+        FROM blocks ORDER BY first DESC
+        """
+      ) { row in
         sum += Int(row.int(1))
         guard sum > limit, !isOver else { return }
         isOver = true

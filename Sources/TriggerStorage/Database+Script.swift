@@ -1,6 +1,9 @@
 import CSQLite
 
 extension Database {
+  /// Key of the row that was inserted last.
+  var lastRowID: Int64 { sqlite3_last_insert_rowid(handle) }
+
   /// Rows that the last INSERT, UPDATE or DELETE changed.
   var changes: Int { Int(sqlite3_changes(handle)) }
 

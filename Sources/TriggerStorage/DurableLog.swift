@@ -109,14 +109,16 @@ public final class DurableLog: CommitLog {
   }
 
   /// Copies a record. Waits when 32 MiB wait for the disk.
-  public func append(seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID]) {
+  public func append(
+    seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
+  ) {
     shared.condition.lock()
     defer { shared.condition.unlock() }
     while shared.group.records.count > Self.bytesWaiting, shared.failure == nil, !shared.hasEnded {
       shared.condition.wait()
     }
     if shared.failure != nil { return }
-    shared.group.append(seq: seq, record, settling: events)
+    shared.group.append(seq: seq, record, settling: events, contents: contents)
     if shared.isIdle { shared.condition.broadcast() }
   }
 

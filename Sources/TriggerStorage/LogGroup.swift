@@ -7,6 +7,8 @@ struct LogGroup {
   var records: [UInt8] = []
   var first: Int64 = 0
   var last: Int64 = 0
+  /// Where in `records` bytes lie that are likely to be in others as well.
+  var contents: [Range<Int>] = []
   var count: Int { records.isEmpty ? 0 : Int(last - first) + 1 }
   /// Accepted events that no record of this group settles.
   var accepted: [EventID: [UInt8]] = [:]
@@ -21,8 +23,13 @@ struct LogGroup {
 
   var isEmpty: Bool { records.isEmpty && accepted.isEmpty && settled.isEmpty && kept.isEmpty && jobs.isEmpty }
 
-  mutating func append(seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID]) {
+  mutating func append(
+    seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents ranges: [Range<Int>]
+  ) {
     if records.isEmpty { first = seq }
+    for range in ranges {
+      contents.append(records.count + range.lowerBound..<records.count + range.upperBound)
+    }
     records.append(contentsOf: record)
     last = seq
     for event in events { settle(event) }
@@ -35,6 +42,7 @@ struct LogGroup {
 
   mutating func removeAll() {
     records.removeAll(keepingCapacity: true)
+    contents = []
     accepted = [:]
     settled = []
     kept = []
@@ -43,7 +51,7 @@ struct LogGroup {
 
   /// Writes everything in one transaction.
   func write(to database: Database, at time: Int64) throws {
-    let isOneRow = accepted.isEmpty && settled.isEmpty && jobs.isEmpty
+    let isOneRow = accepted.isEmpty && settled.isEmpty && jobs.isEmpty && contents.isEmpty
     if isOneRow, records.isEmpty { return }
     if !isOneRow { try database.run("BEGIN IMMEDIATE") }
     do {
@@ -57,13 +65,7 @@ struct LogGroup {
   }
 
   private func writeRows(to database: Database, at time: Int64) throws {
-    if !records.isEmpty {
-      try records.withUnsafeBytes { bytes in
-        try database.run(
-          "INSERT INTO blocks (first, last, time, checksum, records) VALUES (?, ?, ?, ?, ?)",
-          [.int(first), .int(last), .int(time), .int(LogBlock.checksum(bytes)), .blob(bytes)])
-      }
-    }
+    if !records.isEmpty { try records.withUnsafeBytes { try writeBlock($0, to: database, at: time) } }
     for (id, event) in accepted.sorted(by: { $0.key < $1.key }) {
       try event.withUnsafeBytes { bytes in
         try database.run(
@@ -76,5 +78,21 @@ struct LogGroup {
         "DELETE FROM inbox WHERE epoch = ? AND number = ?", [.int(id.epoch), .int(id.number)])
     }
     for job in jobs { try job(database) }
+  }
+
+  private func writeBlock(_ bytes: UnsafeRawBufferPointer, to database: Database, at time: Int64) throws {
+    let checksum = LogBlock.checksum(bytes)
+    func insert(_ rest: UnsafeRawBufferPointer) throws {
+      try database.run(
+        "INSERT INTO blocks (first, last, time, checksum, records, cuts) VALUES (?, ?, ?, ?, ?, ?)",
+        [.int(first), .int(last), .int(time), .int(checksum), .blob(rest), .int(Int64(contents.count))])
+    }
+    if contents.isEmpty { return try insert(bytes) }
+    let (rest, cuts) = try Contents(database: database).cut(bytes, contents)
+    try rest.withUnsafeBytes { try insert($0) }
+    for cut in cuts {
+      try database.run(
+        "INSERT INTO block_cuts VALUES (?, ?, ?)", [.int(first), .int(Int64(cut.offset)), .int(cut.content)])
+    }
   }
 }

@@ -55,12 +55,16 @@ extension LogReader {
     guard let newest else { return 0 }
     recovery.begin(newest.fold, since: newest.since)
     try database.run(
-      "SELECT checksum, data FROM chunks WHERE checkpoint = ? ORDER BY number", [.int(newest.id)]
+      "SELECT checksum, data, cuts, number FROM chunks WHERE checkpoint = ? ORDER BY number",
+      [.int(newest.id)]
     ) { row in
-      guard LogBlock.checksum(row.blob(1)) == row.int(0) else {
-        throw LogError("\(path): a part of the checkpoint of seq \(newest.since) is damaged")
+      let damage = LogError("\(path): a part of the checkpoint of seq \(newest.since) is damaged")
+      try whole(row.blob(1), cuts: row.int(2), damage) {
+        try contents.chunk(newest.id, row.int(3), rest: row.blob(1), cuts: Int(row.int(2)))
+      } _: { bytes in
+        guard LogBlock.checksum(bytes) == row.int(0) else { throw damage }
+        try recovery.load(try StoreChunk(decoding: bytes))
       }
-      try recovery.load(try StoreChunk(decoding: row.blob(1)))
     }
     return newest.since
   }

@@ -12,7 +12,7 @@ public final class LogReader {
   let database: Database
   let path: String
 
-  /// - Throws: `StorageError` when there is no log.
+  /// - Throws: `StorageError` when there is no log, or its format is another.
   public init(path: String) throws {
     self.path = path
     let file = path + "/log.sqlite"
@@ -20,6 +20,7 @@ public final class LogReader {
       throw StorageError("\(path): no log is there (\(file)); trigger-host run --data makes one")
     }
     database = try Database(path: file, creates: false, isReadOnly: true)
+    try DataFormat.check(database, path: path)
   }
 
   /// Of a directory that is open.
@@ -58,27 +59,45 @@ public final class LogReader {
   package func visitViews(from: Int64 = 1, to: Int64 = .max, _ body: (RecordView) throws -> Void) throws {
     var expected: Int64?
     try database.run(
-      "SELECT first, last, checksum, records FROM blocks WHERE last >= ? AND first <= ? ORDER BY first",
+      "SELECT first, last, checksum, records, cuts FROM blocks WHERE last >= ? AND first <= ? ORDER BY first",
       [.int(from), .int(to)]
     ) { row in
-      let (first, last, bytes) = (row.int(0), row.int(1), row.blob(3))
+      let (first, last) = (row.int(0), row.int(1))
       if let expected, first != expected {
         throw LogError("\(path): seqs \(expected) to \(first - 1) are missing from the log")
       }
       expected = last + 1
-      guard LogBlock.checksum(bytes) == row.int(2) else {
-        throw LogError(
-          "\(path): the block of seqs \(first) to \(last) is damaged: its checksum does not fit; everything before seq \(first) is intact"
+      func damage(_ what: String) -> LogError {
+        LogError(
+          "\(path): the block of seqs \(first) to \(last) is damaged: \(what); everything before seq \(first) is intact"
         )
       }
-      do {
-        try RecordView.visit(in: bytes) { record in
-          if record.seq >= from, record.seq <= to { try body(record) }
+      try whole(row.blob(3), cuts: row.int(4), damage("a content of it is not there")) {
+        try contents.block(first, rest: row.blob(3), cuts: Int(row.int(4)))
+      } _: { bytes in
+        guard LogBlock.checksum(bytes) == row.int(2) else { throw damage("its checksum does not fit") }
+        do {
+          try RecordView.visit(in: bytes) { record in
+            if record.seq >= from, record.seq <= to { try body(record) }
+          }
+        } catch let damage as LogDamage {
+          throw LogError("\(path): the block of seqs \(first) to \(last) is \(damage)")
         }
-      } catch let damage as LogDamage {
-        throw LogError("\(path): the block of seqs \(first) to \(last) is \(damage)")
       }
     }
+  }
+
+  var contents: Contents { Contents(database: database) }
+
+  /// Bytes as they are, or put together with the contents that were taken out of them.
+  func whole(
+    _ bytes: UnsafeRawBufferPointer, cuts: Int64, _ damage: LogError, _ joined: () throws -> [UInt8],
+    _ body: (UnsafeRawBufferPointer) throws -> Void
+  ) throws {
+    if cuts == 0 { return try body(bytes) }
+    let whole: [UInt8]
+    do { whole = try joined() } catch is Contents.Damage { throw damage }
+    try whole.withUnsafeBytes(body)
   }
 }
 

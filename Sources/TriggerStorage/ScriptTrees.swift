@@ -61,7 +61,7 @@ struct ScriptTrees {
       "INSERT INTO script_trees VALUES (?, ?, ?, ?)",
       [number, .int(now), .int(Int64(bitPattern: seed)), .int(seq)])
     for (path, bytes) in changed {
-      let content = try content(bytes)
+      let content = try bytes.withUnsafeBytes { try Contents(database: database).id(of: $0) }
       try database.run("INSERT INTO script_files VALUES (?, ?, ?)", [.text(path), number, .int(content)])
     }
     for path in removed {
@@ -87,21 +87,6 @@ struct ScriptTrees {
       """
     ) { if $0.int(1) == 0 { found = (Int($0.int(0)), $0.int(2)) } }
     return found
-  }
-
-  /// The id of the content with these bytes.
-  private func content(_ bytes: [UInt8]) throws -> Int64 {
-    try bytes.withUnsafeBytes { bytes in
-      let hash = LogBlock.checksum(bytes)
-      var known: Int64?
-      try database.run("SELECT id, bytes FROM contents WHERE hash = ?", [.int(hash)]) { row in
-        if row.blob(1).elementsEqual(bytes) { known = row.int(0) }
-      }
-      if let known { return known }
-      try database.run("INSERT INTO contents (hash, bytes) VALUES (?, ?)", [.int(hash), .blob(bytes)])
-      try database.run("SELECT last_insert_rowid()") { known = $0.int(0) }
-      return known!
-    }
   }
 
   static func identity(_ row: Database.Row) -> ScriptTree.Identity {
@@ -213,32 +198,5 @@ extension DataDirectory {
       guard record.isReload, try CanonicalEncoding.decode(record.payload)["tree"] == wanted else { return }
       try trees.note(seq: record.identity, ofTree: number)
     }
-  }
-
-  /// Trees were one blob each in format 1.
-  static func moveTreesOfFormat1(_ database: Database) throws {
-    var hasOld = false
-    try database.run("SELECT 1 FROM sqlite_master WHERE name = 'trees'") { _ in hasOld = true }
-    guard hasOld else { return }
-    let trees = ScriptTrees(database: database)
-    var old: [(identity: ScriptTree.Identity, files: [String: [UInt8]])] = []
-    try database.run("SELECT number, time, seed, checksum, files FROM trees ORDER BY number") { row in
-      guard LogBlock.checksum(row.blob(4)) == row.int(3),
-        case .map(let files)? = try? CanonicalEncoding.decode(row.blob(4))
-      else { throw StorageError("script tree \(row.int(0)) is damaged") }
-      old.append(
-        (
-          ScriptTrees.identity(row),
-          files.compactMapValues { if case .bytes(let bytes) = $0 { bytes } else { nil } }
-        ))
-    }
-    try database.run("BEGIN IMMEDIATE")
-    var previous: [String: [UInt8]] = [:]
-    for (identity, files) in old {
-      _ = try trees.keep(files, after: previous, now: identity.time, seed: identity.seed, seq: 0)
-      previous = files
-    }
-    try database.run("DROP TABLE trees")
-    try database.run("COMMIT")
   }
 }

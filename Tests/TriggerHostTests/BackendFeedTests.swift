@@ -80,7 +80,9 @@ private let inOrder = {
     let wantsReads = false
     private let seq = Atomic<Int64>(0)
     private let listener = Mutex<(@Sendable (Int64) -> Void)?>(nil)
-    func append(seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID]) {}
+    func append(
+      seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
+    ) {}
     var durable: Int64 { seq.load(ordering: .acquiring) }
     func whenDurable(_ body: @escaping @Sendable (Int64) -> Void) { listener.withLock { $0 = body } }
     func flush() {}

@@ -128,7 +128,7 @@ import TriggerHost
     await first.queue.waitUntilIdle()
     let before = try first.contents()
     first.close()
-    try Database(path: path + "/log.sqlite").run("INSERT INTO chunks VALUES (7, 0, 0, x'00')")
+    try Database(path: path + "/log.sqlite").run("INSERT INTO chunks VALUES (7, 0, 0, x'00', 0)")
     let second = try DataHost(path)
     #expect(try second.contents() == before)
     second.close()

@@ -41,7 +41,8 @@ import TriggerHost
     try Database(path: path + "/log.sqlite")
       .run("UPDATE blocks SET checksum = 1 WHERE first = (SELECT max(first) FROM blocks)")
     let error = #expect(throws: StorageError.self) { try DataDirectory(path: path) }
-    #expect(error?.description.contains("cannot be brought to format 2") == true, "\(error!)")
+    #expect(
+      error?.description.contains("cannot be brought to format \(DataDirectory.format)") == true, "\(error!)")
     let columns = try Database(path: path + "/log.sqlite")
     var format: Int64 = 0
     try columns.run("SELECT value FROM meta WHERE name = 'format'") { format = $0.int(0) }

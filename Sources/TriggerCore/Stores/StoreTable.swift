@@ -47,6 +47,9 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   package var follower: (any StoreFollower)?
   /// What new commits must keep to. Set before the first of them.
   package var rule: (any StoreRule)?
+  /// Strings in its values of so many bytes or more are likely to come again: a log keeps each distinct one once.
+  /// Set before the first commit.
+  package var deduplicationThreshold = Int.max
 
   package init(name: String) {
     self.name = name

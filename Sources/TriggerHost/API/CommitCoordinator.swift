@@ -31,6 +31,7 @@ public final class CommitCoordinator: Sendable {
     }
     engine.fill(table, with: content)
     if let backend = store.backend as? any CheckingStoreBackend { table.rule = backend.rule }
+    table.deduplicationThreshold = store.backend.deduplicationThreshold
     // Documents in memory have nothing to follow; telling them would cost every commit.
     if !(store.backend is MemoryStoreBackend) { try engine.follow(table, with: store.backend) }
     return store

@@ -37,9 +37,15 @@ public protocol StoreBackend: Sendable {
   func content(of values: [String: Value]) throws -> Content
   /// The keys and values of a content; `content(of:)` of it gives it back.
   func values(of content: Content) throws -> [String: Value]
+  /// Strings in values, of so many bytes or more, are likely to come again, as contents of files do: a log on disk
+  /// keeps each distinct one once, which costs it a lookup for each. Asked once. The default is `Int.max`: none.
+  var deduplicationThreshold: Int { get }
 }
 
 extension StoreBackend {
+  /// None is likely to come again.
+  public var deduplicationThreshold: Int { .max }
+
   /// Tells `apply` every key of the content, and that those are gone which `load` gives besides.
   public func replace(seq: Int64, with content: [String: Value]) {
     let keys = Set(content.keys).union(((try? load()) ?? [:]).keys)
@@ -77,8 +83,16 @@ extension CheckingStoreBackend {
 /// Documents in memory: keys and values as they are. The readable definition of the contract.
 public struct MemoryStoreBackend: StoreBackend {
   private let initial: [String: Value]
-  /// - Parameter initial: what the store holds before the first commit.
-  public init(_ initial: [String: Value] = [:]) { self.initial = initial }
+  /// As it was given.
+  public let deduplicationThreshold: Int
+
+  /// - Parameters:
+  ///   - initial: what the store holds before the first commit.
+  ///   - deduplicationThreshold: for documents with long strings that come again, in bytes.
+  public init(_ initial: [String: Value] = [:], deduplicationThreshold: Int = .max) {
+    self.initial = initial
+    self.deduplicationThreshold = deduplicationThreshold
+  }
   /// What the backend was made with.
   public func load() -> [String: Value] { initial }
   /// Does nothing, and the engine does not call it: its own versions are the store.

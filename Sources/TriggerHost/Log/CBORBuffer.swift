@@ -120,6 +120,18 @@ struct CBORReader {
 
   var isAtEnd: Bool { offset >= bytes.count }
 
+  /// Passes over the next head, and over the bytes of a string: returns where those are, nil for another item.
+  fileprivate mutating func string() throws(LogDamage) -> Range<Int>? {
+    let (major, value) = try head()
+    guard major == 2 || major == 3 else { return nil }
+    guard value <= bytes.count - offset else {
+      throw LogDamage("ends in the middle of a record", offset: offset)
+    }
+    let start = offset
+    offset += Int(value)
+    return start..<offset
+  }
+
   private mutating func head() throws(LogDamage) -> (major: UInt8, value: UInt64) {
     guard offset < bytes.count else { throw LogDamage("ends in the middle of a record", offset: offset) }
     let first = bytes[offset]
@@ -264,4 +276,26 @@ public struct LogDamage: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// `damaged at byte 5: expected an array`.
   public var description: String { "damaged at byte \(offset): \(message)" }
+}
+
+extension CBORBuffer {
+  /// Finds the strings of `threshold` bytes or more in the item that was written last. O(its items).
+  ///
+  /// - Parameters:
+  ///   - count: bytes of the item.
+  ///   - ranges: gets where in the buffer they lie, without their heads.
+  func findContents(inLast count: Int, from threshold: Int, _ ranges: inout [Range<Int>]) {
+    let start = self.count - count
+    var reader = CBORReader(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+    do {
+      while !reader.isAtEnd {
+        guard let string = try reader.string(), string.count >= threshold else { continue }
+        ranges.append(string.shifted(by: start))
+      }
+    } catch { preconditionFailure("a value of our own cannot be read: \(error)") }
+  }
+}
+
+extension Range<Int> {
+  func shifted(by offset: Int) -> Range { lowerBound + offset..<upperBound + offset }
 }

@@ -11,9 +11,13 @@ public protocol CommitLog: AnyObject, Sendable {
   /// Takes one record (`LogRecord(decoding:)` reads it). Called under the engine lock: copy the bytes and
   /// return; no I/O here. May wait when the log is far behind, which stops all commits meanwhile.
   ///
-  /// - Parameter settling: accepted events whose last operation this decides; they need not be kept any
-  ///   more once the record is.
-  func append(seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID])
+  /// - Parameters:
+  ///   - events: accepted events whose last operation this decides; they need not be kept any more once the
+  ///     record is.
+  ///   - contents: where in the record bytes lie that are likely to be in other records as well, in order and
+  ///     apart (`StoreBackend.deduplicationThreshold`).
+  func append(
+    seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>])
 
   /// The newest seq that is as durable as the log promises. Outside, nothing after it is seen: no read, no
   /// outcome, no acknowledgement. Any thread.
@@ -76,7 +80,9 @@ public final class MemoryCommitLog: CommitLog {
   public init(wantsReads: Bool = false) { self.wantsReads = wantsReads }
 
   /// Keeps a record. Seqs are dense.
-  public func append(seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID]) {
+  public func append(
+    seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
+  ) {
     let bytes = Array(record)
     records.withLock { records in
       precondition(records.last == 0 || seq == records.last + 1, "log got seq \(seq) after \(records.last)")

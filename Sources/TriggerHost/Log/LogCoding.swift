@@ -15,11 +15,12 @@ enum LogCoding {
   /// - Parameters:
   ///   - intents: what `writeIntents` gave before they were applied.
   ///   - retryAt: when a failed operation is tried again, nanoseconds since 1970; 0: never.
+  /// - Returns: where in the buffer the intents begin, when they were committed.
   static func write(
     _ operation: Operation, seq: Int64, outcome: Outcome, attempt: Attempt?, intents: UnsafeRawBufferPointer,
     emissions: [EngineState.Emission.Event], retryAt: Int64, wantsReads: Bool, to buffer: CBORBuffer,
     scratch: CBORBuffer
-  ) {
+  ) -> Int {
     buffer.array(fields)
     buffer.int(seq)
     buffer.int(operation.identity - seq)
@@ -37,6 +38,7 @@ enum LogCoding {
     write(operation.cause, to: buffer)
     buffer.uint(UInt64(operation.attempts))
     if outcome == .committed { buffer.blob(intents) } else { buffer.emptyArrayBlob() }
+    let start = buffer.count - intents.count
     if outcome == .committed, !emissions.isEmpty {
       scratch.removeAll()
       writeEmissions(emissions, to: scratch)
@@ -69,6 +71,7 @@ enum LogCoding {
       buffer.null()
     }
     buffer.int(retryAt)
+    return start
   }
 
   static func write(_ cause: LogRecord.Cause?, to buffer: CBORBuffer) {
@@ -137,20 +140,30 @@ enum LogCoding {
   }
 
   /// The intents of an attempt, in list order. Before they are applied: then the stores own the values.
-  static func writeIntents(_ attempt: Attempt, to buffer: CBORBuffer) {
+  ///
+  /// - Parameter contents: gets where in the buffer strings lie that are likely to come again.
+  static func writeIntents(_ attempt: Attempt, to buffer: CBORBuffer, contents: inout [Range<Int>]) {
     buffer.array(attempt.writes.count)
     for index in 0..<attempt.writes.count {
       let write = attempt.writes.writes + index
       let hasValue = write.pointee.kind != .delete
       buffer.array(hasValue ? 4 : 3)
       buffer.uint(UInt64(write.pointee.kind.rawValue))
+      var threshold = Int.max
       if let table = write.pointee.table {
-        table._withUnsafeGuaranteedRef { buffer.blob($0.nameBytes) }
+        table._withUnsafeGuaranteedRef {
+          buffer.blob($0.nameBytes)
+          threshold = $0.deduplicationThreshold
+        }
       } else {
         buffer.null()
       }
       buffer.blob(UnsafeRawBufferPointer(write.pointee.keyBytes))
-      if hasValue { buffer.blob(UnsafeRawBufferPointer(write.pointee.operand)) }
+      guard hasValue else { continue }
+      buffer.blob(UnsafeRawBufferPointer(write.pointee.operand))
+      if write.pointee.operand.count >= threshold {
+        buffer.findContents(inLast: write.pointee.operand.count, from: threshold, &contents)
+      }
     }
   }
 

@@ -4,6 +4,8 @@ final class LogRecorder {
   private let intents = CBORBuffer(capacity: 1 << 12)
   private let record = CBORBuffer()
   private let scratch = CBORBuffer(capacity: 1 << 10)
+  /// In `intents`, and then in `record`.
+  private var contents: [Range<Int>] = []
 
   init(_ log: any CommitLog) { self.log = log }
 
@@ -11,7 +13,8 @@ final class LogRecorder {
   @inline(__always)
   func take(_ attempt: Attempt) {
     intents.removeAll()
-    LogCoding.writeIntents(attempt, to: intents)
+    if !contents.isEmpty { contents.removeAll(keepingCapacity: true) }
+    LogCoding.writeIntents(attempt, to: intents, contents: &contents)
   }
 
   /// Hands a decided seq to the log. O(bytes of the record).
@@ -21,9 +24,11 @@ final class LogRecorder {
     settling events: [EventID] = []
   ) {
     record.removeAll()
-    LogCoding.write(
+    let start = LogCoding.write(
       operation, seq: seq, outcome: outcome, attempt: attempt, intents: intents.bytes, emissions: emissions,
       retryAt: retryAt, wantsReads: log.wantsReads, to: record, scratch: scratch)
-    log.append(seq: seq, record.bytes, settling: events)
+    log.append(
+      seq: seq, record.bytes, settling: events,
+      contents: outcome == .committed && !contents.isEmpty ? contents.map { $0.shifted(by: start) } : [])
   }
 }

@@ -36,6 +36,13 @@ package struct StoreChunk {
   }
 }
 
+/// A `StoreChunk`, encoded.
+package struct StorePart {
+  package var bytes: [UInt8]
+  /// Where in the bytes strings lie that are likely to be elsewhere as well, in order and apart.
+  package var contents: [Range<Int>]
+}
+
 /// Goes through all stores part by part while commits go on. A snapshot is held for one part at a time, so
 /// nothing piles up behind a long walk; each part is a consistent cut of its own seq. One thread.
 package final class StoreWalk {
@@ -44,6 +51,7 @@ package final class StoreWalk {
   private var tables: [StoreTable]
   private var after: [UInt8] = []
   private let items = CBORBuffer()
+  private var contents: [Range<Int>] = []
   /// Every commit up to it is in the parts.
   package private(set) var since: Int64 = .max
   /// No part has a commit after it.
@@ -55,8 +63,8 @@ package final class StoreWalk {
     tables = engine.stores.existing.reversed()
   }
 
-  /// The next part, encoded; nil at the end.
-  package func next() throws -> [UInt8]? {
+  /// The next part; nil at the end.
+  package func next() throws -> StorePart? {
     guard let table = tables.last else {
       // Without stores nothing is missing from any seq on.
       if since == .max { since = try engine.reading { snapshot, _ in snapshot } }
@@ -82,13 +90,16 @@ package final class StoreWalk {
     part.int(seq)
     part.int(table.version(at: seq))
     part.array(count * 3)
+    let start = part.count
     part.raw(items.bytes)
-    return Array(part.bytes)
+    return StorePart(bytes: Array(part.bytes), contents: contents.map { $0.shifted(by: start) })
   }
 
   /// Puts the next keys into `items`. Returns how many.
   private func collect(_ table: StoreTable, at seq: Int64) -> Int {
     items.removeAll()
+    contents.removeAll()
+    let threshold = table.deduplicationThreshold
     var count = 0
     let nothing = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
     var entry = after.withUnsafeBufferPointer { table.firstEntry(notBelow: $0) }
@@ -98,6 +109,9 @@ package final class StoreWalk {
         items.blob(key)
         items.blob(
           UnsafeRawBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length)))
+        if version.pointee.length >= threshold {
+          items.findContents(inLast: Int(version.pointee.length), from: threshold, &contents)
+        }
         items.int(version.pointee.seq)
         count += 1
       }

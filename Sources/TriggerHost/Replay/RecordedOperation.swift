@@ -31,7 +31,8 @@ extension Attempt {
   /// - Parameter intents: an encoded array, as a log has it.
   func hasPrepared(_ intents: UnsafeRawBufferPointer, scratch: CBORBuffer) -> Bool {
     scratch.removeAll()
-    LogCoding.writeIntents(self, to: scratch)
+    var contents: [Range<Int>] = []
+    LogCoding.writeIntents(self, to: scratch, contents: &contents)
     return scratch.count == intents.count && memcmp(scratch.base, intents.baseAddress!, intents.count) == 0
   }
 

@@ -137,6 +137,9 @@ public final class FileStoreBackend: CheckingStoreBackend {
   /// More files, or bytes, than the policy allows.
   public func refusal(ofKeys keys: Int, bytes: Int) -> String? { rule.refusal(ofKeys: keys, bytes: bytes) }
 
+  /// Shorter ones take less room than a reference.
+  public var deduplicationThreshold: Int { 64 }
+
   // MARK: Its life
 
   /// Looks at the directory, finishes what an earlier run left undone, tells of edits made since, and follows

@@ -1,0 +1,142 @@
+import TriggerCore
+import TriggerHost
+
+/// The layout of a data directory's database, and how an older one is brought up to it.
+enum DataFormat {
+  /// What this version writes. Format 1 had neither times of blocks nor wrapped fields in records, and a blob for each
+  /// script tree; format 2 kept every content in its record.
+  static let current: Int64 = 3
+
+  /// The format that a database has; nil when it is new.
+  static func of(_ database: Database) throws -> Int64? {
+    guard try database.integer("SELECT 1 FROM sqlite_master WHERE name = 'meta'") != nil else { return nil }
+    return try database.integer("SELECT value FROM meta WHERE name = 'format'")
+  }
+
+  /// Makes a new database's tables, or brings an older one up, all or nothing.
+  ///
+  /// - Parameter path: for messages.
+  /// - Throws: `StorageError` when the format is newer.
+  static func prepare(_ database: Database, path: String) throws {
+    let format = try of(database)
+    if let format, format > current { throw newer(format, path) }
+    if format == nil {
+      // Blocks are long, so pages are too; it must come before anything is written.
+      try database.run("PRAGMA page_size = 16384")
+    }
+    try database.run("PRAGMA journal_mode = WAL")
+    // A sync that failed has left bytes in the system's cache that no later one writes, so what a process before
+    // could read may not be on the disk (https://wiki.postgresql.org/wiki/Fsync_Errors). Written anew, it is.
+    try database.run("PRAGMA wal_checkpoint(TRUNCATE)")
+    try database.run("PRAGMA wal_autocheckpoint = 1000")
+    if format != current {
+      try database.transaction {
+        try makeTables(database)
+        if format == 1 {
+          try convertRecordsOfFormat1(database, path: path)
+          try moveTreesOfFormat1(database)
+        }
+        try database.run("INSERT OR REPLACE INTO meta VALUES ('format', ?)", [.int(current)])
+        try database.run("INSERT OR IGNORE INTO meta VALUES ('log', ?)", [.int(.random(in: 1 ... .max))])
+      }
+    }
+    // A checkpoint that was not finished.
+    try database.run("DELETE FROM chunks WHERE checkpoint NOT IN (SELECT id FROM checkpoints)")
+  }
+
+  /// Refuses to read what has another format.
+  static func check(_ database: Database, path: String) throws {
+    guard let format = try of(database), format != current else { return }
+    if format > current { throw newer(format, path) }
+    throw StorageError(
+      "\(path) has format \(format), this version reads format \(current): start a host on it, which brings it up (trigger-host run --data \(path))"
+    )
+  }
+
+  private static func newer(_ format: Int64, _ path: String) -> StorageError {
+    StorageError(
+      "\(path) has format \(format), this version reads up to \(current): use a newer trigger-host")
+  }
+
+  private static let tables =
+    [
+      "meta (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
+      // Records of consecutive seqs, written together: a CBOR sequence, when it was written (nanoseconds since
+      // 1970) and its checksum. `cuts` contents are kept apart; the checksum is that of the whole.
+      "blocks (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, checksum INTEGER NOT NULL, records BLOB NOT NULL)",
+      // Accepted events whose operations are not all decided.
+      "inbox (epoch INTEGER, number INTEGER, checksum INTEGER NOT NULL, event BLOB NOT NULL, PRIMARY KEY (epoch, number)) WITHOUT ROWID",
+      // Every start of a host.
+      "epochs (epoch INTEGER PRIMARY KEY, started INTEGER NOT NULL, seed INTEGER NOT NULL, versions TEXT NOT NULL)",
+      // Script trees, in the order they were in force; `seq` is the first that may use it, 0 while it is not known.
+      "script_trees (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, seed INTEGER NOT NULL, seq INTEGER NOT NULL)",
+      // What a tree changed against the one before; a file that went away has no content.
+      "script_files (path TEXT, tree INTEGER, content INTEGER, PRIMARY KEY (path, tree)) WITHOUT ROWID",
+      // Every commit up to `since` is in the chunks; `fold` is what else is to know as of `last`.
+      "checkpoints (id INTEGER PRIMARY KEY, since INTEGER NOT NULL, last INTEGER NOT NULL, time INTEGER NOT NULL, checksum INTEGER NOT NULL, fold BLOB NOT NULL)",
+      "chunks (checkpoint INTEGER, number INTEGER, checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (checkpoint, number))",
+      // Since when a schedule is known, so that a restart does not begin its span anew.
+      "schedules (name TEXT PRIMARY KEY, rule TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
+      // What became of operations that failed for good: 'requeued' or 'dropped'.
+      "dead_marks (seq INTEGER PRIMARY KEY, action TEXT NOT NULL, time INTEGER NOT NULL)",
+    ] + Contents.tables
+
+  /// Columns that came later.
+  private static let columns = [("blocks", "time"), ("blocks", "cuts"), ("chunks", "cuts")]
+
+  private static func makeTables(_ database: Database) throws {
+    for table in tables { try database.run("CREATE TABLE IF NOT EXISTS \(table)") }
+    for (table, column) in columns {
+      let known = "SELECT 1 FROM pragma_table_info('\(table)') WHERE name = '\(column)'"
+      if try database.integer(known) != nil { continue }
+      try database.run("ALTER TABLE \(table) ADD COLUMN \(column) INTEGER NOT NULL DEFAULT 0")
+    }
+    for index in Contents.indexes { try database.run("CREATE INDEX IF NOT EXISTS \(index)") }
+    for trigger in Contents.triggers { try database.run("CREATE TRIGGER IF NOT EXISTS \(trigger)") }
+  }
+
+  // MARK: Format 1
+
+  private static func convertRecordsOfFormat1(_ database: Database, path: String) throws {
+    var firsts: [Int64] = []
+    try database.run("SELECT first FROM blocks ORDER BY first") { firsts.append($0.int(0)) }
+    for first in firsts {
+      var converted: [UInt8] = []
+      try database.run("SELECT records, checksum FROM blocks WHERE first = ?", [.int(first)]) { row in
+        guard LogBlock.checksum(row.blob(0)) == row.int(1) else {
+          throw StorageError(
+            "\(path) has format 1 and cannot be brought to format \(current): the block from seq \(first) is damaged"
+          )
+        }
+        converted = try LogRecord.convertFormat1(row.blob(0))
+      }
+      try converted.withUnsafeBytes { bytes in
+        try database.run(
+          "UPDATE blocks SET records = ?, checksum = ? WHERE first = ?",
+          [.blob(bytes), .int(LogBlock.checksum(bytes)), .int(first)])
+      }
+    }
+  }
+
+  private static func moveTreesOfFormat1(_ database: Database) throws {
+    guard try database.integer("SELECT 1 FROM sqlite_master WHERE name = 'trees'") != nil else { return }
+    let trees = ScriptTrees(database: database)
+    var old: [(identity: ScriptTree.Identity, files: [String: [UInt8]])] = []
+    try database.run("SELECT number, time, seed, checksum, files FROM trees ORDER BY number") { row in
+      guard LogBlock.checksum(row.blob(4)) == row.int(3),
+        case .map(let files)? = try? CanonicalEncoding.decode(row.blob(4))
+      else { throw StorageError("script tree \(row.int(0)) is damaged") }
+      old.append(
+        (
+          ScriptTrees.identity(row),
+          files.compactMapValues { if case .bytes(let bytes) = $0 { bytes } else { nil } }
+        ))
+    }
+    var previous: [String: [UInt8]] = [:]
+    for (identity, files) in old {
+      _ = try trees.keep(files, after: previous, now: identity.time, seed: identity.seed, seq: 0)
+      previous = files
+    }
+    try database.run("DROP TABLE trees")
+  }
+}
