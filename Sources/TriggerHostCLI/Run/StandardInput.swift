@@ -60,7 +60,8 @@ extension Host {
     if let given = fields["id"] { id = given }
     let known = ["event", "payload", "id", "kind", "priority", "source", "key", "wait"]
     for field in fields.keys.sorted() where !known.contains(field) {
-      throw refuse("unknown field '\(field)'\(Suggestion.clause(for: field, among: known))")
+      let hint = Suggestion.hint(for: field, among: known) ?? "there are \(known.joined(separator: ", "))"
+      throw refuse("unknown field '\(field)'; \(hint)")
     }
     guard case .string(let name)? = fields["event"], !name.isEmpty else {
       throw refuse("'event' must name the event")

@@ -25,8 +25,10 @@ extension Host {
       ? ""
       : "\(rows.sent) rows fed\(rows.bad > 0 ? ", \(rows.bad) bad" : "")"
         + "\(rows.skipped > 0 ? ", \(rows.skipped) in an earlier run" : ""); "
+    // A log has those of earlier runs.
+    let seqs = stats.committed + stats.failed + stats.skipped + stats.deferred
     return fed
-      + "\(stats.currentSeq) seqs: \(stats.committed) committed, \(stats.failed) failed, "
+      + "\(seqs) seqs\(seqs < stats.currentSeq ? ", up to seq \(stats.currentSeq)" : ""): \(stats.committed) committed, \(stats.failed) failed, "
       + "\(stats.skipped) skipped, \(stats.deferred) deferred; \(stats.conflicts) conflicts"
       + (stats.abandoned > 0 ? "; \(counted(stats.abandoned, "worker")) stuck in C and replaced\n" : "\n")
       + String(
