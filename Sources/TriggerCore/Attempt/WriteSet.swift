@@ -87,8 +87,11 @@ package struct WriteSet: ~Copyable {
   }
 
   /// Adds an intent. `table` nil means `emit`, whose key is the event's name. O(1).
+  ///
+  /// No reference to the table is counted: all workers share it, and would wait for one another's caches.
   package mutating func add(
-    _ kind: IntentKind, table: StoreTable?, key: UnsafeBufferPointer<UInt8>, value: UnsafeRawBufferPointer
+    _ kind: IntentKind, table: Unmanaged<StoreTable>?, key: UnsafeBufferPointer<UInt8>,
+    value: UnsafeRawBufferPointer
   ) {
     if count == capacity {
       let larger = UnsafeMutablePointer<Write>.allocate(capacity: capacity * 2)
@@ -98,11 +101,10 @@ package struct WriteSet: ~Copyable {
       capacity *= 2
     }
     var write = Write(
-      kind: kind, table: table.map { .passUnretained($0) }, entry: nil, key: nil, keyCount: Int32(key.count),
-      hash: 0, version: nil)
+      kind: kind, table: table, entry: nil, key: nil, keyCount: Int32(key.count), hash: 0, version: nil)
     if let table, kind != .replace, let base = key.baseAddress {
       write.hash = KeyHash.of(base, count: key.count)
-      write.entry = table.entry(base, key.count, hash: write.hash)
+      write.entry = table._withUnsafeGuaranteedRef { $0.entry(base, key.count, hash: write.hash) }
     }
     if write.entry == nil, key.count > 0 {
       write.key = malloc(key.count)!
@@ -113,7 +115,7 @@ package struct WriteSet: ~Copyable {
     (writes + count).initialize(to: write)
     count &+= 1
     switch kind {
-    case .put, .delete: if table?.rule != nil { isPlain = false }
+    case .put, .delete: if let table, table._withUnsafeGuaranteedRef({ $0.hasRule }) { isPlain = false }
     case .emit: emits &+= 1
     default: isPlain = false
     }

@@ -31,7 +31,8 @@ package protocol StoreRule: Sendable {
 package final class StoreTable: @unchecked Sendable {  // writer fields: engine lock; the rest as said above
   package let name: String
   /// The name in UTF-8.
-  package let nameBytes: [UInt8]
+  package var nameBytes: UnsafeRawBufferPointer { nameText.buffer }
+  private let nameText: FixedBytes
   private let index = HashIndex()
   private let order = KeyOrder()
 
@@ -46,17 +47,20 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   /// Who keeps a copy of the store. Engine lock.
   package var follower: (any StoreFollower)?
   /// What new commits must keep to. Set before the first of them.
-  package var rule: (any StoreRule)?
+  package var rule: (any StoreRule)? { didSet { hasRule = rule != nil } }
+  /// Asked for each intent, without counting a reference.
+  private(set) var hasRule = false
   /// Strings in its values of so many bytes or more are likely to come again: a log keeps each distinct one once.
   /// Set before the first commit.
   package var deduplicationThreshold = Int.max
 
   package init(name: String) {
     self.name = name
-    nameBytes = Array(name.utf8)
+    nameText = FixedBytes(name)
   }
 
   deinit {
+    nameText.free()
     var entry = order.first
     while let current = entry {
       entry = order.next(current)

@@ -168,7 +168,9 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for an atomic
   let set: Int
   let position: Int
   let name: String
-  let nameBytes: [UInt8]
+  /// The name in UTF-8.
+  var nameBytes: UnsafeRawBufferPointer { nameText.buffer }
+  private let nameText: FixedBytes
   /// The same for all versions of the trigger, in every process.
   let nameHash: UInt64
   let body: Body
@@ -192,7 +194,7 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for an atomic
     self.position = position ?? index
     self.isAdopted = isAdopted
     self.name = name
-    nameBytes = Array(name.utf8)
+    nameText = FixedBytes(name)
     nameHash = StableHash.of(name)
     self.body = body
     (kind, tree) =
@@ -206,6 +208,8 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for an atomic
     let (seconds, attoseconds) = options.timeout.components
     timeoutNanoseconds = seconds * 1_000_000_000 + attoseconds / 1_000_000_000
   }
+
+  deinit { nameText.free() }
 }
 
 /// One version of the script tree: sources by relative path. Immutable.

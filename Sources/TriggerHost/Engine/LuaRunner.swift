@@ -70,34 +70,38 @@ final class LuaRunner {
   /// - Parameter trace: sees each line of the run, not those of a chunk that is only loaded.
   func run(_ operation: Operation, _ attempt: Attempt, trace: LuaTrace? = nil) {
     limits.memoryBytes = operation.trigger.options.memory
-    switch trigger(operation.trigger) {
-    case .failure(let error):
-      attempt.status = .failed
-      attempt.error = error.description
-    case .success(let trigger):
-      self.attempt = attempt
-      held.pointee = 0
-      let status =
-        if let trace {
-          lua.tracing(with: trace) { execute(trigger, operation) }
-        } else {
-          execute(trigger, operation)
-        }
-      if status == .ok { prepare(attempt) } else { fail(attempt, status) }
-      self.attempt = noAttempt
+    let script: LuaWorker.Trigger
+    // Nothing that all workers share counts a reference here: they would wait for one another's caches.
+    if let known = loaded(operation.trigger.position, of: operation.trigger.set) {
+      script = known
+    } else {
+      do throws(LuaWorker.LoadError) { script = try load(operation.trigger) } catch {
+        attempt.status = .failed
+        attempt.error = error.description
+        return
+      }
     }
+    self.attempt = attempt
+    held.pointee = 0
+    let status =
+      if let trace {
+        lua.tracing(with: trace) { execute(script, operation) }
+      } else {
+        execute(script, operation)
+      }
+    if status == .ok { prepare(attempt) } else { fail(attempt, status) }
+    self.attempt = noAttempt
   }
 
-  private func execute(_ trigger: LuaWorker.Trigger, _ operation: Operation) -> LuaWorker.Status {
-    operation.trigger.nameBytes.withUnsafeBytes { name in
-      lua.run(
-        trigger, attempt: Unmanaged.passUnretained(self).toOpaque(),
-        info: LuaAttemptInfo(
-          seq: operation.identity, admissionNanoseconds: operation.admitted,
-          randomSeed: hostSeed ^ UInt64(bitPattern: operation.identity) &* 0x9e37_79b9_7f4a_7c15,
-          trigger: name, eventName: UnsafeRawBufferPointer(operation.name), heldBytes: held),
-        event: UnsafeRawBufferPointer(operation.payload), limits: limits, output: output)
-    }
+  private func execute(_ script: LuaWorker.Trigger, _ operation: Operation) -> LuaWorker.Status {
+    lua.run(
+      script, attempt: Unmanaged.passUnretained(self).toOpaque(),
+      info: LuaAttemptInfo(
+        seq: operation.identity, admissionNanoseconds: operation.admitted,
+        randomSeed: hostSeed ^ UInt64(bitPattern: operation.identity) &* 0x9e37_79b9_7f4a_7c15,
+        trigger: operation.trigger.nameBytes, eventName: UnsafeRawBufferPointer(operation.name),
+        heldBytes: held),
+      event: UnsafeRawBufferPointer(operation.payload), limits: limits, output: output)
   }
 
   private func prepare(_ attempt: Attempt) {
@@ -106,9 +110,7 @@ final class LuaRunner {
       guard let kind = IntentKind(rawValue: intent.kind.rawValue) else { continue }
       let key = intent.key.assumingMemoryBound(to: UInt8.self)
       if let store = intent.store {
-        Unmanaged<StoreTable>.fromOpaque(store)._withUnsafeGuaranteedRef {
-          attempt.writes.add(kind, table: $0, key: key, value: intent.value)
-        }
+        attempt.writes.add(kind, table: .fromOpaque(store), key: key, value: intent.value)
       } else {
         attempt.writes.add(kind, table: nil, key: key, value: intent.value)
       }
@@ -122,30 +124,32 @@ final class LuaRunner {
 
   // MARK: Loading
 
-  /// The script as this worker's state has it. A failure is not kept: the load may have been cancelled.
-  private func trigger(_ trigger: LoadedTrigger) -> Result<LuaWorker.Trigger, LuaWorker.LoadError> {
-    let set = newest.number == trigger.set ? newest : select(trigger.set)
-    if trigger.position < set.triggers.count, let known = set.triggers[trigger.position] {
-      return .success(known)
-    }
+  /// The script at a place of a set, as this worker's state has it; nil when it is not loaded yet. The set is the
+  /// newest from now on.
+  @inline(__always)
+  private func loaded(_ position: Int, of number: Int) -> LuaWorker.Trigger? {
+    if newest.number != number { select(number) }
+    return position < newest.triggers.count ? newest.triggers[position] : nil
+  }
+
+  /// Loads a script of the newest set. A failure is not kept: the load may have been cancelled.
+  private func load(_ trigger: LoadedTrigger) throws(LuaWorker.LoadError) -> LuaWorker.Trigger {
+    let set = newest
     while set.triggers.count <= trigger.position { set.triggers.append(nil) }
     guard case .lua(let tree, let path) = trigger.body else {
       preconditionFailure("\(trigger.name) is no script")
     }
     guard let tree = self.tree(tree, set) else {
-      return .failure(LuaWorker.LoadError(description: "\(path): loading was cancelled"))
+      throw LuaWorker.LoadError(description: "\(path): loading was cancelled")
     }
-    do throws(LuaWorker.LoadError) {
-      let loaded = try lua.load(path, of: tree, limits: limits)
-      set.triggers[trigger.position] = loaded
-      return .success(loaded)
-    } catch { return .failure(error) }
+    let loaded = try lua.load(path, of: tree, limits: limits)
+    set.triggers[trigger.position] = loaded
+    return loaded
   }
 
-  private func select(_ number: Int) -> LoadedSet {
+  private func select(_ number: Int) {
     newest = sets[number] ?? LoadedSet(number: number)
     sets[number] = newest
-    return newest
   }
 
   /// Nil when its making was cancelled: it runs as an attempt of its own.

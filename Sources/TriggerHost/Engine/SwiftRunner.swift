@@ -49,7 +49,10 @@ enum SwiftRunner {
       let table = try intent.store.map { try engine.stores.table($0) }
       var key = intent.key
       key.withUTF8 { key in
-        intent.value.withUnsafeBytes { attempt.writes.add(intent.kind, table: table, key: key, value: $0) }
+        intent.value.withUnsafeBytes {
+          attempt.writes.add(
+            intent.kind, table: table.map { .passUnretained($0) }, key: key, value: $0)
+        }
       }
     }
   }

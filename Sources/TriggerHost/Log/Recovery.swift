@@ -90,7 +90,8 @@ public final class Recovery {
         try addMissing(intent, in: table, seq: record.seq)
       } else {
         writes.add(
-          intent.kind, table: table, key: intent.key.bindMemory(to: UInt8.self), value: intent.value)
+          intent.kind, table: table.map { .passUnretained($0) }, key: intent.key.bindMemory(to: UInt8.self),
+          value: intent.value)
       }
     }
     try engine.withState { state in
@@ -111,7 +112,9 @@ public final class Recovery {
     table.noteChange(seq)
     guard intent.kind == .replace else {
       let key = intent.key.bindMemory(to: UInt8.self)
-      if table.newestSeq(key) < seq { writes.add(intent.kind, table: table, key: key, value: intent.value) }
+      if table.newestSeq(key) < seq {
+        writes.add(intent.kind, table: .passUnretained(table), key: key, value: intent.value)
+      }
       return
     }
     var reader = CBORReader(intent.value)
@@ -137,7 +140,8 @@ public final class Recovery {
     key.withUnsafeBufferPointer { key in
       guard table.newestSeq(key) < seq else { return }
       let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-      writes.add(value == nil ? .delete : .put, table: table, key: key, value: value ?? nothing)
+      writes.add(
+        value == nil ? .delete : .put, table: .passUnretained(table), key: key, value: value ?? nothing)
     }
   }
 

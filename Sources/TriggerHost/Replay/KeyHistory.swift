@@ -40,7 +40,9 @@ public struct KeyHistory: Sendable {
       } else if intent.key.elementsEqual(key.utf8) {
         touches = true
         intent.key.withUnsafeBufferPointer { key in
-          intent.value.withUnsafeBytes { writes.add(kind, table: table, key: key, value: $0) }
+          intent.value.withUnsafeBytes {
+            writes.add(kind, table: .passUnretained(table), key: key, value: $0)
+          }
         }
       }
     }
@@ -63,7 +65,7 @@ public struct KeyHistory: Sendable {
     var key = key
     key.withUTF8 { key in
       (new.map { CanonicalEncoding.encode($0) } ?? []).withUnsafeBytes {
-        writes.add(new == nil ? .delete : .put, table: table, key: key, value: $0)
+        writes.add(new == nil ? .delete : .put, table: .passUnretained(table), key: key, value: $0)
       }
     }
     return true

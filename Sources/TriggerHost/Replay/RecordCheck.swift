@@ -92,7 +92,8 @@ final class RecordCheck {
         }
         let operand = write.kind == .delete ? .init(start: nil, count: 0) : write.operand
         writes.add(
-          write.kind, table: other, key: write.keyBytes, value: UnsafeRawBufferPointer(operand))
+          write.kind, table: .passUnretained(other), key: write.keyBytes,
+          value: UnsafeRawBufferPointer(operand))
       }
     }
     do throws(Committer.Failure) { _ = try copy.commit(writes, seq: 1) } catch { return error.message }

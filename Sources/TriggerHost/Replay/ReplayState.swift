@@ -67,7 +67,8 @@ final class ReplayState {
     try record.forEachIntent { intent in
       let table = intent.store.map { name in tables.value(of: name) { stores.declare($0) } }
       writes.add(
-        intent.kind, table: table, key: intent.key.bindMemory(to: UInt8.self), value: intent.value)
+        intent.kind, table: table.map { .passUnretained($0) }, key: intent.key.bindMemory(to: UInt8.self),
+        value: intent.value)
     }
   }
 
