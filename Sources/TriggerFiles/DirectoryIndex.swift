@@ -253,8 +253,9 @@ package struct DirectoryIndex {
 
   /// The status of what a link leads to; nil when it is not followed.
   private mutating func follow(_ path: String, _ name: some StringProtocol) -> FileStatus? {
-    let isCounted = includes(path) || FileStatus.of(full(path))?.kind == .directory
-    guard isCounted else {
+    // One that leads nowhere (yet, or for the moment) may be that of a directory.
+    let kind = FileStatus.of(full(path))?.kind
+    guard includes(path) || kind == nil || kind == .directory else {
       forget(path)
       return nil
     }

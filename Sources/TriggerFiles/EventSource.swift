@@ -53,7 +53,7 @@ final class EventSource: DirectoryObserver {
     for file in meaning.newFiles {
       // One that is being written shows again when it is closed.
       guard let status = FileStatus.of(root + "/" + file, followsLinks: false) else { continue }
-      let isWhole = status.kind == .link || (status.names > 1 && includes(file))
+      let isWhole = status.kind == .link || ((status.kind == .other || status.names > 1) && includes(file))
       if isWhole { meaning.dirt.paths.insert(file) }
     }
     return meaning.dirt

@@ -218,6 +218,33 @@ import TriggerCore
     #expect(followed.next()?.summary == "~a")
   }
 
+  /// A link that leads nowhere for a while is followed on, though its name is none of a file that counts.
+  @Test(arguments: kinds) func aLinkedDirectoryGoesAndComesBack(_ noticing: DirectoryWatcher.Noticing) throws
+  {
+    let directory = try TemporaryDirectory(["root/a.lua": "1", "real/x.lua": "1"])
+    try directory.link("root/lib", to: "../real")
+    var options = options(noticing)
+    options.policy.links = .anywhere
+    options.includes = { $0.hasSuffix(".lua") }
+    let followed = Followed(directory("root"), options)
+    #expect(followed.first.texts == "a.lua=1 lib/x.lua=1")
+    try directory.rename("real", to: "elsewhere")
+    let gone = followed.next()
+    #expect(gone?.texts == "a.lua=1" && gone?.problems.map(\.path) == ["lib"], "\(gone?.problems ?? [])")
+    try directory.rename("elsewhere", to: "real")
+    let back = followed.next()
+    #expect(back?.texts == "a.lua=1 lib/x.lua=1" && back?.problems == [], "\(back?.problems ?? [])")
+    try directory.write("real/x.lua", "2")
+    #expect(followed.next()?.texts == "a.lua=1 lib/x.lua=2")
+  }
+
+  @Test(arguments: kinds) func whatIsNoFileIsTold(_ noticing: DirectoryWatcher.Noticing) throws {
+    let directory = try TemporaryDirectory(["a": "1"])
+    let followed = Followed(directory.path, options(noticing))
+    #expect(mkfifo(directory("pipe"), 0o600) == 0)
+    #expect(followed.next()?.problems.map(\.description) == ["pipe: is not a regular file"])
+  }
+
   @Test(arguments: kinds) func gitChecksOut(_ noticing: DirectoryWatcher.Noticing) throws {
     let directory = try TemporaryDirectory()
     for index in 0..<200 { try directory.write("d\(index % 10)/f\(index).lua", "main \(index)") }
