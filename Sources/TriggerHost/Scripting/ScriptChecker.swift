@@ -126,13 +126,27 @@ final class ScriptChecker {
     }
   }
 
-  /// An error about what a script returns is at its last `return`; others name their line.
+  /// An error about what a script returns is at its last `return`; others name their line, or, when a script has
+  /// thrown a table or a text without a place, their traceback does.
   private func placed(_ error: String, of path: String) -> String {
+    let file = error.prefix { $0 != ":" && $0 != "\n" }
+    if sources.files[String(file)] == nil { return "\(thrower(in: error) ?? "\(path):1"): \(error)" }
     guard error.hasPrefix("\(path): ") else { return error }
     let lines = String(decoding: sources.files[path]?.bytes ?? [], as: UTF8.self)
       .split(separator: "\n", omittingEmptySubsequences: false)
     let line = lines.lastIndex { $0.hasPrefix("return") } ?? 0
     return "\(path):\(line + 1):" + error.dropFirst(path.count + 1)
+  }
+
+  /// `file:line` of the first frame of a traceback that is in a file of the tree.
+  private func thrower(in error: String) -> Substring? {
+    for line in error.split(separator: "\n") where line.first == "\t" {
+      let parts = line.dropFirst().split(separator: ":", maxSplits: 2)
+      if parts.count == 3, sources.files[String(parts[0])] != nil {
+        return line[parts[0].startIndex..<parts[1].endIndex]
+      }
+    }
+    return nil
   }
 
   /// A module that does not load is a problem of its own; each script that needs it says so in one line.

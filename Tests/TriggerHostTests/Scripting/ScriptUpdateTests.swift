@@ -59,6 +59,17 @@ import TriggerHost
     #expect(update.tree.contents["b.lua"] == nil && update.tree.files.count == Self.files.count)
   }
 
+  /// What a script throws need not say where: its traceback does.
+  @Test func errorsHaveAPlace() {
+    #expect(refusal(["b.lua": "\nerror({})"]) == ["b.lua:2: table"])
+    #expect(refusal(["b.lua": "\n\nerror('no', 0)"]) == ["b.lua:3: no"])
+    #expect(refusal(["b.lua": "error()"]) == ["b.lua:1: nil"])
+    #expect(
+      refusal(["lib/deep.lua": "\nerror({})"]) == [
+        "lib/deep.lua:2: table", "a.lua:1: needs lib/deep.lua, which does not load",
+      ])
+  }
+
   @Test func whereRequireLooksFirst() throws {
     // `n` was found as lib/n.lua; n/init.lua comes before it, and is no name.
     let folder = "return { on = { event = 'q' }, execute = function() end }"
