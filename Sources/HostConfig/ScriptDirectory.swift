@@ -65,13 +65,10 @@ package struct ScriptDirectory: Sendable {
 extension ConfigProblem {
   /// - Parameter directory: what messages call the scripts directory.
   package init(_ problem: FileProblem, in directory: String) {
-    if problem.path.isEmpty {
-      let isAbsent = problem.message == "the directory does not exist"
-      self.init(file: directory, message: isAbsent ? "the scripts directory does not exist" : problem.message)
-    } else {
-      self.init(
-        file: "\(directory)/\(problem.shownPath)", message: problem.message,
-        severity: problem.severity == .error ? .error : .warning)
-    }
+    let isAbsent = problem.path.isEmpty && problem.message == "the directory does not exist"
+    self.init(
+      file: problem.path.isEmpty ? directory : "\(directory)/\(problem.shownPath)",
+      message: isAbsent ? "the scripts directory does not exist" : problem.message,
+      severity: problem.severity == .error ? .error : .warning)
   }
 }

@@ -206,7 +206,8 @@ final class WatchLoop: @unchecked Sendable {
     pollDue = Self.now() + options.pollInterval.nanoseconds
     guard let reason, options.noticing != .polled else { return }
     notice = FileProblem(
-      path: "", message: "changes are looked for every \(TimeSpan.format(options.pollInterval)): \(reason)")
+      path: "", message: "changes are looked for every \(TimeSpan.format(options.pollInterval)): \(reason)",
+      severity: .warning)
   }
 
   /// Nanoseconds of a clock that does not go back.

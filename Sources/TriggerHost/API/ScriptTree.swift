@@ -226,13 +226,17 @@ extension ScriptTree {
 
   /// Why a tree must not take the place of the one before.
   public struct Refusal: Error, Sendable, CustomStringConvertible {
-    /// The errors that the changes have brought, or have not mended: never empty.
+    /// The errors that the changes have brought, or have not mended.
     public var problems: [Problem]
+    /// Files that belong to the changes and cannot be read; not empty when `problems` is.
+    public var unread: [FileProblem] = []
     /// The files that would differ.
     public var files: FileDifference
 
     /// The problems, a line each.
-    public var description: String { problems.map(\.description).joined(separator: "\n") }
+    public var description: String {
+      (unread.map(\.description) + problems.map(\.description)).joined(separator: "\n")
+    }
   }
 
   /// The tree after changes of its files, if that is good: all of them are taken, or none. Errors in files
@@ -241,6 +245,11 @@ extension ScriptTree {
   /// Checks the files that have changed and those whose loading looks at these. O(their size + scripts);
   /// other files cost nothing.
   public func updated(with changes: FileChanges) -> Result<Update, Refusal> {
+    updated(with: changes, unread: [])
+  }
+
+  /// - Parameter unread: files that belong to the changes, and why they are not among them.
+  func updated(with changes: FileChanges, unread: [FileProblem]) -> Result<Update, Refusal> {
     var contents = self.contents
     let difference = contents.apply(changes)
     let stale = stale(after: difference)
@@ -250,8 +259,8 @@ extension ScriptTree {
     let errors = tree.found.filter { path, problem in
       problem.severity == .error && (touched.contains(path) || !known.contains(problem.description))
     }
-    guard errors.isEmpty else {
-      return .failure(Refusal(problems: errors.map(\.problem), files: difference))
+    guard errors.isEmpty, unread.isEmpty else {
+      return .failure(Refusal(problems: errors.map(\.problem), unread: unread, files: difference))
     }
     let triggers = stale.isEmpty ? TriggerDifference() : triggers(of: tree, touched)
     return .success(Update(tree: tree, files: difference, triggers: triggers))

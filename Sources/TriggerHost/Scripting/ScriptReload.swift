@@ -9,22 +9,35 @@ public struct ScriptReload: Sendable {
   public private(set) var tree: ScriptTree
   /// What has changed since, and is not in it.
   private var waiting = FileChanges()
+  /// What was wrong with files when the tree was read.
+  private var known: Set<FileProblem>
 
   /// Begins with a tree, whatever is wrong with it: its broken files are not in force.
-  public init(_ tree: ScriptTree) { self.tree = tree }
+  ///
+  /// - Parameter problems: what was wrong with files when the tree was read.
+  public init(_ tree: ScriptTree, problems: [FileProblem] = []) {
+    self.tree = tree
+    known = Set(problems)
+  }
 
   /// Whether changes were refused that are not mended yet.
   public var isWaiting: Bool { !waiting.isEmpty }
 
   /// Takes the changes of a burst. O(what has changed since the last good tree).
   ///
+  /// - Parameter problems: what is wrong with files now. A burst with a file that cannot be read is not whole: it
+  ///   waits like one with a mistake.
   /// - Returns: the tree that is to take the place of the one before. Its difference is empty when files
   ///   are back to what the last good tree has: then there is nothing to do.
   /// - Throws: why nothing changes.
-  public mutating func take(_ changes: FileChanges) throws(ScriptTree.Refusal) -> ScriptTree.Update {
+  public mutating func take(
+    _ changes: FileChanges, problems: [FileProblem] = []
+  ) throws(ScriptTree.Refusal) -> ScriptTree.Update {
     waiting.append(changes)
-    var update = try tree.updated(with: waiting).get()
+    let unread = problems.filter { $0.severity == .error && !known.contains($0) }
+    var update = try tree.updated(with: waiting, unread: unread).get()
     waiting = FileChanges()
+    known = Set(problems)
     // The same files are the same tree, and keep its identity.
     if update.files.isEmpty { update.tree = tree } else { tree = update.tree }
     return update

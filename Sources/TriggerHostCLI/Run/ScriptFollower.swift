@@ -38,16 +38,22 @@ final class ScriptFollower: Sendable {
     if host.config.reload.watch == .off { return watcher.stop() }
     task.withLock {
       $0 = Task { [self] in
-        var reload = ScriptReload(tree)
-        var told = Set(first.problems)
+        var reload = ScriptReload(tree, problems: first.problems)
+        var known = first.problems
         for await report in reports {
-          for problem in report.problems where told.insert(problem).inserted {
+          for problem in report.problems where problem.severity == .warning && !known.contains(problem) {
             printError(finding(problem).text)
           }
-          await take(report.changes, &reload)
+          let isNews = !report.changes.isEmpty || Self.errors(report.problems) != Self.errors(known)
+          known = report.problems
+          if isNews { await take(report, &reload) }
         }
       }
     }
+  }
+
+  private static func errors(_ problems: [FileProblem]) -> [FileProblem] {
+    problems.filter { $0.severity == .error }
   }
 
   func stop() {
@@ -62,10 +68,10 @@ final class ScriptFollower: Sendable {
 
   private func finding(_ problem: FileProblem) -> Finding { Finding(ConfigProblem(problem, in: directory)) }
 
-  private func take(_ changes: FileChanges, _ reload: inout ScriptReload) async {
+  private func take(_ report: DirectoryWatcher.Report, _ reload: inout ScriptReload) async {
     let old = reload.tree
     do throws(ScriptTree.Refusal) {
-      var update = try reload.take(changes)
+      var update = try reload.take(report.changes, problems: report.problems)
       if update.files.isEmpty {
         return printLine("scripts: the files are back to what runs; nothing to do")
       }
@@ -73,6 +79,7 @@ final class ScriptFollower: Sendable {
       if let identity = update.tree.identity { reload.identify(identity) }
       say(update, seq)
     } catch {
+      for problem in error.unread { printError(finding(problem).text) }
       for problem in error.problems { printError(Finding(problem, in: directory).text) }
       printError("scripts: not reloaded, the scripts that run stay in force; mend what is named above")
     }

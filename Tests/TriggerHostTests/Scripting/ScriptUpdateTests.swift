@@ -70,6 +70,21 @@ import TriggerHost
       ])
   }
 
+  /// A burst is not whole while one of its files cannot be read. What was so from the start is no reason to wait.
+  @Test func filesThatCannotBeReadAreWaitedFor() throws {
+    let old = FileProblem(path: "old.lua", message: "larger than 1 MiB")
+    let new = FileProblem(path: "new.lua", message: "larger than 1 MiB")
+    let odd = FileProblem(path: "odd.lua", message: "the link leads nowhere", severity: .warning)
+    var reload = ScriptReload(tree, problems: [old])
+    let changed = changes(["b.lua": "return { on = { event = 'b2' }, execute = function() end }"])
+    let refusal = #expect(throws: ScriptTree.Refusal.self) { try reload.take(changed, problems: [new, old]) }
+    #expect(refusal?.unread == [new] && refusal?.problems.isEmpty == true && reload.isWaiting)
+    #expect(refusal?.description == "new.lua: larger than 1 MiB" && refusal?.files.modified == ["b.lua"])
+    #expect(try reload.take(FileChanges(), problems: [odd, old]).triggers.changed == ["b"])
+    #expect(throws: ScriptTree.Refusal.self) { try reload.take(FileChanges(), problems: [new]) }
+    #expect(try reload.take(FileChanges(), problems: []).files.isEmpty)
+  }
+
   @Test func whereRequireLooksFirst() throws {
     // `n` was found as lib/n.lua; n/init.lua comes before it, and is no name.
     let folder = "return { on = { event = 'q' }, execute = function() end }"
