@@ -80,6 +80,32 @@ import Testing
     #expect(ended.status == 0 && !ended.output.contains("v3"), "\(ended)")
   }
 
+  /// However long somebody goes on saving, as a checkout of thousands of files does: it is one tree.
+  @Test func aLongBurstIsOneTree() async throws {
+    let directory = try TemporaryDirectory(["triggers/tick.lua": Self.tick("one")])
+    // A machine that stops this test for as long as a burst may pause has made two of it: then once more.
+    for attempt in 1... {
+      let host = try await start(directory)
+      let files = (0..<100).map { "triggers/f\($0).lua" }
+      let clock = ContinuousClock()
+      let start = clock.now
+      var (last, pause, count) = (start, Duration.zero, 0)
+      while count < files.count || clock.now - start < .milliseconds(1500) {
+        try directory.write(files[count % files.count], "-- \(count), \(attempt)\n" + Script.good)
+        count += 1
+        let now = clock.now
+        (last, pause) = (now, max(pause, now - last))
+      }
+      try await host.line(containing: "in force from seq")
+      host.signal(SIGTERM)
+      let ended = try await host.end()
+      if pause > .milliseconds(20), attempt < 10 { continue }
+      #expect(ended.output.split(separator: "\n").count { $0.contains("in force from seq") } == 1, "\(ended)")
+      #expect(ended.output.contains(": 100 files, "), "\(ended)")
+      return
+    }
+  }
+
   @Test func recentOperationsAreExecutedWithTheNewScripts() async throws {
     func script(_ body: String) -> String {
       """

@@ -20,6 +20,8 @@ final class ScriptFollower: Sendable {
     var options = DirectoryWatcher.Options()
     options.policy = ScriptDirectory.policy
     options.includes = ScriptDirectory.isScript
+    // A checkout of thousands of files, or a copy over a network, is one burst; one that never ends is none.
+    options.longest = .seconds(10)
     if host.config.reload.watch == .poll {
       options.noticing = .polled
       options.pollInterval = .milliseconds(200)
