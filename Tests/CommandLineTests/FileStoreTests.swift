@@ -320,6 +320,28 @@ import TriggerCore
     #expect(log.lines.count == 1, "seed \(seed): nobody edited anything, but for what was there: \(log)")
   }
 
+  /// Two hosts would take what the other writes for edits.
+  @Test func aDirectoryHasOneHost() async throws {
+    let directory = try TemporaryDirectory(Self.files)
+    let config = directory("host.yaml")
+    let host = try RunningCommand(["run", "--config", config, "--data", directory("data")])
+    try await host.line(containing: "Serving")
+    for options in [["--memory"], ["--data", directory("other")]] {
+      let second = try await RunningCommand(["run", "--config", config, "--exit-when-idle"] + options).end()
+      #expect(second.status == 1)
+      #expect(second.errors.hasPrefix("\(config):5: store 'configs': "), "\(second)")
+      #expect(second.errors.contains("conf: another host has this directory as a store"), "\(second)")
+    }
+    // Who only looks is let in.
+    for command in [["check", directory.path], ["test", directory.path]] {
+      let looked = try await RunningCommand(command).end()
+      #expect(looked.errors.isEmpty && !looked.output.contains("another host"), "\(looked)")
+    }
+    host.signal(SIGKILL)
+    _ = try await host.end()
+    #expect(try await run(directory, "", "--data", directory("other")).status == 0)
+  }
+
   @Test func mistakesHaveTheirLine() async throws {
     let directory = try TemporaryDirectory(Self.files)
     let config = directory("host.yaml")

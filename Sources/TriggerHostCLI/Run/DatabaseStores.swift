@@ -1,4 +1,5 @@
 import HostConfig
+import TriggerCore
 import TriggerHost
 import TriggerStorage
 
@@ -7,7 +8,8 @@ extension CommitCoordinator {
   ///
   /// - Parameter opened: the log that tables follow; nil in memory.
   /// - Returns: those that are directories, to be started.
-  /// - Throws: `ConfigProblem` when a table has no log to follow, or its file cannot be this store's.
+  /// - Throws: `ConfigProblem` when a table has no log to follow, its file cannot be this store's, or another host has
+  ///   a directory.
   func register(_ config: HostConfig, following opened: OpenDirectory?) throws -> FileStores {
     var directories: [VersionedStore<FileStoreBackend>] = []
     for (name, store) in config.stores.sorted(by: { $0.key < $1.key }) {
@@ -16,8 +18,12 @@ extension CommitCoordinator {
         try register(VersionedStore(name, backend: try table.backend(following: opened)))
       } else if let files = store.files {
         let settings = FileStoreSettings(name: name, files: files, file: config.file)
-        directories.append(
-          try register(VersionedStore(name, backend: try settings.backend(following: opened))))
+        let backend = try settings.backend(following: opened)
+        do { directories.append(try register(VersionedStore(name, backend: backend))) } catch let error
+          as FileProblem
+        {
+          throw settings.problem(error)
+        }
       } else {
         try register(VersionedStore(name, backend: MemoryStoreBackend()))
       }

@@ -73,9 +73,11 @@ struct FileStoreSettings {
       return try FileStoreBackend(
         directory: files.directory.resolved, mark: try opened.map { try mark(in: $0.directory.path) },
         options: options)
-    } catch let error as StorageError {
-      throw ConfigProblem(file: file, line: files.directory.line, message: "store '\(name)': \(error)")
-    }
+    } catch let error as StorageError { throw problem(error) }
+  }
+
+  func problem(_ error: any Error) -> ConfigProblem {
+    ConfigProblem(file: file, line: files.directory.line, message: "store '\(name)': \(error)")
   }
 
   /// One for each directory: what was written into one says nothing of another.

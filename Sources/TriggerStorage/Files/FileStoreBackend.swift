@@ -85,7 +85,10 @@ public final class FileStoreBackend: CheckingStoreBackend {
 
   /// With a mark nothing: what the directory holds enters by commits, which a log has, so that it can be
   /// replayed. Without one, what the directory holds now.
+  ///
+  /// - Throws: `FileProblem` when another host has the directory.
   public func load() throws -> [String: Value] {
+    try writer.takeLock()
     if keepsMark { return [:] }
     return try initial.withLock { initial in
       if let initial { return initial.files.mapValues(\.value) }
@@ -148,7 +151,8 @@ public final class FileStoreBackend: CheckingStoreBackend {
   /// When the log ends before what the mark says was written out, it has lost its end, or is another one: then
   /// all that differs in the directory is an edit.
   ///
-  /// - Throws: `FileProblem` when the directory does not exist; `StorageError` when the mark cannot be read.
+  /// - Throws: `FileProblem` when the directory does not exist, or another host has it; `StorageError` when the mark
+  ///   cannot be read.
   public func start(_ handlers: Handlers) throws {
     _ = try load()
     try writer.start(handlers)

@@ -23,6 +23,7 @@ final class FileStoreWriter: @unchecked Sendable {
   private let writer: DirectoryWriter
   private let rule: FileStoreRule
   private let mark: FileMark
+  private let lock: DirectoryLock
   private unowned let watcher: DirectoryWatcher
 
   private var plan = WriteOut()
@@ -68,9 +69,13 @@ final class FileStoreWriter: @unchecked Sendable {
     rule = FileStoreRule(writer.policy)
     self.mark = mark
     self.watcher = watcher
+    lock = DirectoryLock(writer.root)
   }
 
   // MARK: Before the start
+
+  /// - Throws: `FileProblem` when another host has the directory.
+  func takeLock() throws(FileProblem) { try lock.hold() }
 
   /// Without a mark of an earlier run: what the store begins with.
   func loaded(_ tree: FileTree) throws {
@@ -97,6 +102,7 @@ final class FileStoreWriter: @unchecked Sendable {
     initial = [:]
     guard let failure else { return }
     watcher.stop()
+    lock.release()
     throw failure
   }
 
@@ -203,6 +209,7 @@ final class FileStoreWriter: @unchecked Sendable {
       isAlive = false
     }
     watcher.stop()
+    lock.release()
   }
 
   /// What the store holds at the start, as far as it was told whole, and the commits after that.
@@ -294,6 +301,8 @@ final class FileStoreWriter: @unchecked Sendable {
   }
 
   private func writeOut(_ index: inout DirectoryIndex) throws {
+    // Another directory may have come in the place of the one that is locked.
+    try lock.hold()
     for commit in takeCommits() { take(commit) }
     for (aside, waiting) in asides {
       if case .commit(let content) = waiting, !plan.isTold(aside.path, content) { try drop(aside) }

@@ -286,6 +286,30 @@ import TriggerTestKit
     backend.stop()
   }
 
+  /// Two hosts in one directory would take what the other writes for edits.
+  @Test func aDirectoryHasOneHost() throws {
+    let directory = try FilesDirectory(["a": "1"])
+    let host = try FakeHost(directory)
+    try host.start()
+    for mark in [nil, directory.path + "/other.sqlite"] {
+      let second = try FileStoreBackend(directory: directory.root + "/.", mark: mark)
+      let problem = #expect(throws: FileProblem.self) { try second.load() }
+      #expect(problem?.description.contains("another host has this directory as a store") == true)
+      #expect(throws: FileProblem.self) { try second.start(.init { _ in }) }
+      second.stop()
+    }
+    // Another directory that has come in its place is locked as well, before anything is written.
+    rename(directory.root, directory.path + "/old")
+    mkdir(directory.root, 0o755)
+    host.commit(["b": "1"])
+    host.backend.flush()
+    let third = try FileStoreBackend(directory: directory.root, mark: nil)
+    #expect(throws: FileProblem.self) { try third.load() }
+    host.backend.stop()
+    try third.start(.init { _ in })
+    third.stop()
+  }
+
   @Test func keepsTheContract() async throws {
     let directory = try FilesDirectory(["a.txt": "there before"])
     let backend = try FileStoreBackend(directory: directory.root, mark: nil)
