@@ -77,6 +77,9 @@ package struct FileStatus: Hashable, Sendable {
   /// every 2 s (FAT), 1 s (older network mounts) or some ms.
   func isFresh(at now: Int64) -> Bool { max(modified, changed) > now - 2_500_000_000 }
 
+  /// Whether nothing has happened to it for so many nanoseconds.
+  package func isQuiet(for span: Int64) -> Bool { max(modified, changed) < Self.now() - span }
+
   /// The clock of `modified`, as far as the file system is a local one.
   static func now() -> Int64 {
     var time = timespec()

@@ -29,6 +29,9 @@ struct DirectoryWriter {
   let policy: FilePathPolicy
   /// Off: as on a file system that cannot exchange files.
   var exchanges = true
+  /// Set: as if all files were of other users, of which the system does not say whether somebody has them open. They
+  /// are taken for open until nothing has happened to them for so many nanoseconds.
+  var strangersQuiet: Int64?
   /// Called before each step that a crash may separate from the next.
   var step: @Sendable (FileStoreStep) throws -> Void = { _ in }
 
@@ -114,13 +117,12 @@ struct DirectoryWriter {
     }
   }
 
-  /// A directory must not change places with a file: then it goes back.
+  /// A directory must not change places with a file: then it goes back, and who wrote looks at what comes for it.
   private func accept(_ aside: Aside, _ place: Place) throws -> Aside {
     if FileStatus.of(aside.name, in: place.directory)?.kind != .directory { return aside }
     guard tf_exchange(place.directory, aside.name, place.directory, place.name) == 0 else {
       throw Failure.system("cannot be written: a directory took its place")
     }
-    unlinkat(place.directory, aside.name, 0)
     throw Failure(message: "cannot be written: it is a directory")
   }
 
@@ -167,11 +169,14 @@ struct DirectoryWriter {
 
   /// A link takes part as the file that it leads to, and gives way to a file.
   private func refuse(_ place: Place, _ write: WriteOut.Write) throws {
-    switch place.status()?.kind {
+    guard let status = place.status() else { return }
+    switch status.kind {
     case .directory: throw Failure(message: "cannot be written: it is a directory")
     case .link where write.expected == nil:
       throw Failure(message: "cannot be written: it is a link that is not followed")
     case .other: throw Failure(message: "cannot be written: it is no regular file")
+    case .file where status.size > policy.fileBytes:
+      throw Failure(message: "not written: what is there is too large to be kept")
     default: break
     }
   }
@@ -207,8 +212,19 @@ struct DirectoryWriter {
     let file = openat(place.directory, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)
     guard file >= 0 else { return false }
     defer { Glibc.close(file) }
-    return tf_has_writer(file) == 1
+    var quiet = Self.quiet
+    if let strangersQuiet {
+      quiet = strangersQuiet
+    } else {
+      let answer = tf_has_writer(file)
+      // Only the file's owner may ask.
+      if answer >= 0 || errno != EACCES { return answer == 1 }
+    }
+    return FileStatus.of(file)?.isQuiet(for: quiet) == false
   }
+
+  /// Of files of other users. Being displaced is something that happens to a file too.
+  private static let quiet: Int64 = 10_000_000_000
 
   /// Removes it.
   func drop(_ aside: Aside) throws {
@@ -218,15 +234,20 @@ struct DirectoryWriter {
     unlinkat(place.directory, aside.name, 0)
   }
 
-  /// Puts back what a write has displaced: it cannot be told of, and must not be lost.
-  func putBack(_ aside: Aside) throws {
-    guard let place = try? open(aside.path, creates: false) else { return }
+  /// Puts back what a write has displaced: it cannot be told of, and must not be lost. What is in its place by now
+  /// takes the name that it had, or the temporary one.
+  ///
+  /// - Returns: false when it is still aside.
+  func putBack(_ aside: Aside) throws -> Bool {
+    guard let place = try? open(aside.path, creates: false) else { return false }
     defer { place.close() }
-    if exchanges, tf_exchange(place.directory, aside.name, place.directory, place.name) == 0 {
-      unlinkat(place.directory, aside.name, 0)
-    } else if linkat(place.directory, aside.name, place.directory, place.name, 0) == 0 {
-      unlinkat(place.directory, aside.name, 0)
-    }
+    let directory = place.directory
+    if exchanges, tf_exchange(directory, aside.name, directory, place.name) == 0 { return true }
+    if !exchanges { renameat(directory, place.name, directory, aside.temporary) }
+    if tf_rename_new(directory, aside.name, directory, place.name) == 0 { return true }
+    guard linkat(directory, aside.name, directory, place.name, 0) == 0 else { return false }
+    unlinkat(directory, aside.name, 0)
+    return true
   }
 
   /// A directory without files is none to a store. Removes those that a removal has left empty.

@@ -63,6 +63,7 @@ public final class FileStoreBackend: CheckingStoreBackend {
   ///   ends the backend there, as a crash would.
   package init(
     directory: String, mark: String?, options: DirectoryWatcher.Options, exchanges: Bool,
+    strangersQuiet: Int64? = nil,
     step: @escaping @Sendable (FileStoreStep) throws -> Void
   ) throws {
     var options = options
@@ -74,7 +75,9 @@ public final class FileStoreBackend: CheckingStoreBackend {
     keepsMark = mark != nil
     watcher = DirectoryWatcher(directory, options: options)
     writer = FileStoreWriter(
-      DirectoryWriter(root: directory, policy: options.policy, exchanges: exchanges, step: step),
+      DirectoryWriter(
+        root: directory, policy: options.policy, exchanges: exchanges, strangersQuiet: strangersQuiet,
+        step: step),
       mark: try FileMark(path: mark), watcher: watcher)
   }
 

@@ -356,9 +356,11 @@ final class FileStoreWriter: @unchecked Sendable {
       }
     } catch let failure as DirectoryWriter.Failure {
       plan.failed(write.path, because: failure.message)
-      // It may have moved the file aside.
+      // It may have moved the file aside, or something that has come in between.
       try examine(
         Aside(path: write.path, temporary: temporary, name: temporary + ".old"), expected: write.expected)
+      try examine(
+        Aside(path: write.path, temporary: temporary, name: temporary), expected: write.content?.id)
     }
   }
 
@@ -374,8 +376,13 @@ final class FileStoreWriter: @unchecked Sendable {
       asides[aside] = .writer(expected: write.expected)
       return (write.expected, nil)
     case .unusable(let message):
-      try writer.putBack(aside)
       plan.failed(write.path, because: "not written: what somebody has put there \(message)")
+      if try !writer.putBack(aside) { asides[aside] = .anybody(message) }
+      // Aside is now what was there until then: ours, or what somebody has put in its place.
+      for name in [aside.temporary, aside.temporary + ".old"] {
+        let other = Aside(path: aside.path, temporary: aside.temporary, name: name)
+        if asides[other] == nil { try examine(other, expected: write.content?.id) }
+      }
       return nil
     }
   }
@@ -436,6 +443,8 @@ final class FileStoreWriter: @unchecked Sendable {
   private func keepMark() throws {
     let outdated = plan.takeOutdated()
     let seq = plan.appliedSeq
+    let kept = Set(asides.keys.map(\.temporary))
+    gone.removeAll { kept.contains($0) }
     if outdated.isEmpty, gone.isEmpty, seq == keptSeq { return }
     try writer.step(.mark)
     try mark.update(outdated, gone: gone, appliedSeq: seq, burst: untold[untold.count - 1].number)

@@ -131,6 +131,81 @@ import TriggerTestKit
     #expect(try directory.summary() == "a=mine")
   }
 
+  /// As above, when the system does not say that he has it open, since the file is another user's.
+  @Test func anOpenFileOfAnotherUserIsWaitedFor() throws {
+    let directory = try FilesDirectory(["a": "1"])
+    let host = try FakeHost(directory, FakeHost.Kind(strangersQuiet: 100_000_000))
+    try host.start()
+    host.commitEdits()
+    let file = open(directory("a"), O_WRONLY | O_TRUNC)
+    host.commit(["a": "2"])
+    host.backend.flush()
+    FilesDirectory.write(file, "mine")
+    close(file)
+    #expect(host.commitEdits()?.edits == [FileEdit(path: "a", content: FileContent("mine"))])
+    host.backend.flush()
+    #expect(directory.read("a") == "mine")
+    host.backend.stop()
+  }
+
+  /// What a write displaces cannot be kept by the store, and goes back. What somebody has put in its place meanwhile is
+  /// an edit like others.
+  ///
+  ///     store: a = 2                      disk: a = 1
+  ///     new content written aside
+  ///                                       saves a too large
+  ///     exchange: displaces that
+  ///                                       saves a = mine
+  ///     what was displaced goes back: displaces mine, which is told
+  @Test(arguments: [true, false]) func whatComesWhileAFileGoesBackIsNotLost(exchanges: Bool) throws {
+    let directory = try FilesDirectory(["a": "1"])
+    let saves = Mutex(0)
+    let host = try FakeHost(directory, FakeHost.Kind(exchanges: exchanges)) { step in
+      saves.withLock { saves in
+        if saves == 0, step == .exchange("a") {
+          directory.write("a", String(repeating: "x", count: 2 << 20))
+        } else if saves == 1, step == .look("a") {
+          directory.write(".mine", "mine")
+          rename(directory(".mine"), directory("a"))
+        } else {
+          return
+        }
+        saves += 1
+      }
+    }
+    try host.start()
+    host.commitEdits()
+    host.commit(["a": "2"])
+    host.backend.flush()
+    #expect(host.commitEdits(through: "a") && host.history["a"]?.contains("mine") == true)
+    #expect(host.problems { $0.contains("a: larger than 1048560 bytes") } != nil)
+    host.backend.stop()
+    #expect(FileStatus.of(directory("a"))?.size == 2 << 20)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: directory.root) == ["a"])
+  }
+
+  /// A directory takes the place of a file that is about to be removed, with files in it.
+  @Test(arguments: [true, false]) func aDirectoryGoesBack(exchanges: Bool) throws {
+    let directory = try FilesDirectory(["a": "1"])
+    let isDone = Mutex(false)
+    let host = try FakeHost(directory, FakeHost.Kind(exchanges: exchanges)) { step in
+      let isFirst = isDone.withLock { isDone in
+        defer { isDone = isDone || step == .remove("a") }
+        return !isDone && step == .remove("a")
+      }
+      guard isFirst else { return }
+      unlink(directory("a"))
+      directory.write("a/in", "theirs")
+    }
+    try host.start()
+    host.commitEdits()
+    host.commit(["a": nil])
+    host.backend.flush()
+    #expect(host.commitEdits(through: "a/in"))
+    host.backend.stop()
+    #expect(try directory.summary() == "a/in=theirs")
+  }
+
   /// As above, when the host ends before he writes.
   @Test func anOpenFileOutlivesTheHost() throws {
     let directory = try FilesDirectory(["a": "1"])

@@ -78,6 +78,7 @@ final class FakeHost: @unchecked Sendable {
   struct Kind: Sendable, CustomTestStringConvertible {
     var noticing = DirectoryWatcher.Noticing.notified
     var exchanges = true
+    var strangersQuiet: Int64?
     var testDescription: String { "\(noticing), \(exchanges ? "exchange" : "no exchange")" }
     static let all = [
       Kind(), Kind(noticing: .polled), Kind(exchanges: false), Kind(noticing: .polled, exchanges: false),
@@ -105,8 +106,8 @@ final class FakeHost: @unchecked Sendable {
     options.quiet = .milliseconds(2)
     options.longest = .milliseconds(20)
     return try FileStoreBackend(
-      directory: directory.root, mark: directory.mark, options: options, exchanges: kind.exchanges, step: step
-    )
+      directory: directory.root, mark: directory.mark, options: options, exchanges: kind.exchanges,
+      strangersQuiet: kind.strangersQuiet, step: step)
   }
 
   /// The errors of a step that fails as a crash would are not the test's.
