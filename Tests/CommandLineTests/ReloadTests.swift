@@ -170,4 +170,55 @@ import Testing
       "scripts", "diff", "v1", "--path", "tik.lua", "--data", directory("data"))
     #expect(nowhere.status == 1 && nowhere.errors.contains("did you mean 'tick.lua'?"), "\(nowhere.errors)")
   }
+
+  /// Back and forth between trees in which directories stand where files were; whole or not at all.
+  @Test func rollbackBetweenShapes() async throws {
+    let shapes: [[String: String]] = [
+      ["tick.lua": Self.tick("one"), "f.lua": Script.good, "old/deep/o.lua": Script.good],
+      ["tick.lua": Self.tick("two"), "f.lua/g.lua": Script.good, "new/n.lua": Script.good],
+    ]
+    let directory = try TemporaryDirectory()
+    let (triggers, files) = (directory("triggers"), FileManager.default)
+    func rollback(_ version: String) async throws -> EndedCommand {
+      try await triggerHost(
+        "scripts", "rollback", "--to", version, "--data", directory("data"), "--scripts", triggers)
+    }
+    func names() throws -> Set<String> { Set(try files.subpathsOfDirectory(atPath: triggers)) }
+    for shape in shapes {
+      try? files.removeItem(atPath: triggers)
+      for (path, text) in shape { try directory.write("triggers/\(path)", text) }
+      let ended = try await triggerHost(
+        "run", "--scripts", triggers, "--data", directory("data"), "--exit-when-idle")
+      #expect(ended.status == 0, "\(ended)")
+    }
+    chmod(directory("triggers/tick.lua"), 0o750)
+    for version in [1, 2, 1] {
+      let ended = try await rollback("v\(version)")
+      #expect(ended.status == 0, "\(ended)")
+      #expect(
+        try names()
+          == (version == 1
+            ? ["tick.lua", "f.lua", "old", "old/deep", "old/deep/o.lua"]
+            : ["tick.lua", "f.lua", "f.lua/g.lua", "new", "new/n.lua"]))
+      #expect(try directory.read("triggers/tick.lua") == shapes[version - 1]["tick.lua"])
+    }
+    let mode = try files.attributesOfItem(atPath: directory("triggers/tick.lua"))[.posixPermissions] as? Int
+    #expect(mode == 0o750)
+    // Something that is no script is in the way: nothing changes, and nothing of ours lies around.
+    try directory.write("triggers/new", "mine")
+    let before = try names()
+    let refused = try await rollback("v2")
+    #expect(refused.status == 1)
+    #expect(
+      refused.errors.hasPrefix(
+        "\(triggers)/new/n.lua: cannot be written: \(triggers)/new is in the way, it is no directory"),
+      "\(refused)")
+    #expect(try names() == before && directory.read("triggers/tick.lua") == shapes[0]["tick.lua"])
+    try files.removeItem(atPath: directory("triggers/new"))
+    #expect(try await rollback("v2").status == 0)
+    try directory.write("triggers/f.lua/notes.txt", "mine")
+    let kept = try await rollback("v1")
+    #expect(kept.status == 1 && kept.errors.contains("it is a directory, with notes.txt in it"), "\(kept)")
+    #expect(try directory.read("triggers/tick.lua") == shapes[1]["tick.lua"])
+  }
 }

@@ -134,23 +134,11 @@ struct ScriptsCommand: ParsableCommand {
         throw ExitCode(1)
       }
       let changed = wanted.filter { files[$0.key] != $0.value }
-      let removed = files.keys.filter { wanted[$0] == nil }
-      for (path, bytes) in changed { try write(bytes, to: FilePath.join(directory, path)) }
-      for path in removed { try FileManager.default.removeItem(atPath: FilePath.join(directory, path)) }
+      let removed = files.keys.filter { wanted[$0] == nil }.sorted()
+      try DirectoryChange(root: directory, written: changed, removed: removed).make()
       print(
         "\(counted(changed.count, "file")) written, \(removed.count) removed: \(directory) is v\(identity.number) again."
       )
-    }
-
-    /// Whole or not at all: into a file beside it, which then takes its place.
-    private func write(_ bytes: [UInt8], to path: String) throws {
-      try FileManager.default.createDirectory(
-        atPath: FilePath.parent(of: path), withIntermediateDirectories: true)
-      let place = FilePath.join(FilePath.parent(of: path), ".\(FilePath.lastName(of: path)).rollback")
-      try Data(bytes).write(to: URL(fileURLWithPath: place))
-      guard rename(place, path) == 0 else {
-        throw ConfigProblem(file: path, message: "cannot be written: \(String(cString: strerror(errno)))")
-      }
     }
   }
 }
