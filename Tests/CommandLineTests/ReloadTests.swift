@@ -136,6 +136,26 @@ import Testing
     #expect(try await host.end().status == 0)
   }
 
+  /// The new scripts wait for their trial, but not for a thousand endless loops.
+  @Test func aTrialEnds() async throws {
+    func script(_ body: String) -> String {
+      "return { on = { event = 'e' }, timeout = '1s', execute = function(event, ctx) \(body) return {} end }"
+    }
+    let directory = try TemporaryDirectory([
+      "triggers/t.lua": script(""),
+      "host.yaml": "scripts: { directory: triggers, verify_last: 1000 }\ndata: data\n",
+      "in.jsonl": String(repeating: #"{"event": "e"}"# + "\n", count: 1000),
+    ])
+    let host = try RunningCommand(
+      ["run", "--config", directory("host.yaml"), "--stdin"], input: directory("in.jsonl"))
+    _ = try await host.line(containing: #""seq":1000"#)
+    try directory.write("triggers/t.lua", script("while true do end"))
+    try await host.line(containing: "executed with the new scripts, the rest left out after 5s: ")
+    try await host.line(containing: "v2 in force from seq 1001")
+    host.signal(SIGTERM)
+    #expect(try await host.end().status == 0)
+  }
+
   @Test func rollbackWritesAVersionBack() async throws {
     let directory = try TemporaryDirectory([
       "triggers/tick.lua": Self.tick("one"), "triggers/lib/a.lua": "return 1\n",

@@ -32,6 +32,9 @@ private struct Rehearsal {
 
   /// Differences that are told one by one.
   private static let told = 10
+  /// Scripts that wait for it must not wait for a thousand endless loops.
+  private static let longest = Duration.seconds(5)
+  private struct Enough: Error {}
 
   init(_ tree: ScriptTree, _ configuration: EngineConfiguration, path: String) throws {
     self.tree = tree
@@ -46,18 +49,26 @@ private struct Rehearsal {
     let replayer = Replayer(configuration: configuration) { _ in tree }
     try reader.replay(into: replayer.recovery, to: start - 1) { try replayer.restore($0) }
     var (executed, failures, others) = (0, [String](), [String]())
-    try reader.visit(from: start, to: end) { record in
-      if record.tree > 0 { executed += 1 }
-      guard let difference = try replayer.verify(record) else { return }
-      if record.outcome == .committed, difference.reason.contains("fails now") {
-        failures.append("would fail: \(difference)")
-      } else {
-        others.append("would differ: \(difference)")
+    var left = ""
+    let late = ContinuousClock.now + Self.longest
+    do {
+      try reader.visit(from: start, to: end) { record in
+        if ContinuousClock.now > late {
+          left = ", the rest left out after \(TimeSpan.format(Self.longest))"
+          throw Enough()
+        }
+        if record.tree > 0 { executed += 1 }
+        guard let difference = try replayer.verify(record) else { return }
+        if record.outcome == .committed, difference.reason.contains("fails now") {
+          failures.append("would fail: \(difference)")
+        } else {
+          others.append("would differ: \(difference)")
+        }
       }
-    }
+    } catch is Enough {}
     let all = failures + others
     var lines = [
-      "\(counted(executed, "recent operation")) executed with the new scripts: \(failures.count) would fail that did not, \(others.count) would differ"
+      "\(counted(executed, "recent operation")) executed with the new scripts\(left): \(failures.count) would fail that did not, \(others.count) would differ"
     ]
     lines += all.prefix(Self.told).map { String($0.split(separator: "\n").first ?? "") }
     if all.count > Self.told { lines.append("... and \(all.count - Self.told) more") }
