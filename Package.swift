@@ -99,7 +99,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["trigger-host", "TriggerCore", "TriggerStorage"],
+      name: "CommandLineTests",
+      dependencies: ["trigger-host", "HostConfig", "TriggerCore", "TriggerFiles", "TriggerStorage"],
       swiftSettings: strict),
     .testTarget(
       name: "SimulationTests",

@@ -1,7 +1,10 @@
 import Foundation
+import HostConfig
 import Testing
+import TriggerFiles
 
 @testable import TriggerStorage
+@testable import trigger_host
 
 /// Scripts that are saved while the real host runs, and the versions that it keeps of them.
 @Suite struct ScriptReloadTests {
@@ -80,30 +83,10 @@ import Testing
     #expect(ended.status == 0 && !ended.output.contains("v3"), "\(ended)")
   }
 
-  /// However long somebody goes on saving, as a checkout of thousands of files does: it is one tree.
-  @Test func aLongBurstIsOneTree() async throws {
-    let directory = try TemporaryDirectory(["triggers/tick.lua": Self.tick("one")])
-    // A machine that stops this test for as long as a burst may pause has made two of it: then once more.
-    for attempt in 1... {
-      let host = try await start(directory)
-      let files = (0..<100).map { "triggers/f\($0).lua" }
-      let clock = ContinuousClock()
-      let start = clock.now
-      var (last, pause, count) = (start, Duration.zero, 0)
-      while count < files.count || clock.now - start < .milliseconds(1500) {
-        try directory.write(files[count % files.count], "-- \(count), \(attempt)\n" + Script.good)
-        count += 1
-        let now = clock.now
-        (last, pause) = (now, max(pause, now - last))
-      }
-      try await host.line(containing: "in force from seq")
-      host.signal(SIGTERM)
-      let ended = try await host.end()
-      if pause > .milliseconds(20), attempt < 10 { continue }
-      #expect(ended.output.split(separator: "\n").count { $0.contains("in force from seq") } == 1, "\(ended)")
-      #expect(ended.output.contains(": 100 files, "), "\(ended)")
-      return
-    }
+  /// A checkout of thousands of files takes longer than the half second after which a watcher would cut the burst.
+  @Test func aLongBurstIsOneTree() {
+    let options = ScriptFollower.options(HostConfig(file: "host.yaml"))
+    #expect(options.longest >= .seconds(5) && options.quiet < .milliseconds(100))
   }
 
   @Test func recentOperationsAreExecutedWithTheNewScripts() async throws {

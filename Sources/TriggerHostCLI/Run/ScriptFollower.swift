@@ -17,16 +17,20 @@ final class ScriptFollower: Sendable {
   init(_ host: Host) {
     self.host = host
     directory = host.config.scripts.resolved
+    watcher = DirectoryWatcher(directory, options: Self.options(host.config))
+  }
+
+  static func options(_ config: HostConfig) -> DirectoryWatcher.Options {
     var options = DirectoryWatcher.Options()
     options.policy = ScriptDirectory.policy
     options.includes = ScriptDirectory.isScript
     // A checkout of thousands of files, or a copy over a network, is one burst; one that never ends is none.
     options.longest = .seconds(10)
-    if host.config.reload.watch == .poll {
+    if config.reload.watch == .poll {
       options.noticing = .polled
       options.pollInterval = .milliseconds(200)
     }
-    watcher = DirectoryWatcher(directory, options: options)
+    return options
   }
 
   /// Reads the directory and follows it from then on.
