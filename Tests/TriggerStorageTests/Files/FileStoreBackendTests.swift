@@ -299,6 +299,75 @@ import TriggerTestKit
     host.backend.stop()
   }
 
+  /// As above, when the host ends in the very moment in which it has told of the edit.
+  @Test func anEditIsKeptBeforeItIsTold() throws {
+    let directory = try FilesDirectory(["a": "1"])
+    let isArmed = Mutex(false)
+    let isStopped = Mutex(false)
+    let host = try FakeHost(
+      directory, step: { _ in if isStopped.withLock({ $0 }) { throw Crash() } },
+      whenTold: { isStopped.withLock { $0 = isArmed.withLock { $0 } } })
+    try host.start()
+    host.commitEdits()
+    host.backend.flush()
+    isArmed.withLock { $0 = true }
+    directory.write("a", "mine")
+    #expect(host.commitEdits()?.edits == [FileEdit(path: "a", content: FileContent("mine"))])
+    host.commit(["a": "2"])
+    try host.restart()
+    isArmed.withLock { $0 = false }
+    isStopped.withLock { $0 = false }
+    try host.start()
+    #expect(!host.hasEdits && directory.read("a") == "2")
+    host.backend.stop()
+  }
+
+  /// As above, when the edit was displaced by a write, and still lies beside its path.
+  @Test(arguments: [true, false]) func displacedEditsAreNotToldAgain(exchanges: Bool) throws {
+    let directory = try FilesDirectory(["a": "1"])
+    let isSaved = Mutex(false)
+    let isStopped = Mutex(false)
+    let host = try FakeHost(directory, FakeHost.Kind(exchanges: exchanges)) { step in
+      if isStopped.withLock({ $0 }) { throw Crash() }
+      guard step == .exchange("a"), !isSaved.withLock({ $0 }) else { return }
+      isSaved.withLock { $0 = true }
+      directory.write("a", "mine")
+    }
+    try host.start()
+    host.commitEdits()
+    host.commit(["a": "2"])
+    host.backend.flush()
+    #expect(host.hasEdits)
+    isStopped.withLock { $0 = true }
+    #expect(host.commitEdits()?.edits == [FileEdit(path: "a", content: FileContent("mine"))])
+    host.commit(["a": "3"])
+    try host.restart()
+    #expect(try directory.everything().values.contains("mine"), "it is still there")
+    isStopped.withLock { $0 = false }
+    try host.start()
+    #expect(!host.hasEdits)
+    host.backend.stop()
+    #expect(try directory.summary() == "a=3")
+  }
+
+  /// Back to what the store has, before the edit in between is in it: that is later, and stays.
+  @Test(arguments: FakeHost.Kind.all) func anEditBackIsAnEdit(_ kind: FakeHost.Kind) throws {
+    let directory = try FilesDirectory(["a": "1"])
+    let host = try FakeHost(directory, kind)
+    try host.start()
+    host.commitEdits()
+    host.backend.flush()
+    directory.write("a", "mine")
+    while !host.hasEdits { host.backend.flush() }
+    directory.write("a", "1")
+    #expect(host.commitEdits()?.edits == [FileEdit(path: "a", content: FileContent("mine"))])
+    host.backend.flush()
+    #expect(directory.read("a") == "1", "nor is it written over meanwhile")
+    #expect(host.commitEdits()?.edits == [FileEdit(path: "a", content: FileContent("1"))])
+    host.backend.stop()
+    #expect(try directory.summary() == "a=1" && host.texts == ["a": "1"])
+  }
+
   /// The log is another one, or has lost its end: what is there is told, nothing is deleted.
   @Test func aMarkWithoutItsLog() throws {
     let directory = try FilesDirectory()

@@ -74,6 +74,8 @@ final class FakeHost: @unchecked Sendable {
   /// Every content that was committed, by path.
   private(set) var history: [String: Set<String?>] = [:]
   let directory: FilesDirectory
+  /// Called when edits are told, before anything else happens.
+  private let whenTold: @Sendable () -> Void
 
   struct Kind: Sendable, CustomTestStringConvertible {
     var noticing = DirectoryWatcher.Noticing.notified
@@ -89,9 +91,11 @@ final class FakeHost: @unchecked Sendable {
 
   init(
     _ directory: FilesDirectory, _ kind: Kind = Kind(),
-    step: @escaping @Sendable (FileStoreStep) throws -> Void = { _ in }
+    step: @escaping @Sendable (FileStoreStep) throws -> Void = { _ in },
+    whenTold: @escaping @Sendable () -> Void = {}
   ) throws {
     self.directory = directory
+    self.whenTold = whenTold
     self.kind = kind
     self.step = step
     backend = try Self.backend(directory, kind, step)
@@ -116,6 +120,7 @@ final class FakeHost: @unchecked Sendable {
     try backend.start(
       FileStoreBackend.Handlers(
         edits: { [weak self] edits in
+          self?.whenTold()
           self?.locked { $0.waiting.append(edits) }
         },
         problems: { [weak self] problems in self?.locked { $0.told = problems } }))
