@@ -136,6 +136,7 @@ extension HostConfig {
 
   private static func faultOfStoreName(_ name: String) -> String? {
     if name.isEmpty { return "is empty" }
+    if name.hasPrefix(".") { return "must not begin with a dot: such stores are the host's own" }
     if name.utf8.count > 128 { return "is longer than 128 bytes" }
     if name.contains("/") || name.contains("*") { return "must not contain `/` or `*`" }
     return name.unicodeScalars.allSatisfy(isVisible) ? nil : "must not contain spaces"

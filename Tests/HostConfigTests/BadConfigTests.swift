@@ -53,6 +53,10 @@ import Testing
     ),
     ("stores: { a/b: {} }", ["1: stores: the name `a/b` must not contain `/` or `*`"]),
     (
+      "stores: { .own: {} }",
+      ["1: stores: the name `.own` must not begin with a dot: such stores are the host's own"]
+    ),
+    (
       "stores: { a: { backend: mem } }",
       ["1: stores.a.backend: expected one of memory, database, files, got `mem`"]
     ),

@@ -33,6 +33,9 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   /// The name in UTF-8.
   package var nameBytes: UnsafeRawBufferPointer { nameText.buffer }
   private let nameText: FixedBytes
+  /// The host keeps its own there: scripts cannot open it, and no trigger hears of its commits. Its name begins with a
+  /// dot.
+  package let isInternal: Bool
   private let index = HashIndex()
   private let order = KeyOrder()
 
@@ -54,9 +57,13 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   /// Set before the first commit.
   package var deduplicationThreshold = Int.max
 
+  /// Whether a store of this name is the host's own.
+  package static func isInternal(_ name: String) -> Bool { name.utf8.first == UInt8(ascii: ".") }
+
   package init(name: String) {
     self.name = name
     nameText = FixedBytes(name)
+    isInternal = Self.isInternal(name)
   }
 
   deinit {

@@ -68,8 +68,9 @@ public final class CommitCoordinator: Sendable {
     return store
   }
 
-  /// Names of the stores that were registered or written to, in byte order.
-  public var storeNames: [String] { engine.stores.existing.map(\.name) }
+  /// Names of the stores that were registered or written to, in byte order; those with a dot first are the host's own
+  /// and left out.
+  public var storeNames: [String] { engine.stores.existing.filter { !$0.isInternal }.map(\.name) }
 
   /// Counters and gauges, as of now. Any thread.
   public var stats: EngineStats { engine.currentStats() }

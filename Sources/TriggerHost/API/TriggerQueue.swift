@@ -7,6 +7,14 @@ public final class TriggerQueue: Sendable {
   /// A coordinator has one queue: all made for it are the same one.
   public init(_ coordinator: CommitCoordinator) { engine = coordinator.engine }
 
+  /// A store of the host's own: its name begins with a dot. Made when it is not there, also while `strictStores` is on.
+  package func internalStore(_ name: String) -> VersionedStore<MemoryStoreBackend> {
+    precondition(StoreTable.isInternal(name), "'\(name)' is no store of the host's own")
+    let store = VersionedStore(name, backend: MemoryStoreBackend())
+    store.attach(to: engine, table: engine.stores.declare(name))
+    return store
+  }
+
   /// Nobody can enqueue any more: the workers end, soon after and on a thread of their own.
   deinit {
     let engine = engine

@@ -82,7 +82,7 @@ extension EngineState {
         + "\(configuration.retainedVersions) versions had to be kept for it"
     } else if attempt.status != .succeeded {
       outcome = .failed
-    } else if let loop = emitsTooMuch(operation, attempt) {
+    } else if let loop = emitRules.refusal(of: operation, attempt, hearsOfCommits: wantsChangedKeys) {
       outcome = .failed
       attempt.error = loop
     } else {
@@ -127,28 +127,6 @@ extension EngineState {
       if event.left == 0, event.isAccepted { settled.append(event.id) }
     }
     return settled
-  }
-
-  /// Why the operation may not emit what it wants to emit, nil when it may.
-  private func emitsTooMuch(_ operation: Operation, _ attempt: Attempt) -> String? {
-    let (emits, name) = (attempt.writes.emits, operation.trigger.name)
-    if operation.hops > configuration.maximumHops {
-      return "loop: \(name) is more than \(configuration.maximumHops) hops from its cause"
-    }
-    if emits > 0, operation.hops >= configuration.maximumHops {
-      return "loop: \(name) emits after \(configuration.maximumHops) hops from one cause"
-    }
-    if emits > configuration.maximumEmits {
-      return "\(name) emits \(emits) events in one commit; at most "
-        + "\(configuration.maximumEmits) are allowed (limits.emits)"
-    }
-    // What a trigger bound to commits writes may be the next commit that it is bound to.
-    let mayAdd = emits > 0 || operation.kind == .commit && attempt.writes.count > 0 && wantsChangedKeys
-    if mayAdd, let family = operation.family, family.count >= configuration.maximumOffspring {
-      return "loop: \(name) would add to the \(family.count) operations that came of one cause already "
-        + "(limits.offspring)"
-    }
-    return nil
   }
 
   private mutating func conclude(
@@ -206,36 +184,19 @@ extension EngineState {
             triggers: router.route(.event, String(decoding: name, as: UTF8.self))))
       }
     }
-    if wantsChangedKeys, !changed.isEmpty { collectCommitEvents(changed, into: &emission) }
+    if wantsChangedKeys, !changed.isEmpty {
+      CommitEvents(seq: operation.seq, source: operation.trigger.name)
+        .forEach(of: changed, among: router.commitTriggers) {
+          emission.events.append(
+            Emission.Event(kind: .commit, name: Array("commit".utf8), payload: $1, triggers: [$0]))
+        }
+    }
     if emission.events.isEmpty { return }
     let family = operation.family ?? Operation.Family()
     for event in emission.events { family.count += event.triggers.count }
     operation.family = family
     emission.family = family
     emissions.append(emission)
-  }
-
-  /// One event per commit and trigger bound to `commit`, listing the keys.
-  private func collectCommitEvents(_ changed: [Committer.ChangedKey], into emission: inout Emission) {
-    let names = changed.map { change in
-      Array(change.table._withUnsafeGuaranteedRef { $0.name }.utf8) + [UInt8(ascii: "/")] + change.key
-    }
-    for trigger in router.commitTriggers {
-      let patterns = trigger.options.on.filter { $0.kind == .commit }
-      var (keys, seen) = ([String](), Set<[UInt8]>())
-      for name in names where patterns.contains(where: { $0.matches(utf8: name) }) {
-        if seen.insert(name).inserted { keys.append(String(decoding: name, as: UTF8.self)) }
-      }
-      if keys.isEmpty { continue }
-      let event = Value.map([
-        "keys": .array(keys.map { .string($0) }), "seq": .int(emission.seq),
-        "trigger": .string(emission.source.name),
-      ])
-      emission.events.append(
-        Emission.Event(
-          kind: .commit, name: Array("commit".utf8), payload: CanonicalEncoding.encode(event),
-          triggers: [trigger]))
-    }
   }
 
   // MARK: Conflicts, deferral, reservation

@@ -13,6 +13,7 @@ struct EngineState {
   let registry: SnapshotRegistry
   let reclaimer = Reclaimer()
   let committer: Committer
+  let emitRules: EmitRules
   /// Nil when there is no log.
   let recorder: LogRecorder?
   let backends: BackendFeed
@@ -109,6 +110,7 @@ struct EngineState {
     self.registry = registry
     self.backends = backends
     recorder = log.map(LogRecorder.init)
+    emitRules = EmitRules(configuration)
     committer = Committer(reclaimer: reclaimer, limits: configuration.valueLimits)
     pace = Pace(limit: configuration.runAhead)
     order = CommitOrder(window: configuration.window, limits: configuration.orderLimits)

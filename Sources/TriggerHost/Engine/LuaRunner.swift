@@ -257,7 +257,11 @@ final class LuaRunner {
     _ refused: UnsafeMutablePointer<UnsafePointer<CChar>?>?
   ) -> UnsafeMutableRawPointer? {
     do throws(StoreDirectory.Refusal) {
-      let table = try stores.table(String(decoding: name, as: UTF8.self))
+      let name = String(decoding: name, as: UTF8.self)
+      if StoreTable.isInternal(name) {
+        throw StoreDirectory.Refusal(message: "names with a dot first are the host's own")
+      }
+      let table = try stores.table(name)
       permanent?.pointee = 1
       return Unmanaged.passUnretained(table).toOpaque()
     } catch {

@@ -47,7 +47,7 @@ final class StoreDirectory: Sendable {
     try contents.withLock { contents throws(Refusal) in
       if let table = contents.tables[ExactText(name)] { return table }
       if name.isEmpty { throw Refusal(message: "a store needs a name") }
-      if isStrict {
+      if isStrict, !StoreTable.isInternal(name) {
         let known = contents.declared.map(\.text).sorted()
         let hint = Suggestion.clause(for: name, among: known)
         throw Refusal(message: "no store '\(name)' is configured and strict_stores is on\(hint)")

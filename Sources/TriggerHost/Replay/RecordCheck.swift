@@ -6,12 +6,14 @@ final class RecordCheck {
   private static let patience: Int64 = 20
 
   private let configuration: EngineConfiguration
+  private let emitRules: EmitRules
   private let runner: ScriptRunner
   private let attempt = Attempt()
   private let encoded = CBORBuffer(capacity: 1 << 12)
 
   init(stores: StoreDirectory, configuration: EngineConfiguration, guardian: AttemptGuard) {
     self.configuration = configuration
+    emitRules = EmitRules(configuration)
     runner = ScriptRunner(stores: stores, configuration: configuration, guardian: guardian)
   }
 
@@ -47,7 +49,7 @@ final class RecordCheck {
       let then = batch.error(item)
       if EmitRules.dependsOnOthers(then) || Committer.isRefusal(then) { return nil }
       let refusal =
-        EmitRules(configuration).refusal(of: operation, attempt, hearsOfCommits: false)
+        emitRules.refusal(of: operation, attempt, hearsOfCommits: false)
         ?? applyFailure(at: item.seq - 1)
       if refusal == then { return nil }
       return

@@ -50,7 +50,7 @@ public final class Replayer {
   public var seq: Int64 { state.seq }
 
   /// The stores that have ever been written, by name.
-  public var storeNames: [String] { state.stores.existing.map(\.name) }
+  public var storeNames: [String] { state.stores.existing.filter { !$0.isInternal }.map(\.name) }
 
   /// The content of a store as of `seq`. O(keys).
   ///

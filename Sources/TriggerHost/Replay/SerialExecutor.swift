@@ -19,7 +19,7 @@ final class SerialExecutor {
   let attempt = Attempt()
   /// What the last commit admitted.
   private(set) var events: [Event] = []
-  private let configuration: EngineConfiguration
+  private let emitRules: EmitRules
   private let runner: ScriptRunner
   private var commits = 0
   private let scratch = CBORBuffer(capacity: 1 << 12)
@@ -29,7 +29,7 @@ final class SerialExecutor {
     guardian: AttemptGuard = AttemptGuard()
   ) {
     self.state = state
-    self.configuration = configuration
+    emitRules = EmitRules(configuration)
     self.router = router
     runner = ScriptRunner(stores: state.stores, configuration: configuration, guardian: guardian)
   }
@@ -58,8 +58,7 @@ final class SerialExecutor {
     events.removeAll(keepingCapacity: true)
     guard attempt.status == .succeeded else { return false }
     let hearsOfCommits = !router.commitTriggers.isEmpty
-    if let refusal = EmitRules(configuration).refusal(of: operation, attempt, hearsOfCommits: hearsOfCommits)
-    {
+    if let refusal = emitRules.refusal(of: operation, attempt, hearsOfCommits: hearsOfCommits) {
       attempt.error = refusal
       return false
     }
@@ -69,7 +68,13 @@ final class SerialExecutor {
       return false
     }
     if attempt.writes.emits > 0 { collectEmits() }
-    if hearsOfCommits, !changed.isEmpty { collectCommitEvents(changed, operation, seq) }
+    if hearsOfCommits, !changed.isEmpty {
+      CommitEvents(seq: seq, source: operation.trigger.name).forEach(
+        of: changed, among: router.commitTriggers
+      ) {
+        events.append(Event(kind: .commit, name: "commit", payload: $1, triggers: [$0]))
+      }
+    }
     if !events.isEmpty {
       let family = operation.family ?? Operation.Family()
       for event in events { family.count += event.triggers.count }
@@ -88,64 +93,5 @@ final class SerialExecutor {
         Event(
           kind: .event, name: name, payload: Array(write.operand), triggers: router.route(.event, name)))
     }
-  }
-
-  /// One event per trigger bound to `commit`, listing the keys.
-  private func collectCommitEvents(_ changed: [Committer.ChangedKey], _ operation: Operation, _ seq: Int64) {
-    let names = changed.map { change in
-      let store = change.table._withUnsafeGuaranteedRef { $0.name }
-      return "\(store)/\(String(decoding: change.key, as: UTF8.self))"
-    }
-    for trigger in router.commitTriggers {
-      let patterns = trigger.options.on.filter { $0.kind == .commit }
-      var (keys, seen) = ([Value](), Set<String>())
-      for name in names where patterns.contains(where: { $0.matches(name) }) && seen.insert(name).inserted {
-        keys.append(.string(name))
-      }
-      if keys.isEmpty { continue }
-      let event = Value.map([
-        "keys": .array(keys), "seq": .int(seq), "trigger": .string(operation.trigger.name),
-      ])
-      events.append(
-        Event(
-          kind: .commit, name: "commit", payload: CanonicalEncoding.encode(event), triggers: [trigger]))
-    }
-  }
-}
-
-/// How much a commit may emit: the engine's rules.
-struct EmitRules {
-  private let configuration: EngineConfiguration
-  init(_ configuration: EngineConfiguration) { self.configuration = configuration }
-
-  /// Why the operation may not emit what it wants to emit, nil when it may.
-  ///
-  /// - Parameter hearsOfCommits: some trigger is bound to commits.
-  func refusal(of operation: Operation, _ attempt: Attempt, hearsOfCommits: Bool) -> String? {
-    let (emits, name) = (attempt.writes.emits, operation.trigger.name)
-    if operation.hops > configuration.maximumHops {
-      return "loop: \(name) is more than \(configuration.maximumHops) hops from its cause"
-    }
-    if emits > 0, operation.hops >= configuration.maximumHops {
-      return "loop: \(name) emits after \(configuration.maximumHops) hops from one cause"
-    }
-    if emits > configuration.maximumEmits {
-      return
-        "\(name) emits \(emits) events in one commit; at most \(configuration.maximumEmits) are allowed (limits.emits)"
-    }
-    let mayAdd = emits > 0 || operation.kind == .commit && attempt.writes.count > 0 && hearsOfCommits
-    if mayAdd, let family = operation.family, family.count >= configuration.maximumOffspring {
-      return
-        "loop: \(name) would add to the \(family.count) operations that came of one cause already \(Self.offspring)"
-    }
-    return nil
-  }
-
-  private static let offspring = "(limits.offspring)"
-
-  /// Whether an error tells of something that is not in the record that it failed: how much else has come of
-  /// the same cause.
-  static func dependsOnOthers(_ error: String?) -> Bool {
-    error?.hasPrefix("loop: ") == true && error?.hasSuffix(offspring) == true
   }
 }

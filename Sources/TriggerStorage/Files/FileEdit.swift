@@ -16,13 +16,14 @@ public struct FileEdits: Sendable, Hashable {
   /// In the order they were made in; of two for one path the later one counts.
   public var edits: [FileEdit]
 
-  /// The key under which a store of files keeps the number of the last burst in it: so it is known, after a
-  /// crash too, which edits have become commits. No file has this path: hidden names are none.
-  public static let key = ".edits"
+  /// The store of the host's own in which the name of each store of files has the number of the last burst that is in
+  /// that: so it is known, after a crash too, which edits have become commits.
+  public static let committed = ".edits"
 
   /// What to commit: the edits, and that they are in. Reads nothing, so it conflicts with nothing.
   public func intents(for store: VersionedStore<FileStoreBackend>) -> [CommitIntent] {
-    edits.map { store.put($0.path, $0.content?.value) } + [store.put(Self.key, .int(number))]
+    let committed = VersionedStore(Self.committed, backend: MemoryStoreBackend())
+    return edits.map { store.put($0.path, $0.content?.value) } + [committed.put(store.name, .int(number))]
   }
 }
 

@@ -113,7 +113,7 @@ public final class FileStoreBackend: CheckingStoreBackend {
   /// The files. Throws `FileProblem` for a value that is neither a string nor a byte string.
   public func content(of values: [String: Value]) throws -> FileTree {
     var tree = FileTree()
-    for (path, value) in values where path != FileEdits.key {
+    for (path, value) in values {
       guard let content = FileContent(value) else {
         throw FileProblem(path: path, message: FileStoreRule.noContent)
       }
@@ -133,12 +133,7 @@ public final class FileStoreBackend: CheckingStoreBackend {
   }
 
   /// Why a change cannot become a file; nil when it can. O(change).
-  public func refusal(of change: StoreChange) -> String? {
-    if change.key == FileEdits.key, !writer.isToldBurst(change.value) {
-      return "the host keeps the number of the last outside edits there"
-    }
-    return rule.refusal(of: change)
-  }
+  public func refusal(of change: StoreChange) -> String? { rule.refusal(of: change) }
 
   /// More files, or bytes, than the policy allows.
   public func refusal(ofKeys keys: Int, bytes: Int) -> String? { rule.refusal(ofKeys: keys, bytes: bytes) }
@@ -154,12 +149,17 @@ public final class FileStoreBackend: CheckingStoreBackend {
   /// When the log ends before what the mark says was written out, it has lost its end, or is another one: then
   /// all that differs in the directory is an edit.
   ///
+  /// - Parameter committed: the number of the last burst of edits that the log has; 0 for none.
   /// - Throws: `FileProblem` when the directory does not exist, or another host has it; `StorageError` when the mark
   ///   cannot be read.
-  public func start(_ handlers: Handlers) throws {
+  public func start(_ handlers: Handlers, committed: Int64 = 0) throws {
     _ = try load()
-    try writer.start(handlers)
+    try writer.start(handlers, committed: committed)
   }
+
+  /// A burst of edits, and all before it, have become commits, the last of them this one. Any thread; before or after
+  /// `apply` of that commit.
+  public func committed(_ edits: FileEdits, seq: Int64) { writer.committed(burst: edits.number, seq: seq) }
 
   /// Returns when every commit so far is written out, or has become a problem.
   public func flush() { writer.flush() }
@@ -185,7 +185,9 @@ extension VersionedStore where Backend == FileStoreBackend {
     problems: @escaping @Sendable ([FileProblem]) -> Void = { _ in }
   ) async throws {
     let (bursts, incoming) = AsyncStream.makeStream(of: FileEdits?.self)
-    try backend.start(FileStoreBackend.Handlers(edits: { incoming.yield($0) }, problems: problems))
+    try backend.start(
+      FileStoreBackend.Handlers(edits: { incoming.yield($0) }, problems: problems),
+      committed: try queue.internalStore(FileEdits.committed).get(name)?.intValue ?? 0)
     // Behind the edits made before the start.
     incoming.yield(nil)
     await withCheckedContinuation { continuation in
@@ -208,7 +210,10 @@ extension VersionedStore where Backend == FileStoreBackend {
     while true {
       do {
         let result = try await queue.perform(FileEditTrigger(self, edits))
-        if result.outcome == .committed { return result }
+        if result.outcome == .committed {
+          backend.committed(edits, seq: result.seq)
+          return result
+        }
         let reason = result.error ?? "\(result.outcome)"
         problems(
           edits.edits.map { FileProblem(path: $0.path, message: "the edit did not commit: \(reason)") })

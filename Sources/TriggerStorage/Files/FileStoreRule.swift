@@ -9,7 +9,7 @@ package struct FileStoreRule: StoreRule {
 
   /// Why a change cannot become a file; nil when it can. O(change).
   func refusal(of change: StoreChange) -> String? {
-    guard let value = change.value, change.key != FileEdits.key else { return nil }
+    guard let value = change.value else { return nil }
     if let fault = policy.fault(of: change.key) { return fault }
     switch value {
     case .string(let text): return policy.fault(ofSize: text.utf8.count)
@@ -24,8 +24,7 @@ package struct FileStoreRule: StoreRule {
   }
 
   package func refusal(ofKeys keys: Int, bytes: Int) -> String? {
-    // One key is no file.
-    if keys > policy.files + 1 { return "more than \(policy.files) files" }
+    if keys > policy.files { return "more than \(policy.files) files" }
     return bytes > policy.treeBytes ? "more than \(FilePathPolicy.text(policy.treeBytes)) in all files" : nil
   }
 

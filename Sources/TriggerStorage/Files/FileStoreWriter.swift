@@ -11,12 +11,12 @@ final class FileStoreWriter: @unchecked Sendable {
   private enum Commit {
     case changes(seq: Int64, [StoreChange])
     case whole(seq: Int64, [String: Value])
+    /// A burst of edits has become this commit, of which the changes may still be to come.
+    case edits(burst: Int64, seq: Int64)
   }
   private struct Mailbox {
     var commits: [Commit] = []
     var isStarted = false
-    /// The newest burst of edits that was told.
-    var burst: Int64 = 0
     var isScheduled = false
   }
   private let mailbox = Mutex(Mailbox())
@@ -27,6 +27,8 @@ final class FileStoreWriter: @unchecked Sendable {
   private unowned let watcher: DirectoryWatcher
 
   private var plan = WriteOut()
+  /// Bursts of edits that have become commits which the plan does not have yet.
+  private var committed: [(burst: Int64, seq: Int64)] = []
   private var handlers = FileStoreBackend.Handlers { _ in }
   /// What writes have displaced and is still needed.
   private var asides: [Aside: Waiting] = [:]
@@ -84,7 +86,7 @@ final class FileStoreWriter: @unchecked Sendable {
     try mark.update(rows.map { ($0.key, $0.value, []) }, appliedSeq: 0, burst: 0)
   }
 
-  func start(_ handlers: FileStoreBackend.Handlers) throws {
+  func start(_ handlers: FileStoreBackend.Handlers, committed: Int64) throws {
     self.handlers = handlers
     let state = try mark.state()
     watcher.onTemporaries { [weak self] _ in self?.guarded { try $0.lookAtOpen() } }
@@ -97,7 +99,7 @@ final class FileStoreWriter: @unchecked Sendable {
       }
       isAlive = true
       found = index.sortedProblems
-      guarded { try $0.begin(state, &index) }
+      guarded { try $0.begin(state, committed: committed, &index) }
     }
     initial = [:]
     guard let failure else { return }
@@ -107,12 +109,13 @@ final class FileStoreWriter: @unchecked Sendable {
   }
 
   /// Finishes what the earlier run left undone, and tells of edits made since.
-  private func begin(_ state: FileMark.State, _ index: inout DirectoryIndex) throws {
+  private func begin(
+    _ state: FileMark.State, committed: Int64, _ index: inout DirectoryIndex
+  ) throws {
     let (seq, values, later) = openMailbox()
     var state = state
     if seq < state.appliedSeq { (state.rows, state.told) = ([:], [:]) }
     let left = try lookAtLeft(state.temporaries)
-    let committed = values[FileEdits.key]?.intValue ?? 0
     let bursts = state.told.values.joined().map(\.burst) + [state.burst, committed]
     untold = [FileEdits(number: bursts.max()! + 1, edits: [])]
     var disk: [String: ID] = [:]
@@ -146,7 +149,7 @@ final class FileStoreWriter: @unchecked Sendable {
   /// The store's content at the start; what is no file is refused.
   private func contents(of values: [String: Value]) -> [String: FileContent] {
     var contents: [String: FileContent] = [:]
-    for (path, value) in values where path != FileEdits.key {
+    for (path, value) in values {
       if rule.refusal(of: StoreChange(key: path, value: value)) == nil {
         contents[path] = FileContent(value)
       }
@@ -183,6 +186,8 @@ final class FileStoreWriter: @unchecked Sendable {
 
   func replace(seq: Int64, _ content: [String: Value]) { post(.whole(seq: seq, content)) }
 
+  func committed(burst: Int64, seq: Int64) { post(.edits(burst: burst, seq: seq)) }
+
   private func post(_ commit: Commit) {
     let isFirst = mailbox.withLock { mailbox in
       mailbox.commits.append(commit)
@@ -190,12 +195,6 @@ final class FileStoreWriter: @unchecked Sendable {
       return mailbox.isStarted && !mailbox.isScheduled
     }
     if isFirst { schedule() }
-  }
-
-  /// Whether a value is the number of a burst of edits that was told.
-  func isToldBurst(_ value: Value?) -> Bool {
-    guard let number = value?.intValue, number > 0 else { return false }
-    return mailbox.withLock { $0.burst >= number }
   }
 
   func flush() { onThread { [self] index in guarded { try $0.writeOut(&index) } } }
@@ -284,20 +283,24 @@ final class FileStoreWriter: @unchecked Sendable {
     case .whole(let seq, let values):
       let gone = plan.paths.filter { values[$0] == nil }.map { StoreChange(key: $0, value: nil) }
       take(seq, gone + values.map { StoreChange(key: $0.key, value: $0.value) })
+    case .edits(let burst, let seq): committed.append((burst, seq))
+    }
+    // After the changes that a burst made: until then the file differs from the store because of it.
+    while let first = committed.first, first.seq <= plan.newest {
+      plan.committed(burst: first.burst)
+      committed.removeFirst()
     }
   }
 
   private func take(_ seq: Int64, _ changes: [StoreChange]) {
-    for change in changes where change.key != FileEdits.key {
+    for change in changes {
       if let reason = rule.refusal(of: change) {
         plan.refuse(seq: seq, path: change.key, because: reason)
       } else {
         plan.commit(seq: seq, path: change.key, change.value.flatMap { FileContent($0) })
       }
     }
-    for change in changes where change.key == FileEdits.key {
-      if let burst = change.value?.intValue { plan.committed(burst: burst) }
-    }
+    plan.reached(seq)
   }
 
   private func writeOut(_ index: inout DirectoryIndex) throws {
@@ -436,7 +439,6 @@ final class FileStoreWriter: @unchecked Sendable {
     untold = [FileEdits(number: last.number + 1, edits: [])]
     untoldBytes = 0
     try writer.step(.tell)
-    mailbox.withLock { $0.burst = last.number }
     for edits in bursts { handlers.edits(edits) }
   }
 

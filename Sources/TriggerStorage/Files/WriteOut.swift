@@ -63,7 +63,8 @@ struct WriteOut {
   /// Why paths cannot be written: until something changes, or for good.
   private(set) var blocked: [String: String] = [:]
   private(set) var refused: [String: String] = [:]
-  private var newest: Int64 = 0
+  /// The newest commit.
+  private(set) var newest: Int64 = 0
   /// Paths of which a mark's rows are out of date.
   private var outdated: Set<String> = []
 
@@ -126,7 +127,7 @@ struct WriteOut {
 
   /// A commit, in seq order. Nil removes the file.
   mutating func commit(seq: Int64, path: String, _ content: FileContent?) {
-    newest = max(newest, seq)
+    reached(seq)
     var file = files[path, default: .none]
     file.store = content?.id
     refused[path] = nil
@@ -139,6 +140,9 @@ struct WriteOut {
     }
     keep(path, file)
   }
+
+  /// All commits up to this one have come.
+  mutating func reached(_ seq: Int64) { newest = max(newest, seq) }
 
   /// The commit of a burst of edits, and of all before it. Together with the changes it made, and after them.
   mutating func committed(burst: Int64) {
@@ -156,7 +160,7 @@ struct WriteOut {
 
   /// A commit of something that is no file: what is on disk stays.
   mutating func refuse(seq: Int64, path: String, because reason: String) {
-    newest = max(newest, seq)
+    reached(seq)
     files[path, default: .none].store = Self.unknown
     unwritten[path] = nil
     blocked[path] = nil

@@ -42,7 +42,8 @@ import TriggerHost
     #expect(told.flatMap(\.edits).map(\.path) == (edits == nil ? [] : ["a", "dir/d"]), "\(name)")
     if let burst = told.first {
       let changes = burst.edits.map { StoreChange(key: $0.path, value: $0.content?.value) }
-      backend.apply(seq: 3, [StoreChange(key: FileEdits.key, value: .int(burst.number))] + changes)
+      backend.apply(seq: 3, changes)
+      backend.committed(burst, seq: 3)
       expected["a"] = edits
       expected["dir/d"] = edits
     }

@@ -70,6 +70,8 @@ final class FakeHost: @unchecked Sendable {
   private var told: [FileProblem] = []
   private(set) var backend: FileStoreBackend
   private(set) var seq: Int64 = 0
+  /// Number of the last burst of edits that is in the log.
+  private var committed: Int64 = 0
   private(set) var values: [String: Value] = [:]
   /// Every content that was committed, by path.
   private(set) var history: [String: Set<String?>] = [:]
@@ -123,7 +125,8 @@ final class FakeHost: @unchecked Sendable {
           self?.whenTold()
           self?.locked { $0.waiting.append(edits) }
         },
-        problems: { [weak self] problems in self?.locked { $0.told = problems } }))
+        problems: { [weak self] problems in self?.locked { $0.told = problems } }),
+      committed: committed)
   }
 
   /// The process ends, and starts again: what was not committed is forgotten.
@@ -162,10 +165,14 @@ final class FakeHost: @unchecked Sendable {
   func commitEdits(within seconds: Double = 30) -> FileEdits? {
     guard let edits = take(within: seconds) else { return nil }
     // Nil is a deletion, and a value of the dictionary.
-    var changes: [String: Value?] = [FileEdits.key: .int(edits.number)]
+    var changes: [String: Value?] = [:]
     for edit in edits.edits { changes.updateValue(edit.content?.value, forKey: edit.path) }
     for edit in edits.edits { history[edit.path, default: []].insert(edit.content?.text) }
+    // The backend may hear of it before the changes come.
+    if edits.number % 2 == 0 { backend.committed(edits, seq: seq + 1) }
     commit(values: changes)
+    if edits.number % 2 == 1 { backend.committed(edits, seq: seq) }
+    committed = edits.number
     return edits
   }
 
@@ -208,6 +215,6 @@ final class FakeHost: @unchecked Sendable {
 
   /// What the store holds, as `FilesDirectory.everything` has it.
   var texts: [String: String] {
-    values.filter { $0.key != FileEdits.key }.compactMapValues { FileContent($0)?.text }
+    values.compactMapValues { FileContent($0)?.text }
   }
 }

@@ -76,7 +76,7 @@ describe("an edit", function()
   local function edit(path, text, more)
     local stores = { conf = conf(more), good = conf(more) }
     stores.conf[path] = text
-    local event = { keys = { "conf/" .. path, "conf/.edits" }, seq = 1, trigger = "file-edit" }
+    local event = { keys = { "conf/" .. path }, seq = 1, trigger = "file-edit" }
     return run("guard", event, { name = "commit", stores = stores })
   end
 
@@ -119,7 +119,7 @@ end)
 
 describe("the index", function()
   it("lists the files every quarter of an hour", function()
-    local h = host { stores = { conf = conf { [".edits"] = 3 } } }
+    local h = host { stores = { conf = conf() } }
     h:advance("15m")
     expect(h:store("conf")["INDEX.txt"]):equals(
       "2 files, 72 bytes, as of 2026-01-01T00:15:00Z\n      38  limits.ini\n      34  templates/thermostat.ini\n")

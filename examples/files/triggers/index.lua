@@ -8,8 +8,7 @@ return {
     local conf = ctx:store("conf")
     local lines, bytes = {}, 0
     for path, content in conf:scan() do
-      -- Hidden keys are the host's own, and the index does not count itself.
-      if path:sub(1, 1) ~= "." and path ~= "INDEX.txt" then
+      if path ~= "INDEX.txt" then  -- it does not count itself
         lines[#lines + 1] = ("%8d  %s"):format(#content, path)
         bytes = bytes + #content
       end

@@ -1,0 +1,78 @@
+import TriggerCore
+
+/// How much a commit may emit.
+struct EmitRules {
+  private let hops: Int
+  private let emits: Int
+  private let offspring: Int
+
+  init(_ configuration: EngineConfiguration) {
+    hops = configuration.maximumHops
+    emits = configuration.maximumEmits
+    offspring = configuration.maximumOffspring
+  }
+
+  /// Why the operation may not emit what it wants to emit, nil when it may.
+  ///
+  /// - Parameter hearsOfCommits: some trigger is bound to commits.
+  func refusal(
+    of operation: Operation, _ attempt: Attempt, hearsOfCommits: @autoclosure () -> Bool
+  ) -> String? {
+    let emits = attempt.writes.emits
+    if operation.hops > hops {
+      return "loop: \(operation.trigger.name) is more than \(hops) hops from its cause"
+    }
+    if emits > 0, operation.hops >= hops {
+      return "loop: \(operation.trigger.name) emits after \(hops) hops from one cause"
+    }
+    if emits > self.emits {
+      return
+        "\(operation.trigger.name) emits \(emits) events in one commit; at most \(self.emits) are allowed (limits.emits)"
+    }
+    // What a trigger bound to commits writes may be the next commit that it is bound to.
+    let mayAdd = emits > 0 || operation.kind == .commit && attempt.writes.count > 0 && hearsOfCommits()
+    if mayAdd, let family = operation.family, family.count >= offspring {
+      return
+        "loop: \(operation.trigger.name) would add to the \(family.count) operations that came of one cause already \(Self.offspringLimit)"
+    }
+    return nil
+  }
+
+  private static let offspringLimit = "(limits.offspring)"
+
+  /// Whether an error tells of something that is not in the record that it failed: how much else has come of
+  /// the same cause.
+  static func dependsOnOthers(_ error: String?) -> Bool {
+    error?.hasPrefix("loop: ") == true && error?.hasSuffix(offspringLimit) == true
+  }
+}
+
+/// What triggers bound to `commit` get: one event per commit and trigger, listing the keys.
+struct CommitEvents {
+  /// Of the commit, and the trigger that made it.
+  let seq: Int64
+  let source: String
+
+  /// Calls `body` for each trigger that hears of one of the keys, with its event's canonical encoding. O(keys ×
+  /// triggers).
+  func forEach(
+    of changed: [Committer.ChangedKey], among triggers: [LoadedTrigger],
+    _ body: (LoadedTrigger, _ payload: [UInt8]) -> Void
+  ) {
+    let names = changed.compactMap { change in
+      change.table._withUnsafeGuaranteedRef { table in
+        table.isInternal ? nil : Array(table.nameBytes) + [UInt8(ascii: "/")] + change.key
+      }
+    }
+    for trigger in triggers {
+      let patterns = trigger.options.on.filter { $0.kind == .commit }
+      var (keys, seen) = ([Value](), Set<[UInt8]>())
+      for name in names where patterns.contains(where: { $0.matches(utf8: name) }) {
+        if seen.insert(name).inserted { keys.append(.string(String(decoding: name, as: UTF8.self))) }
+      }
+      if keys.isEmpty { continue }
+      let event = Value.map(["keys": .array(keys), "seq": .int(seq), "trigger": .string(source)])
+      body(trigger, CanonicalEncoding.encode(event))
+    }
+  }
+}
