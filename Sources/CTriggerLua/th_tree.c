@@ -460,6 +460,8 @@ int th_chunk_dump(th_worker *w, th_tree *tree, const char *path, const th_limits
   return th_protected(w, dump_body, &chunk, limits) == TH_OK && th_give_scratch(w, bytes, length);
 }
 
+// The table without its `execute`; in place of one that is no function stands the name of its type. What has neither
+// that nor an `on` may be a module, with values that cannot be encoded.
 static int spec_body(lua_State *L) {
   th_trigger *t = lua_touserdata(L, 1);
   static const th_limits limits = {SIZE_MAX, 1u << 20, 64, 0, 0};
@@ -467,22 +469,25 @@ static int spec_body(lua_State *L) {
   scratch->bytes_length = 0;
   th_get_ref(L, t->spec_ref);
   int table = lua_gettop(L);
-  if (!push_execute_of(L, table)) {
-    if (th_frozen_content(L, table)) lua_replace(L, table);
-    lua_rawgeti(L, table, 1);
-    return luaL_error(L, lua_istable(L, -1) ? "%s: a file makes one trigger, this one returned a list: give each a file of its own"
-                                            : "%s: no execute function", t->path);
-  }
+  const char *type = push_execute_of(L, table) ? NULL : luaL_typename(L, -1);
   if (th_frozen_content(L, table)) lua_replace(L, table);
+  lua_settop(L, table);
+  if (type && lua_rawgeti(L, table, 1) == LUA_TTABLE)
+    return luaL_error(L, "%s: a file makes one trigger, this one returned a list: give each a file of its own", t->path);
+  lua_pushliteral(L, "on");
+  if (type && lua_rawget(L, table) != LUA_TTABLE) return luaL_error(L, "%s: no execute function", t->path);
   lua_settop(L, table);
   lua_newtable(L);
   lua_pushnil(L);
   while (lua_next(L, table)) {
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
-    if (lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "execute") == 0) lua_pop(L, 2);
-    else lua_rawset(L, table + 1);
+    lua_rawset(L, table + 1);
   }
+  lua_pushliteral(L, "execute");
+  if (type) lua_pushstring(L, type);
+  else lua_pushnil(L);
+  lua_rawset(L, table + 1);
   th_encode_spec(L, table + 1, scratch, &limits);
   return 0;
 }

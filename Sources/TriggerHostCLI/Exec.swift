@@ -142,13 +142,13 @@ struct Exec: AsyncParsableCommand {
   /// Ends the command when the script, or a module that it loads, has a mistake.
   private func reportBroken(_ file: String, _ tree: ScriptTree, _ config: HostConfig) throws {
     guard tree.files[file] != nil else { return }
-    // The script itself, or a module: then its traceback has the script's line.
-    let problem = tree.problems.first { problem in
+    // Of the script itself, or of a module: then its traceback has the script's line.
+    let problems = tree.problems.filter { problem in
       problem.severity == .error
         && (problem.description.hasPrefix("\(file):") || problem.description.contains("\t\(file):"))
     }
-    guard let problem else { return }
-    printError(Finding(problem, in: config.scripts.resolved).text)
+    if problems.isEmpty { return }
+    for problem in problems { printError(Finding(problem, in: config.scripts.resolved).text) }
     throw ExitCode(1)
   }
 

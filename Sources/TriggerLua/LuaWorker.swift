@@ -89,7 +89,8 @@ package final class LuaWorker {
     }
   }
 
-  /// The table that the script returned, encoded, without `execute`; other functions read `"function"`.
+  /// The table that the script returned, encoded, without `execute`, or with the name of its type when it is no
+  /// function; other functions read `"function"`.
   package func spec(of trigger: Trigger) throws(LoadError) -> [UInt8] {
     try bytes { th_trigger_spec(raw, trigger.raw, $0, $1) }
   }

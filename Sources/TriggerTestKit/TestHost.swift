@@ -30,14 +30,18 @@ public final class TestHost: Sendable {
   ///   - triggers: Swift triggers to bind beside them.
   ///   - stores: content before the first commit, by store and key.
   ///   - start: what the clock shows at first; default 2026-01-01T00:00:00Z.
-  /// - Throws: `ScriptTree.Problem` for the first broken script.
+  /// - Throws: `ScriptTree.Problem` with what is wrong with the scripts, a line for each mistake.
   public convenience init(
     scripts: [String: String] = [:], triggers: [any Trigger] = [], stores: [String: [String: Value]] = [:],
     configuration: EngineConfiguration = EngineConfiguration(workers: 2),
     start: Timestamp = Timestamp(nanoseconds: 1_767_225_600_000_000_000)
   ) throws {
     let tree = ScriptTree(files: scripts.mapValues { Array($0.utf8) })
-    if let problem = tree.problems.first(where: { $0.severity == .error }) { throw problem }
+    let errors = tree.problems.filter { $0.severity == .error }
+    if var problem = errors.first {
+      problem.description = errors.map(\.description).joined(separator: "\n")
+      throw problem
+    }
     try self.init(
       tree: tree, triggers: triggers, stores: stores, configuration: configuration, start: start)
   }

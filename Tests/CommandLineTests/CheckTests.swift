@@ -33,6 +33,16 @@ import Testing
         "triggers/b.lua:3: priority is one of critical, high, normal, low, got \"hihg\"; did you mean 'high'?"
       ]),
     Mistake(
+      testDescription: "several in one table",
+      files: [
+        ("triggers/b.lua", script("  on = { cron = \"61 * * * *\" },", "  timeout = 1,", "  priorty = 1,"))
+      ],
+      problems: [
+        "triggers/b.lua:2: on.cron '61 * * * *': column 1: minute 61 is out of range 0-59",
+        "triggers/b.lua:3: timeout must be a string, got 1",
+        "triggers/b.lua:4: unknown field 'priorty'; did you mean 'priority'?",
+      ]),
+    Mistake(
       testDescription: "two triggers of one name",
       files: [("triggers/b.lua", script(onEvent, "", "  name = \"alpha\","))],
       problems: [

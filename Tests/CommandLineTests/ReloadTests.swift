@@ -27,9 +27,12 @@ import TriggerFiles
     let host = try await start(directory)
     try directory.write("triggers/tick.lua", Self.tick("two"))
     try await host.line(containing: "v2 in force from seq")
-    // Broken: said with its place, and what is saved after it waits with it.
-    try directory.write("triggers/tick.lua", "return {\n")
-    try await host.line(containing: "tick.lua:")
+    // Broken: all of it said with its place, and what is saved after it waits with it.
+    let fields = (1...30).map { "wrong\($0) = 1,\n" }.joined()
+    try directory.write("triggers/tick.lua", "return { on = {},\n\(fields) execute = print }\n")
+    try await host.line(containing: "tick.lua:2: unknown field 'wrong1'")
+    try await host.line(containing: "tick.lua:21: unknown field 'wrong20'")
+    try await host.line(containing: "scripts: and 10 more mistakes: trigger-host check names all")
     try await host.line(containing: "not reloaded, the scripts that run stay in force")
     try directory.write("triggers/other.lua", Script.good)
     // Mended: both go live.

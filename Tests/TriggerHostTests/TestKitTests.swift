@@ -29,6 +29,10 @@ import TriggerTestKit
   @Test func aBrokenScriptIsSaid() {
     let problem = #expect(throws: ScriptTree.Problem.self) { try TestHost(scripts: ["a.lua": "return {"]) }
     #expect(problem?.description.hasPrefix("a.lua:1:") == true)
+    let all = #expect(throws: ScriptTree.Problem.self) {
+      try TestHost(scripts: ["a.lua": "return 1", "b.lua": "return { on = {}, mode = 1, memory = 2 }"])
+    }
+    #expect(all?.description.split(separator: "\n").count == 4, "\(String(describing: all))")
   }
 
   @Test func memoryKeepsTheContract() async throws {

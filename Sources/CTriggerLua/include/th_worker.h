@@ -119,8 +119,9 @@ void th_tree_free(th_worker *worker, th_tree *tree);
 th_trigger *th_trigger_load(th_worker *worker, th_tree *tree, const char *path, const th_limits *limits);
 // Compiles a file of the tree without running it. Returns 0, with th_worker_error set, when it is not Lua.
 int th_chunk_compile(th_worker *worker, th_tree *tree, const char *path, const th_limits *limits);
-// The returned table as CBOR, without `execute` (other functions become the text "function").
-// Returns 0, with th_worker_error set, when it cannot be encoded or has no execute function.
+// The returned table as CBOR, without `execute` (other functions become the text "function"); where that is no
+// function, but the table has an `on`, with the name of its type. Returns 0, with th_worker_error set, when the table
+// cannot be encoded, or has neither.
 int th_trigger_spec(th_worker *worker, th_trigger *trigger, uint8_t **bytes, size_t *length);
 // What a script can use, as a CBOR map: each global to the name of its type, or, for a table, to the list of
 // its names; `ctx` and `store` to the lists of theirs. Returns 0, with th_worker_error set, when out of memory.

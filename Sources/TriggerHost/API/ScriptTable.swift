@@ -2,195 +2,212 @@ import TriggerCore
 
 /// The table that a script returns, read field by field into what the engine wants to know.
 struct ScriptTable {
-  private typealias Problem = ScriptTree.Problem
-
-  private let path: String
-  private let source: [UInt8]
-  private let fields: [String: Value]
-  private var name: String
-  private var options = TriggerOptions()
-  private var schedules: [ScheduledJob] = []
-
-  init(path: String, source: [UInt8], _ fields: [String: Value]) {
-    self.path = path
-    self.source = source
-    self.fields = fields
-    name = String(path.dropLast(4))
-    if name.hasPrefix("triggers/") { name = String(name.dropFirst(9)) }
+  /// One thing that is wrong in the table.
+  struct Mistake: Error {
+    /// By the way there, as `ScriptTableLines` has it.
+    var path: [String]
+    var message: String
   }
 
-  /// - Parameter defaults: options for what the table leaves out.
-  /// - Throws: `ScriptTree.Problem` for the first field that is wrong.
-  func script(_ defaults: TriggerOptions) throws(ScriptTree.Problem) -> ScriptTree.Script {
-    var table = self
-    table.options = defaults
+  /// The trigger, so far as the table says it right.
+  private(set) var script: ScriptTree.Script
+  private var mistakes: [Mistake] = []
+
+  /// Reads all fields, the wrong ones too.
+  ///
+  /// - Parameters:
+  ///   - fields: as `LuaWorker.spec` gives them.
+  ///   - defaults: options for what the table leaves out.
+  init(path: String, _ fields: [String: Value], defaults: TriggerOptions) {
+    let stem = String(path.dropLast(4))
+    script = ScriptTree.Script(
+      name: stem.hasPrefix("triggers/") ? String(stem.dropFirst(9)) : stem, path: path, options: defaults,
+      schedules: [])
     // The name first: the schedules' names have it in them.
-    if case .string(let text)? = fields["name"] { table.name = text }
-    for (field, value) in fields.sorted(by: { $0.key < $1.key }) { try table.read(field, value) }
-    if table.options.maxInstances != nil, table.options.mode == nil { table.options.mode = .single }
-    return ScriptTree.Script(
-      name: table.name, path: path, options: table.options, schedules: table.schedules)
+    if case .string(let text)? = fields["name"] { script.name = text }
+    for (field, value) in fields.sorted(by: { $0.key < $1.key }) {
+      do throws(Mistake) { try read(field, value) } catch { mistakes.append(error) }
+    }
+    if options.maxInstances != nil, options.mode == nil { options.mode = .single }
   }
 
-  private mutating func read(_ field: String, _ value: Value) throws(ScriptTree.Problem) {
+  /// What is wrong, in the order of the lines.
+  ///
+  /// - Parameter source: the text of the script.
+  func problems(in source: [UInt8]) -> [ScriptTree.Problem] {
+    if mistakes.isEmpty { return [] }
+    let lines = ScriptTableLines(source)
+    let placed = mistakes.enumerated().map {
+      ($0.offset, lines.line(of: $0.element.path), $0.element.message)
+    }
+    return placed.sorted { ($0.1, $0.0) < ($1.1, $1.0) }.map { _, line, message in
+      ScriptTree.Problem(severity: .error, description: "\(script.path):\(line): \(message)")
+    }
+  }
+
+  private var options: TriggerOptions {
+    get { script.options }
+    set { script.options = newValue }
+  }
+
+  private mutating func read(_ field: String, _ value: Value) throws(Mistake) {
     switch field {
-    case "execute": break
+    case "execute": throw noExecute(value)
     case "name":
-      let name = try text(field, value)
+      let name = try text([field], value)
       guard (1...128).contains(name.utf8.count),
         name.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
-      else { throw problem(field, "must have 1 to 128 bytes and no control characters, got \(value)") }
+      else { throw mistake([field], "must have 1 to 128 bytes and no control characters, got \(value)") }
     case "on": try readBindings(value)
     case "priority":
       options.priority = try choice(field, value, Priority.allCases.map { ($0.description, $0) })
     case "mode": options.mode = try choice(field, value, OverlapMode.allCases.map { ($0.rawValue, $0) })
-    case "timeout": options.timeout = try span(field, value)
-    case "debounce": options.debounce = try span(field, value)
-    case "throttle": options.throttle = try span(field, value)
+    case "timeout": options.timeout = try span([field], value)
+    case "debounce": options.debounce = try span([field], value)
+    case "throttle": options.throttle = try span([field], value)
     case "memory":
-      do { options.memory = try ByteSize(parsing: try text(field, value)).bytes } catch let error
-        as ValueError
-      {
-        throw problem(field, error.message)
-      } catch { throw problem(field, "\(error)") }
-    case "max_instances":
-      guard case .int(let count) = value, (1...1000).contains(count) else {
-        throw problem(field, "must be a whole number from 1 to 1000, got \(value)")
+      let text = try text([field], value)
+      do { options.memory = try ByteSize(parsing: text).bytes } catch {
+        throw Mistake(path: [field], message: "memory: \(error.message)")
       }
-      options.maxInstances = Int(count)
-    case "retry": options.retry = try retry(value)
-    case "order_by": options.orderBy = try text(field, value).split(separator: ".").map(String.init)
+    case "max_instances": options.maxInstances = try count([field], value, 1...1000)
+    case "retry": try readRetry(value)
+    case "order_by": options.orderBy = try text([field], value).split(separator: ".").map(String.init)
     case "coalesce":
       switch value {
       case .bool(let all): options.coalesce = all ? [] : nil
       case .string(let text): options.coalesce = text.split(separator: ".").map(String.init)
-      default: throw problem(field, "must be true or the name of a field of the event, got \(value)")
+      default: throw mistake([field], "must be true or the name of a field of the event, got \(value)")
       }
     default:
-      throw problem(
-        field,
-        "unknown field '\(field)'" + Suggestion.clause(for: field, among: LuaAPI.triggerFields.map(\.name)),
-        bare: true)
+      let hint = Suggestion.clause(for: field, among: LuaAPI.triggerFields.map(\.name))
+      throw Mistake(path: [field], message: "unknown field '\(field)'" + hint)
     }
   }
 
+  /// - Parameter type: what Lua calls the type of what is there.
+  private func noExecute(_ type: Value) -> Mistake {
+    if type == "nil" { return Mistake(path: [], message: "no execute function") }
+    guard case .string(let type) = type else { preconditionFailure("execute is \(type)") }
+    return mistake(["execute"], "must be a function, got a \(type)")
+  }
+
   /// `retry = 3`, or `retry = { attempts = 5, backoff = "1s", longest = "5m" }`.
-  private func retry(_ value: Value) throws(ScriptTree.Problem) -> RetryPolicy {
+  private mutating func readRetry(_ value: Value) throws(Mistake) {
     var policy = RetryPolicy()
-    let (fields, isBare): ([String: Value], Bool)
     switch value {
-    case .int: (fields, isBare) = (["attempts": value], true)
-    case .map(let given): (fields, isBare) = (given, false)
-    default:
-      throw problem("retry", "must be a number of tries or a table like { attempts = 3 }, got \(value)")
-    }
-    for (name, value) in fields.sorted(by: { $0.key < $1.key }) {
-      switch name {
-      case "attempts":
-        guard case .int(let count) = value, (1...100).contains(count) else {
-          throw problem(
-            isBare ? "retry" : "retry.attempts", "must be a whole number from 1 to 100, got \(value)")
-        }
-        policy.attempts = Int(count)
-      case "backoff": policy.backoff = try span("retry.backoff", value)
-      case "longest": policy.longest = try span("retry.longest", value)
-      default:
-        let known = ["attempts", "backoff", "longest"]
-        throw problem("retry", "has no '\(name)'" + Suggestion.clause(for: name, among: known))
+    case .int: policy.attempts = try count(["retry"], value, 1...100)
+    case .map(let fields):
+      for (name, value) in fields.sorted(by: { $0.key < $1.key }) {
+        do throws(Mistake) { try read(name, value, into: &policy) } catch { mistakes.append(error) }
       }
+    default:
+      throw mistake(["retry"], "must be a number of tries or a table like { attempts = 3 }, got \(value)")
     }
-    return policy
+    options.retry = policy
+  }
+
+  private func read(_ name: String, _ value: Value, into policy: inout RetryPolicy) throws(Mistake) {
+    let path = ["retry", name]
+    switch name {
+    case "attempts": policy.attempts = try count(path, value, 1...100)
+    case "backoff": policy.backoff = try span(path, value)
+    case "longest": policy.longest = try span(path, value)
+    default: throw unknown(path, among: ["attempts", "backoff", "longest"])
+    }
   }
 
   // MARK: Bindings
 
-  private mutating func readBindings(_ value: Value) throws(ScriptTree.Problem) {
+  private mutating func readBindings(_ value: Value) throws(Mistake) {
     guard case .map(let bindings) = value else {
-      throw problem("on", "must be a table like { data = \"bars/*\" }, got \(value)")
+      throw mistake(["on"], "must be a table like { data = \"bars/*\" }, got \(value)")
     }
-    for (kindName, value) in bindings.sorted(by: { $0.key < $1.key }) {
-      guard let kind = EventKind(rawValue: kindName) else {
-        let known = EventKind.allCases.map(\.rawValue)
-        throw problem("on", "has no '\(kindName)'" + Suggestion.clause(for: kindName, among: known))
+    for (name, value) in bindings.sorted(by: { $0.key < $1.key }) {
+      guard let kind = EventKind(rawValue: name) else {
+        mistakes.append(unknown(["on", name], among: EventKind.allCases.map(\.rawValue)))
+        continue
       }
-      let items: [Value]
-      if case .array(let list) = value { items = list } else { items = [value] }
-      for item in items { try bind(kind, item) }
+      var items = [value]
+      if case .array(let list) = value { items = list }
+      for (index, item) in items.enumerated() {
+        do throws(Mistake) { try bind(kind, item) } catch {
+          // In a list each may have a line of its own.
+          mistakes.append(Mistake(path: error.path + ["\(index + 1)"], message: error.message))
+        }
+      }
     }
   }
 
-  private mutating func bind(_ kind: EventKind, _ item: Value) throws(ScriptTree.Problem) {
+  private mutating func bind(_ kind: EventKind, _ item: Value) throws(Mistake) {
+    let path = ["on", kind.rawValue]
     if kind == .start {
-      guard item == .bool(true) else { throw problem("on.start", "must be true, got \(item)") }
+      guard item == .bool(true) else { throw mistake(path, "must be true, got \(item)") }
       return addSchedule(kind, "", .start)
     }
     guard case .string(let text) = item, !text.isEmpty else {
-      throw problem("on.\(kind)", "must be a string or a list of strings, got \(item)")
+      throw mistake(path, "must be a string or a list of strings, got \(item)")
     }
     do {
       switch kind {
       case .cron: addSchedule(kind, text, try ScheduledJob.Rule(cron: text))
       case .at: addSchedule(kind, text, .at(try Timestamp(parsing: text)))
-      case .every: addSchedule(kind, text, .every(try span("on.every", item)))
+      case .every: addSchedule(kind, text, .every(try span(path, item)))
       default: options.on.append(EventPattern(kind, text))
       }
-    } catch let error as ScriptTree.Problem { throw error } catch {
-      throw problem("on.\(kind)", "'\(text)': \(error)")
-    }
+    } catch let error as Mistake { throw error } catch { throw mistake(path, "'\(text)': \(error)") }
   }
 
   private mutating func addSchedule(_ kind: EventKind, _ text: String, _ rule: ScheduledJob.Rule) {
-    let words = [name, "on.\(kind)", text].filter { !$0.isEmpty }
-    schedules.append(
-      ScheduledJob(name: words.joined(separator: " "), rule: rule, action: .trigger(name)))
+    let words = [script.name, "on.\(kind)", text].filter { !$0.isEmpty }
+    script.schedules.append(
+      ScheduledJob(name: words.joined(separator: " "), rule: rule, action: .trigger(script.name)))
   }
 
   // MARK: Single values
 
-  private func text(_ field: String, _ value: Value) throws(ScriptTree.Problem) -> String {
-    guard case .string(let text) = value else { throw problem(field, "must be a string, got \(value)") }
+  private func text(_ path: [String], _ value: Value) throws(Mistake) -> String {
+    guard case .string(let text) = value else { throw mistake(path, "must be a string, got \(value)") }
     return text
   }
 
-  private func span(_ field: String, _ value: Value) throws(ScriptTree.Problem) -> Duration {
-    let text = try text(field, value)
+  private func count(_ path: [String], _ value: Value, _ range: ClosedRange<Int64>) throws(Mistake) -> Int {
+    guard case .int(let count) = value, range.contains(count) else {
+      throw mistake(
+        path, "must be a whole number from \(range.lowerBound) to \(range.upperBound), got \(value)")
+    }
+    return Int(count)
+  }
+
+  private func span(_ path: [String], _ value: Value) throws(Mistake) -> Duration {
+    let text = try text(path, value)
     guard let span = try? TimeSpan.parse(text), span > .zero else {
-      throw problem(
-        field, "must be a time span above zero like \"250ms\", \"2s\", \"5m\" or \"1h\", got \"\(text)\"")
+      throw mistake(
+        path, "must be a time span above zero like \"250ms\", \"2s\", \"5m\" or \"1h\", got \"\(text)\"")
     }
     return span
   }
 
   private func choice<Choice>(
     _ field: String, _ value: Value, _ choices: [(name: String, choice: Choice)]
-  ) throws(ScriptTree.Problem) -> Choice {
-    let text = try text(field, value)
+  ) throws(Mistake) -> Choice {
+    let text = try text([field], value)
     if let found = choices.first(where: { $0.name == text }) { return found.choice }
     let names = choices.map(\.name)
-    throw problem(
-      field,
+    throw mistake(
+      [field],
       "is one of \(names.joined(separator: ", ")), got \"\(text)\""
         + Suggestion.clause(for: text, among: names))
   }
 
-  private func problem(_ field: String, _ message: String, bare: Bool = false) -> ScriptTree.Problem {
-    let key = field.split(separator: ".").last.map(String.init) ?? field
-    let line = sourceLine(of: key, in: source)
-    return ScriptTree.Problem(
-      severity: .error, description: "\(path):\(line): " + (bare ? message : "\(field) \(message)"))
+  private func mistake(_ path: [String], _ message: String) -> Mistake {
+    Mistake(path: path, message: "\(path.joined(separator: ".")) \(message)")
   }
-}
 
-/// The first line that sets `key = `, 1 when none does: a script's table comes without lines.
-func sourceLine(of key: String, in source: [UInt8]) -> Int {
-  let lines = source.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-  for (index, line) in lines.enumerated() {
-    let words = String(decoding: line, as: UTF8.self)
-      .split { !($0.isLetter || $0.isNumber || $0 == "_" || $0 == "=") }
-    for (word, next) in zip(words, words.dropFirst())
-    where word == key && next.first == "=" && !next.hasPrefix("==") {
-      return index + 1
-    }
+  /// A field of a table in the table.
+  private func unknown(_ path: [String], among known: [String]) -> Mistake {
+    Mistake(
+      path: path,
+      message: "\(path[0]) has no '\(path[1])'" + Suggestion.clause(for: path[1], among: known))
   }
-  return 1
 }

@@ -172,13 +172,16 @@ public struct ScriptTree: Sendable {
   }
 
   private func duplicate(_ script: Script, of other: String) -> Problem {
-    let line = sourceLine(of: "name", in: contents[script.path]?.bytes ?? [])
+    let line = ScriptTableLines(contents[script.path]?.bytes ?? []).line(of: ["name"])
     return Problem(
       severity: .error,
       description:
         "\(script.path):\(line): a trigger named '\(script.name)' is already in \(other); give one of them a name"
     )
   }
+
+  /// Whether a file of the tree, if it was run, ran to its end.
+  func loads(_ path: String) -> Bool { checks[path]?.isLoaded ?? true }
 
   static func isTrigger(_ path: String) -> Bool {
     path.hasSuffix(".lua") && !path.hasSuffix("_test.lua") && !isModule(path)

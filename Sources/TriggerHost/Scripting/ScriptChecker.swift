@@ -10,6 +10,8 @@ final class ScriptCheck: Sendable {
   let problems: [ScriptTree.Problem]
   /// What is wrong with a module that it needs, told once for all that need it.
   let cause: ScriptTree.Problem?
+  /// Its chunk ran to its end: what is wrong is so with what it returned.
+  let isLoaded: Bool
   /// Where `require` looked while the file loaded, and the modules it found did in turn: when none of these
   /// paths, and the file itself, has changed, loading it again shows the same.
   let lookups: Set<String>
@@ -19,11 +21,12 @@ final class ScriptCheck: Sendable {
 
   init(
     script: ScriptTree.Script? = nil, problems: [ScriptTree.Problem] = [], cause: ScriptTree.Problem? = nil,
-    lookups: Set<String> = []
+    isLoaded: Bool = true, lookups: Set<String> = []
   ) {
     self.script = script
     self.problems = problems
     self.cause = cause
+    self.isLoaded = isLoaded
     self.lookups = lookups
     isNoTrigger = problems.contains { problem in
       ["no execute function", "a script returns a table with execute"]
@@ -89,26 +92,31 @@ final class ScriptChecker {
   /// Compiles a module, whether anything requires it or not.
   func checkModule(_ path: String) -> ScriptCheck {
     do throws(LuaWorker.LoadError) { try lua.compile(path, of: tree, limits: LuaLimits()) } catch {
-      return ScriptCheck(problems: [ScriptTree.Problem(severity: .error, description: error.description)])
+      return ScriptCheck(
+        problems: [ScriptTree.Problem(severity: .error, description: error.description)], isLoaded: false)
     }
     return ScriptCheck()
   }
 
   /// Compiles a script, runs its chunk and reads its table.
   func checkTrigger(_ path: String) -> ScriptCheck {
+    let source = sources.files[path]?.bytes ?? []
     do throws(ScriptTree.Problem) {
-      let table = ScriptTable(path: path, source: sources.files[path]?.bytes ?? [], try spec(of: path))
-      let script = try table.script(defaults)
+      let table = ScriptTable(path: path, try spec(of: path), defaults: defaults)
+      let script = table.script
+      let problems = table.problems(in: source)
       let isUnbound = script.options.on.isEmpty && script.schedules.isEmpty
       let warning = ScriptTree.Problem(
         severity: .warning,
         description:
           "\(path):1: nothing triggers '\(script.name)': it has no 'on'; bind it there or in a cron file")
       return ScriptCheck(
-        script: script, problems: isUnbound ? [warning] : [], lookups: sources.lookups(of: path))
+        script: problems.isEmpty ? script : nil,
+        problems: problems.isEmpty && isUnbound ? [warning] : problems, lookups: sources.lookups(of: path))
     } catch {
       let (own, cause) = Self.split(error, of: path)
-      return ScriptCheck(problems: own, cause: cause, lookups: sources.lookups(of: path))
+      return ScriptCheck(
+        problems: own, cause: cause, isLoaded: false, lookups: sources.lookups(of: path))
     }
   }
 
@@ -132,10 +140,8 @@ final class ScriptChecker {
     let file = error.prefix { $0 != ":" && $0 != "\n" }
     if sources.files[String(file)] == nil { return "\(thrower(in: error) ?? "\(path):1"): \(error)" }
     guard error.hasPrefix("\(path): ") else { return error }
-    let lines = String(decoding: sources.files[path]?.bytes ?? [], as: UTF8.self)
-      .split(separator: "\n", omittingEmptySubsequences: false)
-    let line = lines.lastIndex { $0.hasPrefix("return") } ?? 0
-    return "\(path):\(line + 1):" + error.dropFirst(path.count + 1)
+    let end = ScriptTableLines(sources.files[path]?.bytes ?? []).end
+    return "\(path):\(end):" + error.dropFirst(path.count + 1)
   }
 
   /// `file:line` of the first frame of a traceback that is in a file of the tree.

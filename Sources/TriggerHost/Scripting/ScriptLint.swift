@@ -82,7 +82,8 @@ package struct ScriptLint {
   private mutating func add(_ severity: Severity, _ path: String, _ line: Int, _ message: String) {
     let finding = Finding(severity: severity, path: path, line: line, message: message)
     // What loading the file has shown is said better there.
-    let isKnown = tree.problems.contains { $0.description.hasPrefix("\(path):\(line): ") }
+    let isKnown =
+      !tree.loads(path) && tree.problems.contains { $0.description.hasPrefix("\(path):\(line): ") }
     // Of what a module lacks, once is enough.
     let isSaid = findings.contains { other in
       severity == .note && other.path == path && other.message == message || other == finding

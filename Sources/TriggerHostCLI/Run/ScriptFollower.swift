@@ -86,8 +86,18 @@ final class ScriptFollower: Sendable {
       say(update, seq)
     } catch {
       for problem in error.unread { printError(finding(problem).text) }
-      for problem in error.problems { printError(Finding(problem, in: directory).text) }
+      say(error.problems)
       printError("scripts: not reloaded, the scripts that run stay in force; mend what is named above")
+    }
+  }
+
+  /// What a refused burst has wrong; of very much the beginning.
+  private func say(_ problems: [ScriptTree.Problem]) {
+    let most = 20
+    for problem in problems.prefix(most) { printError(Finding(problem, in: directory).text) }
+    if problems.count > most {
+      printError(
+        "scripts: and \(counted(problems.count - most, "more mistake")): trigger-host check names all")
     }
   }
 

@@ -54,6 +54,16 @@ import TriggerHost
   ])
   func names(code: String, finding: String) { #expect(body(code) == [finding]) }
 
+  /// What is wrong with the table is no reason to say nothing of the code on the same line.
+  @Test func besideMistakesOfTheTable() {
+    #expect(
+      findings(["t.lua": "return { mode = 1, execute = function(event, ctx) pritn(1) end }"]) == [
+        "t.lua:1: error: nothing is named 'pritn': it is neither local nor a global; did you mean 'print'?"
+      ])
+    // What loading has shown is not said twice.
+    #expect(findings(["t.lua": "pritn(1)"]) == [])
+  }
+
   @Test(arguments: [
     ("ctx:stor('a')", "1: error: ctx has no 'stor'; did you mean 'store'?"),
     (

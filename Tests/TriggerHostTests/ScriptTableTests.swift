@@ -1,0 +1,100 @@
+import Testing
+
+@testable import TriggerHost
+
+/// What is wrong with the table that a script returns: all of it at once, each with its line.
+@Suite struct ScriptTableTests {
+  private func problems(_ text: String) -> [String] {
+    ScriptTree(files: ["s.lua": Array(text.utf8)]).problems.map { $0.description }
+  }
+
+  @Test func oneMistakeHidesNoOther() {
+    let found = problems(
+      """
+      return {
+        on = {
+          cron = { "0 9 * * *", "0 25 * * *", "* *" },
+          evnt = "x",
+          every = "soon",
+          start = 1,
+        },
+        priority = "hihg",
+        timeuot = "1s",
+        timeout = 5,
+        retry = { atempts = 2, backoff = "x",
+          attempts = 0 },
+        memory = "lots",
+        execute = function() end,
+      }
+      """)
+    #expect(
+      found == [
+        "s.lua:3: on.cron '0 25 * * *': column 3: hour 25 is out of range 0-23",
+        "s.lua:3: on.cron '* *': column 1: a cron expression has 5 fields (minute hour day month weekday) or 6 (with seconds first), got 2",
+        "s.lua:4: on has no 'evnt'; did you mean 'event'?",
+        "s.lua:5: on.every must be a time span above zero like \"250ms\", \"2s\", \"5m\" or \"1h\", got \"soon\"",
+        "s.lua:6: on.start must be true, got 1",
+        "s.lua:8: priority is one of critical, high, normal, low, got \"hihg\"; did you mean 'high'?",
+        "s.lua:9: unknown field 'timeuot'; did you mean 'timeout'?",
+        "s.lua:10: timeout must be a string, got 5",
+        "s.lua:11: retry has no 'atempts'; did you mean 'attempts'?",
+        "s.lua:11: retry.backoff must be a time span above zero like \"250ms\", \"2s\", \"5m\" or \"1h\", got \"x\"",
+        "s.lua:12: retry.attempts must be a whole number from 1 to 100, got 0",
+        "s.lua:13: memory: expected a size like 512kb, 64mb or 1gb, got \"lots\"",
+      ])
+  }
+
+  @Test func whatHasNoExecuteMayHaveMoreWrong() {
+    #expect(
+      problems("return {\n  on = { evnt = 'x' },\n  excute = function() end,\n}\n") == [
+        "s.lua:1: no execute function", "s.lua:2: on has no 'evnt'; did you mean 'event'?",
+        "s.lua:3: unknown field 'excute'; did you mean 'execute'?",
+      ])
+    #expect(
+      problems("return {\n  on = { event = 'x' },\n  execute = 'run',\n}\n") == [
+        "s.lua:3: execute must be a function, got a string"
+      ])
+    // What has no `on` either may be a module: its names are its own.
+    #expect(
+      problems("local M = { run = print }\nM.__index = M\nreturn M\n") == ["s.lua:3: no execute function"])
+  }
+
+  /// `timeout = 5` is wrong in each; it is on line 3 in each.
+  @Test(arguments: [
+    "-- timeout = 5\nreturn { on = { event = 'x' },\n  timeout = 5, execute = function() end }",
+    "local timeout = 5\nreturn { on = { event = 'x' },\n  ['timeout'] = timeout, execute = function() end }",
+    "--[[\nreturn { timeout = 5 } ]] return { execute = function() local timeout = 1 end,\n  timeout = 5, on = {} }",
+    "local s = [==[ \\]]\nreturn { timeout = 5 } ]==] local t = { on = { event = 'x' },\n timeout = 5 } t.execute = print return t",
+    "local t = { on = { timeout = 5 } }\nfunction t.execute() t.timeout = 6 end\nt.timeout = 5\nt.on = { event = 'x' } return t",
+    "local function f(t) return t end\nreturn f { on = { event = 'x' },\n timeout = 5, execute = function() end }",
+    "return { on = { event = 'x' }, timeout = '1s', -- the later counts\n\n timeout = 5, execute = function() end }",
+    "return { on = { event = 'a\\'b\\\nc' },\n timeout = 5, execute = function() if 1 == 2 then end end }",
+  ]) func theLineIsThatOfTheField(text: String) {
+    #expect(problems(text) == ["s.lua:3: timeout must be a string, got 5"], "\(text)")
+  }
+
+  @Test func eachOfAListHasItsLine() {
+    let text =
+      "return { execute = function(e, ctx) return {} end, on = {\n cron = {\n  '@daily',\n  'x',\n  '@daily', 'y' } } }"
+    #expect(problems(text).map { $0.prefix(12) } == ["s.lua:4: on.", "s.lua:5: on."].map { $0.prefix(12) })
+  }
+
+  /// Whatever can be cut into tokens can be looked at, however it goes on.
+  @Test func anyTextHasLines() {
+    let seed = testSeed()
+    var random = SplitMix64Seeded(seed)
+    let parts = [
+      "return", " {", "}", " on", " =", " [", "]", "[[", "]]", "'", "\"", "\\", "\n", "--", "[=[", "]=]",
+      " end",
+      " function", "(", ")", ",", "x", ".", "1", "é", "\0",
+    ]
+    for _ in 0..<2000 {
+      let text = (0..<random.below(30)).map { _ in parts[random.below(parts.count)] }.joined()
+      let lines = ScriptTableLines(Array(text.utf8))
+      let count = text.split(separator: "\n", omittingEmptySubsequences: false).count
+      for line in [lines.end, lines.line(of: ["on"]), lines.line(of: ["on", "x", "1"])] {
+        #expect((1...count).contains(line), "seed \(seed): \(text)")
+      }
+    }
+  }
+}
