@@ -34,6 +34,20 @@ import Testing
       ])
   }
 
+  @Test func aLocalThatIsGoneIsExplained() async throws {
+    let directory = try project()
+    let ended = try await repl(
+      "nosuch", "local a, b <const> = 1, 2", "b", "local function f() return 3 end return f()", "f()",
+      "a = 4",
+      "a", "do local inner = 1 end", "inner", "({ a = 1, b = 2 }).b", in: directory)
+    #expect(ended.lines == ["nil", "nil", "3", "4", "nil", "2"], "\(ended)")
+    #expect(
+      ended.errorLines.filter { $0.contains("local of") }
+        == ["b", "f"].map {
+          "'\($0)' was a local of an earlier line, and was gone with it: leave out 'local' to keep it"
+        }, "\(ended)")
+  }
+
   @Test func storesAreReadAndNeverChanged() async throws {
     let directory = try project()
     let ended = try await repl(

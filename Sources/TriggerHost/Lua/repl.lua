@@ -12,6 +12,15 @@ function help(topic)
   call("print", { text = call("help", { topic = topic }) })
 end
 
+-- The host knows more of some names that nothing has.
+local globals = getmetatable(_ENV)
+local libraries = globals.__index
+function globals.__index(_, name)
+  local value = libraries[name]
+  if value == nil and type(name) == "string" then call("missing", name) end
+  return value
+end
+
 -- Intents read as what they would do.
 local function special(value)
   local intent = describe(value)

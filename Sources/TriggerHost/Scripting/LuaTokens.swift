@@ -116,6 +116,34 @@ extension UInt8 {
   }
 }
 
+extension LuaTokens {
+  /// Names that `local` gives outside of all blocks.
+  var outerLocals: [String] {
+    var depth = 0
+    var found: [String] = []
+    for (index, token) in tokens.enumerated() {
+      if depth == 0, token.isSource("local") { found += names(from: index + 1) }
+      depth += token.nesting
+    }
+    return found
+  }
+
+  /// Of `function f`, or of `a <const>, b`.
+  private func names(from start: Int) -> [String] {
+    var found: [String] = []
+    var index = start
+    if index < tokens.count, tokens[index].isSource("function") { index += 1 }
+    while index < tokens.count, tokens[index].kind == .word {
+      found.append(tokens[index].text)
+      index += 1
+      if index + 2 < tokens.count, tokens[index].isSource("<") { index += 3 }
+      guard index < tokens.count, tokens[index].isSource(",") else { break }
+      index += 1
+    }
+    return found
+  }
+}
+
 extension LuaTokens.Token {
   /// By how much a word moves the depth of blocks and brackets, before (closing) or behind it (opening).
   var nesting: Int {

@@ -21,6 +21,8 @@ package final class Repl {
     /// An intent, or a list of them.
     case change(String)
     case log(level: String, String)
+    /// Why something may not have done what was meant.
+    case hint(String)
   }
 
   private let lua: LuaWorker
@@ -35,6 +37,10 @@ package final class Repl {
   private let say: (Output) -> Void
   private var answer: [UInt8] = []
   private var ownNames: [String] = []
+  /// Names that were local to pieces before this one.
+  private var forgotten: Set<String> = []
+  /// Those of them that this piece has looked for in vain.
+  private var missed: Set<String> = []
 
   /// - Parameters:
   ///   - scripts: where `require` finds modules.
@@ -86,7 +92,15 @@ package final class Repl {
     if asStatement == .incomplete || asStatement == .notLua && asExpression == .incomplete {
       return .incomplete
     }
+    if asStatement != .notLua { forgotten.formUnion(LuaTokens(Array(text.utf8)).outerLocals) }
     return outcome(asStatement)
+  }
+
+  private func takeHints() -> [String] {
+    defer { missed = [] }
+    return missed.sorted().map {
+      "'\($0)' was a local of an earlier line, and was gone with it: leave out 'local' to keep it"
+    }
   }
 
   private func run(_ text: String?, wish: String = "") -> LuaWorker.Status {
@@ -104,10 +118,14 @@ package final class Repl {
   }
 
   private func outcome(_ status: LuaWorker.Status) -> Outcome {
+    let hints = takeHints()
     switch status {
-    case .ok: .done
-    case .killed: .interrupted
-    default: .failed(lua.errorText.withoutFrames(of: "[session]"))
+    case .ok:
+      for hint in hints { say(.hint(hint)) }
+      return .done
+    case .killed: return .interrupted
+    default:
+      return .failed(([lua.errorText.withoutFrames(of: "[session]")] + hints).joined(separator: "\n"))
     }
   }
 
@@ -181,6 +199,7 @@ package final class Repl {
       say(fields["is_change"] == .bool(true) ? .change(text) : .value(text))
     case ("names", .array(let names)):
       ownNames = names.compactMap { if case .string(let name) = $0 { name } else { nil } }
+    case ("missing", .string(let name)): if forgotten.contains(name) { missed.insert(name) }
     case ("help", .map(let fields)):
       guard case .string(let topic)? = fields["topic"] else { return .string(Help.general) }
       return .string(Help.text(on: topic))

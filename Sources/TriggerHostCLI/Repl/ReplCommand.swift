@@ -23,7 +23,7 @@ struct ReplCommand: ParsableCommand {
         > require "lib.rsi".value({ count = 14, gain = 1, loss = 1 }, 14)
         > help "store:scan"
 
-      Tab completes, arrow keys recall earlier lines, Ctrl-C ends what runs, Ctrl-D ends the session.
+      A local lasts for one line: leave out local to keep a value. Tab completes, arrow keys recall earlier lines, Ctrl-C ends what runs, Ctrl-D ends the session.
       """)
 
   @OptionGroup var project: ProjectOptions
@@ -119,6 +119,7 @@ private final class ReplConsole {
       case .value(let text): printLine(text)
       case .change(let text): printLine(text + paint.faint("  (shown, not applied)"))
       case .log(let level, let text): printLine(paint.faint("[\(level)] ") + text)
+      case .hint(let text): printError(text)
       }
     }
     self.repl = repl
