@@ -1,7 +1,7 @@
 import TriggerCore
 import TriggerHost
 
-/// Every version of the scripts that was ever in force. A tree is kept as what it changed, and each distinct
+/// Every script tree that was ever in force. A tree is kept as what it changed, and each distinct
 /// content once.
 ///
 /// A value on one connection, for whoever owns that at the moment.
@@ -94,40 +94,40 @@ struct ScriptTrees {
   }
 }
 
-/// A version of the scripts, as `scripts log` shows it.
-public struct ScriptVersion: Sendable, Hashable {
+/// A script tree that was in force, without its files.
+public struct KeptScriptTree: Sendable, Hashable {
   /// Number, time, seed.
   public var identity: ScriptTree.Identity
   /// The first seq that may use it; nil while it is not known.
   public var seq: Int64?
-  /// Paths that are new, or have other content than before.
+  /// Paths that are new, or have other content than in the tree before.
   public var changed: [String]
   /// Paths that went away.
   public var removed: [String]
 }
 
 extension LogReader {
-  /// Every version there ever was, oldest first. O(versions and what they changed).
+  /// Every script tree there ever was, oldest first. O(trees and what they changed).
   ///
   /// - Throws: `StorageError`.
-  public func scriptVersions() throws -> [ScriptVersion] {
-    var versions: [ScriptVersion] = []
+  public func scriptTrees() throws -> [KeptScriptTree] {
+    var trees: [KeptScriptTree] = []
     try database.run("SELECT number, time, seed, seq FROM script_trees ORDER BY number") { row in
-      versions.append(
-        ScriptVersion(
+      trees.append(
+        KeptScriptTree(
           identity: ScriptTrees.identity(row), seq: row.int(3) > 0 ? row.int(3) : nil, changed: [],
           removed: []))
     }
-    let places = Dictionary(uniqueKeysWithValues: versions.enumerated().map { ($1.identity.number, $0) })
+    let places = Dictionary(uniqueKeysWithValues: trees.enumerated().map { ($1.identity.number, $0) })
     try database.run("SELECT path, tree, content IS NULL FROM script_files ORDER BY path") { row in
       guard let place = places[Int(row.int(1))] else { return }
       if row.int(2) == 0 {
-        versions[place].changed.append(row.text(0))
+        trees[place].changed.append(row.text(0))
       } else {
-        versions[place].removed.append(row.text(0))
+        trees[place].removed.append(row.text(0))
       }
     }
-    return versions
+    return trees
   }
 
   /// A script tree that was in force; nil when there is none of the number. O(its files).

@@ -6,7 +6,7 @@ import TriggerFiles
 @testable import TriggerStorage
 @testable import trigger_host
 
-/// Scripts that are saved while the real host runs, and the versions that it keeps of them.
+/// Scripts that are saved while the real host runs, and the script trees that it keeps.
 @Suite struct ScriptReloadTests {
   private static func tick(_ text: String) -> String {
     """
@@ -26,7 +26,7 @@ import TriggerFiles
     let directory = try TemporaryDirectory(["triggers/tick.lua": Self.tick("one")])
     let host = try await start(directory)
     try directory.write("triggers/tick.lua", Self.tick("two"))
-    try await host.line(containing: "v2 in force from seq")
+    try await host.line(containing: "tree 2 in force from seq")
     // Broken: all of it said with its place, and what is saved after it waits with it.
     let fields = (1...30).map { "wrong\($0) = 1,\n" }.joined()
     try directory.write("triggers/tick.lua", "return { on = {},\n\(fields) execute = print }\n")
@@ -43,11 +43,13 @@ import TriggerFiles
     #expect(ended.status == 0, "\(ended)")
 
     let log = try await triggerHost("scripts", "log", "--data", directory("data"))
-    #expect(log.output.contains("v1  from seq 1  "), "\(log.output)")
+    #expect(log.output.contains("tree 1  from seq 1  "), "\(log.output)")
     #expect(log.output.contains("    other.lua"))
-    let versions = log.output.split(separator: "\n").count { $0.hasPrefix("v") }
-    #expect(versions >= 3)
-    let diff = try await triggerHost("scripts", "diff", "v1", "v2", "--data", directory("data"))
+    let trees = log.output.split(separator: "\n").count { $0.hasPrefix("tree ") }
+    #expect(trees >= 3)
+    let json = try await triggerHost("scripts", "log", "--json", "--data", directory("data"))
+    #expect(json.lines.first?.contains(#""tree":1"#) == true, "\(json)")
+    let diff = try await triggerHost("scripts", "diff", "tree:1", "tree:2", "--data", directory("data"))
     #expect(
       diff.output.contains(#"-  return { ctx:store("s"):put("text", "one")"#)
         && diff.output.contains(#"+  return { ctx:store("s"):put("text", "two")"#), "\(diff.output)")
@@ -55,7 +57,7 @@ import TriggerFiles
     #expect(show.output == Self.tick("one"))
     let verified = try await triggerHost("replay", "--data", directory("data"), "--verify")
     #expect(verified.status == 0, "\(verified)")
-    // As when the host was killed between the commit of the newest version and the note of its seq.
+    // As when the host was killed between the commit of the newest tree and the note of its seq.
     try Database(path: directory("data/log.sqlite"))
       .run("UPDATE script_trees SET seq = 0 WHERE number = (SELECT max(number) FROM script_trees)")
     #expect(
@@ -83,7 +85,7 @@ import TriggerFiles
     }
     host.signal(SIGTERM)
     let ended = try await host.end()
-    #expect(ended.status == 0 && !ended.output.contains("v3"), "\(ended)")
+    #expect(ended.status == 0 && !ended.output.contains("tree:3"), "\(ended)")
   }
 
   /// A checkout of thousands of files takes longer than the half second after which a watcher would cut the burst.
@@ -115,7 +117,7 @@ import TriggerFiles
       containing:
         "5 recent operations executed with the new scripts: 1 would fail that did not, 0 would differ")
     try await host.line(containing: "would fail: seq 8 t:")
-    try await host.line(containing: "v2 in force from seq 11")
+    try await host.line(containing: "tree 2 in force from seq 11")
     try directory.write("triggers/t.lua", script("if event.n == 7 then event.n = 70 end"))
     try await host.line(containing: "0 would fail that did not, 1 would differ")
     host.signal(SIGTERM)
@@ -137,43 +139,44 @@ import TriggerFiles
     _ = try await host.line(containing: #""seq":1000"#)
     try directory.write("triggers/t.lua", script("while true do end"))
     try await host.line(containing: "executed with the new scripts, the rest left out after 5s: ")
-    try await host.line(containing: "v2 in force from seq 1001")
+    try await host.line(containing: "tree 2 in force from seq 1001")
     host.signal(SIGTERM)
     #expect(try await host.end().status == 0)
   }
 
-  @Test func rollbackWritesAVersionBack() async throws {
+  @Test func rollbackWritesATreeBack() async throws {
     let directory = try TemporaryDirectory([
       "triggers/tick.lua": Self.tick("one"), "triggers/lib/a.lua": "return 1\n",
     ])
     let host = try await start(directory)
     try FileManager.default.removeItem(atPath: directory("triggers/lib/a.lua"))
     try directory.write("triggers/tick.lua", Self.tick("two"))
-    try await host.line(containing: "v2 in force from seq")
+    try await host.line(containing: "tree 2 in force from seq")
     let arguments = ["--data", directory("data"), "--scripts", directory("triggers")]
-    // While the host runs: it takes the files up as a new version.
+    // While the host runs: it takes the files up as a new tree.
     let back = try await RunningCommand(["scripts", "rollback", "--to", "1"] + arguments).end()
     #expect(back.status == 0, "\(back)")
     #expect(try directory.read("triggers/tick.lua") == Self.tick("one"))
-    try await host.line(containing: "v3 in force from seq")
-    // Work that is in no version is not lost.
+    try await host.line(containing: "tree 3 in force from seq")
+    // Work that is in no tree is not lost.
     try directory.write("triggers/tick.lua", "return {\n  -- not yet\n")
     try await host.line(containing: "not reloaded")
-    let refused = try await RunningCommand(["scripts", "rollback", "--to", "v2"] + arguments).end()
+    let refused = try await RunningCommand(["scripts", "rollback", "--to", "tree:2"] + arguments).end()
     #expect(refused.status == 1)
-    #expect(refused.errors.contains("tick.lua: edited, and in no version"), "\(refused.errors)")
+    #expect(refused.errors.contains("tick.lua: edited, and in no tree"), "\(refused.errors)")
     #expect(try directory.read("triggers/tick.lua") == "return {\n  -- not yet\n")
-    let forced = try await RunningCommand(["scripts", "rollback", "--to", "v2", "--force"] + arguments).end()
+    let forced = try await RunningCommand(["scripts", "rollback", "--to", "tree:2", "--force"] + arguments)
+      .end()
     #expect(forced.status == 0, "\(forced)")
-    try await host.line(containing: "v4 in force from seq")
+    try await host.line(containing: "tree 4 in force from seq")
     host.signal(SIGTERM)
     #expect(try await host.end().status == 0)
-    let unknown = try await RunningCommand(["scripts", "rollback", "--to", "v9"] + arguments).end()
-    #expect(unknown.status == 1 && unknown.errors.contains("there are v1 to"), "\(unknown.errors)")
+    let unknown = try await RunningCommand(["scripts", "rollback", "--to", "tree:9"] + arguments).end()
+    #expect(unknown.status == 1 && unknown.errors.contains("the newest is tree:4"), "\(unknown.errors)")
     let tooLate = try await RunningCommand(["scripts", "rollback", "--to", "999999"] + arguments).end()
     #expect(tooLate.status == 1 && tooLate.errors.contains("the log ends at seq"), "\(tooLate.errors)")
     let nowhere = try await triggerHost(
-      "scripts", "diff", "v1", "--path", "tik.lua", "--data", directory("data"))
+      "scripts", "diff", "tree:1", "--path", "tik.lua", "--data", directory("data"))
     #expect(nowhere.status == 1 && nowhere.errors.contains("did you mean 'tick.lua'?"), "\(nowhere.errors)")
   }
 
@@ -185,9 +188,9 @@ import TriggerFiles
     ]
     let directory = try TemporaryDirectory()
     let (triggers, files) = (directory("triggers"), FileManager.default)
-    func rollback(_ version: String) async throws -> EndedCommand {
+    func rollback(_ tree: String) async throws -> EndedCommand {
       try await triggerHost(
-        "scripts", "rollback", "--to", version, "--data", directory("data"), "--scripts", triggers)
+        "scripts", "rollback", "--to", tree, "--data", directory("data"), "--scripts", triggers)
     }
     func names() throws -> Set<String> { Set(try files.subpathsOfDirectory(atPath: triggers)) }
     for shape in shapes {
@@ -198,22 +201,22 @@ import TriggerFiles
       #expect(ended.status == 0, "\(ended)")
     }
     chmod(directory("triggers/tick.lua"), 0o750)
-    for version in [1, 2, 1] {
-      let ended = try await rollback("v\(version)")
+    for tree in [1, 2, 1] {
+      let ended = try await rollback("tree:\(tree)")
       #expect(ended.status == 0, "\(ended)")
       #expect(
         try names()
-          == (version == 1
+          == (tree == 1
             ? ["tick.lua", "f.lua", "old", "old/deep", "old/deep/o.lua"]
             : ["tick.lua", "f.lua", "f.lua/g.lua", "new", "new/n.lua"]))
-      #expect(try directory.read("triggers/tick.lua") == shapes[version - 1]["tick.lua"])
+      #expect(try directory.read("triggers/tick.lua") == shapes[tree - 1]["tick.lua"])
     }
     let mode = try files.attributesOfItem(atPath: directory("triggers/tick.lua"))[.posixPermissions] as? Int
     #expect(mode == 0o750)
     // Something that is no script is in the way: nothing changes, and nothing of ours lies around.
     try directory.write("triggers/new", "mine")
     let before = try names()
-    let refused = try await rollback("v2")
+    let refused = try await rollback("tree:2")
     #expect(refused.status == 1)
     #expect(
       refused.errors.hasPrefix(
@@ -221,9 +224,9 @@ import TriggerFiles
       "\(refused)")
     #expect(try names() == before && directory.read("triggers/tick.lua") == shapes[0]["tick.lua"])
     try files.removeItem(atPath: directory("triggers/new"))
-    #expect(try await rollback("v2").status == 0)
+    #expect(try await rollback("tree:2").status == 0)
     try directory.write("triggers/f.lua/notes.txt", "mine")
-    let kept = try await rollback("v1")
+    let kept = try await rollback("tree:1")
     #expect(kept.status == 1 && kept.errors.contains("it is a directory, with notes.txt in it"), "\(kept)")
     #expect(try directory.read("triggers/tick.lua") == shapes[1]["tick.lua"])
   }

@@ -4,8 +4,8 @@ import TriggerCore
 import TriggerHost
 import TriggerStorage
 
-/// A scripts directory in which much happens, under a host that is killed at any moment: the versions that were
-/// said to be in force are in the log, each operation ran with one of them, the one of its seq, and a host that
+/// A scripts directory in which much happens, under a host that is killed at any moment: the script trees that
+/// were said to be in force are in the log, each operation ran with one of them, the one of its seq, and a host that
 /// comes after has what the directory has.
 @Suite(.serialized) struct ScriptCrashTests {
   /// The directory, and what is done to it. Every text begins with the number of the edit that wrote it.
@@ -37,7 +37,7 @@ import TriggerStorage
         """
     }
 
-    /// What an operation of the trigger sees of a version's files.
+    /// What an operation of the trigger sees of a tree's files.
     static func seen(_ files: [String: [UInt8]], by trigger: String) throws -> Value {
       func edit(_ path: String) throws -> Value {
         let line = String(decoding: try #require(files[path]), as: UTF8.self).prefix { $0 != "\n" }
@@ -85,13 +85,13 @@ import TriggerStorage
   private struct Said {
     /// Acknowledged events.
     var events: Set<Int64> = []
-    /// Versions in force, and from which seq.
-    var versions: [Int: Int64] = [:]
+    /// Trees in force, and from which seq.
+    var trees: [Int: Int64] = [:]
 
     mutating func take(_ ended: EndedCommand) {
       for line in ended.output.split(separator: "\n") {
-        if let words = try? /scripts: v(\d+) in force from seq (\d+):.*/.wholeMatch(in: line) {
-          versions[Int(words.1)!] = Int64(words.2)!
+        if let words = try? /scripts: tree (\d+) in force from seq (\d+):.*/.wholeMatch(in: line) {
+          trees[Int(words.1)!] = Int64(words.2)!
         } else if line.hasPrefix("{"), case .map(let fields)? = try? JSON.parse(String(line)),
           case .int(let id)? = fields["id"]
         {
@@ -120,8 +120,8 @@ import TriggerStorage
       let isServing = workshop.below(4) > 0
       if isServing { await host.lines(1, containing: "Serving") }
       for _ in 0..<workshop.below(5) {
-        if workshop.below(4) == 0, let version = said.versions.keys.randomElement(using: &workshop.random) {
-          _ = try await RunningCommand(["scripts", "rollback", "--force", "--to", "v\(version)"] + places)
+        if workshop.below(4) == 0, let tree = said.trees.keys.randomElement(using: &workshop.random) {
+          _ = try await RunningCommand(["scripts", "rollback", "--force", "--to", "tree:\(tree)"] + places)
             .end()
         } else {
           let count = await host.lines(0, containing: "scripts: ").count
@@ -144,22 +144,22 @@ import TriggerStorage
 
   private func check(_ said: Said, _ workshop: Workshop, _ seed: UInt64) throws {
     let reader = try LogReader(path: workshop.directory("data"))
-    let versions = try reader.scriptVersions()
-    for (number, seq) in said.versions {
-      #expect(versions.first { $0.identity.number == number }?.seq == seq, "seed \(seed): \(number)")
+    let trees = try reader.scriptTrees()
+    for (number, seq) in said.trees {
+      #expect(trees.first { $0.identity.number == number }?.seq == seq, "seed \(seed): \(number)")
     }
-    let seqs = try versions.map { try #require($0.seq, "seed \(seed): version \($0.identity.number)") }
+    let seqs = try trees.map { try #require($0.seq, "seed \(seed): tree \($0.identity.number)") }
     #expect(seqs == seqs.sorted(), "seed \(seed)")
     // The host that came last began with what the directory has.
-    let newest = try #require(versions.last)
+    let newest = try #require(trees.last)
     #expect(try reader.tree(newest.identity.number)?.files == workshop.files(), "seed \(seed)")
     var seen: [String: Value] = [:]
     var events: Set<Int64> = []
     try reader.visit { record in
       guard record.outcome == .committed, record.trigger != "scripts" else { return }
-      let version = versions.last { $0.seq! <= record.identity }!.identity.number
+      let tree = trees.last { $0.seq! <= record.identity }!.identity.number
       let place = "seed \(seed), seq \(record.seq), identity \(record.identity)"
-      #expect(record.tree == version, "\(place)")
+      #expect(record.tree == tree, "\(place)")
       let name = "\(record.trigger) \(record.tree)"
       if seen[name] == nil {
         seen[name] = try Workshop.seen(try reader.tree(record.tree)!.files, by: record.trigger)

@@ -5,7 +5,7 @@ import TriggerCore
 @testable import TriggerHost
 
 /// Random edits, broken files, rollbacks and restarts while operations run, checked against the log: whatever
-/// was executed saw the files of one version, the one in force when it was dequeued, and gives the same again.
+/// was executed saw the files of one tree, the one in force when it was dequeued, and gives the same again.
 @Suite(.serialized) struct ReloadPropertyTests {
   /// The scripts directory of a model. Every text names the edit that wrote it, so what an execution saw of
   /// each file is told by what it stores.
@@ -64,7 +64,7 @@ import TriggerCore
       }
     }
 
-    /// What an execution of a trigger stores; nil when the version has no such trigger.
+    /// What an execution of a trigger stores; nil when the tree has no such trigger.
     static func expected(_ edits: [String: Int], _ trigger: String) -> Value? {
       guard let own = edits["\(trigger).lua"], let one = edits["lib/one.lua"], let two = edits["lib/two.lua"],
         let three = edits["lib/three/init.lua"]

@@ -6,9 +6,9 @@ import TriggerCore
 /// A worker goes on with what it has loaded where the new scripts would give the same: seen in what it reads, and in
 /// what executions give, compared with loads of the whole tree.
 @Suite struct ReloadReuseTests {
-  /// Runs each version in turn on one worker, with two events for every trigger; gives what it has read of the files
-  /// of each version.
-  private func run(_ versions: [[String: String]]) throws -> [Set<String>] {
+  /// Runs each tree in turn on one worker, with two events for every trigger; gives what it has read of the files
+  /// of each tree.
+  private func run(_ contents: [[String: String]]) throws -> [Set<String>] {
     let log = MemoryCommitLog()
     let coordinator = CommitCoordinator(EngineConfiguration(workers: 1), log: log)
     let queue = TriggerQueue(coordinator)
@@ -16,7 +16,7 @@ import TriggerCore
     let engine = SteppedEngine(queue)
     defer { engine.end() }
     var (trees, read) = ([Int: ScriptTree](), [Set<String>]())
-    for (index, files) in versions.enumerated() {
+    for (index, files) in contents.enumerated() {
       var tree = ScriptTree(files: files.mapValues { Array($0.utf8) })
       #expect(tree.problems.isEmpty, "\(tree.problems)")
       tree.identity = ScriptTree.Identity(

@@ -3,8 +3,7 @@ import TriggerCore
 
 @testable import TriggerHost
 
-/// Scripts that are replaced while they run: each operation uses one version of them, the one in force when it
-/// was dequeued.
+/// Scripts that are replaced while they run: each operation uses one tree, the one in force when it was dequeued.
 @Suite struct ReloadTests {
   private static func tree(_ version: Int, also extra: [String: String] = [:]) -> ScriptTree {
     var files = [
@@ -26,7 +25,7 @@ import TriggerCore
     return tree
   }
 
-  @Test(arguments: [1, 2, 4]) func everyOperationUsesOneVersion(workers: Int) async throws {
+  @Test(arguments: [1, 2, 4]) func everyOperationUsesOneTree(workers: Int) async throws {
     let log = MemoryCommitLog()
     let coordinator = CommitCoordinator(EngineConfiguration(workers: workers), log: log)
     let queue = TriggerQueue(coordinator)
@@ -86,7 +85,7 @@ import TriggerCore
     queue.stop()
   }
 
-  @Test func oldVersionsAreLetGo() async throws {
+  @Test func oldTreesAreLetGo() async throws {
     let coordinator = CommitCoordinator(EngineConfiguration(workers: 2))
     let queue = TriggerQueue(coordinator)
     queue.bind([], scripts: Self.tree(1))

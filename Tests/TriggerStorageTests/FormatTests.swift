@@ -11,7 +11,7 @@ import TriggerHost
     .appendingPathComponent("Fixtures")
 
   /// Format 2 was written in two runs, with a checkpoint, keys, accepted events, retries, a schedule and two
-  /// versions of the scripts. Format 3, today's, is that log, brought up and gone on with: a store whose contents are kept
+  /// script trees. Format 3, today's, is that log, brought up and gone on with: a store whose contents are kept
   /// apart, in records and in checkpoints.
   @Test(arguments: [("format-1", 56), ("format-2", 242), ("format-3", 286)])
   func anOlderFormatIsMigrated(name: String, last: Int64) async throws {

@@ -66,7 +66,7 @@ final class HostStorage: Sendable {
         recovery.lastSeq, seconds, counted(left, "operation"), epoch)
   }
 
-  /// Keeps a version of the scripts.
+  /// Keeps a script tree.
   ///
   /// - Parameter seq: the first that may use it; 0 when it is not known yet.
   func keep(_ files: [String: [UInt8]], seq: Int64 = 0) throws -> ScriptTree.Identity {

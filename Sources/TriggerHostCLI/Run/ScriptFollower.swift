@@ -133,10 +133,10 @@ final class ScriptFollower: Sendable {
       ("gone", update.triggers.removed),
     ] where !names.isEmpty { parts.append("\(what) \(Self.list(names))") }
     if parts.isEmpty { parts.append("no trigger is affected") }
-    let version = update.tree.identity.map { "v\($0.number) " } ?? ""
+    let tree = update.tree.identity.map { "tree \($0.number) " } ?? ""
     let files = update.files.added.count + update.files.modified.count + update.files.removed.count
     printLine(
-      "scripts: \(version)in force from seq \(seq): \(counted(files, "file")), \(parts.joined(separator: "; "))"
+      "scripts: \(tree)in force from seq \(seq): \(counted(files, "file")), \(parts.joined(separator: "; "))"
     )
     for problem in update.tree.problems where problem.severity == .warning {
       let isNew = (update.triggers.changed + update.triggers.added).contains { name in

@@ -9,53 +9,54 @@ import TriggerStorage
 struct ScriptsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "scripts",
-    abstract: "Look at every version of the scripts that ever ran, and go back to one.",
+    abstract: "Look at every script tree that was ever in force, and go back to one.",
     discussion: """
-      A version is named by a seq, at which it was in force, or by its own number with a v before it.
+      A tree is all scripts as of one save. It is named by a seq at which it was in force, or by its own number as
+      in tree:3.
 
         trigger-host scripts log --data data
-        trigger-host scripts show v3 rsi.lua --data data
-        trigger-host scripts diff v2 v3 --data data
+        trigger-host scripts show tree:3 rsi.lua --data data
+        trigger-host scripts diff tree:2 tree:3 --data data
         trigger-host scripts rollback --to 1000 --data data --scripts triggers
       """,
     subcommands: [Log.self, Show.self, Diff.self, Rollback.self])
 
   struct Log: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Print each version: number, first seq, time, what changed.")
+      abstract: "Print each tree: number, first seq, time, what changed.")
     @Option(help: "The data directory.", completion: .directory) var data: String
     @Flag(help: "Print JSON Lines.") var json = false
 
     func run() throws {
-      for version in try LogReader(path: data).scriptVersions() {
+      for tree in try LogReader(path: data).scriptTrees() {
         if json {
-          print(try JSON.text(version.json))
+          print(try JSON.text(tree.json))
           continue
         }
-        let seq = version.seq.map { "from seq \($0)" } ?? "never used"
-        print("v\(version.identity.number)  \(seq)  \(version.time)")
-        for path in version.changed { print("    \(path)") }
-        for path in version.removed { print("    \(path)  removed") }
+        let seq = tree.seq.map { "from seq \($0)" } ?? "never used"
+        print("tree \(tree.identity.number)  \(seq)  \(tree.time)")
+        for path in tree.changed { print("    \(path)") }
+        for path in tree.removed { print("    \(path)  removed") }
       }
     }
   }
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Print the files of a version, or the content of one.")
-    @Argument(help: "The version: a seq at which it was in force, or v and its number.") var version: String
+      abstract: "Print the files of a tree, or the content of one.")
+    @Argument(help: "The tree: a seq at which it was in force, or tree:NUMBER.") var tree: String
     @Argument(help: "A file of it.") var path: String?
     @Option(help: "The data directory.", completion: .directory) var data: String
 
     func run() throws {
-      let (identity, files) = try Versions(data).tree(version)
+      let (identity, files) = try KeptTrees(data).tree(tree)
       guard let path else {
         for path in files.keys.sorted() { print("\(path)  \(sizeText(files[path]!.count))") }
         return
       }
       guard let bytes = files[path] else {
         printError(
-          "v\(identity.number) has no \(path)\(Suggestion.clause(for: path, among: files.keys.sorted()))")
+          "tree \(identity.number) has no \(path)\(Suggestion.clause(for: path, among: files.keys.sorted()))")
         throw ExitCode(1)
       }
       FileHandle.standardOutput.write(Data(bytes))
@@ -64,18 +65,18 @@ struct ScriptsCommand: ParsableCommand {
 
   struct Diff: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Print what changed from one version to another; coloured on a terminal.")
-    @Argument(help: "The older version: a seq at which it was in force, or v and its number.") var old: String
+      abstract: "Print what changed from one tree to another; coloured on a terminal.")
+    @Argument(help: "The older tree: a seq at which it was in force, or tree:NUMBER.") var old: String
     @Argument(help: "The newer one. Default: the newest.") var new: String?
     @Option(help: "Only this file.") var path: String?
     @Option(help: "The data directory.", completion: .directory) var data: String
 
     func run() throws {
-      let (versions, paint) = (try Versions(data), Paint())
-      let (old, new) = (try versions.tree(old).files, try versions.tree(new ?? "newest").files)
+      let (trees, paint) = (try KeptTrees(data), Paint())
+      let (old, new) = (try trees.tree(old).files, try new.map { try trees.tree($0).files } ?? trees.newest())
       let paths = Set(old.keys).union(new.keys).sorted()
       if let path, !paths.contains(path) {
-        printError("neither version has \(path)\(Suggestion.clause(for: path, among: paths))")
+        printError("neither tree has \(path)\(Suggestion.clause(for: path, among: paths))")
         throw ExitCode(1)
       }
       for path in paths where self.path == nil || self.path == path {
@@ -102,33 +103,33 @@ struct ScriptsCommand: ParsableCommand {
 
   struct Rollback: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Write the files of a version back into the scripts directory.",
+      abstract: "Write the files of a tree back into the scripts directory.",
       discussion: """
         A running host takes them up like any save, as a new operation; one that is started later begins with \
         them. Files that were edited and never ran are not overwritten, unless --force says so.
         """)
-    @Option(help: "The version: a seq at which it was in force, or v and its number.") var to: String
+    @Option(help: "The tree: a seq at which it was in force, or tree:NUMBER.") var to: String
     @Option(help: "The data directory.", completion: .directory) var data: String
     @OptionGroup var project: ProjectOptions
-    @Flag(help: "Overwrite edits that are in no version.") var force = false
+    @Flag(help: "Overwrite edits that are in no tree.") var force = false
 
     func run() throws {
       guard let loaded = project.load() else {
         throw ValidationError("Say where the scripts are: --config host.yaml or --scripts DIR.")
       }
       let directory = loaded.config.scripts.resolved
-      let versions = try Versions(data)
-      let (identity, wanted) = try versions.tree(to)
+      let trees = try KeptTrees(data)
+      let (identity, wanted) = try trees.tree(to)
       let current = ScriptDirectory.read(directory)
       try report(current.report)
       let files = Dictionary(uniqueKeysWithValues: current.files.map { ($0.path, $0.bytes) })
       let edited = try files.keys.filter { path in
         if files[path] == wanted[path] { return false }
-        return try !versions.have(files[path]!, at: path)
+        return try !trees.have(files[path]!, at: path)
       }
       guard force || edited.isEmpty else {
         for path in edited.sorted() {
-          printError("\(FilePath.join(directory, path)): edited, and in no version")
+          printError("\(FilePath.join(directory, path)): edited, and in no tree")
         }
         printError("Nothing was changed. Keep these files elsewhere, or give --force to overwrite them.")
         throw ExitCode(1)
@@ -137,36 +138,39 @@ struct ScriptsCommand: ParsableCommand {
       let removed = files.keys.filter { wanted[$0] == nil }.sorted()
       try DirectoryChange(root: directory, written: changed, removed: removed).make()
       print(
-        "\(counted(changed.count, "file")) written, \(removed.count) removed: \(directory) is v\(identity.number) again."
+        "\(counted(changed.count, "file")) written, \(removed.count) removed: \(directory) is tree \(identity.number) again."
       )
     }
   }
 }
 
-/// Finds versions by what a user calls them.
-private struct Versions {
+/// Finds trees by what a user calls them.
+private struct KeptTrees {
   private let reader: LogReader
-  private let all: [ScriptVersion]
+  private let all: [KeptScriptTree]
 
   init(_ data: String) throws {
     reader = try LogReader(path: data)
-    all = try reader.scriptVersions()
+    all = try reader.scriptTrees()
   }
 
   func tree(_ name: String) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]]) {
     guard let number = try number(name), let tree = try reader.tree(number) else {
-      let known = all.isEmpty ? "there is none" : "there are v1 to v\(all.last!.identity.number)"
-      throw ConfigProblem(
-        file: "version \(name)", message: "does not exist; \(known), see trigger-host scripts log")
+      let known = all.last.map { "the newest is tree:\($0.identity.number)" } ?? "there is no script tree yet"
+      throw ConfigProblem(file: name, message: "no such script tree: \(known), see trigger-host scripts log")
     }
     return tree
   }
 
+  /// The files of the newest tree; none when there is no tree.
+  func newest() throws -> [String: [UInt8]] {
+    try all.last.flatMap { try reader.tree($0.identity.number)?.files } ?? [:]
+  }
+
   private func number(_ name: String) throws -> Int? {
-    if name == "newest" { return all.last?.identity.number }
-    if name.hasPrefix("v"), let number = Int(name.dropFirst()) { return number }
+    if name.hasPrefix("tree:"), let number = Int(name.dropFirst(5)) { return number }
     guard let seq = Int64(name) else {
-      throw ValidationError("'\(name)' is no version; give a seq, or v and a number")
+      throw ValidationError("'\(name)' names no script tree; give a seq, or a number as in tree:3")
     }
     let last = try reader.lastSeq()
     if seq > last {
@@ -175,21 +179,21 @@ private struct Versions {
     return all.last { ($0.seq ?? .max) <= seq }?.identity.number
   }
 
-  /// True when some version had the file with this content.
+  /// True when some tree had the file with this content.
   func have(_ bytes: [UInt8], at path: String) throws -> Bool {
-    for version in all where version.changed.contains(path) {
-      if try reader.tree(version.identity.number)?.files[path] == bytes { return true }
+    for tree in all where tree.changed.contains(path) {
+      if try reader.tree(tree.identity.number)?.files[path] == bytes { return true }
     }
     return false
   }
 }
 
-extension ScriptVersion {
+extension KeptScriptTree {
   fileprivate var time: Timestamp { Timestamp(nanoseconds: identity.time) }
 
   fileprivate var json: Value {
     [
-      "version": .int(Int64(identity.number)), "seq": seq.map { .int($0) } ?? .null,
+      "tree": .int(Int64(identity.number)), "seq": seq.map { .int($0) } ?? .null,
       "time": .string("\(time)"), "changed": .array(changed.map { .string($0) }),
       "removed": .array(removed.map { .string($0) }),
     ]
