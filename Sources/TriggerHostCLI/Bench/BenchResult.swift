@@ -10,8 +10,8 @@ struct BenchResult: Codable, Sendable {
   var workers: Int
   var seconds: Double
   var operationsPerSecond: Double
-  /// CPU of the whole process per operation, the producer's included. `priority`: of the unloaded run,
-  /// since beside 50 ms scripts it would say nothing about the bumps.
+  /// CPU of the whole process per operation, the producer's included. `priority` and `reload`: of the
+  /// unloaded run, since beside other work it would say nothing about the bumps.
   var cpuMicrosecondsPerOperation: Double
   /// The part of it that the thread took which makes up and enqueues the events.
   var producerCpuMicrosecondsPerOperation: Double
@@ -35,7 +35,7 @@ struct BenchResult: Codable, Sendable {
   /// `database` only: from the last commit to the table having it.
   var tableBehindMilliseconds: Double?
   var hotShare: Double?
-  /// `priority` only: the same events with nothing else to do.
+  /// `priority` and `reload`: the same events with nothing else to do.
   var unloadedP50Microseconds: Double?
   var unloadedP99Microseconds: Double?
   var unloadedP999Microseconds: Double?

@@ -23,56 +23,29 @@ struct PriorityUnderLoad {
     }
     """
 
-  private struct Run {
-    var seconds: Double
-    var cpuSeconds: Double
-    var producer: Producer.Report
-    var latency: LatencyHistogram
-    var before: EngineStats
-    var after: EngineStats
-  }
-
   func measure() async throws -> BenchResult {
     let alone = try await run(rounds: nil)
     let rounds = try await calibrate()
     let memory = MemoryMeter()
     let loaded = try await run(rounds: rounds)
-    let low = loaded.after.committed - loaded.before.committed - count
-    return BenchResult(
-      measurement: Measurement.priority.rawValue, operations: count, keys: settings.keys,
-      workers: settings.workers, seconds: loaded.seconds, operationsPerSecond: Double(count) / loaded.seconds,
-      cpuMicrosecondsPerOperation: alone.cpuSeconds / Double(count) * 1e6,
-      producerCpuMicrosecondsPerOperation: alone.producer.cpuSeconds / Double(count) * 1e6,
-      p50Microseconds: loaded.latency.microseconds(50), p99Microseconds: loaded.latency.microseconds(99),
-      p999Microseconds: loaded.latency.microseconds(99.9),
-      reExecutions: loaded.after.conflicts - loaded.before.conflicts,
-      deferred: loaded.after.deferred - loaded.before.deferred,
-      peakMemoryMegabytes: memory.peakMegabytes, targetOperationsPerSecond: rate,
-      producerLateP99Microseconds: loaded.producer.lateness.microseconds(99),
-      unloadedP50Microseconds: alone.latency.microseconds(50),
-      unloadedP99Microseconds: alone.latency.microseconds(99),
-      unloadedP999Microseconds: alone.latency.microseconds(99.9),
-      lowCommitted: low, lowCpuMilliseconds: lowCPUSeconds * 1000)
+    var result = BenchResult(
+      .priority, settings, count: count, rate: rate, alone: alone, loaded: loaded, memory: memory)
+    result.lowCommitted = loaded.committed - count
+    result.lowCpuMilliseconds = lowCPUSeconds * 1000
+    return result
   }
 
   /// - Parameter rounds: length of the low-priority scripts; nil for none.
-  private func run(rounds: Int64?) async throws -> Run {
+  private func run(rounds: Int64?) async throws -> SteadyRun {
     let producer = Producer(.bump, keys: settings.keys)
     let engine = try makeEngine()
     defer { engine.stop() }
     try await engine.fill(.bump, keys: settings.keys)
     try await engine.warmUp(producer, settings.warmUp, priority: .normal)
     if let rounds { try await saturate(engine, rounds) }
-    let before = engine.coordinator.stats
-    let cpu = ProcessUsage.cpuSeconds
-    let start = ContinuousClock.now
-    let report = try await producer.send(count, to: engine.queue, rate: rate)
-    try await waitForHigh(engine)
-    let after = engine.coordinator.stats
-    try engine.checkNoneFailed(from: before, to: after)
-    return Run(
-      seconds: (ContinuousClock.now - start) / .seconds(1), cpuSeconds: ProcessUsage.cpuSeconds - cpu,
-      producer: report, latency: after.latency[.high] ?? LatencyHistogram(), before: before, after: after)
+    return try await SteadyRun(count, of: producer, rate: rate, through: engine, priority: .high) {
+      try await waitForHigh(engine)
+    }
   }
 
   private func makeEngine() throws -> BenchEngine {

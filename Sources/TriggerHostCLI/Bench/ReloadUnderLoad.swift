@@ -10,40 +10,21 @@ struct ReloadUnderLoad {
   /// Five seconds' worth: a reload every half second.
   private var count: Int { min(settings.operations, 500_000) }
 
-  private struct Run {
-    var seconds: Double
-    var cpuSeconds: Double
-    var producer: Producer.Report
-    var latency: LatencyHistogram
-    var conflicts: Int
-    var deferred: Int
-    var reloads: [Duration] = []
-  }
-
   func measure() async throws -> BenchResult {
     let bytes = try await bytesPerTrigger()
-    let alone = try await run(reloads: 0)
+    let (alone, _) = try await run(reloads: 0)
     let memory = MemoryMeter()
-    let loaded = try await run(reloads: reloads)
-    return BenchResult(
-      measurement: Measurement.reload.rawValue, operations: count, keys: settings.keys,
-      workers: settings.workers, seconds: loaded.seconds, operationsPerSecond: Double(count) / loaded.seconds,
-      cpuMicrosecondsPerOperation: alone.cpuSeconds / Double(count) * 1e6,
-      producerCpuMicrosecondsPerOperation: alone.producer.cpuSeconds / Double(count) * 1e6,
-      p50Microseconds: loaded.latency.microseconds(50), p99Microseconds: loaded.latency.microseconds(99),
-      p999Microseconds: loaded.latency.microseconds(99.9), reExecutions: loaded.conflicts,
-      deferred: loaded.deferred, peakMemoryMegabytes: memory.peakMegabytes,
-      targetOperationsPerSecond: rate,
-      producerLateP99Microseconds: loaded.producer.lateness.microseconds(99),
-      unloadedP50Microseconds: alone.latency.microseconds(50),
-      unloadedP99Microseconds: alone.latency.microseconds(99),
-      unloadedP999Microseconds: alone.latency.microseconds(99.9),
-      unloadedReExecutions: alone.conflicts, reloads: loaded.reloads.count,
-      longestReloadMilliseconds: (loaded.reloads.max() ?? .zero) / .milliseconds(1),
-      bytesPerWorkerPerTrigger: bytes)
+    let (loaded, spans) = try await run(reloads: reloads)
+    var result = BenchResult(
+      .reload, settings, count: count, rate: rate, alone: alone, loaded: loaded, memory: memory)
+    result.unloadedReExecutions = alone.conflicts
+    result.reloads = spans.count
+    result.longestReloadMilliseconds = (spans.max() ?? .zero) / .milliseconds(1)
+    result.bytesPerWorkerPerTrigger = bytes
+    return result
   }
 
-  private func run(reloads: Int) async throws -> Run {
+  private func run(reloads: Int) async throws -> (SteadyRun, [Duration]) {
     var producer = Producer(
       .bump, keys: settings.keys, names: (0..<triggers).map { Self.event($0) })
     // Events that meet at a key by chance conflict, reloads or not: without those, each re-run is a reload's.
@@ -52,21 +33,15 @@ struct ReloadUnderLoad {
     defer { engine.stop() }
     try await engine.fill(.bump, keys: settings.keys)
     try await engine.warmUp(producer, settings.warmUp)
-    let before = engine.coordinator.stats
-    let cpu = ProcessUsage.cpuSeconds
-    let start = ContinuousClock.now
-    let span = Duration.seconds(Double(count) / rate)
-    async let times = reload(engine, reloads, every: span / (self.reloads + 1))
-    let report = try await producer.send(count, to: engine.queue, rate: rate)
-    let seconds = (ContinuousClock.now - start) / .seconds(1)
-    let spans = try await times
-    try await engine.waitUntilIdle()
-    let after = engine.coordinator.stats
-    try engine.check(count + reloads, from: before, to: after)
-    return Run(
-      seconds: seconds, cpuSeconds: ProcessUsage.cpuSeconds - cpu, producer: report,
-      latency: after.latency[.normal] ?? LatencyHistogram(), conflicts: after.conflicts - before.conflicts,
-      deferred: after.deferred - before.deferred, reloads: spans)
+    let pause = Duration.seconds(Double(count) / rate) / (self.reloads + 1)
+    let reloading = Task { try await reload(engine, reloads, every: pause) }
+    var spans: [Duration] = []
+    let run = try await SteadyRun(count, of: producer, rate: rate, through: engine, priority: .normal) {
+      spans = try await reloading.value
+      try await engine.waitUntilIdle()
+    }
+    try engine.check(count + reloads, from: run.before, to: run.after)
+    return (run, spans)
   }
 
   /// Saves one file `times` times. What each took from the changed file to the new tree in force.
