@@ -25,6 +25,8 @@ final class DictionaryHost {
   var files: [String: String] = [:]
   var stores: [String: Store] = [:]
   var logs: [String] = []
+  /// Called with every line that is logged.
+  var whenLogged: () -> Void = {}
   var limits = LuaLimits(memoryBytes: 8 << 20, valueBytes: 100_000, valueDepth: 20, intents: 100)
   /// What an attempt believes that this host holds for it.
   let held = UnsafeMutablePointer<Int>.allocate(capacity: 1)
@@ -180,8 +182,9 @@ private let dictionaryFunctions = LuaHostFunctions(
     guard let attempt else { return }
     let text = String(decoding: UnsafeRawBufferPointer(start: message, count: length), as: UTF8.self)
     let fields = fields.map { UnsafeRawBufferPointer(start: $0, count: fieldsLength).hex } ?? ""
-    DictionaryHost.from(attempt).logs.append(
-      "\(String(cString: level!)) \(String(cString: place!)) \(text) \(fields)")
+    let host = DictionaryHost.from(attempt)
+    host.logs.append("\(String(cString: level!)) \(String(cString: place!)) \(text) \(fields)")
+    host.whenLogged()
   },
   source: { context, path, length in
     guard let text = DictionaryHost.from(context).files[String(cString: path!)] else { return nil }

@@ -6,15 +6,16 @@ import TriggerLua
 struct RunTests {
   // --- limits
 
-  /// Runs a body that does not end and kills it from another thread.
+  /// Runs a body that does not end, and kills it from another thread once it has logged something.
   private func killed(_ body: String) throws -> Failure {
     let host = DictionaryHost()
-    let trigger = try host.load("return {execute = function(event, ctx)\n\(body)\nend}")
+    let trigger = try host.load("return {execute = function(event, ctx)\nlocal n = 0\n\(body)\nend}")
     let control = host.worker.control
+    let isInLoop = DispatchSemaphore(value: 0)
+    host.whenLogged = { isInLoop.signal() }
     let watchdog = Thread {
-      while control.running == 0 { usleep(100) }
+      isInLoop.wait()
       let running = control.running
-      usleep(20_000)
       while control.running == running {
         control.kill(running, reason: .timeout)
         usleep(1_000)
@@ -30,11 +31,14 @@ struct RunTests {
     }
   }
 
+  /// Said in the middle of a loop, not before it.
+  private static let turn = "n = n + 1 if n == 100 then print(n) end"
+
   @Test(arguments: [
-    "while true do end",
-    "while true do pcall(function() while true do end end) end",
-    "local function f() return f() end return f()",
-    "local t = setmetatable({}, {__index = function(t, k) while true do end end}) return t.x",
+    "while true do \(turn) end",
+    "while true do pcall(function() while true do \(turn) end end) end",
+    "local function f() \(turn) return f() end return f()",
+    "local t = setmetatable({}, {__index = function(t, k) while true do \(turn) end end}) return t.x",
   ])
   func aKillCannotBeSwallowed(body: String) throws {
     let failure = try killed(body)
