@@ -136,8 +136,9 @@ extension Engine {
       cause: arrival.cause, outside: outside, retryOf: arrival.retryOf, tries: arrival.tries,
       due: arrival.due, identity: arrival.identity, name: name, payload: payload,
       coalesceKey: keys.coalesce, gateKey: keys.gate, completion: completion,
-      // A trigger that restarts cancels its own runs.
-      cancellation: arrival.cancellation ?? (trigger.options.mode == .restart ? Cancellation() : nil))
+      // A trigger that restarts cancels its own runs, and nothing else that its event's sender may take back.
+      cancellation: trigger.options.mode == .restart
+        ? Cancellation(within: arrival.cancellation) : arrival.cancellation)
     operation.absorbed = arrival.absorbed
     operation.family = arrival.family
     return operation

@@ -37,6 +37,12 @@ extension EngineState {
     if let next = gates.end(operation, key: operation.gateKey, at: now) { admit(next) }
   }
 
+  /// A gated operation goes on as part of one that is queued.
+  mutating func mergeGated(_ operation: Operation, into waiting: Operation) {
+    if operation.gateKey != waiting.gateKey { return endGated(operation, at: operation.admitted) }
+    if let next = gates.merge(operation, into: waiting, key: operation.gateKey) { admit(next) }
+  }
+
   private mutating func follow(_ verdict: TriggerGate<Operation>.Verdict, for operation: Operation) {
     switch verdict {
     case .pass: admit(operation)

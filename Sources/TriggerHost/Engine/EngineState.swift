@@ -134,7 +134,7 @@ struct EngineState {
         }
         stats.coalesced += 1
         absorbedSinceTaken += 1
-        if operation.gateKey != 0 { endGated(operation, at: operation.admitted) }
+        if operation.gateKey != 0 { mergeGated(operation, into: waiting) }
         return
       }
       coalescing[operation.coalesceKey] = operation

@@ -21,6 +21,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   /// Written under the engine lock; read by this worker's thread.
   var batch: [Operation] = []
   private var handedIn = 0  // engine lock: results of `batch` already handed in
+  private var kept = Int.max  // engine lock: so many of `batch` were not given back
   private let claimed = Atomic<Int>(0)
   private let done = Atomic<Int>(0)
   /// Timeout in nanoseconds of the attempt now running.
@@ -91,7 +92,8 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
 
   /// Takes the next operation of the batch, nil when none is left to this worker. Its place in the batch.
   func claim() -> Int? {
-    let index = claimed.wrappingAdd(1, ordering: .relaxed).oldValue
+    // Whoever sees that it was claimed sees that those before it are done.
+    let index = claimed.wrappingAdd(1, ordering: .releasing).oldValue
     return index < batch.count ? index : nil
   }
 
@@ -164,6 +166,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   func clearBatch() {
     batch.removeAll(keepingCapacity: true)
     handedIn = 0
+    kept = .max
     claimed.store(0, ordering: .relaxed)
     done.store(0, ordering: .relaxed)
   }
@@ -174,15 +177,17 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   /// - Parameter cpuTaken: nanoseconds, of the attempt it is stuck in.
   func giveUpBatch(to state: inout EngineState, at now: Int64, cpuTaken: Int64) {
     if isAbandoned.load(ordering: .relaxed) { return }
-    handIn(to: &state, at: now)
-    if handedIn < batch.count { batch[handedIn].cpuTaken = cpuTaken }
-    // `handedIn` is the one it is stuck in; it takes no other while the lock is held.
-    if handedIn < batch.count, batch[handedIn].isCancelled || batch[handedIn].attempt?.isExpired == true {
-      cancel()
-    }
+    // First, so that it begins nothing else: what is asked to end below is what it is stuck in, or nothing.
     let begun = claimed.exchange(batch.count, ordering: .acquiringAndReleasing)
-    guard begun < batch.count else { return }
-    for operation in batch[begun...] { state.takeBack(operation) }
+    let end = min(kept, batch.count)
+    for operation in batch[min(begun, end)..<end] { state.takeBack(operation) }
+    kept = min(begun, end)
+    handIn(to: &state, at: now)
+    guard handedIn < kept else { return }
+    let operation = batch[handedIn]
+    operation.cpuTaken = cpuTaken
+    // At every look: the last time may have been just before the attempt began.
+    if state.isStopping || operation.isCancelled || operation.attempt?.isExpired == true { cancel() }
   }
 
   /// Fails the attempt that this worker is stuck in, and gives the worker up. False when the attempt has ended by
@@ -190,7 +195,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   func abandon(_ number: UInt64, in state: inout EngineState, at now: Int64) -> Bool {
     guard running == number else { return false }
     giveUpBatch(to: &state, at: now, cpuTaken: 0)
-    guard handedIn < batch.count else { return false }
+    guard handedIn < kept else { return false }
     isAbandoned.store(true, ordering: .releasing)
     state.stats.abandoned += 1
     ended.wake()

@@ -44,6 +44,11 @@ struct Gates<Run: AnyObject> {
     return next
   }
 
+  /// A run ends with another one of its gate.
+  mutating func merge(_ run: Run, into other: Run, key: UInt64) -> Run? {
+    gates[key]?.merge(run, into: other)
+  }
+
   /// Visits every run that is held. O(gates + held).
   func forEach(_ body: (Run) -> Void) {
     for gate in gates.values { gate.forEachHeld(body) }

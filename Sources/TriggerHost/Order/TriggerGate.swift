@@ -76,6 +76,11 @@ struct TriggerGate<Run: AnyObject> {
   /// A run is decided. Returns the waiting one whose turn has come.
   mutating func end(_ run: Run) -> Run? { overlap?.end(ByIdentity(run: run))?.run }
 
+  /// A run ends with another one that has passed before, and may have been replaced by it.
+  mutating func merge(_ run: Run, into other: Run) -> Run? {
+    overlap?.merge(ByIdentity(run: run), into: ByIdentity(run: other))?.run
+  }
+
   func forEachHeld(_ body: (Run) -> Void) {
     if let held { body(held.run) }
     for waiting in overlap?.waiting ?? [] { body(waiting.run) }

@@ -55,6 +55,14 @@ struct Overlap<Run: Equatable> {
     }
   }
 
+  /// A run goes on as part of another, which takes its place unless it has one. Returns the waiting one that starts
+  /// now.
+  mutating func merge(_ run: Run, into other: Run) -> Run? {
+    if running.contains(other) { return end(run) }
+    if let index = running.firstIndex(of: run) { running[index] = other }
+    return nil
+  }
+
   /// A run has ended, in whatever way. Returns the waiting one that starts now.
   mutating func end(_ run: Run) -> Run? {
     guard let index = running.firstIndex(of: run) else { return nil }  // replaced before

@@ -174,6 +174,63 @@ import TriggerCore
     engine.end()
   }
 
+  /// The one that is queued takes the newest event and, in the gate, the newest one's place.
+  @Test func restartFindsWhatHasTakenANewerEvent() throws {
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 2), clock: ManualClock())
+    let queue = TriggerQueue(coordinator)
+    let script = """
+      return { on = { event = "n" }, mode = "restart", coalesce = true, execute = function(event, ctx)
+        return { ctx:store("seen"):append("all", event.n) }
+      end }
+      """
+    queue.bind([], scripts: ScriptTree(files: ["s.lua": Array(script.utf8)]))
+    let engine = SteppedEngine(queue)
+    func send(_ n: Int64) { _ = queue.offer(Event("n", ["n": .int(n)])) }
+    func take(_ worker: Int) { #expect(engine.take(worker) == 1 && engine.begin(worker)) }
+    send(1)
+    take(0)
+    send(2)
+    send(3)
+    take(1)
+    send(4)
+    engine.end(0)
+    #expect(!engine.begin(0))
+    take(0)
+    engine.end(1)
+    engine.end(0)
+    for worker in 0...1 where engine.holdsBatch(worker) { #expect(!engine.begin(worker)) }
+    for worker in 0...1 { _ = engine.take(worker) }
+    #expect(try coordinator.store("seen").get("all") == [4])
+    #expect(coordinator.stats.skipped == 2 && engine.unfinished == 0)
+    engine.end()
+  }
+
+  /// What restarts is the trigger's own: others keep the event that they got together with it.
+  @Test func restartTakesNothingFromOthers() async throws {
+    func script(_ mode: String) -> String {
+      """
+      return { on = { event = "n" }, \(mode) execute = function(event, ctx)
+        return { ctx:store("seen"):append(ctx.trigger, event.n) }
+      end }
+      """
+    }
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let queue = TriggerQueue(coordinator)
+    let files = ["plain.lua": script(""), "restart.lua": script("mode = 'restart',")]
+    queue.bind([], scripts: ScriptTree(files: files.mapValues { Array($0.utf8) }))
+    let senders = (1...3).map { n in (n, Cancellation()) }
+    for (n, sender) in senders {
+      #expect(queue.offer(Event("n", ["n": .int(Int64(n))]), cancellation: sender) == 2)
+    }
+    senders[1].1.cancel()
+    queue.start()
+    defer { queue.stop() }
+    await queue.waitUntilIdle()
+    let seen = try coordinator.store("seen")
+    #expect(try seen.get("plain") == [1, 3] && seen.get("restart") == [3])
+    #expect(!senders[0].1.isCancelled)
+  }
+
   /// A commit emitted them: the log says how each ended, or a restart would run those again that were dropped or
   /// joined another.
   @Test func theLogTellsOfWhatAGateHasTaken() async throws {

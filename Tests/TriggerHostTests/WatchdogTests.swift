@@ -1,0 +1,54 @@
+import Testing
+import TriggerCore
+
+@testable import TriggerHost
+
+/// Attempts that must be ended, at the moments in which that is easily missed.
+@Suite struct WatchdogTests {
+  private func engine(_ script: String) -> (CommitCoordinator, TriggerQueue) {
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let queue = TriggerQueue(coordinator)
+    queue.bind([], scripts: ScriptTree(files: ["s.lua": Array(script.utf8)]))
+    return (coordinator, queue)
+  }
+
+  private static let endless = """
+    return { on = { event = "x" }, timeout = "90s", execute = function() while true do end end }
+    """
+
+  ///     watchdog                  source                 worker
+  ///     sees nothing, sleeps                             begins its loop, has not rested yet
+  ///                               admits
+  ///                               finds nobody to wake
+  ///                                                      takes it: an attempt that nobody watches
+  @Test(.timeLimit(.minutes(1))) func anAdmissionWakesTheWatchdogThoughNoWorkerRests() async {
+    let (_, queue) = engine(Self.endless)
+    let engine = queue.engine
+    async let awake: Void = withCheckedContinuation { continuation in
+      Thread.detach(name: "watchdog") {
+        engine.sleepUntilAdmission()
+        continuation.resume()
+      }
+    }
+    while !engine.isWatchdogAsleep.load(ordering: .sequentiallyConsistent) { await Task.yield() }
+    #expect(queue.offer(Event("x")) == 1)
+    await awake
+  }
+
+  ///     stop                      worker
+  ///     nothing runs: asks none
+  ///                               begins an attempt
+  ///     waits for the thread
+  @Test(.timeLimit(.minutes(1))) func whatBeginsWhileTheEngineStopsIsEnded() async {
+    let (_, queue) = engine(Self.endless)
+    queue.start()
+    defer { queue.stop() }
+    queue.engine.withState { $0.isStopping = true }
+    #expect(queue.offer(Event("x")) == 1)
+    // Any of them may have come first.
+    let workers = queue.engine.workers
+    func isAsked() -> Bool { workers.contains { $0.endAsked.load(ordering: .relaxed) != 0 } }
+    while !isAsked() || workers.contains(where: { $0.running != 0 }), !Task.isCancelled { await Task.yield() }
+    #expect(isAsked())
+  }
+}
