@@ -107,6 +107,8 @@ void th_freeze_library(lua_State *L, const char *name, lua_CFunction write);
 
 // --- th_tree.c. Raise.
 void th_open_require(lua_State *L);         // sets require in the table on top
+// Compiles text, without a byte order mark; `name` is "@path" or "=name". [+1] May raise.
+void th_compile(lua_State *L, const char *text, size_t length, const char *name);
 void th_push_execute(lua_State *L, th_trigger *trigger);  // of fresh chunks
 extern const char th_unkept;                // modules[path]: cannot be kept
 // --- th_adopt.c

@@ -34,6 +34,17 @@ static int loading_close(lua_State *L) {
   return 0;
 }
 
+void th_compile(lua_State *L, const char *text, size_t length, const char *name) {
+  if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { text += 3; length -= 3; }  // byte order mark
+  if (length && *text == LUA_SIGNATURE[0]) luaL_error(L, "%s:1: bytecode is not loaded, only Lua text", name + 1);
+  if (*name == '@' && length && *text == '#') {  // as in a file that a shell can run; the line end stays, for line numbers
+    const char *end = memchr(text, '\n', length);
+    length = end ? length - (size_t)(end - text) : 0;
+    text = end ? end : text;
+  }
+  if (luaL_loadbufferx(L, text, length, name, "t") != LUA_OK) lua_error(L);
+}
+
 // Pushes the compiled chunk and returns 1, or returns 0 when the tree has no such file.
 static int push_chunk(lua_State *L, th_tree *tree, const char *path) {
   th_worker *w = th_worker_of(L);
@@ -44,14 +55,7 @@ static int push_chunk(lua_State *L, th_tree *tree, const char *path) {
   const char *source = w->host.source(tree->context, path, &length);
   if (!source) { lua_pop(L, 1); return 0; }
   const char *name = lua_pushfstring(L, "@%s", path);
-  if (length >= 3 && memcmp(source, "\xef\xbb\xbf", 3) == 0) { source += 3; length -= 3; }  // byte order mark
-  if (length && *source == LUA_SIGNATURE[0]) luaL_error(L, "%s:1: bytecode is not loaded, only Lua text", path);
-  if (length && *source == '#') {  // as in a file that a shell can run; the line end stays, for line numbers
-    const char *end = memchr(source, '\n', length);
-    length = end ? length - (size_t)(end - source) : 0;
-    source = end ? end : source;
-  }
-  if (luaL_loadbufferx(L, source, length, name, "t") != LUA_OK) lua_error(L);
+  th_compile(L, source, length, name);
   // A chunk that assigns its own _ENV would see that in its next run, so such a one is not kept.
   if (!th_assigns_upvalues(L)) {
     lua_pushvalue(L, -1);

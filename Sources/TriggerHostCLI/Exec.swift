@@ -80,7 +80,11 @@ struct Exec: AsyncParsableCommand {
 
   /// The configuration, and the script's path in its tree.
   func locate(_ script: String) throws -> (config: HostConfig, path: String) {
-    let isFile = FileManager.default.fileExists(atPath: script)
+    var isDirectory: ObjCBool = false
+    let isFile = FileManager.default.fileExists(atPath: script, isDirectory: &isDirectory)
+    if isDirectory.boolValue, project.scripts == nil, project.config == nil {
+      throw ValidationError("\(script) is a directory: name one script in it")
+    }
     var options = project
     var place: String?
     if options.config == nil, options.scripts == nil, isFile || script.contains("/") {
@@ -173,14 +177,7 @@ struct Exec: AsyncParsableCommand {
 
   /// JSON from the command line, or from `@FILE`.
   static func json(_ text: String, _ option: String) throws -> Value {
-    var text = text
-    if text.hasPrefix("@") {
-      let path = String(text.dropFirst())
-      guard let content = try? String(contentsOfFile: path, encoding: .utf8) else {
-        throw ValidationError("\(option): cannot read \(path)")
-      }
-      text = content
-    }
+    let text = try textOrFile(text, option)
     do { return try JSON.parse(text) } catch { throw ValidationError("\(option): \(error)") }
   }
 }

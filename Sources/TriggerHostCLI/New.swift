@@ -8,6 +8,10 @@ struct New: ParsableCommand {
 
   @Argument(help: "The directory to make.") var directory: String
 
+  func validate() throws {
+    if directory.isEmpty { throw ValidationError("Name the directory to make; . is this one.") }
+  }
+
   func run() throws {
     var isDirectory: ObjCBool = false
     if FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory) {
@@ -25,20 +29,26 @@ struct New: ParsableCommand {
 
   private func existing() throws(ConfigProblem) -> [String] {
     do { return try FileManager.default.contentsOfDirectory(atPath: directory) } catch {
-      throw problem(directory, "cannot be read", error)
+      throw ConfigProblem(file: directory, message: "cannot be read: \(error.localizedDescription)")
     }
   }
 
   private func write(_ contents: String, to path: String) throws(ConfigProblem) {
-    let file = URL(fileURLWithPath: path)
-    do {
-      try FileManager.default.createDirectory(
-        at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-      try contents.write(to: file, atomically: true, encoding: .utf8)
-    } catch { throw problem(path, "cannot be written", error) }
+    try makeDirectory(FilePath.parent(of: path))
+    guard let file = fopen(path, "wx") else { throw problem(path, "cannot be written") }
+    let isWritten = fputs(contents, file) >= 0
+    guard fclose(file) == 0, isWritten else { throw problem(path, "cannot be written") }
   }
 
-  private func problem(_ path: String, _ what: String, _ error: any Error) -> ConfigProblem {
-    ConfigProblem(file: path, message: "\(what): \(error.localizedDescription)")
+  /// With those above it that are missing.
+  private func makeDirectory(_ path: String) throws(ConfigProblem) {
+    if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
+    guard errno == ENOENT, FilePath.parent(of: path) != path else { throw problem(path, "cannot be made") }
+    try makeDirectory(FilePath.parent(of: path))
+    guard mkdir(path, 0o777) == 0 else { throw problem(path, "cannot be made") }
+  }
+
+  private func problem(_ path: String, _ what: String) -> ConfigProblem {
+    ConfigProblem(file: path, message: "\(what): \(SystemError())")
   }
 }

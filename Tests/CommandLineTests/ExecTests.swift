@@ -32,6 +32,25 @@ import Testing
     ])
   }
 
+  @Test func aFileThatCannotBeTakenIsSaid() async throws {
+    let directory = try TemporaryDirectory(["triggers/good.lua": Script.good, "bom.json": "\u{FEFF}{}"])
+    try Data([0xFF]).write(to: URL(fileURLWithPath: directory("bytes.json")))
+    for (event, error) in [
+      ("@gone.json", "Error: --event: gone.json cannot be read: no such file or directory"),
+      ("@triggers", "Error: --event: triggers cannot be read: is a directory"),
+      ("@bytes.json", "Error: --event: bytes.json is not UTF-8 text"),
+    ] {
+      let ended = try await triggerHost("exec", "triggers/good.lua", "--event", event, in: directory.path)
+      #expect(ended.status == 2 && ended.errorLines.first == error, "\(ended)")
+    }
+    let marked = try await triggerHost(
+      "exec", "triggers/good.lua", "--event", "@bom.json", in: directory.path)
+    #expect(marked.status == 0, "\(marked)")
+    let all = try await triggerHost("exec", "triggers", in: directory.path)
+    #expect(
+      all.status == 2 && all.errorLines.first == "Error: triggers is a directory: name one script in it")
+  }
+
   @Test func intentsArePrinted() async throws {
     let directory = try project()
     let ended = try await triggerHost(
@@ -121,7 +140,7 @@ import Testing
 
   @Test(arguments: [
     (["counter", "--event", "{\"a\":"], "--event: 1:6: expected a value, got the end of the text"),
-    (["counter", "--event", "@gone.json"], "--event: cannot read gone.json"),
+    (["counter", "--event", "@gone.json"], "--event: gone.json cannot be read: no such file or directory"),
     (["counter", "--stores", "[]"], "--stores: expected {store: {key: value}}"),
     (["counter", "--stores", "{\"counts\": 3}"], "--stores: store 'counts': expected {key: value}, got 3"),
     (["conter"], "no trigger 'conter' in triggers; did you mean 'counter'?"),

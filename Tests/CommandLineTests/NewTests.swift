@@ -51,6 +51,11 @@ import Testing
 
     let below = try await triggerHost("new", "mine/host.yaml/x", in: directory.path)
     #expect(below.status == 1)
-    #expect(below.errors.hasPrefix("mine/host.yaml/x/host.yaml: cannot be written: "))
+    #expect(below.errorLines == ["mine/host.yaml/x: cannot be made: not a directory"])
+
+    let nameless = try await triggerHost("new", "", in: directory.path)
+    #expect(nameless.status == 2)
+    #expect(nameless.errorLines.first == "Error: Name the directory to make; . is this one.")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path) == ["mine"])
   }
 }

@@ -66,11 +66,14 @@ import Testing
 
   @Test func mistakesAreSaidAndTheSessionGoesOn() async throws {
     let directory = try project()
-    let ended = try await repl("local t\\", "local t return t.x", "nosuch()", "1", "for", in: directory)
+    let ended = try await repl(
+      "\u{FEFF}local t\\", "local t return t.x", "nosuch()", "1", "# = 1", "for", in: directory)
     #expect(ended.status == 1)
     #expect(ended.lines == ["1"])
     #expect(ended.errors.contains("repl:1: attempt to index a nil value (local 't')"), "\(ended)")
     #expect(ended.errors.contains("attempt to call a nil value (global 'nosuch')"))
+    #expect(ended.errors.contains("repl:1: unexpected symbol near '#'"))
+    #expect(!ended.errors.contains("<\\239>"))
     #expect(ended.errors.contains("repl: the input ends in the middle of: for"))
     #expect(!ended.errors.contains("[session]"))
   }

@@ -73,6 +73,31 @@ import Testing
     #expect(problems(text) == ["s.lua:3: timeout must be a string, got 5"], "\(text)")
   }
 
+  /// Errors that name no place have that of whoever raised them.
+  @Test(arguments: [
+    ("\n\nerror({})", "s.lua:3: table"), ("\nerror('odd', 0)", "s.lua:2: odd"), ("error()", "s.lua:1: nil"),
+    ("\nrequire 'lib.odd'", "lib/odd.lua:2: odd"),
+    (
+      "local t = { execute = print, on = {} }\nt.mine = t return t",
+      "s.lua:2: mine: "
+    ),
+    (
+      "return {\n on = {}, execute = print, 5 }",
+      "s.lua:1: the script's table: a table with holes, or with both"
+    ),
+    (
+      "return {\r on = { event = '\\xff' },\r execute = print }",
+      "s.lua:2: on.event must be a string or a list"
+    ),
+    ("return { on = {}, execute = print,\r\n priority = ('x'):rep(1e6) }", "s.lua:2: priority is one of"),
+  ]) func everyMistakeHasAPlace(text: String, problem: String) {
+    let files = ["s.lua": text, "lib/odd.lua": "\nerror('odd', 0)"]
+    let found = ScriptTree(files: files.mapValues { Array($0.utf8) }).problems.map(\.description)
+    #expect(found.first?.hasPrefix(problem) == true, "\(found)")
+    #expect(found.allSatisfy { $0.utf8.count < 400 })
+    if text.contains("require") { #expect(found.last == "s.lua:2: needs lib/odd.lua, which does not load") }
+  }
+
   @Test func eachOfAListHasItsLine() {
     let text =
       "return { execute = function(e, ctx) return {} end, on = {\n cron = {\n  '@daily',\n  'x',\n  '@daily', 'y' } } }"

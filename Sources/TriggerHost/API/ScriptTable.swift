@@ -57,7 +57,7 @@ struct ScriptTable {
       let name = try text([field], value)
       guard (1...128).contains(name.utf8.count),
         name.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
-      else { throw mistake([field], "must have 1 to 128 bytes and no control characters, got \(value)") }
+      else { throw mistake([field], "must have 1 to 128 bytes and no control characters, \(got(value))") }
     case "on": try readBindings(value)
     case "priority":
       options.priority = try choice(field, value, Priority.allCases.map { ($0.description, $0) })
@@ -77,7 +77,7 @@ struct ScriptTable {
       switch value {
       case .bool(let all): options.coalesce = all ? [] : nil
       case .string(let text): options.coalesce = text.split(separator: ".").map(String.init)
-      default: throw mistake([field], "must be true or the name of a field of the event, got \(value)")
+      default: throw mistake([field], "must be true or the name of a field of the event, \(got(value))")
       }
     default:
       let hint = Suggestion.clause(for: field, among: LuaAPI.triggerFields.map(\.name))
@@ -102,7 +102,7 @@ struct ScriptTable {
         do throws(Mistake) { try read(name, value, into: &policy) } catch { mistakes.append(error) }
       }
     default:
-      throw mistake(["retry"], "must be a number of tries or a table like { attempts = 3 }, got \(value)")
+      throw mistake(["retry"], "must be a number of tries or a table like { attempts = 3 }, \(got(value))")
     }
     options.retry = policy
   }
@@ -121,7 +121,7 @@ struct ScriptTable {
 
   private mutating func readBindings(_ value: Value) throws(Mistake) {
     guard case .map(let bindings) = value else {
-      throw mistake(["on"], "must be a table like { data = \"bars/*\" }, got \(value)")
+      throw mistake(["on"], "must be a table like { data = \"bars/*\" }, \(got(value))")
     }
     for (name, value) in bindings.sorted(by: { $0.key < $1.key }) {
       guard let kind = EventKind(rawValue: name) else {
@@ -142,11 +142,11 @@ struct ScriptTable {
   private mutating func bind(_ kind: EventKind, _ item: Value) throws(Mistake) {
     let path = ["on", kind.rawValue]
     if kind == .start {
-      guard item == .bool(true) else { throw mistake(path, "must be true, got \(item)") }
+      guard item == .bool(true) else { throw mistake(path, "must be true, \(got(item))") }
       return addSchedule(kind, "", .start)
     }
     guard case .string(let text) = item, !text.isEmpty else {
-      throw mistake(path, "must be a string or a list of strings, got \(item)")
+      throw mistake(path, "must be a string or a list of strings, \(got(item))")
     }
     do {
       switch kind {
@@ -155,7 +155,7 @@ struct ScriptTable {
       case .every: addSchedule(kind, text, .every(try span(path, item)))
       default: options.on.append(EventPattern(kind, text))
       }
-    } catch let error as Mistake { throw error } catch { throw mistake(path, "'\(text)': \(error)") }
+    } catch let error as Mistake { throw error } catch { throw mistake(path, "'\(shown(text))': \(error)") }
   }
 
   private mutating func addSchedule(_ kind: EventKind, _ text: String, _ rule: ScheduledJob.Rule) {
@@ -167,14 +167,14 @@ struct ScriptTable {
   // MARK: Single values
 
   private func text(_ path: [String], _ value: Value) throws(Mistake) -> String {
-    guard case .string(let text) = value else { throw mistake(path, "must be a string, got \(value)") }
+    guard case .string(let text) = value else { throw mistake(path, "must be a string, \(got(value))") }
     return text
   }
 
   private func count(_ path: [String], _ value: Value, _ range: ClosedRange<Int64>) throws(Mistake) -> Int {
     guard case .int(let count) = value, range.contains(count) else {
       throw mistake(
-        path, "must be a whole number from \(range.lowerBound) to \(range.upperBound), got \(value)")
+        path, "must be a whole number from \(range.lowerBound) to \(range.upperBound), \(got(value))")
     }
     return Int(count)
   }
@@ -183,7 +183,7 @@ struct ScriptTable {
     let text = try text(path, value)
     guard let span = try? TimeSpan.parse(text), span > .zero else {
       throw mistake(
-        path, "must be a time span above zero like \"250ms\", \"2s\", \"5m\" or \"1h\", got \"\(text)\"")
+        path, "must be a time span above zero like \"250ms\", \"2s\", \"5m\" or \"1h\", \(got(value))")
     }
     return span
   }
@@ -196,9 +196,17 @@ struct ScriptTable {
     let names = choices.map(\.name)
     throw mistake(
       [field],
-      "is one of \(names.joined(separator: ", ")), got \"\(text)\""
+      "is one of \(names.joined(separator: ", ")), \(got(value))"
         + Suggestion.clause(for: text, among: names))
   }
+
+  private func got(_ value: Value) -> String {
+    if case .bytes = value { return "got bytes that are not UTF-8" }
+    return "got \(shown("\(value)"))"
+  }
+
+  /// Of a long text the beginning.
+  private func shown(_ text: String) -> String { text.count > 100 ? text.prefix(97) + "..." : text }
 
   private func mistake(_ path: [String], _ message: String) -> Mistake {
     Mistake(path: path, message: "\(path.joined(separator: ".")) \(message)")

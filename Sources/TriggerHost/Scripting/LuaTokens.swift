@@ -30,10 +30,8 @@ struct LuaTokens {
 
   private mutating func read(_ byte: UInt8) {
     switch Character(UnicodeScalar(byte)) {
-    case "\n":
-      line += 1
-      position += 1
-    case " ", "\t", "\r", "\u{B}", "\u{C}": position += 1
+    case "\n", "\r": endLine()
+    case " ", "\t", "\u{B}", "\u{C}": position += 1
     case "-" where peek(1) == byte: skipComment()
     case "\"", "'": readString(byte)
     case "[" where longBracket != nil:
@@ -49,6 +47,14 @@ struct LuaTokens {
       add(.other, text(position, position + 1))
       position += 1
     }
+  }
+
+  /// As Lua counts lines: two different ones of these together end one.
+  private mutating func endLine() {
+    let first = peek()
+    line += 1
+    position += 1
+    if let second = peek(), second.endsLine, second != first { position += 1 }
   }
 
   private mutating func add(_ kind: Token.Kind, _ text: String, _ line: Int? = nil) {
@@ -67,7 +73,7 @@ struct LuaTokens {
 
   private mutating func skipComment() {
     position += 2
-    if let level = longBracket { _ = readLong(level: level) } else { _ = take { $0 != UInt8(ascii: "\n") } }
+    if let level = longBracket { _ = readLong(level: level) } else { _ = take { !$0.endsLine } }
   }
 
   /// The number of `=` in a bracket that begins a long string here.
@@ -84,8 +90,7 @@ struct LuaTokens {
     position += close.count
     let start = position
     while let byte = peek(), !source[position...].starts(with: close) {
-      if byte == UInt8(ascii: "\n") { line += 1 }
-      position += 1
+      if byte.endsLine { endLine() } else { position += 1 }
     }
     let end = position
     position = min(position + close.count, source.count)
@@ -98,10 +103,10 @@ struct LuaTokens {
     position += 1
     let start = position
     while let byte = peek(), byte != quote {
-      let isEscape = byte == UInt8(ascii: "\\")
-      if !isEscape, byte == UInt8(ascii: "\n") { break }
-      if isEscape, peek(1) == UInt8(ascii: "\n") { line += 1 }
-      position = min(position + (isEscape ? 2 : 1), source.count)
+      if byte.endsLine { break }
+      position += 1
+      guard byte == UInt8(ascii: "\\"), let escaped = peek() else { continue }
+      if escaped.endsLine { endLine() } else { position += 1 }
     }
     add(.string, text(start, position), begin)
     if peek() == quote { position += 1 }
@@ -109,6 +114,8 @@ struct LuaTokens {
 }
 
 extension UInt8 {
+  fileprivate var endsLine: Bool { self == UInt8(ascii: "\n") || self == UInt8(ascii: "\r") }
+
   /// Of a letter, a digit or `_`.
   fileprivate var isName: Bool {
     (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self | 0x20)

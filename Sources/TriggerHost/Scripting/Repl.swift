@@ -84,7 +84,9 @@ package final class Repl {
 
   /// Evaluates lines: an expression is printed (a `=` before it does no harm), statements are run.
   package func evaluate(_ text: String) -> Outcome {
-    let text = text.hasPrefix("=") ? String(text.dropFirst()) : text
+    // What is piped in may be a file with a byte order mark.
+    var text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
+    if text.hasPrefix("=") { text.removeFirst() }
     if text.allSatisfy(\.isWhitespace) { return .done }
     let asExpression = run("return \(text)")
     if asExpression != .notLua && asExpression != .incomplete { return outcome(asExpression) }

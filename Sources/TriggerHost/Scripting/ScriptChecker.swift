@@ -122,37 +122,47 @@ final class ScriptChecker {
 
   /// The table a script returns, without its functions.
   private func spec(of path: String) throws(ScriptTree.Problem) -> [String: Value] {
-    do {
+    do throws(LuaWorker.LoadError) {
       let trigger = try lua.load(path, of: tree, limits: LuaLimits())
       let bytes = try lua.spec(of: trigger)
-      guard case .map(let spec) = try bytes.withUnsafeBytes({ try CanonicalEncoding.decode($0) }) else {
+      guard case .map(let spec)? = bytes.withUnsafeBytes({ try? CanonicalEncoding.decode($0) }) else {
         throw LuaWorker.LoadError(description: "\(path): a script returns a table with 'on' and 'execute'")
       }
       return spec
     } catch {
-      throw ScriptTree.Problem(severity: .error, description: placed("\(error)", of: path))
+      throw ScriptTree.Problem(severity: .error, description: placed(error.description, of: path))
     }
   }
 
-  /// An error about what a script returns is at its last `return`; others name their line, or, when a script has
-  /// thrown a table or a text without a place, their traceback does.
+  /// With the line that it is about in front: an error of what a script returns, and one that names no place, as
+  /// `error({})` or `error("text", 0)` make it.
   private func placed(_ error: String, of path: String) -> String {
-    let file = error.prefix { $0 != ":" && $0 != "\n" }
-    if sources.files[String(file)] == nil { return "\(thrower(in: error) ?? "\(path):1"): \(error)" }
-    guard error.hasPrefix("\(path): ") else { return error }
-    let end = ScriptTableLines(sources.files[path]?.bytes ?? []).end
-    return "\(path):\(end):" + error.dropFirst(path.count + 1)
+    if place(in: error) != nil { return error }
+    let lines = ScriptTableLines(sources.files[path]?.bytes ?? [])
+    if error.hasPrefix("\(path): ") { return "\(path):\(lines.end):" + error.dropFirst(path.count + 1) }
+    if let (field, message) = Self.field(in: error) {
+      let line = field.isEmpty ? lines.end : lines.line(of: [field])
+      return "\(path):\(line): \(field.isEmpty ? "the script's table" : field): \(message)"
+    }
+    let frame = error.split(separator: "\n").lazy.filter { $0.hasPrefix("\t") }
+      .compactMap { self.place(in: $0.dropFirst()) }.first
+    return "\(frame ?? "\(path):1"): \(error)"
   }
 
-  /// `file:line` of the first frame of a traceback that is in a file of the tree.
-  private func thrower(in error: String) -> Substring? {
-    for line in error.split(separator: "\n") where line.first == "\t" {
-      let parts = line.dropFirst().split(separator: ":", maxSplits: 2)
-      if parts.count == 3, sources.files[String(parts[0])] != nil {
-        return line[parts[0].startIndex..<parts[1].endIndex]
-      }
-    }
-    return nil
+  /// The `file:line` that a text begins with, if the file is one of these.
+  private func place(in text: some StringProtocol) -> String? {
+    let parts = text.prefix { $0 != "\n" }.split(
+      separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+    guard parts.count == 3, Int(parts[1]) != nil, sources.files[String(parts[0])] != nil else { return nil }
+    return "\(parts[0]):\(parts[1])"
+  }
+
+  /// The field, empty for the whole table, and the message of a value that cannot be encoded: `trigger.on.x: …`.
+  private static func field(in error: String) -> (field: String, message: Substring)? {
+    guard error.hasPrefix("trigger"), let colon = error.range(of: ": ") else { return nil }
+    let path = error[..<colon.lowerBound].dropFirst("trigger".count)
+    let field = path.hasPrefix(".") ? path.dropFirst().prefix { $0.isLetter || $0.isNumber || $0 == "_" } : ""
+    return path.isEmpty || !field.isEmpty ? (String(field), error[colon.upperBound...]) : nil
   }
 
   /// A module that does not load is a problem of its own; each script that needs it says so in one line.

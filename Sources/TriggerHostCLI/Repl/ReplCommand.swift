@@ -84,12 +84,8 @@ struct ReplCommand: ParsableCommand {
   }
 
   private func given() throws -> [String: [String: Value]] {
-    guard var text = stores else { return [:] }
-    if text.hasPrefix("@") {
-      do { text = try String(contentsOfFile: String(text.dropFirst()), encoding: .utf8) } catch {
-        throw ValidationError("--stores: \(text.dropFirst()) cannot be read: \(error.localizedDescription)")
-      }
-    }
+    guard let stores else { return [:] }
+    let text = try textOrFile(stores, "--stores")
     do {
       guard case .map(let map) = try JSON.parse(text) else {
         throw ValidationError("--stores: expected {store: {key: value}}")

@@ -45,6 +45,12 @@ import TriggerTestKit
     return await tests.run("a_test.lua")
   }
 
+  @Test(arguments: ["\u{FEFF}", "#!/usr/bin/env lua\n", "\u{FEFF}#!/usr/bin/env lua\r\n"])
+  func whatStandsBeforeTheText(start: String) async {
+    let file = await run("\(start)it('x', function() end)")
+    #expect(file.isGood && file.results.count == 1, "\(file)")
+  }
+
   /// The one failure of a test with this body.
   private func failure(_ body: String) async throws -> ScriptTestFailure {
     let file = await run("it(\"x\", function()\n\(body)\nend)")
