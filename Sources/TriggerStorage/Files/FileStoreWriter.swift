@@ -36,9 +36,11 @@ final class FileStoreWriter: @unchecked Sendable {
   private var gone: [String] = []
   private var found: [FileProblem] = []
   private var toldProblems: [FileProblem] = []
-  /// Between `start` and the end, unless a step has failed as a crash would, or the mark cannot be written.
+  /// Between `start` and the end, unless a step has failed as a crash would.
   private var isAlive = false
   private var isRetrying = false
+  /// Why the mark cannot be written; nothing is written out or told then.
+  private var markFailure: StorageError?
   /// Edits that are planned and not told yet; more than fit into one commit are several bursts.
   private var untold = [FileEdits(number: 1, edits: [])]
   private var untoldBytes = 0
@@ -258,12 +260,23 @@ final class FileStoreWriter: @unchecked Sendable {
 
   private func guarded(_ body: (FileStoreWriter) throws -> Void) {
     guard isAlive else { return }
-    do { try body(self) } catch {
+    do { try body(self) } catch let error as StorageError {
+      failure = error
+      markFailure = error
+      tellProblems()
+      retryLater()
+    } catch {
       isAlive = false
       failure = error
-      let message = "nothing is written out any more: \(error)"
+      let message = "nothing is written out or taken up any more: \(error)"
       handlers.problems(toldProblems + [FileProblem(path: "", message: message)])
     }
+  }
+
+  private func retryLater() {
+    if isRetrying { return }
+    isRetrying = true
+    schedule(after: Self.retryAfter, retries: true)
   }
 
   private func saw(_ report: DirectoryWatcher.Report) throws {
@@ -314,10 +327,7 @@ final class FileStoreWriter: @unchecked Sendable {
     try tell()
     tellProblems()
     let isOpen = asides.values.contains { if case .writer = $0 { true } else { false } }
-    if isOpen || !plan.blocked.isEmpty, !isRetrying {
-      isRetrying = true
-      schedule(after: Self.retryAfter, retries: true)
-    }
+    if isOpen || !plan.blocked.isEmpty { retryLater() }
   }
 
   private func write(_ writes: [WriteOut.Write], _ index: inout DirectoryIndex) throws {
@@ -330,6 +340,7 @@ final class FileStoreWriter: @unchecked Sendable {
         uniqueKeysWithValues: zip(temporaries, writes).map { name, write in
           (name, FileMark.Temporary(path: write.path, was: write.expected, becomes: write.content?.id))
         }))
+    markFailure = nil
     for (write, temporary) in zip(writes, temporaries) {
       try perform(write, temporary, &index)
       if !asides.keys.contains(where: { $0.temporary == temporary }) { gone.append(temporary) }
@@ -449,15 +460,24 @@ final class FileStoreWriter: @unchecked Sendable {
     gone.removeAll { kept.contains($0) }
     if outdated.isEmpty, gone.isEmpty, seq == keptSeq { return }
     try writer.step(.mark)
-    try mark.update(outdated, gone: gone, appliedSeq: seq, burst: untold[untold.count - 1].number)
+    do {
+      try mark.update(outdated, gone: gone, appliedSeq: seq, burst: untold[untold.count - 1].number)
+    } catch {
+      plan.keepLater(outdated.map(\.path))
+      throw error
+    }
     gone = []
     keptSeq = seq
+    markFailure = nil
   }
 
   private func tellProblems() {
     var problems = found
     problems += plan.blocked.map { FileProblem(path: $0.key, message: $0.value) }
     problems += plan.refused.map { FileProblem(path: $0.key, message: "not written: \($0.value)") }
+    if let markFailure {
+      problems.append(FileProblem(path: "", message: "nothing is written out or taken up: \(markFailure)"))
+    }
     for (aside, waiting) in asides {
       guard case .anybody(let message) = waiting else { continue }
       problems.append(

@@ -234,6 +234,9 @@ struct WriteOut {
     return Self.sorted(outdated).map { path in (path, row(path), files[path]?.told ?? []) }
   }
 
+  /// What was taken could not be kept.
+  mutating func keepLater(_ paths: [String]) { outdated.formUnion(paths) }
+
   /// The row while a write is under way.
   func intent(_ write: Write) -> Row {
     Row(was: write.expected, becomes: write.content?.id)

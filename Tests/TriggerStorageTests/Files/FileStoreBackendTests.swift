@@ -411,6 +411,38 @@ import TriggerTestKit
     host.backend.stop()
   }
 
+  /// While what was written cannot be noted down (the disk is full), nothing is written or told; then all of it is.
+  @Test func withoutAMarkNothingMoves() throws {
+    let directory = try FilesDirectory(["a": "1"])
+    let host = try FakeHost(directory)
+    try host.start()
+    host.commitEdits()
+    host.backend.flush()
+    let mark = try Database(path: directory.mark)
+    for table in ["files", "meta"] {
+      try mark.run(
+        "CREATE TRIGGER full_\(table) BEFORE INSERT ON \(table) BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    }
+    host.commit(["a": "2"])
+    directory.write("b", "mine")
+    let problems = host.problems { $0.count == 1 }
+    #expect(problems?.first?.hasPrefix("nothing is written out or taken up: ") == true, "\(problems ?? [])")
+    #expect(problems?.first?.contains("no room") == true)
+    host.backend.flush()
+    #expect(try directory.summary() == "a=1 b=mine" && !host.hasEdits)
+    for table in ["files", "meta"] { try mark.run("DROP TRIGGER full_\(table)") }
+    #expect(host.commitEdits()?.edits == [FileEdit(path: "b", content: FileContent("mine"))])
+    #expect(host.problems { $0.isEmpty } == [])
+    host.backend.flush()
+    #expect(try directory.summary() == "a=2 b=mine")
+    // It is known of all of it that it is done.
+    try host.restart()
+    try host.start()
+    #expect(!host.hasEdits)
+    host.backend.stop()
+    #expect(try directory.summary() == "a=2 b=mine")
+  }
+
   @Test func aLinkGivesWayToAFile() throws {
     let directory = try FilesDirectory(["real": "1"])
     symlink("real", directory("link"))
