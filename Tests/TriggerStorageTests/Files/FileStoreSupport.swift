@@ -184,10 +184,13 @@ final class FakeHost: @unchecked Sendable {
     return waiting.removeFirst()
   }
 
-  var hasEdits: Bool {
+  var hasEdits: Bool { waitingBursts > 0 }
+
+  /// Bursts that were told and wait to be committed.
+  var waitingBursts: Int {
     condition.lock()
     defer { condition.unlock() }
-    return !waiting.isEmpty
+    return waiting.count
   }
 
   /// The problems, when they hold; nil when they do not in a long time.
