@@ -46,7 +46,7 @@ package struct DirectoryIndex {
   private var leftOut: Set<String> = []
   /// Files were left out because there are too many.
   private var isOverfull = false
-  /// Of the refresh in progress: what the paths it changed held before it.
+  /// Of the refresh in progress, and those that it continues: what the paths they changed held before.
   private var before: [String: FileContent?] = [:]
   private var torn: Set<String> = []
   /// Set while looking without reading: what would be read.
@@ -93,9 +93,10 @@ package struct DirectoryIndex {
 
   /// Looks at what may have changed. O(entries looked at), and reading what has changed.
   ///
+  /// - Parameter continues: the changes of the refresh before this one are told of again, with those of this one.
   @discardableResult
-  package mutating func refresh(_ dirt: Dirt) -> Refreshed {
-    before = [:]
+  package mutating func refresh(_ dirt: Dirt, continues: Bool = false) -> Refreshed {
+    if !continues { before = [:] }
     torn = []
     lookAt(dirt)
     return Refreshed(changes: changes, difference: difference, torn: torn)

@@ -33,6 +33,8 @@ final class WatchLoop: @unchecked Sendable {
   private var pollDue: Int64 = .max
   private var lastPeek: DirectoryIndex.Peek?
   private var toldProblems: [FileProblem] = []
+  /// Since when a report is held back, as the directory changed while it was read.
+  private var heldSince: Int64?
   private var notice: FileProblem?
   private var report: @Sendable (Report) -> Void = { _ in }
 
@@ -52,6 +54,7 @@ final class WatchLoop: @unchecked Sendable {
     self.report = report
     chooseSource()
     let first = look(.everything)
+    toldProblems = first.problems
     let thread = Thread { [self] in run() }
     thread.name = "watcher"
     let isStopped = mailbox.withLock { mailbox in
@@ -156,22 +159,32 @@ final class WatchLoop: @unchecked Sendable {
 
   private func settle(_ dirt: Dirt) {
     if !dirt.temporaries.isEmpty { mailbox.withLock { $0.onTemporaries }?(dirt.temporaries) }
-    let told = toldProblems
     let report = look(dirt)
-    if !report.changes.isEmpty || report.problems != told { self.report(report) }
+    // What has changed while files were read belongs to it: otherwise it would be a mixture of old and new files that
+    // never stood beside each other.
+    let now = Self.now()
+    takeEvents(at: now)
+    let start = heldSince ?? now
+    heldSince = settling.isIdle || now - start >= options.longest.nanoseconds ? nil : start
+    if heldSince != nil { return }
+    let isNews = !report.changes.isEmpty || report.problems != toldProblems
+    toldProblems = report.problems
+    if isNews { self.report(report) }
   }
 
   private func look(_ dirt: Dirt) -> Report {
-    let refreshed = index.refresh(dirt)
+    let refreshed = index.refresh(dirt, continues: heldSince != nil)
     if !refreshed.torn.isEmpty { settling.touched(Dirt(paths: refreshed.torn), at: Self.now()) }
     lastPeek = nil
-    if !isPolling.load(ordering: .relaxed) {
+    if isPolling.load(ordering: .relaxed) {
+      let peek = index.peek()
+      settling.touched(peek.dirt, at: Self.now())
+    } else {
       pollDue = index.isThere ? .max : Self.now() + Self.lookForRoot
     }
-    toldProblems = index.sortedProblems + (notice.map { [$0] } ?? [])
     return Report(
       changes: refreshed.changes, difference: refreshed.difference, tree: index.tree,
-      problems: toldProblems)
+      problems: index.sortedProblems + (notice.map { [$0] } ?? []))
   }
 
   private func runJobs(at now: Int64) {

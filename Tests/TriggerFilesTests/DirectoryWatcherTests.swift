@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 import TriggerCore
 
@@ -275,6 +276,41 @@ import TriggerCore
     try run("checkout", "-q", "other")
     report = try #require(followed.next())
     while report.tree != other { report = try #require(followed.next()) }
+  }
+
+  /// Two columns: the watcher, and somebody who saves twice.
+  ///
+  ///                          a = 2, v = 2
+  ///     reads a = 2
+  ///                          a = 3, v = 3
+  ///     reads v = 3
+  ///     tells of neither, and of a = 3, v = 3 after the second burst
+  @Test func whatIsReadIsOfOneMoment() throws {
+    let directory = try TemporaryDirectory(["a": "1", "v": "1"])
+    let calls = Mutex(0)
+    var options = options()
+    options.includes = { path in
+      guard path == "v" else { return true }
+      let call = calls.withLock { calls in
+        calls += 1
+        return calls
+      }
+      // The first look; the event; the look after it.
+      if call == 3 {
+        try? directory.write("a", "3")
+        try? directory.write("v", "3")
+      }
+      return true
+    }
+    let followed = Followed(directory.path, options)
+    try directory.write("a", "2")
+    try directory.write("v", "2")
+    let texts = Mutex<[String]>([])
+    let last = followed.next { report in
+      texts.withLock { $0.append(report.texts) }
+      return report.tree["v"]?.text == "3"
+    }
+    #expect(last?.texts == "a=3 v=3", "\(texts.withLock { $0 })")
   }
 
   /// Files that nobody closes are not seen half: what counts is what is there when the writer is done.
