@@ -31,8 +31,13 @@ package struct DirectoryIndex {
   private let contents: ContentStore
   weak var observer: (any DirectoryObserver)?
 
-  /// The files as of the last look.
+  /// What each file held at the last look.
+  package private(set) var ids: [String: FileContent.ID] = [:]
+  /// Bytes of all files.
+  private var byteCount = 0
+  /// The files as of the last look; after `forgetContents` those only that the last look found changed.
   package private(set) var tree = FileTree()
+  private var keepsContents = true
   /// By path; the empty path is the directory itself.
   package private(set) var problems: [String: FileProblem] = [:]
   /// Whether the directory was there.
@@ -47,7 +52,7 @@ package struct DirectoryIndex {
   /// Files were left out because there are too many.
   private var isOverfull = false
   /// Of the refresh in progress, and those that it continues: what the paths they changed held before.
-  private var before: [String: FileContent?] = [:]
+  private var before: [String: FileContent.ID?] = [:]
   private var torn: Set<String> = []
   /// Set while looking without reading: what would be read.
   private var unread: [String: FileStatus]?
@@ -96,10 +101,22 @@ package struct DirectoryIndex {
   /// - Parameter continues: the changes of the refresh before this one are told of again, with those of this one.
   @discardableResult
   package mutating func refresh(_ dirt: Dirt, continues: Bool = false) -> Refreshed {
-    if !continues { before = [:] }
+    if !continues { begin() }
     torn = []
     lookAt(dirt)
     return Refreshed(changes: changes, difference: difference, torn: torn)
+  }
+
+  private mutating func begin() {
+    before = [:]
+    if !keepsContents { tree = FileTree() }
+  }
+
+  /// Contents are kept from now on for as long as it takes to tell of them: who follows has them elsewhere. Not in the
+  /// middle of a report.
+  package mutating func forgetContents() {
+    keepsContents = false
+    begin()
   }
 
   /// What came of a refresh.
@@ -142,7 +159,7 @@ package struct DirectoryIndex {
     copy.before = [:]
     copy.lookAt(.everything)
     var peek = Peek(unread: copy.unread ?? [:])
-    for path in copy.before.keys where copy.tree[path] == nil { peek.gone.insert(path) }
+    for path in copy.before.keys where copy.ids[path] == nil { peek.gone.insert(path) }
     if copy.problems != problems { peek.problems = copy.problems }
     return peek
   }
@@ -161,7 +178,7 @@ package struct DirectoryIndex {
 
   private var changes: FileChanges {
     var changes = FileChanges()
-    for (path, old) in before where tree[path] != old {
+    for (path, old) in before where ids[path] != old {
       changes[path] = tree[path].map { .written($0) } ?? .removed
     }
     return changes
@@ -170,7 +187,7 @@ package struct DirectoryIndex {
   private var difference: FileDifference {
     var difference = FileDifference()
     for path in before.keys.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
-      switch (before[path]!, tree[path]) {
+      switch (before[path]!, ids[path]) {
       case (nil, .some): difference.added.append(path)
       case (.some, nil): difference.removed.append(path)
       case (let old?, let new?) where old != new: difference.modified.append(path)
@@ -181,10 +198,13 @@ package struct DirectoryIndex {
   }
 
   private mutating func set(_ path: String, _ content: FileContent?) {
-    let old = tree[path]
+    let old = ids[path]
+    if content?.id == old { return }
     if old == nil, content != nil { spellings.insert(path) }
     if old != nil, content == nil { spellings.remove(path) }
     if before[path] == nil { before[path] = .some(old) }
+    byteCount += (content?.id.size ?? 0) - (old?.size ?? 0)
+    ids[path] = content?.id
     tree[path] = content
   }
 
@@ -343,7 +363,7 @@ package struct DirectoryIndex {
       fail(path, fault)
       return false
     }
-    if tree[path] != nil { return true }
+    if ids[path] != nil { return true }
     if let other = spellings.clash(of: path) {
       leftOut.insert(path)
       fail(path, "differs from \(other) only by case or Unicode form; rename one of them")
@@ -360,7 +380,7 @@ package struct DirectoryIndex {
     for path in paths where files[path] == nil { look(nearestKnown(path), .listing) }
   }
 
-  private var hasRoom: Bool { tree.count < policy.files && tree.byteCount < policy.treeBytes }
+  private var hasRoom: Bool { ids.count < policy.files && byteCount < policy.treeBytes }
 
   // MARK: Forgetting
 
@@ -386,7 +406,7 @@ package struct DirectoryIndex {
 
   private mutating func forgetFile(_ path: String) {
     files[path] = nil
-    if tree[path] != nil { set(path, nil) }
+    if ids[path] != nil { set(path, nil) }
   }
 
   private mutating func forgetDirectory(_ path: String) {

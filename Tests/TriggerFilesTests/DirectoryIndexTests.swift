@@ -156,4 +156,30 @@ import TriggerCore
     try directory.write("c", "5")
     #expect(index.refresh(Dirt(paths: ["c"])).changes.paths == ["c"])
   }
+
+  /// A follower that has the contents elsewhere gets those of changes, and nothing is kept of the others.
+  @Test func contentsCanBeForgotten() throws {
+    let directory = try TemporaryDirectory(["a": "1", "b": "2", "c": "3"])
+    var index = refreshed(directory.path) { $0.treeBytes = 5 }
+    index.forgetContents()
+    #expect(index.tree.isEmpty && index.ids.count == 3)
+    try directory.write("a", "4")
+    try FileManager.default.removeItem(atPath: directory("b"))
+    // Written with what it had: no change.
+    try directory.write("c", "3")
+    var first = index.refresh(.everything)
+    #expect(first.changes.paths == ["a", "b"])
+    #expect(first.changes["a"]?.content?.text == "4" && first.changes["b"] == .removed)
+    // What a refresh continues is told again, with its content.
+    try directory.write("d", "55")
+    first = index.refresh(.everything, continues: true)
+    #expect(first.changes.paths == ["a", "b", "d"] && first.changes["a"]?.content?.text == "4")
+    #expect(index.refresh(.everything).changes.isEmpty)
+    #expect(index.tree.isEmpty && index.ids.keys.sorted() == ["a", "c", "d"])
+    // Sizes count all the same.
+    try directory.write("e", "66")
+    #expect(index.refresh(.everything).changes.paths == ["e"])
+    try directory.write("f", "7")
+    #expect(index.refresh(.everything).changes.isEmpty && index.problems[""] != nil)
+  }
 }

@@ -45,7 +45,15 @@ public final class FileStoreBackend: CheckingStoreBackend {
   private let keepsMark: Bool
   private let writer: FileStoreWriter
   private let watcher: DirectoryWatcher
-  private let initial = Mutex<FileTree?>(nil)
+  private let initial = Mutex(Initial.unread)
+
+  /// What the directory held before the start, without a mark.
+  private enum Initial {
+    case unread
+    case read(FileTree)
+    /// The store has it.
+    case begun
+  }
 
   /// - Parameters:
   ///   - directory: it must exist when the backend starts.
@@ -94,11 +102,13 @@ public final class FileStoreBackend: CheckingStoreBackend {
     try writer.takeLock()
     if keepsMark { return [:] }
     return try initial.withLock { initial in
-      if let initial { return initial.files.mapValues(\.value) }
+      if case .read(let tree) = initial { return tree.files.mapValues(\.value) }
       var index = DirectoryIndex(directory, policy: policy, contents: contents)
       index.refresh(.everything)
-      try writer.loaded(index.tree)
-      initial = index.tree
+      if case .unread = initial {
+        try writer.loaded(index.tree)
+        initial = .read(index.tree)
+      }
       return index.tree.files.mapValues(\.value)
     }
   }
@@ -155,6 +165,7 @@ public final class FileStoreBackend: CheckingStoreBackend {
   public func start(_ handlers: Handlers, committed: Int64 = 0) throws {
     _ = try load()
     try writer.start(handlers, committed: committed)
+    initial.withLock { $0 = .begun }
   }
 
   /// A burst of edits, and all before it, have become commits, the last of them this one. Any thread; before or after

@@ -120,8 +120,7 @@ final class FileStoreWriter: @unchecked Sendable {
     let left = try lookAtLeft(state.temporaries)
     let bursts = state.told.values.joined().map(\.burst) + [state.burst, committed]
     untold = [FileEdits(number: bursts.max()! + 1, edits: [])]
-    var disk: [String: ID] = [:]
-    index.tree.forEach { disk[$0] = $1.id }
+    var disk = index.ids
     // What is there and cannot be used now, or has no room any more, is not deleted.
     for (path, row) in state.rows where disk[path] == nil {
       let status = FileStatus.of(index.full(path), followsLinks: false)
@@ -146,6 +145,8 @@ final class FileStoreWriter: @unchecked Sendable {
     try tell()
     for commit in later { take(commit) }
     try writeOut(&index)
+    // The store has them.
+    index.forgetContents()
   }
 
   /// The store's content at the start; what is no file is refused.
