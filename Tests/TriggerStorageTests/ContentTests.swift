@@ -76,11 +76,7 @@ import TriggerHost
     let second = try host(path)
     #expect(try second.contents() == before)
     second.close()
-    let reader = try LogReader(path: path)
-    let replay = replayer(reader)
-    try reader.visit { record in
-      let difference = try replay.verify(record)
-      #expect(difference == nil)
+    try verified(try LogReader(path: path)) { record in
       if record.trigger == "put", record.seq < 7 {
         #expect(record.intents.allSatisfy { $0.value.count > 500 }, "a content is missing in \(record)")
       }

@@ -86,3 +86,15 @@ func replayer(_ reader: LogReader) -> Replayer {
     return tree
   }
 }
+
+/// Executes the whole log again, which gives what it says. The state at its end.
+@discardableResult
+func verified(_ reader: LogReader, _ body: (LogRecord) -> Void = { _ in }) throws -> Replayer {
+  let replay = replayer(reader)
+  try reader.visit { record in
+    let difference = try replay.verify(record)
+    #expect(difference == nil)
+    body(record)
+  }
+  return replay
+}

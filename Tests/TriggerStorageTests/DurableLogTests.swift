@@ -22,12 +22,7 @@ import TriggerHost
       host.close()
     }
     // The log alone gives the same, by applying it and by executing it.
-    let reader = try LogReader(path: path)
-    let replay = replayer(reader)
-    try reader.visit { record in
-      let difference = try replay.verify(record)
-      #expect(difference == nil)
-    }
+    let replay = try verified(try LogReader(path: path))
     for (name, content) in before { #expect(try replay.content(of: name) == content) }
   }
 
@@ -87,12 +82,7 @@ import TriggerHost
     _ = try await second.queue.perform(Event("slow"))
     #expect(try second.contents()["s"]?["slow"] == 2)
     second.close()
-    let reader = try LogReader(path: path)
-    let replay = replayer(reader)
-    try reader.visit { record in
-      let difference = try replay.verify(record)
-      #expect(difference == nil)
-    }
+    try verified(try LogReader(path: path))
   }
 
   @Test func nothingIsSeenBeforeItIsDurable() async throws {

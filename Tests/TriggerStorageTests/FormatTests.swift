@@ -25,13 +25,7 @@ import TriggerHost
       #expect(.map(try host.contents().filter { $0.key != "watch" }.mapValues { .map($0) }) == expected)
       host.close()
     }
-    let reader = try LogReader(path: path)
-    let replay = replayer(reader)
-    try reader.visit { record in
-      let difference = try replay.verify(record)
-      #expect(difference == nil)
-    }
-    #expect(replay.seq == last)
+    #expect(try verified(try LogReader(path: path)).seq == last)
   }
 
   @Test func aDamagedOldLogIsNotTouched() throws {
