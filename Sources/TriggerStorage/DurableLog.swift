@@ -220,7 +220,8 @@ public final class DurableLog: CommitLog {
     // A row of another table fills less than a page.
     let bytes = group.records.count + (group.accepted.count + group.settled.count + group.jobs.count) << 12
     shared.condition.lock()
-    group.records.removeAll(keepingCapacity: true)
+    // Of a rare large group nothing is kept.
+    group.records.removeAll(keepingCapacity: group.records.capacity <= 4 * Self.fullGroup)
     swap(&shared.spare, &group.records)
     shared.isWriting = false
     shared.condition.broadcast()
