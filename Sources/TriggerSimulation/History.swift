@@ -25,10 +25,10 @@ struct History {
     var killed: Set<Int64> = []
     /// Numbers of events that it has taken back.
     var cancelled: Set<Int64> = []
-    /// Versions of the script tree by number, and those in force since the last start.
+    /// Variants of the script tree by number, and those in force since the last start.
     var trees: [Int: Int] = [:]
     var inForce: [Int] = []
-    /// The version that decides where events go.
+    /// The variant that decides where events go.
     var routing = 0
     /// The last seq before this life, and the tree in force since.
     var lifeBegan: Int64 = 0
@@ -296,7 +296,7 @@ struct History {
     if !record.intents.isEmpty || !record.emissions.isEmpty { throw refuse("it has intents") }
     if record.trigger == Scripts.reload, record.identity <= facts.lifeBegan { return }
     let payload = try record.payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }
-    let isGone = facts.inForce.contains { Scripts.versions[$0].missing.contains(record.trigger) }
+    let isGone = facts.inForce.contains { Scripts.variants[$0].missing.contains(record.trigger) }
     let isDropped =
       record.error?.hasPrefix("dropped: ") == true
       && Scripts.byName[record.trigger]!.options.contains("mode")
@@ -324,20 +324,20 @@ struct History {
       }
       return []
     }
-    guard let version = facts.trees[record.tree] else { throw refuse("nobody knows tree \(record.tree)") }
-    let result = try model.execute(record, salt: Scripts.versions[version].salt)
+    guard let variant = facts.trees[record.tree] else { throw refuse("nobody knows tree \(record.tree)") }
+    let result = try model.execute(record, salt: Scripts.variants[variant].salt)
     switch result {
     case .fails(let text):
       guard record.outcome == .failed, record.error?.contains(text) == true else {
         throw refuse("alone it fails with \(text); the record has \(record.error ?? "no error")")
       }
       return []
-    case .commits(let intents): return try checkIntents(record, intents, version, facts, refuse)
+    case .commits(let intents): return try checkIntents(record, intents, variant, facts, refuse)
     }
   }
 
   private mutating func checkIntents(
-    _ record: LogRecord, _ intents: [SerialModel.Intent], _ version: Int, _ facts: Facts,
+    _ record: LogRecord, _ intents: [SerialModel.Intent], _ variant: Int, _ facts: Facts,
     _ refuse: (String) -> Violation
   ) throws -> [SerialModel.Intent] {
     if let refusal = limit(record, intents, facts) {

@@ -80,26 +80,26 @@ final class Life {
     try checkpointer?.checkpoint()
   }
 
-  /// Keeps a version of the scripts, as a tree with a number.
-  private func keep(_ version: Int, seq: Int64) throws -> ScriptTree {
-    var tree = Scripts.trees[version]
+  /// Keeps a variant of the script tree, with a number.
+  private func keep(_ variant: Int, seq: Int64) throws -> ScriptTree {
+    var tree = Scripts.trees[variant]
     let (files, now) = (tree.files, clock.now())
     tree.identity =
       try log.log?.withDirectory { try $0.keep(files, now: now, seed: 0, seq: seq) }
-      ?? ScriptTree.Identity(number: version + 1, time: 0, seed: 0)
+      ?? ScriptTree.Identity(number: variant + 1, time: 0, seed: 0)
     return tree
   }
 
-  /// Puts a version of the scripts in force, before the start. Returns the number of the tree.
-  func bind(_ version: Int) throws -> Int {
-    let tree = try keep(version, seq: lastSeq + 1)
+  /// Puts a variant of the script tree in force, before the start. Returns the number of the tree.
+  func bind(_ variant: Int) throws -> Int {
+    let tree = try keep(variant, seq: lastSeq + 1)
     queue.bind([], scripts: tree)
     return tree.identity!.number
   }
 
-  /// Asks for other scripts. Returns the number of the tree; nil when the queue refuses.
-  func reload(_ version: Int, completion: @escaping @Sendable (OperationResult) -> Void) throws -> Int? {
-    let tree = try keep(version, seq: 0)
+  /// Asks for another variant. Returns the number of the tree; nil when the queue refuses.
+  func reload(_ variant: Int, completion: @escaping @Sendable (OperationResult) -> Void) throws -> Int? {
+    let tree = try keep(variant, seq: 0)
     return queue.offer(scripts: tree, completion: completion) ? tree.identity!.number : nil
   }
 

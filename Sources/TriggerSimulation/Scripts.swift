@@ -3,15 +3,15 @@ import TriggerHost
 
 /// The triggers of all simulations: one body, which does what its event says, under many options.
 enum Scripts {
-  /// A version of the script tree: what it mixes into every digest, and which triggers it lacks.
-  struct Version {
+  /// A variant of the script tree: what it mixes into every digest, and which triggers it lacks.
+  struct Variant {
     var salt: Int64
     var missing: Set<String>
   }
 
-  static let versions = [
-    Version(salt: 1, missing: []), Version(salt: 2, missing: ["fan-b", "parallel"]),
-    Version(salt: 3, missing: []),
+  static let variants = [
+    Variant(salt: 1, missing: []), Variant(salt: 2, missing: ["fan-b", "parallel"]),
+    Variant(salt: 3, missing: []),
   ]
 
   struct Trigger {
@@ -64,16 +64,16 @@ enum Scripts {
   static let byName = Dictionary(uniqueKeysWithValues: triggers.map { ($0.name, $0) })
   static let events = Set(triggers.compactMap(\.event)).subtracting(["tick"]).sorted()
 
-  /// The triggers of a version that an event of the name reaches.
-  static func route(_ event: String, _ version: Int) -> [String] {
-    triggers.filter { $0.event == event && !versions[version].missing.contains($0.name) }.map(\.name)
+  /// The triggers of a variant that an event of the name reaches.
+  static func route(_ event: String, _ variant: Int) -> [String] {
+    triggers.filter { $0.event == event && !variants[variant].missing.contains($0.name) }.map(\.name)
   }
 
-  static let trees: [ScriptTree] = versions.map { version in
+  static let trees: [ScriptTree] = variants.map { variant in
     var files = [
-      "lib/salt.lua": "return { salt = \(version.salt) }", "lib/work.lua": work, "lib/watch.lua": watch,
+      "lib/salt.lua": "return { salt = \(variant.salt) }", "lib/work.lua": work, "lib/watch.lua": watch,
     ]
-    for trigger in triggers where !version.missing.contains(trigger.name) {
+    for trigger in triggers where !variant.missing.contains(trigger.name) {
       let binding = trigger.event.map { "event = \"\($0)\"" } ?? "commit = \"\(trigger.commits!)\""
       let body = trigger.event == nil ? "watch" : "work"
       let options = trigger.options.isEmpty ? "" : "\(trigger.options), "

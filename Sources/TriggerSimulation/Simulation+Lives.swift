@@ -31,14 +31,14 @@ extension Simulation {
       decided: { [weak self] in self?.decided($0) })
     if let violation = lost(kept) { throw violation }
     try forget(after: kept.last?.seq ?? 0)
-    let version = Int.random(in: 0..<Scripts.versions.count, using: &random)
-    let number = try life.bind(version)
-    facts.trees[number] = version
-    facts.inForce = [version]
+    let variant = Int.random(in: 0..<Scripts.variants.count, using: &random)
+    let number = try life.bind(variant)
+    facts.trees[number] = variant
+    facts.inForce = [variant]
     facts.lifeBegan = history.last
     facts.treeAtStart = number
     mayBeInDoubt = false
-    note("start after seq \(history.last), \(life.unfinished) to do, version \(version) as tree \(number)")
+    note("start after seq \(history.last), \(life.unfinished) to do, variant \(variant) as tree \(number)")
     let interruption: @Sendable (Int) -> Void = { [weak self] in self?.interrupted($0) }
     try life.start(plan.hasSchedules ? jobs() : [], interruption: plan.interrupts ? interruption : nil)
     (frontier, visible) = (life.engine.frontier, life.engine.visible)
@@ -182,8 +182,8 @@ extension Simulation {
   }
 
   private static func tree(_ number: Int, _ facts: History.Facts) throws -> ScriptTree? {
-    guard let version = facts.trees[number] else { return nil }
-    var tree = Scripts.trees[version]
+    guard let variant = facts.trees[number] else { return nil }
+    var tree = Scripts.trees[variant]
     tree.identity = ScriptTree.Identity(number: number, time: 0, seed: 0)
     return tree
   }

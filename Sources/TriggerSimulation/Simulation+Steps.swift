@@ -270,15 +270,15 @@ extension Simulation {
   // MARK: Scripts and disk
 
   private func reload() throws {
-    let version = Int.random(in: 0..<Scripts.versions.count, using: &random)
+    let variant = Int.random(in: 0..<Scripts.variants.count, using: &random)
     if refusedAt != nil || depth > 0 { return }
     do {
-      let number = try life.reload(version) { [weak self] in
+      let number = try life.reload(variant) { [weak self] in
         self?.note("reloaded: \($0.outcome) seq \($0.seq)")
       }
-      note("reload version \(version) as tree \(number.map { "\($0)" } ?? "none: refused")")
-      if let number { facts.trees[number] = version }
-      facts.inForce.append(version)
+      note("reload variant \(variant) as tree \(number.map { "\($0)" } ?? "none: refused")")
+      if let number { facts.trees[number] = variant }
+      facts.inForce.append(variant)
     } catch {
       note("reload refused: \(error)")
       if !mayFail { throw Violation("no reload on a disk that is well: \(error)") }
