@@ -65,7 +65,8 @@ public final class DirectoryWatcher: Sendable {
   ///
   /// - Parameter report: called after each burst that changed a file or a problem, in order, on the watcher's
   ///   own thread: nothing is noticed while it runs.
-  /// - Returns: what is there now; reports begin where it ends. O(files), and reading all of them.
+  /// - Returns: what is there now; reports begin where it ends. O(files), and reading all of them. While somebody
+  ///   changes what is read it waits for the end of that burst, no longer than `Options.longest`.
   public func start(_ report: @escaping @Sendable (Report) -> Void) -> Report { loop.start(report) }
 
   /// Ends the following; no report comes after it returned. Safe to call before `start`, twice, and from a

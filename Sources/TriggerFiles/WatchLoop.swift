@@ -53,7 +53,7 @@ final class WatchLoop: @unchecked Sendable {
   func start(_ report: @escaping @Sendable (Report) -> Void) -> Report {
     self.report = report
     chooseSource()
-    let first = look(.everything)
+    let first = firstReport()
     toldProblems = first.problems
     let thread = Thread { [self] in run() }
     thread.name = "watcher"
@@ -64,6 +64,16 @@ final class WatchLoop: @unchecked Sendable {
     }
     if !isStopped { thread.start() }
     return first
+  }
+
+  /// What is there at first; while somebody saves, what is there after that.
+  private func firstReport() -> Report {
+    if let report = report(of: .everything) { return report }
+    while true {
+      if let report = waitForReport() { return report }
+      // Nobody will need the rest.
+      if mailbox.withLock({ $0.isStopping }) { return look(Dirt()) }
+    }
   }
 
   func stop(waits: Bool) {
@@ -101,13 +111,10 @@ final class WatchLoop: @unchecked Sendable {
   private func run() {
     mailbox.withLock { $0.thread = pthread_self() }
     while true {
-      wake.wait(and: source?.file, until: nextDue())
+      let report = waitForReport()
       if mailbox.withLock({ $0.isStopping }) { break }
-      let now = Self.now()
-      takeEvents(at: now)
-      pollIfDue(at: now)
-      if let dirt = settling.settled(at: now) { settle(dirt) }
-      runJobs(at: now)
+      if let report { tell(report) }
+      runJobs(at: Self.now())
     }
     // Jobs that somebody waits for; none comes after that.
     while true {
@@ -157,16 +164,29 @@ final class WatchLoop: @unchecked Sendable {
     pollDue = now + (settling.isIdle ? options.pollInterval : options.quiet).nanoseconds
   }
 
-  private func settle(_ dirt: Dirt) {
+  /// Returns at the next thing that happens or is due: with a report when a burst is over and was read whole.
+  private func waitForReport() -> Report? {
+    wake.wait(and: source?.file, until: nextDue())
+    if mailbox.withLock({ $0.isStopping }) { return nil }
+    let now = Self.now()
+    takeEvents(at: now)
+    pollIfDue(at: now)
+    return settling.settled(at: now).flatMap { report(of: $0) }
+  }
+
+  /// Looks at what may have changed. What has changed while files were read belongs to it: otherwise it would be a
+  /// mixture of old and new files that never stood beside each other. Nil: it is told with what comes.
+  private func report(of dirt: Dirt) -> Report? {
     if !dirt.temporaries.isEmpty { mailbox.withLock { $0.onTemporaries }?(dirt.temporaries) }
     let report = look(dirt)
-    // What has changed while files were read belongs to it: otherwise it would be a mixture of old and new files that
-    // never stood beside each other.
     let now = Self.now()
     takeEvents(at: now)
     let start = heldSince ?? now
     heldSince = settling.isIdle || now - start >= options.longest.nanoseconds ? nil : start
-    if heldSince != nil { return }
+    return heldSince == nil ? report : nil
+  }
+
+  private func tell(_ report: Report) {
     let isNews = !report.changes.isEmpty || report.problems != toldProblems
     toldProblems = report.problems
     if isNews { self.report(report) }

@@ -314,6 +314,39 @@ import TriggerCore
     #expect(last?.texts == "a=3 v=3", "\(texts.withLock { $0 })")
   }
 
+  /// The same at the first look.
+  @Test(arguments: kinds) func whatIsReadAtFirstIsOfOneMoment(_ noticing: DirectoryWatcher.Noticing) throws {
+    let directory = try TemporaryDirectory(["a": "1", "v": "1"])
+    let isRead = Atomic<Bool>(false)
+    var options = options(noticing)
+    options.includes = { path in
+      if path == "v", !isRead.exchange(true, ordering: .relaxed) {
+        try? directory.write("a", "2")
+        try? directory.write("v", "2")
+      }
+      return true
+    }
+    let followed = Followed(directory.path, options)
+    #expect(followed.first.texts == "a=2 v=2")
+    #expect(followed.first.summary == "+a +v")
+  }
+
+  /// A host starts beside somebody who saves without end.
+  @Test(.timeLimit(.minutes(1)), arguments: kinds) func theFirstLookEnds(
+    _ noticing: DirectoryWatcher.Noticing
+  ) throws {
+    let directory = try TemporaryDirectory(["a": "0"])
+    let count = Atomic<Int>(0)
+    var options = options(noticing)
+    options.longest = .milliseconds(50)
+    options.includes = { path in
+      let number = count.add(1, ordering: .relaxed).newValue
+      try? directory.write(path, "\(number)")
+      return true
+    }
+    #expect(Followed(directory.path, options).first.tree.paths == ["a"])
+  }
+
   /// Files that nobody closes are not seen half: what counts is what is there when the writer is done.
   @Test func aWriterIsWaitedFor() throws {
     let directory = try TemporaryDirectory(["a": "whole", "b": "1"])
