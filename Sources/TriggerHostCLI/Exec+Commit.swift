@@ -39,7 +39,9 @@ extension Exec {
       printError("the log has failed, and nothing is committed: \(queue.failure ?? "no reason given")")
       throw ExitCode(1)
     }
-    try Execution(record, logs: logs.withLock { $0[seq] ?? [] }).show(asJSON: json)
+    let execution = Execution(
+      record, logs: logs.withLock { $0[seq] ?? [] }, scripts: ScriptPlaces(root: config.scripts.resolved))
+    try execution.show(asJSON: json)
     if record.outcome != .committed { throw ExitCode(1) }
   }
 }

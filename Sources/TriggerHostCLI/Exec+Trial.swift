@@ -9,6 +9,8 @@ extension Exec {
   struct Prepared {
     var trial: Replayer.Trial
     var scripts: ScriptTree
+    /// Where they are; nil: in the log.
+    var places: ScriptPlaces?
     var replayer: Replayer
     /// The state's seq.
     var seq: Int64
@@ -24,7 +26,8 @@ extension Exec {
     let (name, scripts, config) = try scripts(history, record, at: place)
     let replayer = try history.state(at: place, config: config)
     let trial = try trial(name, record, clock: try clock(history, record))
-    return Prepared(trial: trial, scripts: scripts, replayer: replayer, seq: place)
+    let places = config.map { ScriptPlaces(root: $0.scripts.resolved) }
+    return Prepared(trial: trial, scripts: scripts, places: places, replayer: replayer, seq: place)
   }
 
   /// Without a data directory: on the stores of the command line.
@@ -36,7 +39,8 @@ extension Exec {
       stores: try initialStores(config), configuration: try EngineConfiguration(limitsOf: config))
     var named = trial
     named.trigger = name
-    return Prepared(trial: named, scripts: scripts, replayer: replayer, seq: 0)
+    let places = ScriptPlaces(root: config.scripts.resolved)
+    return Prepared(trial: named, scripts: scripts, places: places, replayer: replayer, seq: 0)
   }
 
   private func recorded(_ seq: Int64, _ history: History) throws -> LogRecord {
@@ -110,8 +114,11 @@ extension Exec {
 /// The lines of a trace on standard error: what the line before has changed, then `file:line  source`.
 struct TraceOutput {
   private let sources: [String: [Substring]]
+  private let places: ScriptPlaces?
 
-  init(_ scripts: ScriptTree) {
+  /// - Parameter places: where the scripts are; nil: in the log.
+  init(_ scripts: ScriptTree, _ places: ScriptPlaces?) {
+    self.places = places
     sources = scripts.files.mapValues {
       String(decoding: $0, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
     }
@@ -122,7 +129,7 @@ struct TraceOutput {
       if !line.changes.isEmpty { printError("    \(line.changes)") }
       let lines = sources[line.path] ?? []
       let source = lines.indices.contains(line.line - 1) ? lines[line.line - 1] : ""
-      printError("\(line.path):\(line.line)  \(source)")
+      printError("\(places?.name(line.path) ?? line.path):\(line.line)  \(source)")
     }
     if result.isTraceCut { printError("... the trace is cut after \(Replayer.traceLimit) lines") }
   }

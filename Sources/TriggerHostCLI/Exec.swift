@@ -71,8 +71,10 @@ struct Exec: AsyncParsableCommand {
     guard let result = trial.replayer.execute(trial.trial, of: trial.scripts, traced: trace) else {
       preconditionFailure("\(trial.trial.trigger) was found and is not there")
     }
-    if trace { TraceOutput(trial.scripts).show(result) }
-    try Execution(trial.trial.trigger, result, on: data == nil ? nil : trial.seq).show(asJSON: json)
+    if trace { TraceOutput(trial.scripts, trial.places).show(result) }
+    let execution = Execution(
+      trial.trial.trigger, result, on: data == nil ? nil : trial.seq, scripts: trial.places)
+    try execution.show(asJSON: json)
     if result.outcome != .committed { throw ExitCode(1) }
   }
 

@@ -12,16 +12,21 @@ struct Execution {
   private let logs: [ExecutionLog]
   /// Where it ran: the seq of the state, or its own.
   private let place: (words: String, seq: Int64, field: String)?
+  private let scripts: ScriptPlaces?
 
-  /// - Parameter seq: of the state in a data directory; nil: there is none.
-  init(_ trigger: String, _ result: Replayer.TrialResult, on seq: Int64?) {
+  /// - Parameters:
+  ///   - seq: of the state in a data directory; nil: there is none.
+  ///   - scripts: where they are; nil: in a log.
+  init(_ trigger: String, _ result: Replayer.TrialResult, on seq: Int64?, scripts: ScriptPlaces?) {
+    self.scripts = scripts
     (self.trigger, outcome, error, intents) = (trigger, result.outcome, result.error, result.intents)
     (reads, logs) = (result.reads, result.logs)
     place = seq.map { ("on the state after seq", $0, "at") }
   }
 
   /// One that is in a log.
-  init(_ record: LogRecord, logs: [ExecutionLog]) {
+  init(_ record: LogRecord, logs: [ExecutionLog], scripts: ScriptPlaces) {
+    self.scripts = scripts
     (trigger, outcome, error, intents) = (record.trigger, record.outcome, record.error, record.intents)
     (reads, self.logs) = (record.reads, logs)
     place = ("as seq", record.seq, "seq")
@@ -29,18 +34,23 @@ struct Execution {
 
   func show(asJSON: Bool) throws {
     if asJSON { return print(value.jsonText) }
-    for line in logs { print("log    \(line.level): \(line.message)\(line.fieldsText)  (\(line.place))") }
+    for line in logs {
+      print("log    \(line.level): \(line.message)\(line.fieldsText)  (\(named(line.place)))")
+    }
     for intent in intents {
       let target = ([intent.store] + [String(decoding: intent.key, as: UTF8.self)]).filter { !$0.isEmpty }
       let kind = intent.kind.padding(toLength: 7, withPad: " ", startingAt: 0)
       let content = intent.value.isEmpty ? "" : " = \(decoded(intent.value))"
       print("\(kind)\(target.joined(separator: "/"))\(content)")
     }
-    if let error { printError(error) }
+    if let error { printError(named(error)) }
     let noun = intents.count == 1 ? "intent" : "intents"
     let place = place.map { ", \($0.words) \($0.seq)" } ?? ""
     print("\(trigger): \(outcome), \(intents.count) \(noun)\(place)")
   }
+
+  /// For people; programs get the paths of the log.
+  private func named(_ text: String) -> String { scripts?.named(text) ?? text }
 
   private var value: Value {
     var fields: [String: Value] = [

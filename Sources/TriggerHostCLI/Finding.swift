@@ -27,7 +27,9 @@ struct Finding {
   /// - Parameter directory: what the script's path counts from.
   init(_ problem: ScriptTree.Problem, in directory: String) {
     severity = problem.severity == .error ? .error : .warning
-    text = FilePath.join(directory, problem.description)
+    let lines = problem.description.split(separator: "\n", maxSplits: 1)
+    let frames = lines.count > 1 ? "\n" + ScriptPlaces(root: directory).named(String(lines[1])) : ""
+    text = FilePath.join(directory, String(lines[0])) + frames
     if !isError, let place = text.range(of: ": ") {
       text.insert(contentsOf: "warning: ", at: place.upperBound)
     }

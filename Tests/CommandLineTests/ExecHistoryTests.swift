@@ -72,7 +72,8 @@ import Testing
     #expect(try await till("replay", "--verify").status == 0)
     let failed = try await till(
       "exec", "report", "--scripts", "triggers", "--event", #"{"item": "ship", "price": 7000}"#, "--commit")
-    #expect(failed.status == 1 && failed.errors.hasPrefix("report.lua:4: too large: ship\n"), "\(failed)")
+    #expect(
+      failed.status == 1 && failed.errors.hasPrefix("triggers/report.lua:4: too large: ship\n"), "\(failed)")
     #expect(failed.lines == ["report: failed, 0 intents, as seq 11"])
   }
 

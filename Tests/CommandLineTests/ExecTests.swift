@@ -60,7 +60,8 @@ import Testing
     #expect(ended.errors == "")
     #expect(
       ended.lines == [
-        "log    info: seen {\"name\":\"visit\",\"page\":\"home\"}  (counter.lua:6)", "put    counts/home = 1",
+        "log    info: seen {\"name\":\"visit\",\"page\":\"home\"}  (p/triggers/counter.lua:6)",
+        "put    counts/home = 1",
         "emit   visited = {\"page\":\"home\"}", "counter: committed, 2 intents",
       ])
   }
@@ -109,9 +110,19 @@ import Testing
     let ended = try await triggerHost("exec", "p/triggers/failing.lua", in: directory.path)
     #expect(ended.status == 1)
     #expect(ended.lines == ["failing: failed, 0 intents"])
-    #expect(ended.errorLines.first == "failing.lua:1: no luck")
+    #expect(ended.errorLines.first == "p/triggers/failing.lua:1: no luck")
     #expect(ended.errors.contains("stack traceback:"))
-    #expect(ended.errors.contains("failing.lua:5: in function <failing.lua:4>"))
+    #expect(
+      ended.errorLines.contains("\tp/triggers/failing.lua:5: in function <p/triggers/failing.lua:4>"),
+      "\(ended)")
+    let traced = try await triggerHost("exec", "triggers/failing.lua", "--trace", in: directory("p"))
+    #expect(traced.errorLines.contains("triggers/failing.lua:5      inner()"), "\(traced)")
+    let committed = try await triggerHost(
+      "exec", "p/triggers/failing.lua", "--data", "data", "--commit", in: directory.path)
+    #expect(committed.errorLines.first == "p/triggers/failing.lua:1: no luck", "\(committed)")
+    // What is kept, and what programs read, does not change with the directory.
+    let kept = try await triggerHost("exec", "--data", "data", "--seq", "1", in: directory.path)
+    #expect(kept.errorLines.first == "failing.lua:1: no luck", "\(kept)")
     let json = try await triggerHost("exec", "p/triggers/failing.lua", "--json", in: directory.path)
     #expect(json.status == 1)
     #expect(try (json.jsonObject()["error"] as? String)?.hasPrefix("failing.lua:1: no luck\n") == true)

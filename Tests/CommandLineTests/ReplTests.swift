@@ -34,6 +34,14 @@ import Testing
       ])
   }
 
+  @Test func errorsOfModulesCanBeOpened() async throws {
+    let directory = try project()
+    let ended = try await repl("require 'lib.twice' 'x'", "error('lib/gone.lua:1: x', 0)", in: directory)
+    #expect(ended.errorLines.first?.hasPrefix("triggers/lib/twice.lua:1: attempt to") == true, "\(ended)")
+    #expect(ended.errorLines.contains { $0.hasPrefix("\ttriggers/lib/twice.lua:1: in ") }, "\(ended)")
+    #expect(ended.errorLines.contains("lib/gone.lua:1: x"), "\(ended)")
+  }
+
   @Test func aLocalThatIsGoneIsExplained() async throws {
     let directory = try project()
     let ended = try await repl(

@@ -115,6 +115,15 @@ import Testing
     #expect(later.status == 0 && later.output.contains("seqs 4 to 8:"), "\(later)")
   }
 
+  @Test func errorsOfOtherScriptsCanBeOpened() async throws {
+    let till = try await KeptHost.till()
+    for (name, text) in KeptHost.tillScripts { try till.directory.write("other/\(name)", text) }
+    try till.directory.write(
+      "other/sale.lua", "return { on = { event = 'sale' }, execute = function() error('closed') end }\n")
+    let ended = try await till("replay", "--with", "other")
+    #expect(ended.lines.contains("    now  failed: other/sale.lua:1: closed"), "\(ended)")
+  }
+
   @Test func brokenScriptsAreNotTried() async throws {
     let till = try await KeptHost.till()
     try till.directory.write("other/sale.lua", "return {\n  on = = 1\n}\n")

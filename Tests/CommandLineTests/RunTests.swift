@@ -45,7 +45,7 @@ import Testing
         == ["info: one\t2", "warning: two {\"a\":[true],\"b\":1}", "warning: three"].map {
           "[once 1.1] \($0)"
         })
-    #expect(ended.errorLines.first == "[wrong 2.1] wrong.lua:1: four")
+    #expect(ended.errorLines.first == "[wrong 2.1] triggers/wrong.lua:1: four")
   }
 
   /// A job that is always late says so once in a while.
@@ -128,7 +128,7 @@ import Testing
     host.signal(SIGINT)
     let ended = try await host.end()
     #expect(ended.status == 0)
-    #expect(ended.errors.contains("tick.lua:1: oh no"))
+    #expect(ended.errors.contains("\(directory("triggers"))/tick.lua:1: oh no"))
     #expect(!ended.errors.contains("\u{1b}") && !ended.errors.contains("\r"))
     #expect(ended.output.contains("trigger "), "the summary")
   }

@@ -17,7 +17,10 @@ extension Replay {
     let history = try History(data, config: config)
     try history.require(to)
     let first = try history.first(from)
-    let output: any WhatIfOutput = json ? WhatIfJSON(limit: limit) : WhatIfText(limit: limit)
+    let output: any WhatIfOutput =
+      json
+      ? WhatIfJSON(limit: limit)
+      : WhatIfText(limit: limit, scripts: ScriptPlaces(root: config.scripts.resolved))
     var failure: (any Error)?
     let whatIf = WhatIf(
       scripts.tree, stores: config.emptyStores, configuration: try EngineConfiguration(limitsOf: config),

@@ -20,7 +20,10 @@ final class WhatIfText: WhatIfOutput {
   private var count = 0
   private let out = LineWriter.standardOutput
 
-  init(limit: Int) { self.limit = limit }
+  private let scripts: ScriptPlaces
+
+  /// - Parameter scripts: where the other scripts are.
+  init(limit: Int, scripts: ScriptPlaces) { (self.limit, self.scripts) = (limit, scripts) }
 
   func begin(scripts: String) throws {}
 
@@ -30,7 +33,10 @@ final class WhatIfText: WhatIfOutput {
     let event = "\(difference.eventKind) \(difference.event) \(shortened(decoded(difference.payload)))"
     try out.put("seq \(difference.seq)  \(difference.trigger)  \(difference.kind)  \(event)\n")
     if let old = difference.old { try put("was", old) }
-    if let new = difference.new { try put("now", new) }
+    if var new = difference.new {
+      new.error = new.error.map(scripts.named)
+      try put("now", new)
+    }
     if let reason = difference.reason { try out.put("    now  \(reason)\n") }
   }
 

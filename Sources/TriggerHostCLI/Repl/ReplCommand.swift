@@ -45,6 +45,7 @@ struct ReplCommand: ParsableCommand {
     // The past comes with the scripts that it had, unless others are named.
     let wantsRecorded = project.config == nil && project.scripts == nil
     var tree = ScriptTree(files: [:])
+    var places: ScriptPlaces?
     if let history, wantsRecorded {
       tree = try history.tree(history.treeInForce(at: snapshot.seq)) ?? tree
     } else if let loaded = project.load() {
@@ -52,11 +53,12 @@ struct ReplCommand: ParsableCommand {
       let scripts = Scripts(loaded.config)
       for finding in scripts.findings where finding.isError { printError(finding.text) }
       tree = scripts.tree
+      places = ScriptPlaces(root: loaded.config.scripts.resolved)
       for name in loaded.config.stores.keys.sorted() where snapshot.stores[name] == nil {
         snapshot.stores[name] = Snapshot.Store(version: 0, content: [:])
       }
     }
-    let console = ReplConsole(snapshot, scripts: tree)
+    let console = ReplConsole(snapshot, scripts: tree, at: places)
     if console.isTerminal { printLine(greeting(snapshot)) }
     if !console.serve() { throw ExitCode(1) }
   }
@@ -105,10 +107,13 @@ private final class ReplConsole {
   private let repl: Repl
   private let input: LineInput
   private let paint = Paint()
+  private let places: ScriptPlaces?
 
   var isTerminal: Bool { input.isTerminal }
 
-  init(_ snapshot: Snapshot, scripts: ScriptTree) {
+  /// - Parameter places: where the scripts are; nil: in the log.
+  init(_ snapshot: Snapshot, scripts: ScriptTree, at places: ScriptPlaces?) {
+    self.places = places
     let paint = paint
     let repl = Repl(snapshot, scripts: scripts) { output in
       switch output {
@@ -146,8 +151,9 @@ private final class ReplConsole {
         case .incomplete: continue
         case .done: break
         case .interrupted: printLine(paint.doubtful("interrupted"))
-        case .failed(let message):
+        case .failed(let error):
           isGood = false
+          let message = places?.named(error) ?? error
           if isTerminal { printLine(paint.bad(message)) } else { printError(message) }
         }
         pending = ""

@@ -82,7 +82,7 @@ final class Host: Sendable {
     let (before, after) = (old.triggers.flatMap(\.schedules), new.triggers.flatMap(\.schedules))
     for job in before where !after.contains(job) { scheduler.remove(job.name) }
     for script in new.triggers {
-      for job in script.schedules where !before.contains(job) { add(job, from: script.path) }
+      for job in script.schedules where !before.contains(job) { add(job, from: script) }
     }
   }
 
@@ -110,11 +110,12 @@ final class Host: Sendable {
 
   private func observe() {
     let threshold = config.logLevel.rank
+    let places = ScriptPlaces(root: config.scripts.resolved)
     queue.observe { result, logs in
       for line in logs where (HostConfig.LogLevel(rawValue: line.level)?.rank ?? threshold) >= threshold {
         printLine("\(result.mark) \(line.level): \(line.message)\(line.fieldsText)".withoutControls)
       }
-      if let error = result.error { printError("\(result.mark) \(error)") }
+      if let error = result.error { printError("\(result.mark) \(places.named(error))") }
     }
   }
 
@@ -127,8 +128,12 @@ final class Host: Sendable {
     }
     for entry in config.schedules { add(entry.job, from: "\(entry.file):\(entry.line)") }
     for script in tree.triggers {
-      for job in script.schedules { add(job, from: script.path) }
+      for job in script.schedules { add(job, from: script) }
     }
+  }
+
+  private func add(_ job: ScheduledJob, from script: ScriptTree.Script) {
+    add(job, from: FilePath.join(config.scripts.resolved, script.path))
   }
 
   private func add(_ job: ScheduledJob, from place: String) {

@@ -17,10 +17,8 @@ struct TestRun {
   /// Files that could not be run to their end.
   var brokenFiles: Int { files.count { $0.error != nil } }
 
-  /// A text of Lua's that begins with a file of the tree, with a name that an editor here can open.
-  func placed(_ text: String) -> String {
-    files.contains { text.hasPrefix("\($0.path):") } ? FilePath.join(root, text) : text
-  }
+  /// A text of Lua's with names that an editor here can open.
+  func placed(_ text: String) -> String { ScriptPlaces(root: root).named(text) }
 }
 
 // MARK: - For people
