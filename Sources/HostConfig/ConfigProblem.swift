@@ -53,15 +53,7 @@ package struct ConfigReport: Sendable, CustomStringConvertible {
   package var isGood: Bool { !problems.contains { $0.severity == .error } }
 
   /// By line within each file; files in the order in which they first had a problem.
-  package var sorted: [ConfigProblem] {
-    var rank: [String: Int] = [:]
-    for problem in problems where rank[problem.file] == nil { rank[problem.file] = rank.count }
-    return problems.enumerated().sorted { a, b in
-      let left = (rank[a.element.file] ?? 0, a.element.line ?? 0, a.offset)
-      let right = (rank[b.element.file] ?? 0, b.element.line ?? 0, b.offset)
-      return left < right
-    }.map(\.element)
-  }
+  package var sorted: [ConfigProblem] { orderedByFile(problems) { ($0.file, $0.line) } }
 
   /// One line per problem, as sorted.
   package var description: String {
@@ -75,4 +67,18 @@ package struct ConfigReport: Sendable, CustomStringConvertible {
   package mutating func add(_ other: ConfigReport) {
     problems += other.problems
   }
+}
+
+/// What is wrong in some files, by line within each; files in the order in which they are first named. O(n log n)
+package func orderedByFile<Item>(
+  _ items: [Item], place: (Item) -> (file: String, line: Int?)
+) -> [Item] {
+  var ranks: [String: Int] = [:]
+  let keys = items.enumerated().map { offset, item in
+    let (file, line) = place(item)
+    let rank = ranks[file] ?? ranks.count
+    ranks[file] = rank
+    return (rank, line ?? 0, offset)
+  }
+  return keys.sorted { $0 < $1 }.map { items[$0.2] }
 }

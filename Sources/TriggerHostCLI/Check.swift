@@ -46,7 +46,7 @@ struct Check: ParsableCommand {
       let lint = ScriptLint(scripts.tree, stores: config.stores.keys.sorted(), isStrict: config.strictStores)
       found += lint.findings.map { Finding($0, in: config.scripts.resolved) }
     }
-    try say(found, scripts.tree)
+    try say(found.byFile, scripts.tree)
     if found.contains(where: \.isError) { throw ExitCode(1) }
   }
 
@@ -94,7 +94,7 @@ struct Check: ParsableCommand {
     let object: Value = [
       "good": .bool(isGood),
       "problems": .array(
-        found.map { ["severity": .string($0.severity.rawValue), "message": .string($0.text)] }),
+        found.map(\.json)),
       "triggers": .array(tree.triggers.map { .string($0.name) }),
     ]
     print(try JSON.text(object))

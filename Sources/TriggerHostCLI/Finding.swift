@@ -8,20 +8,26 @@ struct Finding {
   enum Severity: String { case error, warning, note }
 
   var severity: Severity
+  var file: String
+  /// Nil: the whole file.
+  var line: Int?
   /// `file:line: message`; a warning or note says so behind the place.
   var text: String
 
   var isError: Bool { severity == .error }
+  var json: Value { ["severity": .string(severity.rawValue), "message": .string(text)] }
 
   init(_ problem: ConfigProblem) {
     (severity, text) = (problem.severity == .error ? .error : .warning, "\(problem)")
+    (file, line) = (problem.file, problem.line)
   }
 
   /// - Parameter directory: what the script's path counts from.
   init(_ found: ScriptLint.Finding, in directory: String) {
     severity = Severity(rawValue: found.severity.rawValue)!
     let mark = severity == .error ? "" : "\(severity): "
-    text = "\(FilePath.join(directory, found.path)):\(found.line): \(mark)\(found.message)"
+    (file, line) = (FilePath.join(directory, found.path), found.line)
+    text = "\(file):\(found.line): \(mark)\(found.message)"
   }
 
   /// - Parameter directory: what the script's path counts from.
@@ -30,10 +36,17 @@ struct Finding {
     let lines = problem.description.split(separator: "\n", maxSplits: 1)
     let frames = lines.count > 1 ? "\n" + ScriptPlaces(root: directory).named(String(lines[1])) : ""
     text = FilePath.join(directory, String(lines[0])) + frames
+    let parts = lines[0].split(separator: ":", maxSplits: 2)
+    (file, line) = (FilePath.join(directory, String(parts[0])), parts.count > 1 ? Int(parts[1]) : nil)
     if !isError, let place = text.range(of: ": ") {
       text.insert(contentsOf: "warning: ", at: place.upperBound)
     }
   }
+}
+
+extension [Finding] {
+  /// By line within each file; files in the order in which they are first named.
+  var byFile: [Finding] { orderedByFile(self) { ($0.file, $0.line) } }
 }
 
 /// The scripts that a configuration names, and what is wrong with them and with what refers to them.

@@ -181,6 +181,19 @@ import Testing
       ], "b is there and broken: the job that names it is good")
   }
 
+  @Test func mistakesAreInTheOrderOfTheFile() async throws {
+    func script(_ place: String) -> String {
+      "return {\n  execute = function()\n    return \(place)\n  end,\n  priorty = 1,\n  on = { event = \"x\" },\n}\n"
+    }
+    let directory = try TemporaryDirectory(["a.lua": script("one"), "b.lua": script("two")])
+    let ended = try await triggerHost("check", in: directory.path)
+    #expect(
+      ended.lines.map { $0.split(separator: " ")[0] } == ["a.lua:3:", "a.lua:5:", "b.lua:3:", "b.lua:5:"],
+      "\(ended)")
+    let problems = try await triggerHost("check", "--json", in: directory.path).jsonObject()["problems"]
+    #expect((problems as? [[String: String]])?.map { $0["message"] } == ended.lines)
+  }
+
   @Test func aGoodProjectIsGood() async throws {
     let directory = try TemporaryDirectory([
       "triggers/job.lua": Script.unbound, "triggers/good.lua": Script.good, "crontab": "@daily job\n",
