@@ -124,9 +124,33 @@ import Testing
     #expect(ended.errorLines == ["triggers/broken.lua:1: unexpected symbol near <eof>"])
     #expect(
       ended.lines.contains("  triggers/worse_test.lua:2: ')' expected (to close '(' at line 1) near <eof>"))
-    #expect(ended.lines.last?.contains("1 file could not be run") == true)
+    #expect(ended.lines.last?.contains("1 file could not be run, 1 file with mistakes (") == true)
     let usage = try await triggerHost("test", "--timeout", "soon", in: directory.path)
     #expect(usage.status == 2)
+  }
+
+  /// Who reads only the report sees them, too.
+  @Test func brokenTriggersAreInTheReports() async throws {
+    let broken =
+      "return {\n  on = { cron = \"61 * * * *\" },\n  priorty = 1,\n  execute = function() end,\n}\n"
+    let directory = try project(["triggers/broken.lua": broken])
+    let ended = try await triggerHost("test", "--json", "--junit", "report.xml", in: directory.path)
+    #expect(ended.status == 1)
+    let said = [
+      "triggers/broken.lua:2: on.cron '61 * * * *': column 1: minute 61 is out of range 0-59",
+      "triggers/broken.lua:3: unknown field 'priorty'; did you mean 'priority'?",
+    ]
+    let json = try ended.jsonObject()
+    #expect(json["good"] as? Bool == false && json["passed"] as? Int == 1)
+    let problems = json["problems"] as? [[String: String]]
+    #expect(problems == said.map { ["severity": "error", "message": $0] })
+    let reader = JUnitReader()
+    let parser = XMLParser(data: Data(try directory.read("report.xml").utf8))
+    parser.delegate = reader
+    #expect(parser.parse(), "\(String(describing: parser.parserError))")
+    #expect(reader.totals == ["tests": "3", "failures": "0", "errors": "1", "skipped": "1"])
+    #expect(reader.cases == ["(the file)", "counts", "forgets"])
+    #expect(reader.failures == [said[0]] && reader.texts == [said.joined(separator: "\n")])
   }
 
   @Test func watchingRunsWhatChanged() async throws {
@@ -149,6 +173,9 @@ private final class JUnitReader: NSObject, XMLParserDelegate {
   var totals: [String: String] = [:]
   var cases: [String] = []
   var failures: [String] = []
+  /// What errors hold.
+  var texts: [String] = []
+  private var text: String?
 
   func parser(
     _ parser: XMLParser, didStartElement name: String, namespaceURI: String?, qualifiedName: String?,
@@ -158,8 +185,20 @@ private final class JUnitReader: NSObject, XMLParserDelegate {
     case "testsuites":
       totals = attributes.filter { ["tests", "failures", "errors", "skipped"].contains($0.key) }
     case "testcase": cases.append(attributes["name"] ?? "")
-    case "failure", "error": failures.append(attributes["message"] ?? "")
+    case "failure", "error":
+      failures.append(attributes["message"] ?? "")
+      text = name == "error" ? "" : nil
     default: break
     }
+  }
+
+  func parser(_ parser: XMLParser, foundCharacters string: String) { text?.append(string) }
+
+  func parser(
+    _ parser: XMLParser, didEndElement name: String, namespaceURI: String?, qualifiedName: String?
+  ) {
+    guard name == "error", let text else { return }
+    texts.append(text)
+    self.text = nil
   }
 }

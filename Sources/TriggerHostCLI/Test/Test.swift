@@ -68,7 +68,7 @@ struct Test: AsyncParsableCommand {
     let run = TestRun(
       files: results.filter { $0.error != nil || !$0.results.isEmpty || filter == nil },
       root: loaded.config.scripts.resolved, duration: ContinuousClock.now - started,
-      hasBrokenScripts: found.contains(where: \.isError))
+      mistakes: found.filter(\.isError).byFile)
     try say(run)
     return run
   }

@@ -8,14 +8,21 @@ struct TestRun {
   /// What the files' paths count from.
   var root: String
   var duration: Duration
-  var hasBrokenScripts: Bool
+  /// What is wrong with scripts, and with what names them: triggers that are not there to be tested.
+  var mistakes: [Finding]
 
   var results: [ScriptTestResult] { files.flatMap(\.results) }
   /// A run without any test proves nothing.
-  var isGood: Bool { !hasBrokenScripts && files.allSatisfy(\.isGood) && !results.isEmpty }
+  var isGood: Bool { mistakes.isEmpty && files.allSatisfy(\.isGood) && !results.isEmpty }
   func count(_ status: ScriptTestResult.Status) -> Int { results.count { $0.status == status } }
   /// Files that could not be run to their end.
   var brokenFiles: Int { files.count { $0.error != nil } }
+
+  /// Files with mistakes, each with what `check` says of it.
+  private var mistaken: [(file: String, text: String)] {
+    Dictionary(grouping: mistakes, by: \.file)
+      .map { ($0.key, $0.value.map(\.text).joined(separator: "\n")) }.sorted { $0.0 < $1.0 }
+  }
 
   /// A text of Lua's with names that an editor here can open.
   func placed(_ text: String) -> String { ScriptPlaces(root: root).named(text) }
@@ -85,6 +92,7 @@ extension TestRun {
     parts.append(count(.failed) > 0 ? paint.bad("\(count(.failed)) failed") : "0 failed")
     if count(.pending) > 0 { parts.append(paint.doubtful("\(count(.pending)) pending")) }
     if brokenFiles > 0 { parts.append(paint.bad("\(counted(brokenFiles, "file")) could not be run")) }
+    if !mistaken.isEmpty { parts.append(paint.bad("\(counted(mistaken.count, "file")) with mistakes")) }
     return parts.joined(separator: ", ") + paint.faint(" (\(Self.milliseconds(duration)))")
   }
 
@@ -112,7 +120,7 @@ extension TestRun {
     [
       "good": .bool(isGood), "passed": .int(Int64(count(.passed))), "failed": .int(Int64(count(.failed))),
       "pending": .int(Int64(count(.pending))), "seconds": .double(duration / .seconds(1)),
-      "files": .array(files.map(json)),
+      "problems": .array(mistakes.map(\.json)), "files": .array(files.map(json)),
     ]
   }
 
@@ -145,13 +153,19 @@ extension TestRun {
     return .map(fields)
   }
 
-  /// JUnit XML, as build servers read it: a suite for each file, a case for each test.
+  /// JUnit XML, as build servers read it: a suite for each file, a case for each test. A file that cannot be used is a
+  /// case, too, whose error says why.
   var junit: String {
-    let errors = brokenFiles
+    let errors = brokenFiles + mistaken.count
     var lines = ["<?xml version=\"1.0\" encoding=\"UTF-8\"?>"]
     lines.append(
       "<testsuites name=\"trigger-host\" tests=\"\(results.count + errors)\" failures=\"\(count(.failed))\" errors=\"\(errors)\" skipped=\"\(count(.pending))\" time=\"\(seconds(duration))\">"
     )
+    for (file, text) in mistaken {
+      let name = escaped(file)
+      lines.append(suite(name, tests: 1, errors: 1, time: .zero))
+      lines += junit(unusable: name, text) + ["  </testsuite>"]
+    }
     for file in files { lines += junit(file) }
     return (lines + ["</testsuites>", ""]).joined(separator: "\n")
   }
@@ -163,17 +177,27 @@ extension TestRun {
     let time = file.results.reduce(Duration.zero) { $0 + $1.duration }
     let errors = file.error == nil ? 0 : 1
     var lines = [
-      "  <testsuite name=\"\(name)\" tests=\"\(file.results.count + errors)\" failures=\"\(failed)\" errors=\"\(errors)\" skipped=\"\(pending)\" time=\"\(seconds(time))\">"
+      suite(
+        name, tests: file.results.count + errors, failures: failed, errors: errors, skipped: pending,
+        time: time)
     ]
-    if let error = file.error {
-      lines += [
-        "    <testcase classname=\"\(name)\" name=\"(the file)\" file=\"\(name)\">",
-        "      <error message=\"\(escaped(firstLine(placed(error))))\">\(escaped(placed(error)))</error>",
-        "    </testcase>",
-      ]
-    }
+    if let error = file.error { lines += junit(unusable: name, placed(error)) }
     for result in file.results { lines += junit(result, file: name) }
     return lines + ["  </testsuite>"]
+  }
+
+  private func suite(
+    _ name: String, tests: Int, failures: Int = 0, errors: Int, skipped: Int = 0, time: Duration
+  ) -> String {
+    "  <testsuite name=\"\(name)\" tests=\"\(tests)\" failures=\"\(failures)\" errors=\"\(errors)\" skipped=\"\(skipped)\" time=\"\(seconds(time))\">"
+  }
+
+  private func junit(unusable name: String, _ error: String) -> [String] {
+    [
+      "    <testcase classname=\"\(name)\" name=\"(the file)\" file=\"\(name)\">",
+      "      <error message=\"\(escaped(firstLine(error)))\">\(escaped(error))</error>",
+      "    </testcase>",
+    ]
   }
 
   private func junit(_ result: ScriptTestResult, file: String) -> [String] {
