@@ -2,73 +2,31 @@
 // of their encoding). th_decode.c is the way back.
 //
 // One pass writes a table as lua_next gives it; a map's entries are put into order afterwards by moving
-// their bytes, since the order of a small map costs less to repair than to prepare. The chain of frames
-// on the C stack costs nothing until an error needs the path inside the value.
+// their bytes, since the order of a small map costs less to repair than to prepare. Of a value that cannot
+// be stored the pass knows only that it cannot: th_refusal.c says what is wrong, and where.
 #include <stdlib.h>
 #include <string.h>
 #include "th_runner.h"
 
 enum { ENTRIES_ON_STACK = 16, ENTRIES_INSERTION = 24 };
 
-typedef struct frame {
-  const struct frame *up;
-  const void *table;
-  const char *key; size_t key_length;  // NULL: an array, index below
-  lua_Integer index;
-} frame;
-
 typedef struct encoder {
   lua_State *L;
   th_output *output;
   const th_limits *limits;
   const char *root;
+  int value;  // its stack index
   uint32_t start;
   int functions_as_text;
 } encoder;
 
 typedef struct entry { uint32_t offset, key_length, length; } entry;
 
-static void encode_value(encoder *e, int index, const frame *up, uint32_t depth);
+static void encode_value(encoder *e, int index, uint32_t depth);
 
-// --- errors
-
-static void push_path(encoder *e, const frame *f) {
-  const frame *chain[64];
-  int n = 0;
-  for (; f && n < 64; f = f->up) chain[n++] = f;
-  luaL_Buffer b;
-  luaL_buffinit(e->L, &b);
-  luaL_addstring(&b, e->root);
-  while (n--) {
-    f = chain[n];
-    if (f->key) {
-      luaL_addchar(&b, '.');
-      luaL_addlstring(&b, f->key, f->key_length < 80 ? f->key_length : 80);
-    } else if (f->index) {
-      lua_pushfstring(e->L, "[%I]", (LUAI_UACINT)f->index);
-      luaL_addvalue(&b);
-    }
-  }
-  luaL_pushresult(&b);
-}
-
-static _Noreturn void refuse(encoder *e, const frame *f, const char *why) {
-  push_path(e, f);
+static _Noreturn void refuse(encoder *e) {
   e->output->bytes_length = e->start;
-  luaL_error(e->L, "%s: %s", lua_tostring(e->L, -1), why);
-  abort();
-}
-
-static int in_chain(const frame *f, const void *table) {
-  for (; f; f = f->up) if (f->table == table) return 1;
-  return 0;
-}
-
-static _Noreturn void refuse_size(encoder *e, const frame *f) {
-  for (const frame *g = f; g; g = g->up)
-    if (g->table && in_chain(g->up, g->table)) refuse(e, f, "a table that contains itself cannot be stored");
-  lua_pushfstring(e->L, "the value is larger than %I bytes", (LUAI_UACINT)e->limits->value_bytes);
-  refuse(e, NULL, lua_tostring(e->L, -1));
+  th_refuse_value(e->L, e->value, e->limits, e->root, e->functions_as_text);
 }
 
 // --- bytes
@@ -90,9 +48,9 @@ void th_output_reserve(lua_State *L, th_output *o, size_t more) {
 }
 
 // Room for `more` bytes within the value's limit; returns where they go.
-static inline uint8_t *room(encoder *e, size_t more, const frame *f) {
+static inline uint8_t *room(encoder *e, size_t more) {
   th_output *o = e->output;
-  if (o->bytes_length - e->start + more > e->limits->value_bytes + 9) refuse_size(e, f);
+  if (o->bytes_length - e->start + more > e->limits->value_bytes + 9) refuse(e);
   th_output_reserve(e->L, o, more);
   return o->bytes + o->bytes_length;
 }
@@ -169,8 +127,8 @@ int th_valid_utf8(const uint8_t *s, size_t n) {
 }
 
 // Returns whether it is text.
-static inline int encode_string(encoder *e, const char *s, size_t n, const frame *f) {
-  uint8_t *p = room(e, n + 9, f);
+static inline int encode_string(encoder *e, const char *s, size_t n) {
+  uint8_t *p = room(e, n + 9);
   int text = th_valid_utf8((const uint8_t *)s, n);
   unsigned head = put_head(p, text ? 3 : 2, n);
   memcpy(p + head, s, n);
@@ -232,34 +190,25 @@ static entry *more_entries(lua_State *L, int holder, const entry *list, size_t n
   return bigger;
 }
 
-static _Noreturn void refuse_key(encoder *e, const frame *up, int key, int array) {
-  lua_State *L = e->L;
-  const char *type = lua_isinteger(L, key) ? "integer" : luaL_typename(L, key);
-  if (lua_isinteger(L, key) || array)
-    refuse(e, up, "a table with holes, or with both list and map keys, cannot be stored");
-  lua_pushfstring(L, "a table with a %s key cannot be stored", type);
-  refuse(e, up, lua_tostring(L, -1));
-}
-
-static void encode_map(encoder *e, int table, frame *f, uint32_t depth) {
+static void encode_map(encoder *e, int table, uint32_t depth) {
   lua_State *L = e->L;
   th_output *o = e->output;
   entry on_stack[ENTRIES_ON_STACK], *list = on_stack;
   size_t n = 0, capacity = ENTRIES_ON_STACK;
   int sorted = 1, holder = lua_gettop(L) + 1;
-  *room(e, 1, f->up) = 0xa0;
+  *room(e, 1) = 0xa0;
   uint32_t from = ++o->bytes_length;
   lua_pushnil(L);  // the holder
   lua_pushnil(L);
   while (lua_next(L, table)) {
-    if (lua_type(L, -2) != LUA_TSTRING) refuse_key(e, f->up, -2, 0);
+    if (lua_type(L, -2) != LUA_TSTRING) refuse(e);
     if (n == capacity) list = more_entries(L, holder, list, n, capacity *= 4);
-    f->key = lua_tolstring(L, -2, &f->key_length);
+    size_t length;
+    const char *text = lua_tolstring(L, -2, &length);
     list[n].offset = o->bytes_length;
-    if (!encode_string(e, f->key, f->key_length, f))
-      refuse(e, f->up, "a table with a key that is not UTF-8 text cannot be stored");
+    if (!encode_string(e, text, length)) refuse(e);
     list[n].key_length = o->bytes_length - list[n].offset;
-    encode_value(e, holder + 2, f, depth);
+    encode_value(e, holder + 2, depth);
     list[n].length = o->bytes_length - list[n].offset;
     if (n && sorted) sorted = before(o->bytes, &list[n - 1], &list[n]);
     n++;
@@ -270,34 +219,33 @@ static void encode_map(encoder *e, int table, frame *f, uint32_t depth) {
   if (n < 24) { o->bytes[from - 1] = (uint8_t)(0xa0 | n); return; }
   uint8_t head[9];
   unsigned length = put_head(head, 5, n);
-  room(e, length, f->up);
+  room(e, length);
   memmove(o->bytes + from - 1 + length, o->bytes + from, o->bytes_length - from);
   memcpy(o->bytes + from - 1, head, length);
   o->bytes_length += length - 1;
 }
 
 // Lists whose keys are not in the array part in order: element by element, then a count of all keys.
-static void encode_scattered(encoder *e, int table, frame *f, uint32_t depth, lua_Integer n) {
+static void encode_scattered(encoder *e, int table, uint32_t depth, lua_Integer n) {
   lua_State *L = e->L;
   lua_Integer count = 0;
   lua_pushnil(L);
   while (lua_next(L, table)) {
     lua_pop(L, 1);
-    if (!lua_isinteger(L, -1)) refuse_key(e, f->up, -1, 1);
+    if (!lua_isinteger(L, -1)) refuse(e);
     count++;
   }
-  for (f->index = 1; f->index <= n; f->index++) {
-    if (lua_rawgeti(L, table, f->index) == LUA_TNIL || count != n)
-      refuse(e, f->up, "a table with holes, or with both list and map keys, cannot be stored");
-    encode_value(e, lua_gettop(L), f, depth);
+  for (lua_Integer i = 1; i <= n; i++) {
+    if (lua_rawgeti(L, table, i) == LUA_TNIL || count != n) refuse(e);
+    encode_value(e, lua_gettop(L), depth);
     lua_pop(L, 1);
   }
 }
 
-static void encode_list(encoder *e, int table, frame *f, uint32_t depth, lua_Integer n) {
+static void encode_list(encoder *e, int table, uint32_t depth, lua_Integer n) {
   lua_State *L = e->L;
   th_output *o = e->output;
-  uint8_t *p = room(e, 9, f->up);
+  uint8_t *p = room(e, 9);
   o->bytes_length += put_head(p, 4, (uint64_t)n);
   uint32_t from = o->bytes_length;
   lua_Integer i = 0;
@@ -305,26 +253,21 @@ static void encode_list(encoder *e, int table, frame *f, uint32_t depth, lua_Int
   lua_pushnil(L);
   while (lua_next(L, table)) {
     if (!lua_isinteger(L, key) || lua_tointeger(L, key) != i + 1 || i == n) { i = -1; break; }
-    f->index = ++i;
-    encode_value(e, key + 1, f, depth);
+    i++;
+    encode_value(e, key + 1, depth);
     lua_settop(L, key);
   }
   if (i == n) return;
   lua_settop(L, key - 1);
   o->bytes_length = from;
-  encode_scattered(e, table, f, depth, n);
+  encode_scattered(e, table, depth, n);
 }
 
 // A script's metatable is ignored: only content is stored.
-static void encode_table(encoder *e, int index, const frame *up, uint32_t depth) {
+static void encode_table(encoder *e, int index, uint32_t depth) {
   lua_State *L = e->L;
-  if (depth >= e->limits->value_depth) {
-    if (in_chain(up, lua_topointer(L, index))) refuse(e, up, "a table that contains itself cannot be stored");
-    lua_pushfstring(L, "nested deeper than %d levels", (int)e->limits->value_depth);
-    refuse(e, up, lua_tostring(L, -1));
-  }
-  if (!lua_checkstack(L, 12)) refuse(e, up, "nested too deep");
-  frame f = {up, lua_topointer(L, index), NULL, 0, 0};
+  if (depth >= e->limits->value_depth) refuse(e);
+  luaL_checkstack(L, 12, "nested too deep");
   int top = lua_gettop(L), marked = 0;
   if (__builtin_expect(lua_getmetatable(L, index), 0)) {
     lua_settop(L, top);
@@ -332,20 +275,20 @@ static void encode_table(encoder *e, int index, const frame *up, uint32_t depth)
     marked = th_is_array(L, index);
   }
   lua_Integer n = (lua_Integer)lua_rawlen(L, index);
-  if (n || marked) encode_list(e, index, &f, depth + 1, n);
-  else encode_map(e, index, &f, depth + 1);
+  if (n || marked) encode_list(e, index, depth + 1, n);
+  else encode_map(e, index, depth + 1);
   lua_settop(L, top);
 }
 
-static void encode_value(encoder *e, int index, const frame *f, uint32_t depth) {
+static void encode_value(encoder *e, int index, uint32_t depth) {
   lua_State *L = e->L;
   switch (lua_type(L, index)) {
     case LUA_TBOOLEAN:
-      *room(e, 1, f) = lua_toboolean(L, index) ? 0xf5 : 0xf4;
+      *room(e, 1) = lua_toboolean(L, index) ? 0xf5 : 0xf4;
       e->output->bytes_length++;
       return;
     case LUA_TNUMBER: {
-      uint8_t *p = room(e, 9, f);
+      uint8_t *p = room(e, 9);
       if (lua_isinteger(L, index)) {
         lua_Integer i = lua_tointeger(L, index);
         e->output->bytes_length += i < 0 ? put_head(p, 1, ~(uint64_t)i) : put_head(p, 0, (uint64_t)i);
@@ -357,34 +300,33 @@ static void encode_value(encoder *e, int index, const frame *f, uint32_t depth) 
     case LUA_TSTRING: {
       size_t n;
       const char *s = lua_tolstring(L, index, &n);
-      encode_string(e, s, n, f);
+      encode_string(e, s, n);
       return;
     }
-    case LUA_TTABLE: encode_table(e, index, f, depth); return;
+    case LUA_TTABLE: encode_table(e, index, depth); return;
     case LUA_TLIGHTUSERDATA:
-      if (lua_touserdata(L, index)) refuse(e, f, "an intent cannot be stored");
-      *room(e, 1, f) = 0xf6;
+      if (lua_touserdata(L, index)) refuse(e);
+      *room(e, 1) = 0xf6;
       e->output->bytes_length++;
       return;
     case LUA_TFUNCTION:
-      if (e->functions_as_text) { encode_string(e, "function", 8, f); return; }
-      refuse(e, f, "a function cannot be stored");
-    case LUA_TTHREAD: refuse(e, f, "a coroutine cannot be stored");
-    case LUA_TNIL: refuse(e, f, "nil cannot be stored");
-    default: refuse(e, f, "a store or context cannot be stored");
+      if (!e->functions_as_text) refuse(e);
+      encode_string(e, "function", 8);
+      return;
+    default: refuse(e);
   }
 }
 
-static void encode_root(encoder *e, int index) {
-  index = lua_absindex(e->L, index);
+static void encode_root(encoder *e) {
+  e->value = lua_absindex(e->L, e->value);
   luaL_checkstack(e->L, 12, NULL);
-  encode_value(e, index, NULL, 0);
-  if (e->output->bytes_length - e->start > e->limits->value_bytes) refuse_size(e, NULL);
+  encode_value(e, e->value, 0);
+  if (e->output->bytes_length - e->start > e->limits->value_bytes) refuse(e);
 }
 
 void th_encode_named(lua_State *L, int index, th_output *o, const th_limits *limits, const char *root) {
-  encoder e = {L, o, limits, root, o->bytes_length, 0};
-  encode_root(&e, index);
+  encoder e = {L, o, limits, root, index, o->bytes_length, 0};
+  encode_root(&e);
 }
 
 void th_encode(lua_State *L, int index, th_output *o, const th_limits *limits) {
@@ -392,8 +334,8 @@ void th_encode(lua_State *L, int index, th_output *o, const th_limits *limits) {
 }
 
 void th_encode_spec(lua_State *L, int index, th_output *o, const th_limits *limits) {
-  encoder e = {L, o, limits, "trigger", o->bytes_length, 1};
-  encode_root(&e, index);
+  encoder e = {L, o, limits, "trigger", index, o->bytes_length, 1};
+  encode_root(&e);
 }
 
 // --- the mark of arrays: one metatable per worker, shown to no script (th_shown_metatable).

@@ -83,6 +83,9 @@ void th_alloc_collect(lua_State *L);        // inside an attempt, from the hook;
 void th_encode_named(lua_State *L, int index, th_output *output, const th_limits *limits, const char *root);
 // As th_encode for the spec of a trigger: functions become the text "function". Raises.
 void th_encode_spec(lua_State *L, int index, th_output *output, const th_limits *limits);
+// Raises what is wrong with a value that cannot be encoded (th_refusal.c); `value` is an absolute index.
+_Noreturn void th_refuse_value(
+  lua_State *L, int value, const th_limits *limits, const char *root, int functions_as_text);
 // RFC 3629.
 int th_valid_utf8(const uint8_t *s, size_t n);
 // Room for `more` bytes after bytes_length. Raises when out of memory.

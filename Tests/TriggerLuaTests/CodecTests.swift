@@ -59,7 +59,35 @@ struct CodecTests {
     ("{a = {[true] = 1}}", "value.a: a table with a boolean key cannot be stored"),
     ("{[1.5] = 1}", "value: a table with a number key cannot be stored"),
     ("{[3] = 1}", "value: a table with holes"),
-    ("(function() local t = {} t.t = t return t end)()", "a table that contains itself cannot be stored"),
+    (
+      "(function() local t = {} t.t = t return t end)()",
+      "value.t: a table that contains itself cannot be stored"
+    ),
+    // What is too deep first is another table, at a level where one has been in itself for long.
+    (
+      "(function() local t = {} t.t = {{}, t} return t end)()",
+      "value.t[2]: a table that contains itself cannot be stored"
+    ),
+    // Too deep before anything has come twice: a list with links to and fro, and a ring.
+    (
+      "(function() local t = {} local r = t for i = 1, 30 do t.n = {b = t} t = t.n end return r end)()",
+      "value.n.b: a table that contains itself cannot be stored"
+    ),
+    (
+      "(function() local t = {} local r = t for i = 1, 30 do t = {t} end r[1] = t return t end)()",
+      "value" + String(repeating: "[1]", count: 31) + ": a table that contains itself cannot be stored"
+    ),
+    // Too large, or wrong in another way, before.
+    (
+      "(function() local t = {x = ('x'):rep(30000)} t.y = {t} return {t} end)()",
+      "value[1].y[1]: a table that contains itself cannot be stored"
+    ),
+    (
+      "(function() local t = {a = print} t.b = {1, t} return t end)()",
+      "value.b[2]: a table that contains itself cannot be stored"
+    ),
+    // Not in itself: the same one twice.
+    ("(function() local t = {} return {t, t, {t}, print} end)()", "value[4]: a function cannot be stored"),
     ("(function() local t = {} for i = 1, 25 do t = {t} end return t end)()", "nested deeper than 20 levels"),
     ("('x'):rep(100001)", "value: the value is larger than 100000 bytes"),
     ("{a = {['\\xff'] = 1}}", "value.a: a table with a key that is not UTF-8 text cannot be stored"),
@@ -72,6 +100,24 @@ struct CodecTests {
     let failure = DictionaryHost().failure("return ctx:store('s'):put('k', \(expression))")
     #expect(failure.contains(text), "\(failure)")
     #expect(failure.hasPrefix("triggers/test.lua:2: "))
+  }
+
+  /// Lua's own order of keys differs from state to state; scripts see the message.
+  @Test(arguments: [
+    ("{d = print, c = print, b = {e = print}, a = {}}", "value.b.e: a function cannot be stored"),
+    ("{d = {[1.5] = 1, [true] = 1, [print] = 1}, e = print}", "value.d: a table with a boolean key"),
+    ("{b = {['\\xff'] = 1}, c = {1, nil, 3}, a = 1}", "value.b: a table with a key that is not UTF-8 text"),
+    ("{b = ('x'):rep(100001), c = print, a = 1}", "value: the value is larger than 100000 bytes"),
+    (
+      "(function() local t = {e = print, d = {}} t.c, t.b = t, t return t end)()",
+      "value.b: a table that contains itself cannot be stored"
+    ),
+  ])
+  func theFirstInOrderIsNamed(expression: String, text: String) {
+    for _ in 0..<10 {
+      let failure = DictionaryHost().failure("return ctx:store('s'):put('k', \(expression))")
+      #expect(failure.contains(text), "\(failure)")
+    }
   }
 
   @Test func listsBuiltBackwardsEncodeInOrder() throws {

@@ -20,6 +20,10 @@ struct HostileScript: Sendable, CustomTestStringConvertible {
   // MARK: Without end
 
   static let endless: [HostileScript] = [
+    endless(
+      "what cannot be stored, at great length",
+      "local t = {} for i = 1, 60 do t = { a = t, b = t } end while true do pcall(function() ctx:store('s'):put('k', { t, print }) end) end"
+    ),
     endless("a plain loop", "while true do end"),
     endless("a loop with goto", "::again:: goto again"),
     endless("a numeric for over all integers", "for i = math.mininteger, math.maxinteger do end"),
