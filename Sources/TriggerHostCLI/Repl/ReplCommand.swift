@@ -125,15 +125,18 @@ private final class ReplConsole {
     }
     self.repl = repl
     input = LineInput(history: LineHistory(path: LineHistory.usualPath), completer: repl.completions)
-    let interrupt = repl.interrupt
+    let (interrupt, restore) = (repl.interrupt, input.restore)
     SignalPipe.watch([SIGINT]) {
       // At a prompt in raw mode Ctrl-C is a key; this is for what runs, and for plain input.
-      if !interrupt() { _exit(130) }
+      if interrupt() { return }
+      restore()
+      _exit(130)
     }
   }
 
   /// Until the end of input. False when, without a terminal, something failed.
   func serve() -> Bool {
+    defer { input.restore() }
     var isGood = true
     var pending = ""
     while true {

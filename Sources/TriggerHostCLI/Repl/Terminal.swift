@@ -6,12 +6,16 @@ final class LineInput {
   typealias Completer = (String) -> (start: Int, words: [String])
 
   let isTerminal: Bool
+  /// The terminal's settings as they were.
+  private let settings: termios?
   private var history: LineHistory
   private let completer: Completer
   private let paint = Paint()
 
   init(history: LineHistory, completer: @escaping Completer) {
     isTerminal = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1
+    var settings = termios()
+    self.settings = isTerminal && tcgetattr(STDIN_FILENO, &settings) == 0 ? settings : nil
     self.history = history
     self.completer = completer
   }
@@ -26,18 +30,30 @@ final class LineInput {
   /// The next line. A terminal shows the prompt.
   func next(_ prompt: String) -> Line {
     guard isTerminal else { return readLine().map { .text($0) } ?? .endOfInput }
-    var settings = termios()
-    tcgetattr(STDIN_FILENO, &settings)
-    let before = settings
-    cfmakeraw(&settings)
-    // Output goes on as usual: \n is a new line.
-    settings.c_oflag = before.c_oflag
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &settings)
-    defer {
-      var before = before
-      tcsetattr(STDIN_FILENO, TCSADRAIN, &before)
+    set { settings in
+      let output = settings.c_oflag
+      cfmakeraw(&settings)
+      // Output goes on as usual: \n is a new line.
+      settings.c_oflag = output
     }
+    // While a line runs, keys are kept as they were typed, Ctrl-D too, for the next line; but Ctrl-C is a signal.
+    defer { set { $0.c_lflag &= ~tcflag_t(ICANON | ECHO) } }
     return edit(prompt)
+  }
+
+  /// Gives the terminal back as it was. Any thread.
+  var restore: @Sendable () -> Void {
+    { [settings] in
+      guard var settings else { return }
+      tcsetattr(STDIN_FILENO, TCSADRAIN, &settings)
+    }
+  }
+
+  /// Changes the settings that the terminal had.
+  private func set(_ change: (inout termios) -> Void) {
+    guard var settings else { return }
+    change(&settings)
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &settings)
   }
 
   private func edit(_ prompt: String) -> Line {
