@@ -16,9 +16,13 @@ struct KeptHost {
 
   func run(_ events: [String], _ options: [String] = []) async throws {
     try directory.write("events.jsonl", events.map { $0 + "\n" }.joined())
+    // So that seqs are as they come: on a busy machine something may be put off.
+    try directory.write("kept.yaml", "order: strict\n")
     let host = try RunningCommand(
-      ["run", "--scripts", triggers, "--data", data, "--stdin", "--exit-when-idle"] + options,
-      input: directory("events.jsonl"))
+      [
+        "run", "--config", directory("kept.yaml"), "--scripts", triggers, "--data", data, "--stdin",
+        "--exit-when-idle",
+      ] + options, input: directory("events.jsonl"))
     let ended = try await host.end()
     try #require(ended.status == 0, "\(ended)")
   }
