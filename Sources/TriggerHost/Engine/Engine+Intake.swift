@@ -196,12 +196,12 @@ extension Engine {
     }
   }
 
-  /// Suspends until everything admitted so far, and all that came of it, is decided and durable.
+  /// Suspends until everything admitted so far, and all that came of it, is decided, durable, and seen by readers.
   func waitUntilIdle() async {
     await waitUntilDecided()
-    guard let log else { return }
+    if log == nil { return }
     let seq = withState { $0.order.frontier }
-    await outbox.wait(for: seq) { log.durable >= seq }
+    await outbox.wait(for: seq) { registry.visible.load(ordering: .acquiring) >= seq }
   }
 
   private func waitUntilDecided() async {

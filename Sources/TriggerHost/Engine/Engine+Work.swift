@@ -34,7 +34,7 @@ extension Engine {
     } while worker.batch.isEmpty
     let coalesced = state.takeAbsorbed()
     let decided = stats(decided: state) - undecidedBefore
-    let announcements = ready(state.takeAnnouncements())
+    let announcements = ready(state.takeAnnouncements(), state)
     let mightFeedAnother = state.hasWork
     lock.unlock()
     // Outcomes first: who waits for the engine to be idle has heard of all of them.
@@ -127,10 +127,13 @@ extension Engine {
   }
 
   /// What may be told at once; the rest waits in the outbox. Engine lock.
-  private func ready(_ announcements: [EngineState.Announcement]) -> [EngineState.Announcement] {
-    guard let log else { return announcements }
+  private func ready(
+    _ announcements: [EngineState.Announcement], _ state: borrowing EngineState
+  ) -> [EngineState.Announcement] {
+    if log == nil { return announcements }
     outbox.add(announcements)
-    return outbox.take(upTo: log.durable)
+    // Who hears of an outcome sees what it did: the log may be further than it has told of.
+    return outbox.take(upTo: state.showDurable())
   }
 
   /// The log has moved: everything up to `seq` may be seen.
@@ -223,7 +226,7 @@ extension Engine {
     if moved { route(&state) }
     let decided = stats(decided: state) - decidedBefore
     let coalesced = state.takeAbsorbed()
-    let announcements = ready(state.takeAnnouncements())
+    let announcements = ready(state.takeAnnouncements(), state)
     let waiting = [state.lanes.mostUrgent, state.reruns.map(\.priority).max()].compactMap { $0 }.max()
     let hasWork = state.hasWork
     let isActive =

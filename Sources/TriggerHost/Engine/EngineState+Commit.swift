@@ -328,9 +328,16 @@ extension EngineState {
 
   // MARK: Visibility
 
-  private mutating func publish(_ moved: Int64) {
+  /// Lets readers see what is decided and durable; returns how far the log is.
+  @discardableResult
+  func showDurable() -> Int64 {
     let durable = recorder?.log.durable ?? .max
     registry.visible.max(min(order.frontier, durable), ordering: .releasing)
+    return durable
+  }
+
+  private mutating func publish(_ moved: Int64) {
+    showDurable()
     backends.wake()
     commitsSinceReclaim += Int(moved)
     if commitsSinceReclaim >= configuration.commitsPerReclaim { reclaim() }

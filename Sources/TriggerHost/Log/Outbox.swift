@@ -34,11 +34,11 @@ final class Outbox: @unchecked Sendable {  // guarded by `lock`
     for continuation in resumed { continuation.resume() }
   }
 
-  /// Suspends until `take` is told of `seq`.
-  func wait(for seq: Int64, isDurable: () -> Bool) async {
+  /// Suspends until `release` is told of `seq`, unless it has been: `isVisible` says so.
+  func wait(for seq: Int64, isVisible: () -> Bool) async {
     await withCheckedContinuation { continuation in
       let isThere = lock.withLock {
-        if isDurable() { return true }
+        if isVisible() { return true }
         waiting.append((seq, continuation))
         return false
       }
