@@ -27,9 +27,7 @@ struct LogGroup {
     seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents ranges: [Range<Int>]
   ) {
     if records.isEmpty { first = seq }
-    for range in ranges {
-      contents.append(records.count + range.lowerBound..<records.count + range.upperBound)
-    }
+    for range in ranges { contents.append(range.shifted(by: records.count)) }
     records.append(contentsOf: record)
     last = seq
     for event in events { settle(event) }

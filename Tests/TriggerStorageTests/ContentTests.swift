@@ -26,9 +26,14 @@ import TriggerHost
     """,
   ]
 
-  private func host(_ path: String) throws -> DataHost {
+  private struct Copy: Trigger {
+    let intents: [CommitIntent]
+    func execute() -> [CommitIntent] { intents }
+  }
+
+  private func host(_ path: String, threshold: Int = 64) throws -> DataHost {
     try DataHost(path, scripts: Self.scripts) {
-      try $0.register(VersionedStore("files", backend: MemoryStoreBackend(deduplicationThreshold: 64)))
+      try $0.register(VersionedStore("files", backend: MemoryStoreBackend(deduplicationThreshold: threshold)))
     }
   }
 
@@ -92,10 +97,6 @@ import TriggerHost
       _ = try directory.keep(["x.txt": Array(text(7).utf8)], now: 2, seed: 2)
     }
     let store = try first.coordinator.store("files")
-    struct Copy: Trigger {
-      let intents: [CommitIntent]
-      func execute() -> [CommitIntent] { intents }
-    }
     let copy = Copy(intents: [store.put("x", .string(text(7))), store.put("y", .bytes(Array(text(7).utf8)))])
     #expect(try await first.queue.perform(copy).outcome == .committed)
     first.close()
@@ -170,6 +171,25 @@ import TriggerHost
           "the block of seqs 2 to 2 is damaged: \(what); everything before seq 2 is intact") == true,
         "\(error!)")
     }
+  }
+
+  /// Whatever threshold somebody asks for: strings side by side, and empty ones.
+  @Test(arguments: [Int.min, 0, 1]) func anyThresholdWill(_ threshold: Int) async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let first = try host(path, threshold: threshold)
+    let store = try first.coordinator.store("files")
+    let value: Value = ["", "", "a", "a", ["": "", "k": "b"]]
+    for key in ["", "x"] {
+      try await put(first, ["a"], key)
+      #expect(
+        try await first.queue.perform(Copy(intents: [store.put("v\(key)", value)])).outcome == .committed)
+    }
+    let before = try first.contents()
+    first.close()
+    let second = try host(path, threshold: threshold)
+    #expect(try second.contents() == before)
+    second.close()
   }
 
   @Test func anyCutsJoinAgain() throws {

@@ -279,7 +279,8 @@ public struct LogDamage: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension CBORBuffer {
-  /// Finds the strings of `threshold` bytes or more in the item that was written last. O(its items).
+  /// Finds the strings of `threshold` bytes or more, and of one at least, in the item that was written last. O(its
+  /// items).
   ///
   /// - Parameters:
   ///   - count: bytes of the item.
@@ -289,7 +290,7 @@ extension CBORBuffer {
     var reader = CBORReader(UnsafeRawBufferPointer(rebasing: bytes[start...]))
     do {
       while !reader.isAtEnd {
-        guard let string = try reader.string(), string.count >= threshold else { continue }
+        guard let string = try reader.string(), string.count >= max(threshold, 1) else { continue }
         ranges.append(string.shifted(by: start))
       }
     } catch { preconditionFailure("a value of our own cannot be read: \(error)") }
@@ -297,5 +298,5 @@ extension CBORBuffer {
 }
 
 extension Range<Int> {
-  func shifted(by offset: Int) -> Range { lowerBound + offset..<upperBound + offset }
+  package func shifted(by offset: Int) -> Range { lowerBound + offset..<upperBound + offset }
 }

@@ -15,7 +15,7 @@ import TriggerFiles
   private static let rounds = environment["ROUNDS"].flatMap { Int($0) } ?? 8
 
   @Test(arguments: FakeHost.Kind.all) func property(_ kind: FakeHost.Kind) throws {
-    let seed = Self.environment["SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: .min ... .max)
+    let seed = testSeed()
     for round in 0..<Self.rounds {
       var world = try World(kind, seed: seed &+ UInt64(round))
       try world.run(steps: 60)
