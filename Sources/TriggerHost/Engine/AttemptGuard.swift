@@ -12,11 +12,13 @@ import TriggerLua
 final class AttemptGuard: Sendable {
   /// One runner and the thread it belongs to.
   final class Watched: @unchecked Sendable {
-    // `lua` answers any thread; the last two belong to the guard's thread.
+    // `lua` answers any thread; `attempt` and `begun` belong to the guard's thread.
     private let lua: LuaWorkerControl
     private let thread = pthread_self()
     /// CPU nanoseconds of one attempt; ten times that in wall time is the backstop.
     let limit = Atomic<Int64>(.max)
+    /// Wall nanoseconds of one attempt that are enough in any case.
+    let most = Atomic<Int64>(.max)
     private var attempt: UInt64 = 0
     private var begun = (cpu: Int64(0), wall: Int64(0))
 
@@ -33,7 +35,10 @@ final class AttemptGuard: Sendable {
         return
       }
       let limit = limit.load(ordering: .relaxed)
-      if cpu - begun.cpu >= limit || (wall - begun.wall) / 10 >= limit { lua.kill(running, reason: .timeout) }
+      let elapsed = wall - begun.wall
+      if cpu - begun.cpu >= limit || elapsed / 10 >= limit || elapsed >= most.load(ordering: .relaxed) {
+        lua.kill(running, reason: .timeout)
+      }
     }
   }
 

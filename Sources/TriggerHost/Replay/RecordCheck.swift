@@ -2,7 +2,8 @@ import TriggerCore
 
 /// Executes recorded operations again and says how the result differs from the record. One thread.
 final class RecordCheck {
-  /// How often a trigger's time limit may be used up: the machine may be slower than it was, or busy.
+  /// How often a trigger's time limit may be used up where time does not matter: the machine may be slower
+  /// than it was, or busy.
   private static let patience: Int64 = 20
 
   private let configuration: EngineConfiguration
@@ -25,15 +26,20 @@ final class RecordCheck {
 
   /// Executes a record on the state as of the seq before it.
   ///
+  /// - Parameter most: wall nanoseconds that the execution may take; its trigger's time limit holds as well then.
+  ///   nil where time does not matter.
   /// - Returns: how the execution differs from the record, nil when it does not.
-  func difference(_ item: RecordBatch.Item, of batch: RecordBatch) -> Replayer.Difference? {
+  func difference(
+    _ item: RecordBatch.Item, of batch: RecordBatch, most: Int64? = nil
+  ) -> Replayer.Difference? {
     guard let trigger = item.trigger else {
       return Replayer.Difference(
         seq: item.seq, trigger: batch.name(item), reason: "its script is not in tree \(item.tree)")
     }
     let operation = batch.operation(item, trigger)
     attempt.reset()
-    runner.run(operation, attempt, at: item.seq - 1, patience: Self.patience)
+    runner.run(
+      operation, attempt, at: item.seq - 1, patience: most == nil ? Self.patience : 1, most: most ?? .max)
     guard let reason = reason(item, of: batch, operation) else { return nil }
     return Replayer.Difference(seq: item.seq, trigger: trigger.name, reason: reason)
   }

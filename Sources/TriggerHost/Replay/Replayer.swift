@@ -95,15 +95,18 @@ public final class Replayer {
   ///
   /// Swift triggers, and executions that were ended from outside, are applied only.
   ///
-  /// - Returns: how the execution differs from the record, nil when it does not.
+  /// - Parameter limit: what the execution may take; its trigger's time limit, when that is shorter. Without
+  ///   one it may take much longer than the trigger's limit: the machine may be slower than it was, or busy.
+  /// - Returns: how the execution differs from the record, nil when it does not. An execution that took all
+  ///   of `limit` fails now.
   /// - Throws: `LogDamage`; what `scripts` throws.
-  public func verify(_ record: LogRecord) throws -> Difference? {
+  public func verify(_ record: LogRecord, within limit: Duration? = nil) throws -> Difference? {
     try record.withView { view in
       var difference: Difference?
       if RecordCheck.canExecute(view) {
         batch.removeAll()
         batch.add(view, try scripts.tree(view.tree).triggers[record.trigger])
-        difference = check.difference(batch.items[0], of: batch)
+        difference = check.difference(batch.items[0], of: batch, most: limit?.nanoseconds)
       }
       try apply(view)
       return difference

@@ -29,10 +29,11 @@ final class ScriptRunner {
   ///
   /// - Parameters:
   ///   - patience: how often the trigger's own time limit may be used up.
+  ///   - most: wall nanoseconds that are enough in any case.
   ///   - trace: sees each line before it runs.
   func run(
     _ operation: Operation, _ attempt: Attempt, at snapshot: Int64, patience: Int64 = 1,
-    trace: LuaTrace? = nil
+    most: Int64 = .max, trace: LuaTrace? = nil
   ) {
     guard case .lua(let tree, _) = operation.trigger.body else {
       preconditionFailure("\(operation.trigger.name) is no script")
@@ -41,6 +42,7 @@ final class ScriptRunner {
     attempt.snapshot = snapshot
     let (limit, overflow) = operation.trigger.timeoutNanoseconds.multipliedReportingOverflow(by: patience)
     watched.limit.store(overflow ? .max : limit, ordering: .relaxed)
+    watched.most.store(most, ordering: .relaxed)
     lua.run(operation, attempt, trace: trace)
   }
 

@@ -53,12 +53,14 @@ private struct Rehearsal {
     let late = ContinuousClock.now + Self.longest
     do {
       try reader.visit(from: start, to: end) { record in
-        if ContinuousClock.now > late {
+        let difference = try replayer.verify(record, within: max(.zero, late - .now))
+        // This one was cut short, then.
+        if ContinuousClock.now >= late {
           left = ", the rest left out after \(TimeSpan.format(Self.longest))"
           throw Enough()
         }
         if record.tree > 0 { executed += 1 }
-        guard let difference = try replayer.verify(record) else { return }
+        guard let difference else { return }
         if record.outcome == .committed, difference.reason.contains("fails now") {
           failures.append("would fail: \(difference)")
         } else {

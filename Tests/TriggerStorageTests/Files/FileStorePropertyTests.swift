@@ -175,9 +175,14 @@ private struct World {
   }
 
   private mutating func restart() throws {
+    let isEdited = Bool.random(using: &random)
+    try restart { if isEdited { editor.edit() } }
+  }
+
+  private func restart(_ meanwhile: () -> Void) throws {
     try host.restart()
     plans.state.withLock { $0 = Plans.State() }
-    if Bool.random(using: &random) { editor.edit() }
+    meanwhile()
     try start()
   }
 
@@ -198,8 +203,7 @@ private struct World {
     // The first ends the run, whose steps may still edit; a crash in its start is made good by the second.
     try restart()
     plans.state.withLock { $0 = Plans.State() }
-    editor.finish()
-    try restart()
+    try restart { editor.finish() }
     directory.write("end", "end")
     var failures: [String] = []
     if !host.commitEdits(through: "end") { failures.append("the last edit is not told") }
