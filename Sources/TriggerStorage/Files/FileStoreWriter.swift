@@ -1,25 +1,13 @@
 import Foundation
-import Synchronization
 import TriggerCore
 import TriggerFiles
 import TriggerHost
 
 /// The shell around `WriteOut`: takes commits from any thread, and does everything else on the watcher's.
 final class FileStoreWriter: @unchecked Sendable {
-  // `mailbox` is guarded by its lock. The other mutable fields belong to the caller of `load`, `appliedSeq` and
-  // `start`, one thread at a time, and from the end of `start` on to the watcher's thread.
-  private enum Commit {
-    case changes(seq: Int64, [StoreChange])
-    case whole(seq: Int64, [String: Value])
-    /// A burst of edits has become this commit, of which the changes may still be to come.
-    case edits(burst: Int64, seq: Int64)
-  }
-  private struct Mailbox {
-    var commits: [Commit] = []
-    var isStarted = false
-    var isScheduled = false
-  }
-  private let mailbox = Mutex(Mailbox())
+  // `mailbox` answers any thread. The mutable fields belong to the caller of `load`, `appliedSeq` and `start`, one
+  // thread at a time, and from the end of `start` on to the watcher's thread.
+  private let mailbox = FileStoreMailbox()
   private let writer: DirectoryWriter
   private let rule: FileStoreRule
   private let mark: FileMark
@@ -30,10 +18,7 @@ final class FileStoreWriter: @unchecked Sendable {
   /// Bursts of edits that have become commits which the plan does not have yet.
   private var committed: [(burst: Int64, seq: Int64)] = []
   private var handlers = FileStoreBackend.Handlers { _ in }
-  /// What writes have displaced and is still needed.
-  private var asides: [Aside: Waiting] = [:]
-  /// Names of temporaries that are no more, for the mark.
-  private var gone: [String] = []
+  private var asides = Asides()
   private var found: [FileProblem] = []
   private var toldProblems: [FileProblem] = []
   /// Between `start` and the end, unless a step has failed as a crash would.
@@ -41,9 +26,8 @@ final class FileStoreWriter: @unchecked Sendable {
   private var isRetrying = false
   /// Why the mark cannot be written; nothing is written out or told then.
   private var markFailure: StorageError?
-  /// Edits that are planned and not told yet; more than fit into one commit are several bursts.
-  private var untold = [FileEdits(number: 1, edits: [])]
-  private var untoldBytes = 0
+  /// Edits that are planned and not told yet.
+  private var untold = UntoldEdits(first: 1)
   private var keptSeq: Int64 = -1
   /// What `load` gave, where there is no mark of an earlier run.
   private var initial: [String: FileContent] = [:]
@@ -52,19 +36,6 @@ final class FileStoreWriter: @unchecked Sendable {
   private typealias Aside = DirectoryWriter.Aside
   private typealias ID = FileContent.ID
 
-  /// What an aside is kept for.
-  private enum Waiting: Equatable {
-    /// The commit of the edit that it holds.
-    case commit(ID?)
-    /// The end of its writer, who has it open; with the content that was expected there.
-    case writer(expected: ID?)
-    /// Somebody who looks: it cannot become a commit, because of this.
-    case anybody(String)
-  }
-
-  /// What one commit takes.
-  private static let mostEdits = 5000
-  private static let mostBytes = 8 << 20
   /// Before what cannot be done is tried again.
   private static let retryAfter = Duration.seconds(2)
 
@@ -114,12 +85,13 @@ final class FileStoreWriter: @unchecked Sendable {
   private func begin(
     _ state: FileMark.State, committed: Int64, _ index: inout DirectoryIndex
   ) throws {
-    let (seq, values, later) = openMailbox()
+    let (whole, later) = mailbox.open()
+    let (seq, values) = whole ?? (0, initial.mapValues(\.value))
     var state = state
     if seq < state.appliedSeq { (state.rows, state.told) = ([:], [:]) }
     let left = try lookAtLeft(state.temporaries)
     let bursts = state.told.values.joined().map(\.burst) + [state.burst, committed]
-    untold = [FileEdits(number: bursts.max()! + 1, edits: [])]
+    untold = UntoldEdits(first: bursts.max()! + 1)
     var disk = index.ids
     // What is there and cannot be used now, or has no room any more, is not deleted.
     for (path, row) in state.rows where disk[path] == nil {
@@ -136,12 +108,12 @@ final class FileStoreWriter: @unchecked Sendable {
       },
       movedAside: Set(left.map(\.aside).filter { $0.name.hasSuffix(".old") }.map(\.path)))
     for place in edits.left {
-      asides[left[place].aside] = .commit(left[place].content.id)
+      asides.keep(left[place].aside, for: .commit(left[place].content.id))
       edited(left[place].aside.path, left[place].content)
     }
     for path in edits.edited { edited(path, index.tree[path]) }
     for item in left where asides[item.aside] == nil { try drop(item.aside) }
-    gone += state.temporaries.keys.filter { name in !asides.keys.contains { $0.temporary == name } }
+    for name in state.temporaries.keys { asides.ended(name) }
     try tell()
     for commit in later { take(commit) }
     try writeOut(&index)
@@ -175,8 +147,8 @@ final class FileStoreWriter: @unchecked Sendable {
         case .content(let content?): left.append((aside, content))
         case .content(nil): break
         case .link: try writer.drop(aside)
-        case .stillOpen: asides[aside] = .writer(expected: temporary.was)
-        case .unusable(let message): asides[aside] = .anybody(message)
+        case .stillOpen: asides.keep(aside, for: .writer(expected: temporary.was))
+        case .unusable(let message): asides.keep(aside, for: .anybody(message))
         }
       }
     }
@@ -191,14 +163,7 @@ final class FileStoreWriter: @unchecked Sendable {
 
   func committed(burst: Int64, seq: Int64) { post(.edits(burst: burst, seq: seq)) }
 
-  private func post(_ commit: Commit) {
-    let isFirst = mailbox.withLock { mailbox in
-      mailbox.commits.append(commit)
-      defer { mailbox.isScheduled = mailbox.isStarted }
-      return mailbox.isStarted && !mailbox.isScheduled
-    }
-    if isFirst { schedule() }
-  }
+  private func post(_ commit: FileStoreMailbox.Commit) { if mailbox.post(commit) { schedule() } }
 
   func flush() { onThread { [self] index in guarded { try $0.writeOut(&index) } } }
 
@@ -212,26 +177,6 @@ final class FileStoreWriter: @unchecked Sendable {
     }
     watcher.stop()
     lock.release()
-  }
-
-  /// What the store holds at the start, as far as it was told whole, and the commits after that.
-  private func openMailbox() -> (seq: Int64, values: [String: Value], later: [Commit]) {
-    mailbox.withLock { $0.isStarted = true }
-    var later = takeCommits()
-    let last = later.lastIndex { if case .whole = $0 { true } else { false } }
-    guard let last, case .whole(let seq, let values) = later[last] else {
-      return (0, initial.mapValues(\.value), later)
-    }
-    later.removeFirst(last + 1)
-    return (seq, values, later)
-  }
-
-  private func takeCommits() -> [Commit] {
-    mailbox.withLock { mailbox in
-      defer { mailbox.commits = [] }
-      mailbox.isScheduled = false
-      return mailbox.commits
-    }
   }
 
   /// Runs a job on the watcher's thread and waits for it; does nothing when there is no such thread.
@@ -291,7 +236,7 @@ final class FileStoreWriter: @unchecked Sendable {
     schedule()
   }
 
-  private func take(_ commit: Commit) {
+  private func take(_ commit: FileStoreMailbox.Commit) {
     switch commit {
     case .changes(let seq, let changes): take(seq, changes)
     case .whole(let seq, let values):
@@ -320,15 +265,14 @@ final class FileStoreWriter: @unchecked Sendable {
   private func writeOut(_ index: inout DirectoryIndex) throws {
     // Another directory may have come in the place of the one that is locked.
     try lock.hold()
-    for commit in takeCommits() { take(commit) }
-    for (aside, waiting) in asides {
+    for commit in mailbox.take() { take(commit) }
+    for (aside, waiting) in asides.kept {
       if case .commit(let content) = waiting, !plan.isTold(aside.path, content) { try drop(aside) }
     }
     try write(plan.writes(), &index)
     try tell()
     tellProblems()
-    let isOpen = asides.values.contains { if case .writer = $0 { true } else { false } }
-    if isOpen || !plan.blocked.isEmpty { retryLater() }
+    if asides.hasOpen || !plan.blocked.isEmpty { retryLater() }
   }
 
   private func write(_ writes: [WriteOut.Write], _ index: inout DirectoryIndex) throws {
@@ -344,7 +288,7 @@ final class FileStoreWriter: @unchecked Sendable {
     markFailure = nil
     for (write, temporary) in zip(writes, temporaries) {
       try perform(write, temporary, &index)
-      if !asides.keys.contains(where: { $0.temporary == temporary }) { gone.append(temporary) }
+      asides.ended(temporary)
     }
     // Once what is written lasts, the mark may say that nothing else is ours.
     for directory in Set(writes.map { DirectoryIndex.directory(of: $0.path) }) {
@@ -364,7 +308,7 @@ final class FileStoreWriter: @unchecked Sendable {
       guard let displaced = try look(at: aside, write) else { return }
       index.replaced(write.path, by: write.content)
       if plan.wrote(write, displaced: displaced.id) {
-        if let aside { asides[aside] = .commit(displaced.id) }
+        if let aside { asides.keep(aside, for: .commit(displaced.id)) }
         edited(write.path, displaced.content)
       } else if let aside, asides[aside] == nil {
         try drop(aside)
@@ -388,11 +332,11 @@ final class FileStoreWriter: @unchecked Sendable {
     case .content(let content): return (content?.id, content)
     case .link: return (write.expected, nil)
     case .stillOpen:
-      asides[aside] = .writer(expected: write.expected)
+      asides.keep(aside, for: .writer(expected: write.expected))
       return (write.expected, nil)
     case .unusable(let message):
       plan.failed(write.path, because: "not written: what somebody has put there \(message)")
-      if try !writer.putBack(aside) { asides[aside] = .anybody(message) }
+      if try !writer.putBack(aside) { asides.keep(aside, for: .anybody(message)) }
       // Aside is now what was there until then: ours, or what somebody has put in its place.
       for name in [aside.temporary, aside.temporary + ".old"] {
         let other = Aside(path: aside.path, temporary: aside.temporary, name: name)
@@ -404,7 +348,7 @@ final class FileStoreWriter: @unchecked Sendable {
 
   /// Looks at what somebody had open when it was displaced.
   private func lookAtOpen() throws {
-    for (aside, waiting) in asides {
+    for (aside, waiting) in asides.kept {
       if case .writer(let expected) = waiting { try examine(aside, expected: expected) }
     }
     try tell()
@@ -413,10 +357,10 @@ final class FileStoreWriter: @unchecked Sendable {
   /// What is aside is told when it is an edit, kept while it may become one, and goes when it is neither.
   private func examine(_ aside: Aside, expected: ID?) throws {
     switch try writer.look(at: aside) {
-    case .stillOpen: asides[aside] = .writer(expected: expected)
-    case .unusable(let message): asides[aside] = .anybody(message)
+    case .stillOpen: asides.keep(aside, for: .writer(expected: expected))
+    case .unusable(let message): asides.keep(aside, for: .anybody(message))
     case .content(let content?) where content.id != expected:
-      asides[aside] = .commit(content.id)
+      asides.keep(aside, for: .commit(content.id))
       edited(aside.path, content)
     case .content, .link: try drop(aside)
     }
@@ -425,31 +369,22 @@ final class FileStoreWriter: @unchecked Sendable {
   private func drop(_ aside: Aside) throws {
     try writer.drop(aside)
     writer.removeEmptyDirectories(above: aside.path)
-    asides[aside] = nil
-    // Its other name may still hold something.
-    if !asides.keys.contains(where: { $0.temporary == aside.temporary }) { gone.append(aside.temporary) }
+    asides.remove(aside)
   }
 
   // MARK: Telling
 
   /// Plans an edit to be told.
   private func edited(_ path: String, _ content: FileContent?) {
-    if untold[untold.count - 1].edits.count >= Self.mostEdits || untoldBytes >= Self.mostBytes {
-      untold.append(FileEdits(number: untold[untold.count - 1].number + 1, edits: []))
-      untoldBytes = 0
-    }
-    plan.tell(path, content?.id, burst: untold[untold.count - 1].number)
-    untold[untold.count - 1].edits.append(FileEdit(path: path, content: content))
-    untoldBytes += content?.bytes.count ?? 0
+    let burst = untold.add(FileEdit(path: path, content: content))
+    plan.tell(path, content?.id, burst: burst)
   }
 
   /// Keeps what has changed, then tells of edits: so it is known later which of them have become commits.
   private func tell() throws {
     try keepMark()
-    guard let last = untold.last, !last.edits.isEmpty else { return }
-    let bursts = untold
-    untold = [FileEdits(number: last.number + 1, edits: [])]
-    untoldBytes = 0
+    if untold.isEmpty { return }
+    let bursts = untold.take()
     try writer.step(.tell)
     for edits in bursts { handlers.edits(edits) }
   }
@@ -457,17 +392,16 @@ final class FileStoreWriter: @unchecked Sendable {
   private func keepMark() throws {
     let outdated = plan.takeOutdated()
     let seq = plan.appliedSeq
-    let kept = Set(asides.keys.map(\.temporary))
-    gone.removeAll { kept.contains($0) }
+    let gone = asides.forgettable()
     if outdated.isEmpty, gone.isEmpty, seq == keptSeq { return }
     try writer.step(.mark)
     do {
-      try mark.update(outdated, gone: gone, appliedSeq: seq, burst: untold[untold.count - 1].number)
+      try mark.update(outdated, gone: gone, appliedSeq: seq, burst: untold.newest)
     } catch {
       plan.keepLater(outdated.map(\.path))
       throw error
     }
-    gone = []
+    asides.forgotten()
     keptSeq = seq
     markFailure = nil
   }
@@ -479,11 +413,7 @@ final class FileStoreWriter: @unchecked Sendable {
     if let markFailure {
       problems.append(FileProblem(path: "", message: "nothing is written out or taken up: \(markFailure)"))
     }
-    for (aside, waiting) in asides {
-      guard case .anybody(let message) = waiting else { continue }
-      problems.append(
-        FileProblem(path: aside.path, message: "an edit \(message); it is kept as \(aside.name)"))
-    }
+    problems += asides.problems
     problems.sort { ($0.path, $0.message) < ($1.path, $1.message) }
     if problems == toldProblems { return }
     toldProblems = problems
