@@ -23,7 +23,7 @@ extension EngineState {
     }
     let (verdict, absorbed) = gates.arrive(
       operation, key: operation.gateKey, options: operation.trigger.options, at: now)
-    if let absorbed { absorb(absorbed, into: operation) }
+    if let absorbed { absorb(absorbed.older, into: absorbed.newer) }
     follow(verdict, for: operation)
   }
 

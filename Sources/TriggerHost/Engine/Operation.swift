@@ -10,7 +10,7 @@ import TriggerCore
 ///
 /// Fields of the event never change after init. The rest belongs to whoever holds the operation: the
 /// queue, then the worker that runs it, then the engine lock's holder; the engine lock hands it over.
-final class Operation: @unchecked Sendable {
+final class Operation: GatedRun, @unchecked Sendable {
   // Kept by its set for as long as this is queued or undecided, or by `owned`: no reference counting per
   // operation. Changes while it is queued, when a newer set is put in force.
   unowned(unsafe) var trigger: LoadedTrigger

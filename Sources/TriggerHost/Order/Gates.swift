@@ -1,6 +1,6 @@
 /// The gates of all triggers that have one: by trigger, or by trigger and `order_by` value. A pure state
 /// machine. Gates that make no difference any more are forgotten.
-struct Gates<Run: AnyObject> {
+struct Gates<Run: GatedRun> {
   private var gates: [UInt64: TriggerGate<Run>] = [:]
   /// Keys of the gates that hold a run for a time, and when that came: how many runs before it.
   private var timed: [UInt64: Int] = [:]
@@ -14,7 +14,7 @@ struct Gates<Run: AnyObject> {
   /// After `advance` to the same time.
   mutating func arrive(
     _ run: Run, key: UInt64, options: TriggerOptions, at now: Int64
-  ) -> (verdict: TriggerGate<Run>.Verdict, absorbed: Run?) {
+  ) -> (verdict: TriggerGate<Run>.Verdict, absorbed: (older: Run, newer: Run)?) {
     arrivals += 1
     gates[key, default: TriggerGate(options)].follow(options)
     let result = gates[key]!.arrive(run, at: now)

@@ -2,8 +2,9 @@
 /// its runs pass, holds them, or drops them. A pure state machine; times are nanoseconds of one clock.
 ///
 /// `debounce` waits until no event has come for its span and then lets the newest pass. `throttle` lets one
-/// pass per span; of those that come meanwhile the newest passes when the span is over.
-struct TriggerGate<Run: AnyObject> {
+/// pass per span; of those that come meanwhile the newest passes when the span is over. A run that tries an
+/// earlier one again is as old as that: it takes no newer one's place.
+struct TriggerGate<Run: GatedRun> {
   enum Verdict {
     /// Into the queue.
     case pass
@@ -39,18 +40,20 @@ struct TriggerGate<Run: AnyObject> {
     held == nil && (overlap?.running.isEmpty ?? true) && now - (lastPass ?? .min / 2) >= throttle
   }
 
-  /// A run arrives. `absorbed` is the held one whose place it took.
-  mutating func arrive(_ run: Run, at now: Int64) -> (verdict: Verdict, absorbed: Run?) {
-    let absorbed = held?.run
-    if debounce > 0 {
-      held = (run, now + debounce)
-      return (.hold, absorbed)
-    }
-    if throttle > 0, let last = lastPass, now - last < throttle {
-      held = (run, last + throttle)
-      return (.hold, absorbed)
-    }
-    return (pass(run, at: now), nil)
+  /// A run arrives. `absorbed` is the older one of it and the one that was held: it ends with the newer.
+  mutating func arrive(_ run: Run, at now: Int64) -> (verdict: Verdict, absorbed: (older: Run, newer: Run)?) {
+    guard let due = due(at: now) else { return (pass(run, at: now), nil) }
+    if let other = held?.run, run.isOlder(than: other) { return (.hold, (run, other)) }
+    let absorbed = held.map { (older: $0.run, newer: run) }
+    held = (run, due)
+    return (.hold, absorbed)
+  }
+
+  /// Until when a run that comes now is held; nil when it is not.
+  private func due(at now: Int64) -> Int64? {
+    if debounce > 0 { return now + debounce }
+    guard throttle > 0, let last = lastPass, now - last < throttle else { return nil }
+    return last + throttle
   }
 
   /// A run that has passed before goes on.
@@ -65,7 +68,7 @@ struct TriggerGate<Run: AnyObject> {
 
   private mutating func pass(_ run: Run, at now: Int64) -> Verdict {
     lastPass = now
-    switch overlap?.admit(ByIdentity(run: run)) {
+    switch overlap?.admit(ByIdentity(run: run), mayReplace: { !run.isOlder(than: $0.run) }) {
     case nil, .start?: return .pass
     case .drop?: return .drop
     case .wait?: return .hold
@@ -89,5 +92,19 @@ struct TriggerGate<Run: AnyObject> {
   private struct ByIdentity: Equatable {
     let run: Run
     static func == (left: ByIdentity, right: ByIdentity) -> Bool { left.run === right.run }
+  }
+}
+
+/// What passes a gate.
+protocol GatedRun: AnyObject {
+  /// The seq of the failed run that it tries again; nil when it is the first try.
+  var retryOf: Int64? { get }
+}
+
+extension GatedRun {
+  /// Only a retry can be older than what has come before it.
+  func isOlder(than other: Self) -> Bool {
+    guard let retryOf else { return false }
+    return other.retryOf.map { $0 > retryOf } ?? true
   }
 }

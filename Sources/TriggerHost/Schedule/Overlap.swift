@@ -36,7 +36,8 @@ struct Overlap<Run: Equatable> {
     self.maxInstances = max(1, maxInstances ?? mode.defaultInstances)
   }
 
-  mutating func admit(_ run: Run) -> Verdict {
+  /// - Parameter mayReplace: whether the run may take another one's place; else it is dropped.
+  mutating func admit(_ run: Run, mayReplace: (_ other: Run) -> Bool = { _ in true }) -> Verdict {
     // Some may wait though there is room: the limit was another when they came.
     guard running.count >= maxInstances || !waiting.isEmpty else {
       running.append(run)
@@ -49,6 +50,7 @@ struct Overlap<Run: Equatable> {
       waiting.append(run)
       return .wait
     case .restart:
+      guard mayReplace(running[0]) else { return .drop }
       let oldest = running.removeFirst()
       running.append(run)
       return .replace(cancelling: oldest)

@@ -4,7 +4,10 @@ import TriggerCore
 @testable import TriggerHost
 
 @Suite struct GateTests {
-  private final class Item {}
+  private final class Item: GatedRun {
+    let retryOf: Int64?
+    init(retryOf: Int64? = nil) { self.retryOf = retryOf }
+  }
   private let ms: Int64 = 1_000_000
 
   private func gates(_ change: (inout TriggerOptions) -> Void) -> (Gates<Item>, TriggerOptions) {
@@ -19,7 +22,8 @@ import TriggerCore
     for (index, item) in items.enumerated() {
       let (verdict, absorbed) = gates.arrive(item, key: 1, options: options, at: Int64(index) * 5 * ms)
       guard case .hold = verdict else { return #expect(Bool(false)) }
-      #expect(absorbed === (index == 0 ? nil : items[index - 1]))
+      #expect(absorbed?.older === (index == 0 ? nil : items[index - 1]))
+      #expect(absorbed?.newer === (index == 0 ? nil : item))
     }
     #expect(gates.nextDue == 20 * ms)
     #expect(gates.advance(to: 19 * ms).isEmpty)
@@ -38,7 +42,7 @@ import TriggerCore
       return #expect(Bool(false))
     }
     let (_, absorbed) = gates.arrive(items[2], key: 1, options: options, at: 5 * ms)
-    #expect(absorbed === items[1])
+    #expect(absorbed?.older === items[1] && absorbed?.newer === items[2])
     let passed = gates.advance(to: 10 * ms)
     #expect(passed.count == 1 && passed[0].run === items[2])
     // Another key has a gate of its own.
@@ -70,6 +74,28 @@ import TriggerCore
     else { return #expect(Bool(false)) }
     #expect(old === a)
     #expect(restart.end(a, key: 1, at: 0) == nil)
+  }
+
+  /// A retry is as old as the run that it tries again.
+  @Test func aRetryTakesNoNewerOnesPlace() {
+    var (restart, options) = gates { $0.mode = .restart }
+    let (old, newer, newest, event) = (Item(retryOf: 3), Item(retryOf: 4), Item(retryOf: 5), Item())
+    guard case .pass = restart.arrive(newer, key: 1, options: options, at: 0).verdict,
+      case .drop = restart.arrive(old, key: 1, options: options, at: 0).verdict,
+      case .replace(let first) = restart.arrive(newest, key: 1, options: options, at: 0).verdict,
+      case .replace(let second) = restart.arrive(event, key: 1, options: options, at: 0).verdict,
+      case .drop = restart.arrive(Item(retryOf: 6), key: 1, options: options, at: 0).verdict
+    else { return #expect(Bool(false)) }
+    #expect(first === newer && second === newest)
+    options = TriggerOptions()
+    options.debounce = .milliseconds(10)
+    var debounce = Gates<Item>()
+    _ = debounce.arrive(event, key: 1, options: options, at: 0)
+    let (verdict, absorbed) = debounce.arrive(old, key: 1, options: options, at: 5 * ms)
+    guard case .hold = verdict else { return #expect(Bool(false)) }
+    #expect(absorbed?.older === old && absorbed?.newer === event)
+    // It is no event that broke the silence.
+    #expect(debounce.advance(to: 10 * ms).map { ObjectIdentifier($0.run) } == [ObjectIdentifier(event)])
   }
 
   @Test func whatIsDueTogetherPassesInTheOrderOfArrival() {
