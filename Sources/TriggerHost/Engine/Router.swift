@@ -7,7 +7,8 @@ final class Router {
   let commitTriggers: [LoadedTrigger]
   /// By place in `triggers`: what they are called and bound to.
   private let bindings: [Binding]
-  private var routes: [EventKind: [ExactText: [LoadedTrigger]]] = [:]
+  /// By kind (`EventKind.index`), then name.
+  private var routes = [[ExactText: [LoadedTrigger]]](repeating: [:], count: EventKind.allCases.count)
   private var cached = 0
   /// Most names the cache holds; event names come from outside.
   private let cacheLimit = 4096
@@ -28,7 +29,7 @@ final class Router {
   private func takeOver(_ old: Router) {
     let places = Dictionary(
       uniqueKeysWithValues: old.triggers.enumerated().map { (ObjectIdentifier($1), $0) })
-    routes = old.routes.mapValues { names in
+    routes = old.routes.map { names in
       names.mapValues { $0.map { triggers[places[ObjectIdentifier($0)]!] } }
     }
     cached = old.cached
@@ -37,12 +38,12 @@ final class Router {
   /// Triggers in the order of their names. O(1) for a name seen before, O(patterns) otherwise.
   func route(_ kind: EventKind, _ name: String) -> [LoadedTrigger] {
     let exact = ExactText(name)
-    if let known = routes[kind]?[exact] { return known }
+    if let known = routes[kind.index][exact] { return known }
     let found = triggers.filter { trigger in
       trigger.options.on.contains { Self.accepts($0.kind, kind) && $0.matches(name) }
     }
     if cached < cacheLimit {
-      routes[kind, default: [:]][exact] = found
+      routes[kind.index][exact] = found
       cached += 1
     }
     return found
