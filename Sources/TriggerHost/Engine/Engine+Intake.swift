@@ -83,10 +83,13 @@ extension Engine {
     let matching = router.route(arrival.kind, name)
     let outside = outsideEvent(arrival, matching, payload: payload, now: now)
     name.withUTF8 { name in
-      for trigger in matching {
+      for place in matching.indices {
         incoming.append(
-          makeOperation(
-            trigger, arrival, outside, name: name, payload: payload, now: now, completion: completion))
+          // Workers look at the trigger all the time: nothing is counted there.
+          matching.withUnsafeBufferPointer { Unmanaged.passUnretained($0[place]) }._withUnsafeGuaranteedRef {
+            makeOperation(
+              $0, arrival, outside, name: name, payload: payload, now: now, completion: completion)
+          })
       }
     }
     _ = queued.wrappingAdd(matching.count, ordering: .relaxed)

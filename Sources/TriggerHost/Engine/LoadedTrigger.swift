@@ -177,6 +177,9 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for an atomic
   /// Looking at this, unlike at `body`, counts no references: it is asked several times for each operation.
   let kind: Kind
   let options: TriggerOptions
+  /// All its operations have the same keys, but for their source, and pass no gate: told without looking at
+  /// the options.
+  let isPlain: Bool
   let timeoutNanoseconds: Int64
   /// Running mean of what an attempt costs; decides how many operations a worker takes at a time.
   let meanCost = Atomic<Int64>(1_000_000)
@@ -205,6 +208,7 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for an atomic
       case .install: (.install, 0)
       }
     self.options = options
+    isPlain = !options.isGated && options.orderBy == nil && options.coalesce == nil
     let (seconds, attoseconds) = options.timeout.components
     timeoutNanoseconds = seconds * 1_000_000_000 + attoseconds / 1_000_000_000
   }

@@ -115,7 +115,7 @@ final class Operation: GatedRun, @unchecked Sendable {
     self.trigger = trigger
     self.cancellation = cancellation
     // One of an earlier run may have a trigger of any set, and sets come and go while it is on its way.
-    owned = trigger.isAdopted || identity != 0 ? trigger : nil
+    if trigger.isAdopted || identity != 0 { owned = trigger }
     self.priority = priority
     self.hops = hops
     self.kind = kind

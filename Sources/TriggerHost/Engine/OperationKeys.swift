@@ -10,8 +10,9 @@ struct OperationKeys {
   var gate: UInt64 = 0
 
   init(trigger: LoadedTrigger, source: UInt64, payload: UnsafeBufferPointer<UInt8>) {
-    let options = trigger.options
     order = Self.mix(UInt64(trigger.index) &+ 1, source)
+    if trigger.isPlain { return }
+    let options = trigger.options
     if options.isGated { gate = Self.mix(UInt64(trigger.index) &+ 1, 3) | 1 }
     guard options.orderBy != nil || options.coalesce != nil else { return }
     let event = try? CanonicalEncoding.decode(UnsafeRawBufferPointer(payload))
