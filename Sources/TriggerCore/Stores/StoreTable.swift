@@ -17,6 +17,8 @@ package protocol StoreRule: Sendable {
   func refusal(of key: UnsafeBufferPointer<UInt8>, _ value: UnsafeRawBufferPointer?) -> String?
   /// Why a store cannot have grown to so many keys, and bytes of keys and values; nil when it can.
   func refusal(ofKeys keys: Int, bytes: Int) -> String?
+  /// Keys are paths of files: not every two of them can be there together (`FileNames`).
+  var keysAreFilePaths: Bool { get }
 }
 
 /// The content of one store: every key with its versions, newest first.
@@ -53,6 +55,9 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   package var rule: (any StoreRule)? { didSet { hasRule = rule != nil } }
   /// Asked for each intent, without counting a reference.
   private(set) var hasRule = false
+  /// Where keys are paths of files: how those with a value, as of the newest commit, are spelled. Nil until somebody
+  /// asked. Engine lock.
+  package var spellings: FileSpellings?
   /// Strings in its values of so many bytes or more are likely to come again: a log keeps each distinct one once.
   /// Set before the first commit.
   package var deduplicationThreshold = Int.max

@@ -62,6 +62,14 @@ public protocol CheckingStoreBackend: StoreBackend {
   func refusal(of change: StoreChange) -> String?
   /// Why the store cannot grow to so many keys, and bytes of keys and encoded values; nil when it can.
   func refusal(ofKeys keys: Int, bytes: Int) -> String?
+  /// Keys are paths of files, with `/` between names: a path cannot come to be beside one that differs from it only by
+  /// case or Unicode form, or that would have to be a directory of it. Default: they are not.
+  var keysAreFilePaths: Bool { get }
+}
+
+extension CheckingStoreBackend {
+  /// They are not.
+  public var keysAreFilePaths: Bool { false }
 }
 
 /// A backend's rule, for its table.
@@ -74,6 +82,8 @@ struct BackendRule<Backend: CheckingStoreBackend>: StoreRule {
   }
 
   func refusal(ofKeys keys: Int, bytes: Int) -> String? { backend.refusal(ofKeys: keys, bytes: bytes) }
+
+  var keysAreFilePaths: Bool { backend.keysAreFilePaths }
 }
 
 extension CheckingStoreBackend {

@@ -148,6 +148,9 @@ public final class FileStoreBackend: CheckingStoreBackend {
   /// More files, or bytes, than the policy allows.
   public func refusal(ofKeys keys: Int, bytes: Int) -> String? { rule.refusal(ofKeys: keys, bytes: bytes) }
 
+  /// They are.
+  public var keysAreFilePaths: Bool { rule.keysAreFilePaths }
+
   /// Shorter ones take less room than a reference.
   public var deduplicationThreshold: Int { 64 }
 

@@ -28,5 +28,7 @@ package struct FileStoreRule: StoreRule {
     return bytes > policy.treeBytes ? "more than \(FilePathPolicy.text(policy.treeBytes)) in all files" : nil
   }
 
+  package var keysAreFilePaths: Bool { true }
+
   static let noContent = "a file's content is a string, UTF-8 text or bytes"
 }
