@@ -117,7 +117,7 @@ package enum Starter {
     - `triggers/` holds the triggers. They are read when the host starts; a broken one is said with its
       line, and the others run.
     - `triggers/lib/` holds modules for `require "lib.name"`.
-    - `.luarc.json` and `library/` tell the Lua language server what scripts can use, so that editors complete and
+    - `.luarc.json` and `library/` tell Lua language servers what scripts can use, so that editors complete and
       check it; `trigger-host annotations > library/trigger-host.lua` brings them up to a newer version.
 
     """

@@ -17,7 +17,7 @@ extension LuaAPI {
   /// Ours first, then those of Lua, as there.
   package static let functions = [
     Function(
-      "array(list: table): table",
+      "array<T>(list: T): T",
       "Marks a table as a list, so that it stays one when it is empty: an unmarked `{}` becomes an empty map.",
       details: "Gives back the same table. Lists that come from a store or an event carry the mark already.",
       example: Example(
@@ -36,7 +36,7 @@ extension LuaAPI {
       change: "looks in the script tree only",
       example: Example("require \"string\" == string      --> true")),
     Function(
-      "assert(value: any, message?: any, ...: any): any", "Raises an error when a value is false or nil.",
+      "assert<T>(value: T, message?: any, ...: any): T, any", "Raises an error when a value is false or nil.",
       example: Example("assert(1 < 2, \"no\")             --> true, \"no\"")),
     Function(
       "error(message: any, level?: integer)", "Raises an error.",
@@ -46,7 +46,7 @@ extension LuaAPI {
       change: "that of strings is not shown",
       example: Example("getmetatable({})               --> nil")),
     Function(
-      "ipairs(list: table): fun(): integer, any", "Goes through 1, 2, ... up to the first nil.",
+      "ipairs<V>(list: V[]): fun(): integer, V", "Goes through 1, 2, ... up to the first nil.",
       example: Example("(function() for i, v in ipairs { 5 } do return i, v end end)()  --> 1, 5")),
     Function(
       "load(chunk: string|function, name?: string, mode?: string, env?: table): function?, string?",
@@ -54,11 +54,11 @@ extension LuaAPI {
       change: "text only, no bytecode",
       example: Example("load(\"return 1 + 1\")()          --> 2")),
     Function(
-      "next(table: table, key?: any): any, any", "The key after another, and its value.",
+      "next<K, V>(table: table<K, V>, key?: K): K?, V?", "The key after another, and its value.",
       change: "in the order of `pairs`",
       example: Example("next({ b = 1, a = 2 })         --> \"a\", 2")),
     Function(
-      "pairs(table: table): fun(): any, any", "Goes through all keys and values.",
+      "pairs<K, V>(table: table<K, V>): fun(): K, V", "Goes through all keys and values.",
       change: "in a fixed order: numbers by value, then strings by bytes, then booleans",
       example: Example(
         "(function() local s = \"\" for k in pairs { b = 1, a = 2, 9 } do s = s .. k end return s end)()  --> \"1ab\""
@@ -77,13 +77,13 @@ extension LuaAPI {
       "rawlen(value: table|string): integer", "The length without `__len`.",
       example: Example("rawlen({ 1, 2 })               --> 2")),
     Function(
-      "rawset(table: table, key: any, value: any): table", "Sets a table's field without `__newindex`.",
+      "rawset<T>(table: T, key: any, value: any): T", "Sets a table's field without `__newindex`.",
       example: Example("rawset({}, \"a\", 1)             --> { a = 1 }")),
     Function(
       "select(n: integer|\"#\", ...: any): any", "The arguments from the n-th on, or their number.",
       example: Example("select(2, \"a\", \"b\", \"c\")       --> \"b\", \"c\"")),
     Function(
-      "setmetatable(table: table, metatable?: table): table", "Gives a table a metatable.",
+      "setmetatable<T>(table: T, metatable?: table): T", "Gives a table a metatable.",
       change: "refuses `__gc`; weak tables are strong",
       example: Example("setmetatable({}, { __len = function() return 7 end })  --> {}")),
     Function(

@@ -87,7 +87,7 @@ extension LuaAPI {
         "Takes an element out, the last if no place is given.",
         example: example("table.remove({ \"a\", \"b\" })  --> \"b\"")),
       Function(
-        "sort(list: table, comes_before?: fun(a: any, b: any): boolean)", "Sorts in place.",
+        "sort<V>(list: V[], comes_before?: fun(a: V, b: V): boolean)", "Sorts in place.",
         change: "always takes the same steps, so that equal elements end up in the same order",
         example: example("(function(t) table.sort(t) return t end){ 3, 1, 2 }  --> { 1, 2, 3 }")),
       Function(
@@ -198,9 +198,11 @@ extension LuaAPI {
         "clock(): number", "Always 0.", change: "CPU time differs from run to run, so it is not shown",
         example: example("os.clock()  --> 0.0")),
       Function(
-        "date(format?: string, time?: integer): string|table", "A time as a text or a table.",
+        "date(format?: string, time?: integer): string",
+        "A time as a text, or as a table for the format `*t`.",
         change: "in UTC, in English; the time is the event's unless given",
-        example: example("os.date(\"%d %b %Y %H:%M\", 1774746000)  --> \"29 Mar 2026 01:00\"")),
+        example: example("os.date(\"%d %b %Y %H:%M\", 1774746000)  --> \"29 Mar 2026 01:00\""),
+        overloads: ["fun(format: \"*t\"|\"!*t\", time?: integer): DateTable"]),
       Function(
         "difftime(later: integer, earlier: integer): number", "Seconds between two times.",
         example: example("os.difftime(90, 30)  --> 60.0")),

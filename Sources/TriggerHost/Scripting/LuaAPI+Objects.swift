@@ -40,7 +40,7 @@ extension LuaAPI {
         example: Example(
           "return { ctx:emit(\"order.placed\", { units = 10 }) }  --> emits order.placed { units = 10 }")),
       Function(
-        "log(level: \"debug\"|\"info\"|\"warning\"|\"error\", message: any, fields?: table)",
+        "log(level: \"debug\"|\"info\"|\"warn\"|\"warning\"|\"error\", message: any, fields?: table)",
         "Writes a line to the host's log, with the trigger, the seq and the attempt. `warn` is `warning` too.",
         details:
           "Fields are what a machine should be able to read; they follow the text as JSON. At most 1000 lines of an execution are kept.",
@@ -72,7 +72,7 @@ extension LuaAPI {
           "local prices = ctx:store(\"prices\")\nprices:get(\"eur\")              --> 1.07\nprices:get(\"usd\") or \"none\"    --> \"none\"",
           stores: prices)),
       Function(
-        "scan(prefix?: string, limit?: integer): fun(): string?, any",
+        "scan(prefix?: string, limit?: integer): fun(): string, any",
         "Goes through keys and values in the byte order of the keys, those with a prefix if one is given.",
         details:
           "What counts as read is the whole prefix: a key that appears under it later is a change too. `pairs` does not work on a store.",
@@ -173,8 +173,12 @@ extension LuaAPI {
   /// Fields of the table that a script returns.
   package static let triggerFields = [
     Field(
-      "on", "TriggerBindings", "What it reacts to; see below. Without it only a cron file runs the script."),
-    Field("execute", "fun(event: any, ctx: Ctx): any", "What it does; returns the list of intents."),
+      "on", "TriggerBindings",
+      "What it reacts to: a name, or a list of names, of each kind. Without it only a cron file runs the script."
+    ),
+    Field(
+      "execute", "fun(event: Event, ctx: Ctx): Intent|table|nil", "What it does; returns the list of intents."
+    ),
     Field(
       "name", "string", "Its name. Default: the path without `.lua` (and without a leading `triggers/`)."),
     Field(
@@ -220,6 +224,13 @@ extension LuaAPI {
     Field("every", "string|string[]", "An interval, like `\"5m\"`."),
     Field("at", "string|string[]", "A time, like `\"2026-03-29T12:00:00Z\"`."),
     Field("start", "boolean", "`true`: once, when the host starts."),
+  ]
+
+  /// The fields of `retry`.
+  package static let retryFields = [
+    Field("attempts", "integer", "Tries together, 1 to 100."),
+    Field("backoff", "string", "The first pause, `\"1s\"` by default; each further one is twice as long."),
+    Field("longest", "string", "No pause is longer."),
   ]
 
   /// What `execute` gets as its event beside what the sender put in.

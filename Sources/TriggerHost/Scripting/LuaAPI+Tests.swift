@@ -101,12 +101,32 @@ extension LuaAPI {
         Field("outcome", "\"committed\"|\"failed\"|\"skipped\"|\"deferred\"", "How it ended."),
         Field("error", "string?", "Message and traceback when it failed."),
         Field(
-          "intents", "table[]",
-          "What it returned, in order: `store`, `kind` (`put`, `delete`, `add`, `max`, `min`, `append`, `replace`), `key`, `value`. `{}` when it failed."
+          "intents", "ResultIntent[]",
+          "What it returned, in order. `{}` when it failed."
         ),
-        Field("emitted", "table[]", "The events it emitted: `name`, `payload`."),
-        Field("logs", "table[]", "What it logged: `level`, `message`, `fields`."),
+        Field("emitted", "ResultEvent[]", "The events it emitted."),
+        Field("logs", "ResultLog[]", "What it logged."),
         Field("stores", "table<string, table<string, any>>", "Every store afterwards; of `run` only."),
+      ], methods: []),
+    Class(
+      name: "ResultIntent", variable: "result.intents[1]", summary: "An intent that a trigger returned.",
+      fields: [
+        Field("store", "string", "The store's name."),
+        Field(
+          "kind", "\"put\"|\"delete\"|\"add\"|\"max\"|\"min\"|\"append\"|\"append_text\"|\"replace\"",
+          "What it does; `replace` is that of `prepare_commit`."),
+        Field("key", "string", "Of all but `replace`."),
+        Field("value", "any", "Of all but `delete`."),
+      ], methods: []),
+    Class(
+      name: "ResultEvent", variable: "result.emitted[1]", summary: "An event that a trigger emitted.",
+      fields: [Field("name", "string", "Its name."), Field("payload", "any", "What is in it.")], methods: []),
+    Class(
+      name: "ResultLog", variable: "result.logs[1]", summary: "A line that a trigger logged.",
+      fields: [
+        Field("level", "string", "`debug`, `info`, `warning` or `error`."),
+        Field("message", "string", "The text."),
+        Field("fields", "any", "What `ctx:log` got beside the text."),
       ], methods: []),
     Class(
       name: "RunOptions", variable: "options", summary: "What `run` may be told.",

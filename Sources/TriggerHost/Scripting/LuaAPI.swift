@@ -19,9 +19,13 @@ package enum LuaAPI {
   /// A function or method.
   package struct Function: Sendable {
     package var name: String
+    /// Types that its parameters and results have in common, each by a name.
+    package var generics: [String]
     package var parameters: [Parameter]
     /// Types of its results.
     package var results: [String]
+    /// Other ways to call it, in the notation of the language server.
+    package var overloads: [String]
     package var summary: String
     /// What else is good to know, in Markdown.
     package var details: String
@@ -29,13 +33,15 @@ package enum LuaAPI {
     /// How it differs from Lua's own; nil: it does not, or is ours.
     package var change: String?
 
-    /// - Parameter signature: `scan(prefix?: string, limit?: integer): fun(): string, any`.
+    /// - Parameter signature: `scan(prefix?: string, limit?: integer): fun(): string, any`, with types that several
+    ///   places have in common after the name: `sort<V>(list: V[], comes_before?: fun(a: V, b: V): boolean)`.
     init(
       _ signature: String, _ summary: String, details: String = "", change: String? = nil,
-      example: Example? = nil
+      example: Example? = nil, overloads: [String] = []
     ) {
-      var reader = SignatureReader(signature)
-      (name, parameters, results) = reader.read()
+      let reader = SignatureReader(signature)
+      (name, generics, parameters, results) = reader.read()
+      self.overloads = overloads
       self.summary = summary
       self.details = details
       self.change = change
@@ -129,13 +135,15 @@ private struct SignatureReader {
 
   init(_ text: String) { self.text = text }
 
-  mutating func read() -> (String, [LuaAPI.Parameter], [String]) {
+  func read() -> (name: String, generics: [String], parameters: [LuaAPI.Parameter], results: [String]) {
     guard let open = text.firstIndex(of: "("), let close = end(of: open) else {
       preconditionFailure("no signature: \(text)")
     }
     let rest = text[text.index(after: close)...].drop { $0 == ":" || $0 == " " }
     let parameters = split(text[text.index(after: open)..<close]).map(parameter)
-    return (String(text[..<open]), parameters, split(rest))
+    let head = text[..<open].split(separator: "<", maxSplits: 1)
+    let generics = head.dropFirst().flatMap { split($0.dropLast()) }
+    return (String(head[0]), generics, parameters, split(rest))
   }
 
   private func parameter(_ text: String) -> LuaAPI.Parameter {

@@ -182,7 +182,7 @@ package struct ScriptLint {
       )
     }
     for (parameter, text) in zip(method.parameters, arguments) {
-      guard let text, !parameter.choices.isEmpty, !(parameter.choices + ["warn"]).contains(text) else {
+      guard let text, !parameter.choices.isEmpty, !parameter.choices.contains(text) else {
         continue
       }
       let hint = Suggestion.clause(for: text, among: parameter.choices)

@@ -114,7 +114,18 @@ package enum ScriptingPage {
     \(LuaAPI.libraries.map(libraryText).joined(separator: "\n"))
     ## What is not there
 
-    \(table(["name", "instead"], LuaAPI.absent.map { ["`\($0.name)`", $0.instead] }))
+    \(table(["name", "instead"], LuaAPI.absent.map { ["`\($0.name)`", $0.instead.replacing("|", with: "\\|")] }))
+
+    ## In an editor
+
+    `trigger-host new DIR` sets a project up for Lua language servers: `library/trigger-host.lua` tells them what is on
+    this page, `.luarc.json` where things are. For a project of your own, `trigger-host annotations --help` says how to
+    make the two. The line `---@type Trigger` before `return {` is what lets a server know `event`, `ctx` and the
+    fields of the table.
+
+    The annotations keep to what LuaLS documents, and are tried with the EmmyLua analyzer 0.23. Start that one with
+    `--load-stdlib false`: it cannot be told by a file that there is no `io.open` here. No server sees everything: a
+    misspelt field of the returned table, for one, is found by `trigger-host check`.
 
     ## Libraries
 

@@ -86,7 +86,7 @@ import TriggerHost
     ("return ctx:store()", "1: error: ctx:store(name) needs an argument, got 0"),
     (
       "ctx:log('inf', 'x')",
-      "1: error: ctx:log(level, message, fields?): level is one of debug, info, warning, error, got \"inf\"; did you mean 'info'?"
+      "1: error: ctx:log(level, message, fields?): level is one of debug, info, warn, warning, error, got \"inf\"; did you mean 'info'?"
     ),
     ("return ctx:now(1)", "1: warning: ctx:now() takes no argument, got 1: the rest is ignored"),
   ])

@@ -6,6 +6,7 @@ local average = require "lib.average"
 local RSI_PERIOD <const> = 14
 local FAST <const>, SLOW <const> = 10, 30
 
+---@type Trigger
 return {
   on       = { data = "bars/*" },
   priority = "high", -- everything else waits for the indicators

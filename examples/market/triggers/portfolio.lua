@@ -24,6 +24,7 @@ local function mark(event, ctx)
   return { portfolio:put(event.symbol, position.mark(books, event.close)) }
 end
 
+---@type Trigger
 return {
   on = { data = "bars/*", commit = "orders/*/*" },
 

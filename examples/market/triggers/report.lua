@@ -3,6 +3,7 @@
 
 local position = require "lib.position"
 
+---@type Trigger
 return {
   on       = { event = "report.due" },
   priority = "low", -- never in the way of the market

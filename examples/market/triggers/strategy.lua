@@ -13,6 +13,7 @@ local function decide(event, is_holding)
   return nil
 end
 
+---@type Trigger
 return {
   on       = { event = "indicators.changed" },
   priority = "high",

@@ -3,7 +3,8 @@ local ini = {}
 
 --- The values by section and key; or nil and what is wrong, with its line.
 function ini.parse(text)
-  local values, section, number = {}, nil, 0
+  local values, number = {}, 0
+  local section ---@type table?
   for line in (text .. "\n"):gmatch("(.-)\r?\n") do
     number = number + 1
     local name = line:match("^%s*%[([%w_]+)%]%s*$")

@@ -3,7 +3,7 @@ local template = {}
 
 --- The text with the values in its places; or nil and what is wrong.
 function template.render(text, values)
-  local unknown
+  local unknown ---@type string?
   local result = text:gsub("{{%s*([%w_]*)%s*}}", function(name)
     if values[name] == nil then unknown = unknown or name end
     return tostring(values[name])

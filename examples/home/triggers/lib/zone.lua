@@ -9,12 +9,12 @@ local STANDARD <const>, SUMMER <const> = -8 * HOUR, -7 * HOUR
 
 -- The day of the month of the n-th Sunday.
 local function sunday(year, month, n)
-  local first = tonumber(os.date("%w", os.time { year = year, month = month, day = 1, hour = 0 }))
-  return 1 + (7 - first) % 7 + 7 * (n - 1)
+  local first = os.date("*t", os.time { year = year, month = month, day = 1, hour = 0 }).wday  -- 1 is Sunday
+  return 1 + (8 - first) % 7 + 7 * (n - 1)
 end
 
 local function is_summer(at)
-  local year = tonumber(os.date("%Y", at))
+  local year = os.date("*t", at).year
   local from = os.time { year = year, month = 3, day = sunday(year, 3, 2), hour = 2 } - STANDARD
   local to = os.time { year = year, month = 11, day = sunday(year, 11, 1), hour = 2 } - SUMMER
   return from <= at and at < to
