@@ -358,8 +358,10 @@ void th_tree_free(th_worker *w, th_tree *tree) {
 static void push_trigger_table(lua_State *L, th_trigger *t) {
   if (!push_chunk(L, t->tree, t->path)) luaL_error(L, "%s: no such file in the script tree", t->path);
   run_chunk(L, t->tree, t->path, t->path);
-  if (!lua_istable(L, -1))
-    luaL_error(L, "%s: a script returns a table with execute, this one returned %s", t->path, luaL_typename(L, -1));
+  if (lua_istable(L, -1)) return;
+  const char *article = lua_isnil(L, -1) ? "" : "a ";
+  const char *what = lua_isnil(L, -1) ? "nothing" : luaL_typename(L, -1);
+  luaL_error(L, "%s: a script returns a table with execute, this one returned %s%s", t->path, article, what);
 }
 
 static int push_execute_of(lua_State *L, int table) {

@@ -33,7 +33,7 @@ struct Finding {
   /// - Parameter directory: what the script's path counts from.
   init(_ problem: ScriptTree.Problem, in directory: String) {
     severity = problem.severity == .error ? .error : .warning
-    let lines = problem.description.split(separator: "\n", maxSplits: 1)
+    let lines = problem.description.withoutIdleTraceback.split(separator: "\n", maxSplits: 1)
     let frames = lines.count > 1 ? "\n" + ScriptPlaces(root: directory).named(String(lines[1])) : ""
     text = FilePath.join(directory, String(lines[0])) + frames
     let parts = lines[0].split(separator: ":", maxSplits: 2)

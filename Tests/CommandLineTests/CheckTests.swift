@@ -66,7 +66,7 @@ import Testing
       problems: ["triggers/b.lua:2: no execute function"]),
     Mistake(
       testDescription: "no table", files: [("triggers/b.lua", "local a\n\nreturn 5\n")],
-      problems: ["triggers/b.lua:3: a script returns a table with execute, this one returned number"]),
+      problems: ["triggers/b.lua:3: a script returns a table with execute, this one returned a number"]),
     Mistake(
       testDescription: "bound to nothing", files: [("triggers/b.lua", script())],
       problems: [

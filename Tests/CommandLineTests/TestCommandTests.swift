@@ -82,7 +82,7 @@ import Testing
     #expect(counts.status == 0 && counts.lines.count == 2, "\(counts)")
     let none = try await triggerHost("test", "--filter", "nothing like it", in: directory.path)
     #expect(none.status == 1)
-    #expect(none.lines == ["No *_test.lua file in triggers has a test that is wanted."])
+    #expect(none.lines == ["No test in triggers has 'nothing like it' in its name or its file's."])
   }
 
   @Test func programsGetJSON() async throws {

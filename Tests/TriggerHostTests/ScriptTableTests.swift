@@ -59,6 +59,13 @@ import Testing
       problems("local M = { run = print }\nM.__index = M\nreturn M\n") == ["s.lua:3: no execute function"])
   }
 
+  @Test func aCommitIsBoundByStoreAndKey() {
+    #expect(
+      problems("return { on = { commit = { 'orders/*',\n 'orders', '**' } }, execute = function() end }") == [
+        "s.lua:2: on.commit names keys as store/key, got \"orders\"; write \"orders/*\" for all of a store"
+      ])
+  }
+
   /// `timeout = 5` is wrong in each; it is on line 3 in each.
   @Test(arguments: [
     "-- timeout = 5\nreturn { on = { event = 'x' },\n  timeout = 5, execute = function() end }",

@@ -152,7 +152,7 @@ struct RunTests {
       "triggers/test.lua:2: here"
     ),
     ("\u{1b}Lua", "triggers/test.lua:1: bytecode is not loaded, only Lua text"),
-    ("#", "triggers/test.lua: a script returns a table with execute, this one returned nil"),
+    ("#", "triggers/test.lua: a script returns a table with execute, this one returned nothing"),
   ])
   func whatStandsBeforeTheText(source: String, text: String) throws {
     let host = DictionaryHost()

@@ -153,6 +153,10 @@ struct ScriptTable {
       case .cron: addSchedule(kind, text, try ScheduledJob.Rule(cron: text))
       case .at: addSchedule(kind, text, .at(try Timestamp(parsing: text)))
       case .every: addSchedule(kind, text, .every(try span(path, item)))
+      case .commit where !text.contains("/") && !text.contains("**"):
+        throw mistake(
+          path,
+          "names keys as store/key, got \"\(shown(text))\"; write \"\(shown(text))/*\" for all of a store")
       default: options.on.append(EventPattern(kind, text))
       }
     } catch let error as Mistake { throw error } catch { throw mistake(path, "'\(shown(text))': \(error)") }

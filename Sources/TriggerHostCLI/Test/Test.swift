@@ -67,7 +67,7 @@ struct Test: AsyncParsableCommand {
     }
     let run = TestRun(
       files: results.filter { $0.error != nil || !$0.results.isEmpty || filter == nil },
-      root: loaded.config.scripts.resolved, duration: ContinuousClock.now - started,
+      root: loaded.config.scripts.resolved, duration: ContinuousClock.now - started, filter: filter,
       mistakes: found.filter(\.isError).byFile)
     try say(run)
     return run

@@ -8,6 +8,8 @@ struct TestRun {
   /// What the files' paths count from.
   var root: String
   var duration: Duration
+  /// What names of tests must contain.
+  var filter: String?
   /// What is wrong with scripts, and with what names them: triggers that are not there to be tested.
   var mistakes: [Finding]
 
@@ -87,7 +89,11 @@ extension TestRun {
   }
 
   private func summary(_ paint: Paint) -> String {
-    if files.isEmpty { return paint.bad("No *_test.lua file in \(root) has a test that is wanted.") }
+    if results.isEmpty, mistakes.isEmpty, files.allSatisfy(\.isGood) {
+      let what = filter.map { "No test in \(root) has '\($0)' in its name or its file's." }
+      return paint.bad(
+        what ?? "There is no test: put one into a file like \(FilePath.join(root, "hello_test.lua")).")
+    }
     var parts = [paint.good("\(count(.passed)) passed")]
     parts.append(count(.failed) > 0 ? paint.bad("\(count(.failed)) failed") : "0 failed")
     if count(.pending) > 0 { parts.append(paint.doubtful("\(count(.pending)) pending")) }

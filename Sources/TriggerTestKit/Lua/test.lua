@@ -24,12 +24,18 @@ local function expect_type(value, wanted, what)
   error(("%s: %s must be a %s, not %s"):format(place(), what, wanted, type(value)), 0)
 end
 
+-- What an object has not, and what it has: names in `known`, and the fields of `methods`.
+local function no_such(what, name, known, methods)
+  for other in pairs(methods) do known[#known + 1] = other end
+  error(("%s: %s '%s'; there are %s"):format(place(), what, tostring(name), table.concat(known, ", ")), 0)
+end
+
 -- Fields of an options table, so that a misspelt one is no silent default.
 local function check_options(options, known, what)
   if options == nil then return {} end
   expect_type(options, "table", "the options of " .. what)
   for name in pairs(options) do
-    if not known[name] then error(("%s: %s has no option '%s'"):format(place(), what, tostring(name)), 0) end
+    if not known[name] then no_such(what .. " has no option", name, {}, known) end
   end
   return options
 end
@@ -39,6 +45,8 @@ end
 local tests = {}
 local group = { before = {}, after = {} }
 local running, test_host
+-- Calls of expect in the running test. Where nothing was expected of the value, `is_used` is missing.
+local begun
 
 local function names(of, last)
   local list = { last }
@@ -103,9 +111,14 @@ local function run_test(test)
     table.insert(groups, 1, of)
     of = of.up
   end
-  running, test_host = test, nil
+  running, test_host, begun = test, nil, {}
   run_in(groups, 1, test.body)
   running = nil
+  for _, root in ipairs(begun) do
+    if not root.is_used then
+      error(root.place .. ": expect(...) alone looks at nothing: say what is expected, as expect(a):equals(b)", 0)
+    end
+  end
 end
 
 -- Comparing --------------------------------------------------------------------------------------------
@@ -174,7 +187,7 @@ local failed = setmetatable({}, { __tostring = function() return "an expectation
 
 -- Goes on when `holds` is what is wanted, else ends the test with `report`.
 local function judge(self, holds, report)
-  if holds ~= self.negated then return self.negated and expectation(self.value) or self end
+  if holds ~= self.negated then return self.negated and expectation(self.value, false, self.root) or self end
   report.place = place()
   if self.negated then
     report.what, report.expected = "never " .. report.what, "anything but " .. report.expected
@@ -234,7 +247,9 @@ end
 
 function Expectation:matches(pattern)
   expect_type(pattern, "string", "the pattern of matches")
-  local matches = type(self.value) == "string" and self.value:find(pattern) ~= nil
+  local is_pattern, found = pcall(string.find, type(self.value) == "string" and self.value or "", pattern)
+  if not is_pattern then error(("%s: matches: %s is no pattern: %s"):format(place(), show(pattern), found), 0) end
+  local matches = type(self.value) == "string" and found ~= nil
   return plainly(self, "matches", matches, "a text that matches " .. show(pattern))
 end
 
@@ -260,7 +275,7 @@ local function problem(value, what)
     return value.outcome ~= "committed" and (value.error or value.outcome) or nil
   end
   if not is_list(value) then
-    error(what .. " needs a function or a result of run or host, not " .. type(value), 4)
+    error(("%s: %s needs a function or a result of run or host, not %s"):format(place(), what, type(value)), 0)
   end
   for _, item in ipairs(value) do
     local found = problem(item, what)
@@ -286,22 +301,36 @@ end
 local matchers = {
   __index = function(self, name)
     if name == "value" then return nil end
-    if name == "never" then return expectation(self.value, not self.negated) end
-    if Expectation[name] then return Expectation[name] end
-    local known = { "never" }
-    for other in pairs(Expectation) do known[#known + 1] = other end
-    local there = table.concat(known, ", ")
-    error(("%s: expect(...) has no '%s'; there are %s"):format(place(), tostring(name), there), 0)
+    if name == "never" then return expectation(self.value, not self.negated, self.root) end
+    return Expectation[name] or no_such("expect(...) has no", name, { "never" }, Expectation)
   end,
 }
 
-function expectation(value, negated)
-  return setmetatable({ value = value, negated = negated or false }, matchers)
+-- Those that take a value, and nil for one.
+local takes_any = { equals = true, is = true, contains = true }
+
+for name, method in pairs(Expectation) do
+  Expectation[name] = function(self, ...)
+    if type(self) ~= "table" or getmetatable(self) ~= matchers then
+      error(("%s: call it with a colon: expect(...):%s(...)"):format(place(), name), 0)
+    end
+    if takes_any[name] and select("#", ...) == 0 then error(("%s: %s needs a value"):format(place(), name), 0) end
+    self.root.is_used = true
+    return method(self, ...)
+  end
+end
+
+-- `root` stands for the call of expect that it comes from.
+function expectation(value, negated, root)
+  return setmetatable({ value = value, negated = negated, root = root }, matchers)
 end
 
 function expect(...)
   if select("#", ...) == 0 then error("expect needs a value", 2) end
-  return expectation((...), false)
+  local root = { place = place() }
+  -- One that was used needs no place in the list any more.
+  if begun then begun[begun[#begun] and begun[#begun].is_used and #begun or #begun + 1] = root end
+  return expectation((...), false, root)
 end
 
 -- Running ----------------------------------------------------------------------------------------------
@@ -317,31 +346,36 @@ function run(trigger, event, options)
 end
 
 local Host = {}
-local host_methods = { __index = Host }
+local host_methods = {
+  __index = function(_, name) return Host[name] or no_such("a host has no", name, {}, Host) end,
+}
 
 local function new_host(options) return setmetatable({ id = ask("host", options) }, host_methods) end
 
 -- `host` itself stands for a host that each test has by itself.
-local function id_of(self)
-  if type(self) ~= "table" then error("call it with a colon: host:send(...)", 3) end
+local function id_of(self, method)
+  if type(self) ~= "table" or getmetatable(self) == nil then
+    error(("%s: call it with a colon: host:%s(...)"):format(place(), method), 0)
+  end
   if self ~= host then return self.id end
   test_host = test_host or new_host {}
   return test_host.id
 end
 
 function Host:send(name, payload, kind)
+  local id = id_of(self, "send")
   expect_type(name, "string", "the name of the event")
   if payload == nil then payload = {} end
-  return ask("send", { host = id_of(self), name = name, payload = payload, kind = kind })
+  return ask("send", { host = id, name = name, payload = payload, kind = kind })
 end
 
-function Host:advance(span) return ask("advance", { host = id_of(self), span = span }) end
-function Host:store(name) return ask("store", { host = id_of(self), name = name }) end
-function Host:now() return ask("now", { host = id_of(self) }) end
-function Host:results() return ask("results", { host = id_of(self) }) end
+function Host:advance(span) return ask("advance", { host = id_of(self, "advance"), span = span }) end
+function Host:store(name) return ask("store", { host = id_of(self, "store"), name = name }) end
+function Host:now() return ask("now", { host = id_of(self, "now") }) end
+function Host:results() return ask("results", { host = id_of(self, "results") }) end
 
 host = setmetatable({}, {
-  __index = Host,
+  __index = host_methods.__index,
   __call = function(_, options) return new_host(check_options(options, host_options, "host")) end,
 })
 

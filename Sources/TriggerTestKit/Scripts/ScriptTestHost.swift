@@ -25,6 +25,12 @@ final class ScriptTestHost {
     configuration.strictOrder = true
     if case .int(let seed)? = options["seed"] { configuration.seed = UInt64(bitPattern: seed) }
     var stores = try Self.stores(options["stores"])
+    if configuration.strictStores,
+      let name = stores.keys.sorted().first(where: { !tests.stores.contains($0) })
+    {
+      let hint = Suggestion.clause(for: name, among: tests.stores)
+      throw ScriptTestError("no store '\(name)' is configured and strict_stores is on\(hint)")
+    }
     for name in tests.stores where stores[name] == nil { stores[name] = [:] }
     let time = try options.text("at").map { try Timestamp(parsing: $0) } ?? Self.start
     var tree = tests.tree

@@ -79,10 +79,32 @@ final class ScriptTestSession {
     switch status {
     case .ok: return nil
     case .killed:
-      return lua.errorText.withoutFrames(of: "[session]").replacing(
+      return message(lua.errorText).replacing(
         "timeout: the attempt used up its time", with: "timeout: it does not end")
-    default: return lua.errorText.withoutFrames(of: "[session]")
+    default: return message(lua.errorText)
     }
+  }
+
+  /// With a place of the tests at its beginning: `error({})` and `error("x", 0)` name none.
+  private func message(_ text: String) -> String {
+    let text = text.withoutFrames(of: "[session]")
+    let lines = text.split(separator: "\n")
+    let place = lines.lazy.compactMap { line -> Substring? in
+      guard line.hasPrefix("\t"), !line.hasPrefix("\t["), let end = line.firstRange(of: ": in ") else {
+        return nil
+      }
+      return line[line.index(after: line.startIndex)..<end.lowerBound]
+    }.first
+    guard let place, let first = lines.first, !Self.hasPlace(first) else {
+      return text.withoutIdleTraceback
+    }
+    return "\(place): \(text)".withoutIdleTraceback
+  }
+
+  /// Whether a line begins with `file:line: `.
+  private static func hasPlace(_ line: Substring) -> Bool {
+    let parts = line.split(separator: ":", maxSplits: 2)
+    return parts.count == 3 && Int(parts[1]) != nil && parts[2].hasPrefix(" ")
   }
 
   private static let prelude = LuaSources.prelude(PackageResources.test_lua)

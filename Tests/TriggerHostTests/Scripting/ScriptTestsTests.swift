@@ -88,13 +88,14 @@ import TriggerTestKit
   @Test func theDefinitionIsWhatTestsHave() async throws {
     let functions = LuaAPI.testFunctions.map { "expect(\($0.name)).never:is_nil()" }
     let matchers = LuaAPI.testClasses[0].methods.map {
-      "expect(type(expect(1).\($0.name))):equals 'function'"
+      "expect(type(one.\($0.name))):equals 'function'"
     }
     let methods = LuaAPI.testClasses.first { $0.name == "Host" }!.methods.map {
       "expect(type(host.\($0.name))):equals 'function'"
     }
     let file = await run(
-      "it('x', function() \((functions + matchers + methods).joined(separator: "\n")) end)")
+      "it('x', function() local one = expect(1):equals(1) \((functions + matchers + methods).joined(separator: "\n")) end)"
+    )
     #expect(file.isGood, "\(file)")
     // And no more than that: what a misspelt name lists.
     let names = try await error("expect(1):equal(1)")
@@ -113,6 +114,51 @@ import TriggerTestKit
       end)
       """)
     #expect(result.results[0].output == [fields.joined(separator: " ")])
+  }
+
+  @Test(arguments: [
+    ("expect(1).equals(1)", "call it with a colon: expect(...):equals(...)"),
+    ("expect(1):equals()", "equals needs a value"),
+    ("expect(5):succeeds()", "succeeds needs a function or a result of run or host, not number"),
+    ("expect('a'):matches('(')", "matches: \"(\" is no pattern: unfinished capture"),
+    ("expect(1 == 1)", "expect(...) alone looks at nothing: say what is expected, as expect(a):equals(b)"),
+    (
+      "local _ = expect(1).never",
+      "expect(...) alone looks at nothing: say what is expected, as expect(a):equals(b)"
+    ),
+    ("host.send('x')", "call it with a colon: host:send(...)"),
+    ("host.advance('1s')", "call it with a colon: host:advance(...)"),
+    ("host:sned('x')", "a host has no 'sned'; there are advance, now, results, send, store"),
+    (
+      "host { at = '2026-01-01T00:00:00Z' }:sned('x')",
+      "a host has no 'sned'; there are advance, now, results, send, store"
+    ),
+    ("run('counter', {}, { store = {} })", "run has no option 'store'; there are at, name, seed, stores"),
+    ("error({})", "table"), ("error('no bread', 0)", "no bread"), ("error()", "nil"),
+    ("local x; x.y = 1", "attempt to index a nil value (local 'x')"),
+  ])
+  func whatIsWrongHasThePlaceInTheTest(code: String, message: String) async throws {
+    #expect(try await error(code) == "a_test.lua:2: " + message)
+  }
+
+  @Test func aCallKeepsItsTraceback() async throws {
+    let text = try await error("local function f()\n local x; x.y = 1\nend\nf()")
+    #expect(text.contains("stack traceback:") && text.contains("a_test.lua:5: in "), "\(text)")
+  }
+
+  @Test func storesOfATestAreThoseOfTheConfiguration() async throws {
+    var tests = ScriptTests(
+      tree: ScriptTree(files: [
+        "a.lua": Array("return { on = { event = 'a' }, execute = function() end }".utf8),
+        "a_test.lua": Array("it('x', function() run('a', {}, { stores = { vists = {} } }) end)".utf8),
+      ]))
+    tests.stores = ["visits"]
+    #expect(await tests.run("a_test.lua").isGood)
+    tests.configuration.strictStores = true
+    let error = await tests.run("a_test.lua").results.first?.error
+    #expect(
+      error
+        == "a_test.lua:1: no store 'vists' is configured and strict_stores is on; did you mean 'visits'?")
   }
 
   @Test func aFailureNamesTheFirstPlaceThatDiffers() async throws {
@@ -161,8 +207,8 @@ import TriggerTestKit
 
   @Test func errorsKeepTheirPlace() async throws {
     #expect(
-      try await error("local t\nreturn t.x").hasPrefix(
-        "a_test.lua:3: attempt to index a nil value (local 't')\n"))
+      try await error("local t\nreturn t.x")
+        == "a_test.lua:3: attempt to index a nil value (local 't')")
     #expect(
       try await error("run(\"countr\")").hasPrefix(
         "a_test.lua:2: no trigger is named 'countr'; did you mean 'counter'?"))
