@@ -10,6 +10,7 @@ package enum Starter {
     ("triggers/hello_test.lua", test),
     ("triggers/lib/greeting.lua", greeting),
     ("README.md", readme),
+    (".gitignore", "data/\n"),
     (".luarc.json", LuaAPI.languageServerSettings),
     ("library/trigger-host.lua", LuaAPI.annotations),
   ]
@@ -114,8 +115,8 @@ package enum Starter {
 
     - `host.yaml` says what the host runs.
     - `cron.yaml` lists jobs by the clock.
-    - `triggers/` holds the triggers. They are read when the host starts; a broken one is said with its
-      line, and the others run.
+    - `triggers/` holds the triggers. Save one and it runs from then on; a broken save is said with its line, and
+      changes nothing. `*_test.lua` files are their tests.
     - `triggers/lib/` holds modules for `require "lib.name"`.
     - `.luarc.json` and `library/` tell Lua language servers what scripts can use, so that editors complete and
       check it; `trigger-host annotations > library/trigger-host.lua` brings them up to a newer version.

@@ -10,7 +10,7 @@ struct Annotations: ParsableCommand {
         mkdir -p library && trigger-host annotations > library/trigger-host.lua
         trigger-host annotations --luarc > .luarc.json
 
-      The settings are for scripts in triggers/; change that word in them if yours are elsewhere. A script's
+      The settings are for scripts in triggers/; change that word in them if yours are elsewhere. A script's \
       table is known by the line `---@type Trigger` before it.
       """)
 

@@ -9,9 +9,9 @@ struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check", abstract: "Find mistakes in scripts, configuration and cron files before they run.",
     discussion: """
-      Compiles every script, runs its chunk once, reads its table, and looks at what its code names: globals,
-      methods of ctx and stores, modules. Reads host.yaml and the cron files it names, and tries the
-      migrations of database stores on tables in memory, and looks at the files of file stores. Prints file:line: message for each mistake and exits
+      Compiles every script, runs its chunk once, reads its table, and looks at what its code names: globals, \
+      methods of ctx and stores, modules. Reads host.yaml and the cron files it names, and tries the \
+      migrations of database stores on tables in memory, and looks at the files of file stores. Prints file:line: message for each mistake and exits \
       with 1 when one is an error.
 
         trigger-host check                    # host.yaml here, or the scripts here

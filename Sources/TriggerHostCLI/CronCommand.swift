@@ -9,8 +9,8 @@ struct CronCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cron", abstract: "Look at cron expressions and cron files without running anything.",
     discussion: """
-      An expression has five fields (minute hour day month weekday), or six with seconds first, or is one of
-      @hourly @daily @weekly @monthly @yearly, "@every 90s", @reboot. Quote it, so that the shell leaves the
+      An expression has five fields (minute hour day month weekday), or six with seconds first, or is one of \
+      @hourly @daily @weekly @monthly @yearly, "@every 90s", @reboot. Quote it, so that the shell leaves the \
       stars alone:
 
         trigger-host cron next "30 9 * * mon-fri" --tz Europe/Berlin

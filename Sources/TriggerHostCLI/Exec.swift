@@ -8,19 +8,20 @@ struct Exec: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "exec", abstract: "Run one trigger once with an event, and print what it would change.",
     discussion: """
-      The scripts around it are loaded like a host does, so require works. Nothing is kept, except with
+      The scripts around it are loaded like a host does, so require works. Nothing is kept, except with \
       --commit; exits with 1 when the trigger fails.
 
         trigger-host exec examples/market/triggers/indicators.lua \\
             --event '{"symbol": "EURUSD", "close": 1.07}' --trace
-        trigger-host exec triggers/rsi.lua --event @bar.json --stores '{"charts": {"EURUSD": {"closes": []}}}'
+        trigger-host exec triggers/rsi.lua --event @bar.json \\
+            --stores '{"charts": {"EURUSD": {"closes": []}}}'
 
       On what a host has kept (--data), newest or as of any seq:
 
-        trigger-host exec --data data --seq 812                 # seq 812 again: event, clock, script and state
-        trigger-host exec strategy.lua --data data --seq 812    # a new script on the event and state of seq 812
-        trigger-host exec report --data data --at 1000 --event '{}'   # a script of that time, after seq 1000
-        trigger-host exec report --data data --scripts triggers --event '{}' --commit
+        trigger-host exec --data data --seq 812               # seq 812 again
+        trigger-host exec strategy.lua --data data --seq 812  # another script on it
+        trigger-host exec report --data data --at 1000        # after seq 1000
+        trigger-host exec report --data data --scripts triggers --commit
       """)
 
   @Argument(

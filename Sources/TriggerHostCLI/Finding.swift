@@ -105,13 +105,14 @@ struct Scripts {
       EventKind(rawValue: feed.kind.rawValue).map { (config.file, feed.line, $0, feed.event) }
     }
     let patterns = tree.triggers.flatMap(\.options.on)
-    return events.filter { event in !patterns.contains { $0.kind == event.kind && $0.matches(event.name) } }
-      .map { event in
-        Finding(
-          ConfigProblem(
-            file: event.file, line: event.line,
-            message: "no trigger has on = { \(event.kind) = \"\(event.name)\" }", severity: .warning))
-      }
+    return events.filter { event in !patterns.contains { $0.kind.takes(event.kind) && $0.matches(event.name) }
+    }
+    .map { event in
+      Finding(
+        ConfigProblem(
+          file: event.file, line: event.line,
+          message: "no trigger has on = { \(event.kind) = \"\(event.name)\" }", severity: .warning))
+    }
   }
 }
 

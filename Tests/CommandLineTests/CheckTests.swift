@@ -129,6 +129,13 @@ import Testing
       files: [("host.yaml", "schedules:\n  - { name: a, every: 1s, event: y }\n")],
       problems: ["host.yaml:2: warning: no trigger has on = { event = \"y\" }"], isError: false),
     Mistake(
+      testDescription: "a feed whose rows a trigger takes as events",
+      files: [
+        ("host.yaml", "feeds:\n  - { name: a, file: a.csv, event: y, kind: data }\n"), ("a.csv", "a\n1\n"),
+        ("triggers/b.lua", "return { on = { event = 'y' }, execute = function() end }\n"),
+      ],
+      problems: [], isError: false),
+    Mistake(
       testDescription: "missing directory", files: [("host.yaml", "\nscripts: scripst\n")],
       problems: ["host.yaml:2: scripts directory `scripst` cannot be used: no such file or directory"]),
     Mistake(

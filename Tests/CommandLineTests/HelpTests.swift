@@ -6,13 +6,28 @@ import Testing
   @Test(arguments: [
     [], ["run"], ["new"], ["check"], ["exec"], ["cron"], ["cron", "next"], ["cron", "explain"],
     ["cron", "check"],
-    ["bench"],
+    ["bench"], ["test"], ["repl"], ["scripts"], ["scripts", "log"], ["scripts", "show"], ["scripts", "diff"],
+    ["scripts", "rollback"], ["annotations"], ["replay"], ["log"], ["log", "cat"], ["log", "export"],
+    ["log", "verify"], ["why"], ["dead"], ["dead", "list"], ["dead", "show"], ["dead", "requeue"],
+    ["dead", "drop"],
   ])
   func helpIsGood(_ command: [String]) async throws {
     let ended = try await RunningCommand(command + ["--help"]).end()
     #expect(ended.status == 0)
     #expect(ended.errors == "")
     #expect(ended.output.contains("USAGE: \((["trigger-host"] + command).joined(separator: " "))"))
+    // Eighty columns wide, and no line was broken twice: before its end, and again at the end of the text's own line.
+    let prose = ended.output.split(separator: "USAGE: ")[0].split(
+      separator: "\n", omittingEmptySubsequences: false)
+    for (line, next) in zip(prose, prose.dropFirst())
+    where !line.hasPrefix(" ") && !line.isEmpty && !next.isEmpty {
+      let word = next.split(separator: " ").first ?? ""
+      let isShort = line.count + 1 + word.count < 80
+      #expect(
+        !isShort || next.hasPrefix(" ") || line.contains("  ") || line.hasSuffix(".") || line.hasSuffix(":"),
+        "\(line)")
+    }
+    for line in prose { #expect(line.count <= 80, "\(line)") }
   }
 
   @Test(arguments: [("bash", "complete"), ("zsh", "#compdef trigger-host"), ("fish", "complete -c")])

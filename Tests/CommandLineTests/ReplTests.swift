@@ -36,7 +36,7 @@ import Testing
 
   @Test func errorsOfModulesCanBeOpened() async throws {
     let directory = try project()
-    let ended = try await repl("require 'lib.twice' 'x'", "error('lib/gone.lua:1: x', 0)", in: directory)
+    let ended = try await repl("(require 'lib.twice' 'x')", "error('lib/gone.lua:1: x', 0)", in: directory)
     #expect(ended.errorLines.first?.hasPrefix("triggers/lib/twice.lua:1: attempt to") == true, "\(ended)")
     #expect(ended.errorLines.contains { $0.hasPrefix("\ttriggers/lib/twice.lua:1: in ") }, "\(ended)")
     #expect(ended.errorLines.contains("lib/gone.lua:1: x"), "\(ended)")
@@ -91,6 +91,32 @@ import Testing
     let ended = try await repl("help 'store:scan'", "help()", "help 'prnt'", "help(print)", in: directory)
     #expect(ended.lines.first == "store:scan(prefix?, limit?)")
     #expect(ended.output.contains("nothing is known of 'prnt'; did you mean 'print'?"))
+    // As other consoles have it.
+    let word = try await repl("help", in: directory)
+    #expect(word.output.contains("Tab completes"), "\(word)")
+  }
+
+  @Test(arguments: ["exit", "quit"])
+  func aWordEndsTheSession(word: String) async throws {
+    let directory = try project()
+    #expect(try await repl("1", word, "2", in: directory).lines == ["1"])
+    // Unless it is a name of this session.
+    #expect(try await repl("\(word) = 5", word, "2", in: directory).lines == ["5", "2"])
+  }
+
+  @Test func aStoreThatWasNeverThereIsSaid() async throws {
+    let directory = try project()
+    let ended = try await repl("store 'chart':get 'a'", "store 'charts':get 'a'", in: directory)
+    #expect(ended.lines == ["nil", "nil"])
+    #expect(
+      ended.errorLines == ["nothing was ever in a store 'chart'; did you mean 'charts'?"], "\(ended)")
+  }
+
+  @Test func aTracebackOfOnePlaceIsNone() async throws {
+    let directory = try project()
+    #expect(
+      try await repl("x.y", in: directory).errorLines
+        == ["repl:1: attempt to index a nil value (global 'x')"])
   }
 
   @Test func aDataDirectoryIsReadAtAnySeq() async throws {

@@ -12,6 +12,12 @@ public enum EventKind: String, Sendable, CaseIterable {
   /// and `start` become schedules.
   case message, event, data, commit, cron, every, at, start
 
+  /// Whether a binding to this kind takes an event of that one.
+  package func takes(_ arriving: EventKind) -> Bool {
+    self == arriving || (self == .event && (arriving == .message || arriving == .data))
+      || (arriving == .event && (self == .message || self == .data))
+  }
+
   /// Place in `allCases`: what a log record holds. New kinds go to the end.
   var index: Int {
     switch self {

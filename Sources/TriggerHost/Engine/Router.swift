@@ -40,18 +40,12 @@ final class Router {
     let exact = ExactText(name)
     if let known = routes[kind.index][exact] { return known }
     let found = triggers.filter { trigger in
-      trigger.options.on.contains { Self.accepts($0.kind, kind) && $0.matches(name) }
+      trigger.options.on.contains { $0.kind.takes(kind) && $0.matches(name) }
     }
     if cached < cacheLimit {
       routes[kind.index][exact] = found
       cached += 1
     }
     return found
-  }
-
-  /// A binding to `event` takes whatever has that name; the other kinds only their own.
-  private static func accepts(_ bound: EventKind, _ arriving: EventKind) -> Bool {
-    bound == arriving || (bound == .event && (arriving == .message || arriving == .data))
-      || (arriving == .event && (bound == .message || bound == .data))
   }
 }

@@ -213,8 +213,8 @@ extension LuaAPI {
     Field(
       "event", "string|string[]",
       "A named event: emitted, sent, or from a schedule. Takes messages and data too."),
-    Field("message", "string|string[]", "A message from outside."),
-    Field("data", "string|string[]", "A row of a feed."),
+    Field("message", "string|string[]", "A message from outside; takes an `event` of the name, too."),
+    Field("data", "string|string[]", "A row of a feed; takes an `event` of the name, too."),
     Field(
       "commit", "string|string[]",
       "A commit that changed matching keys, written `store/key`. The event lists them: one event per commit."),

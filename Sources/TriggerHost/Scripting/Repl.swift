@@ -13,6 +13,8 @@ package final class Repl {
     case failed(String)
     /// Ended by `interrupt`.
     case interrupted
+    /// The line asks for the end of the session.
+    case end
   }
 
   /// What it has to say, a line or more of text each time.
@@ -41,6 +43,8 @@ package final class Repl {
   private var forgotten: Set<String> = []
   /// Those of them that this piece has looked for in vain.
   private var missed: Set<String> = []
+  /// Stores that this piece has opened and the snapshot lacks.
+  private var unknown: Set<String> = []
 
   /// - Parameters:
   ///   - scripts: where `require` finds modules.
@@ -88,6 +92,7 @@ package final class Repl {
     var text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
     if text.hasPrefix("=") { text.removeFirst() }
     if text.allSatisfy(\.isWhitespace) { return .done }
+    if let answer = word(text.trimmingCharacters(in: .whitespaces)) { return answer }
     let asExpression = run("return \(text)")
     if asExpression != .notLua && asExpression != .incomplete { return outcome(asExpression) }
     let asStatement = run(text)
@@ -98,11 +103,26 @@ package final class Repl {
     return outcome(asStatement)
   }
 
+  /// Words that other consoles know, unless the session has given them a meaning.
+  private func word(_ text: String) -> Outcome? {
+    if text == "help" {
+      say(.value(Help.general))
+      return .done
+    }
+    guard text == "exit" || text == "quit" else { return nil }
+    _ = run(nil, wish: "names")
+    return ownNames.contains(text) ? nil : .end
+  }
+
   private func takeHints() -> [String] {
-    defer { missed = [] }
+    defer { (missed, unknown) = ([], []) }
     return missed.sorted().map {
       "'\($0)' was a local of an earlier line, and was gone with it: leave out 'local' to keep it"
     }
+      + unknown.sorted().map { name in
+        "nothing was ever in a store '\(name)'"
+          + Suggestion.clause(for: name, among: snapshot.stores.keys.sorted())
+      }
   }
 
   private func run(_ text: String?, wish: String = "") -> LuaWorker.Status {
@@ -127,7 +147,8 @@ package final class Repl {
       return .done
     case .killed: return .interrupted
     default:
-      return .failed(([lua.errorText.withoutFrames(of: "[session]")] + hints).joined(separator: "\n"))
+      let text = lua.errorText.withoutFrames(of: "[session]").withoutIdleTraceback
+      return .failed(([text] + hints).joined(separator: "\n"))
     }
   }
 
@@ -149,6 +170,11 @@ package final class Repl {
     Unmanaged<Repl>.fromOpaque(pointer!).takeUnretainedValue()
   }
 
+  private func open(_ name: String) -> UnsafeMutableRawPointer {
+    if snapshot.stores[name] == nil { unknown.insert(name) }
+    return stores.handle(name)
+  }
+
   private static func text(_ pointer: UnsafePointer<CChar>?, _ count: Int) -> String {
     String(decoding: UnsafeRawBufferPointer(start: pointer, count: count), as: UTF8.self)
   }
@@ -156,7 +182,7 @@ package final class Repl {
   private static let functions = LuaHostFunctions(
     store: { repl, name, count, permanent, refused in
       permanent!.pointee = 1
-      return Repl.of(repl).stores.handle(Repl.text(name, count))
+      return Repl.of(repl).open(Repl.text(name, count))
     },
     get: { repl, store, key, count, length in
       Repl.of(repl).stores.value(store, Repl.text(key, count), length!)

@@ -21,7 +21,7 @@ struct Bench: AsyncParsableCommand {
       deferred  operations that were given a later place because they held up others
       peak      the most the measurement took in RAM, the full queue and the bench's own events included
 
-      Close other programs first, and compare runs of one sitting only.
+      Close other programs first, and compare runs of one sitting only. \
       Exit code 1 when a measurement failed; the others are still made.
       """)
 

@@ -13,7 +13,7 @@ struct DeadCommand: ParsableCommand {
 
         trigger-host dead list --data data
         trigger-host dead show 1042 --data data
-        trigger-host dead requeue 1042 1043 --data data     # run again at the next start of the host
+        trigger-host dead requeue 1042 1043 --data data   # at the next start
         trigger-host dead drop --all --trigger rsi --data data
       """,
     subcommands: [List.self, Show.self, Requeue.self, Drop.self])

@@ -10,7 +10,7 @@ struct LogCommand: ParsableCommand {
     discussion: """
       Also while a host runs.
 
-        trigger-host log cat --data data --follow                       # what happens now; Ctrl-C ends it
+        trigger-host log cat --data data --follow         # Ctrl-C ends it
         trigger-host log cat --data data --outcome failed --since 2h
         trigger-host log export --data data --store orders --key EURUSD --limit 10
         trigger-host log verify --data data

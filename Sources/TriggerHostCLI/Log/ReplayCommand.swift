@@ -10,14 +10,14 @@ struct Replay: ParsableCommand {
     discussion: """
       Reads the data directory only, also while a host runs.
 
-        trigger-host replay --data data --to 1000                   # the state right after seq 1000
-        trigger-host replay --data data --export state.jsonl        # {store, key, value, version} a line
-        trigger-host replay --data data --verify                    # execute all of it; exit 1 where it differs
-        trigger-host replay --data data --with triggers             # what if these scripts had run?
-        trigger-host replay --data data --with triggers --from 500 --json --fail-on-diff
+        trigger-host replay --data data --to 1000             # the state then
+        trigger-host replay --data data --export state.jsonl  # a line per key
+        trigger-host replay --data data --verify              # execute it again
+        trigger-host replay --data data --with triggers       # what if?
+        trigger-host replay --data data --with triggers --from 500 --fail-on-diff
 
-      --with: outside events keep their order and their times, what the new scripts emit comes after its cause
-      (where history had the same emission, in its place), and all of it runs on the state before --from.
+      --with: outside events keep their order and their times, what the new scripts emit comes after its cause \
+      (where history had the same emission, in its place), and all of it runs on the state before --from. \
       Events that reached no trigger were not recorded. coalesce, debounce, throttle and mode decide by time:
       operations that history has keep what it decided, new ones all run.
       """)

@@ -7,7 +7,7 @@ struct Why: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Say what wrote a value, and what caused that.",
     discussion: """
-      The seq, its trigger, script and event, the value before and after, and what caused the event, up to
+      The seq, its trigger, script and event, the value before and after, and what caused the event, up to \
       the one from outside.
 
         trigger-host why portfolio EURUSD --data data

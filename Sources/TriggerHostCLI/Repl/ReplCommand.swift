@@ -11,8 +11,8 @@ struct ReplCommand: ParsableCommand {
     commandName: "repl",
     abstract: "Try Lua on a snapshot: read stores, call modules, see what intents would do.",
     discussion: """
-      What triggers have is there, with ctx and store "name". Nothing is ever changed: intents are shown. With
-      --data, the stores are those of a data directory, also while a host runs, and modules those of its scripts at
+      What triggers have is there, with ctx and store "name". Nothing is ever changed: intents are shown. With \
+      --data, the stores are those of a data directory, also while a host runs, and modules those of its scripts at \
       that seq, unless --config or --scripts names others.
 
         trigger-host repl --config mine/host.yaml
@@ -153,6 +153,7 @@ private final class ReplConsole {
         switch repl.evaluate(pending) {
         case .incomplete: continue
         case .done: break
+        case .end: return isGood || isTerminal
         case .interrupted: printLine(paint.doubtful("interrupted"))
         case .failed(let error):
           isGood = false

@@ -11,7 +11,8 @@ struct DataOptions {
 struct DataArguments: ParsableArguments {
   @Option(help: "Directory to keep everything in; made when it is not there.", completion: .directory)
   var data: String?
-  @Flag(help: "Keep everything in memory (the default).") var memory = false
+  @Flag(help: "Keep everything in memory: the default, unless the configuration says data.") var memory =
+    false
   @Option(
     help: ArgumentHelp(
       "group: on disk before anything outside sees it (default); async: the last seconds may be lost when the machine stops; memory: nothing is kept."

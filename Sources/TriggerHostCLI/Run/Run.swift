@@ -12,9 +12,12 @@ struct Run: AsyncParsableCommand {
         trigger-host run --config examples/market/host.yaml
         trigger-host run --scripts triggers --cron cron.yaml
 
-      What scripts log reads "[trigger seq.attempt] level: message {fields}".
+      What scripts log reads "[trigger seq.attempt] level: message {fields}". With --stdin, each line is an event:
 
-      Ctrl-C ends it with a summary. With --data everything is kept: kill it at any moment and start it
+        {"event": "visit", "payload": {"page": "home"}}
+        {"event": "visit", "kind": "message", "payload": {}, "key": "visit-17"}
+
+      Ctrl-C ends it with a summary. With --data everything is kept: kill it at any moment and start it \
       again, and it goes on where it was. Without, state lives in memory and is gone afterwards.
       """)
 

@@ -56,11 +56,17 @@ extension Host {
     do {
       guard case .map(let parsed) = try JSON.parse(line) else { throw refuse("expected a JSON object") }
       fields = parsed
-    } catch let error as ValueError { throw refuse("\(error)") }
+    } catch let error as ValueError {
+      // The place is line:column, and the line is this one.
+      let text = "\(error)"
+      throw refuse(text.hasPrefix("1:") ? "column \(text.dropFirst(2))" : text)
+    }
     if let given = fields["id"] { id = given }
     let known = ["event", "payload", "id", "kind", "priority", "source", "key", "wait"]
     for field in fields.keys.sorted() where !known.contains(field) {
-      let hint = Suggestion.hint(for: field, among: known) ?? "there are \(known.joined(separator: ", "))"
+      let kind = ["message", "data"].contains(field) ? "write \"event\": NAME, \"kind\": \"\(field)\"" : nil
+      let hint =
+        kind ?? Suggestion.hint(for: field, among: known) ?? "there are \(known.joined(separator: ", "))"
       throw refuse("unknown field '\(field)'; \(hint)")
     }
     guard case .string(let name)? = fields["event"], !name.isEmpty else {

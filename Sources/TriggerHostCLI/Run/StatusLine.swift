@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import TriggerHost
 
-/// Says once in a while what the host does: one live line on a terminal, plain lines elsewhere.
+/// Says once in a while what the host does: one live line on a terminal, elsewhere a line when something has happened.
 final class StatusLine: Sendable {
   private let host: Host
   private let isTerminal = isatty(STDOUT_FILENO) == 1
@@ -15,21 +15,26 @@ final class StatusLine: Sendable {
     task.withLock {
       $0 = Task {
         var (last, time) = (0, ContinuousClock.now)
+        var said = ""
         while (try? await Task.sleep(for: period)) != nil {
           let (stats, now) = (host.coordinator.stats, ContinuousClock.now)
-          show(stats, rate: Double(stats.committed - last) / ((now - time) / .seconds(1)))
-          (last, time) = (stats.committed, now)
+          let counts = counts(stats)
+          if isTerminal || counts != said {
+            show(counts + "  \(Int(Double(stats.committed - last) / ((now - time) / .seconds(1))))/s")
+          }
+          (last, time, said) = (stats.committed, now, counts)
         }
       }
     }
   }
 
-  private func show(_ stats: EngineStats, rate: Double) {
+  private func counts(_ stats: EngineStats) -> String {
     let rows = host.rows.withLock { $0.sent }
-    let text =
-      (host.config.feeds.isEmpty ? "" : "\(host.rowsName) \(rows)  ")
-      + "seq \(stats.currentSeq)  commits \(stats.committed)  conflicts \(stats.conflicts)  "
-      + "queue \(stats.queued)  \(Int(rate))/s"
+    return (host.config.feeds.isEmpty ? "" : "\(host.rowsName) \(rows)  ")
+      + "seq \(stats.currentSeq)  commits \(stats.committed)  conflicts \(stats.conflicts)  queue \(stats.queued)"
+  }
+
+  private func show(_ text: String) {
     if isTerminal { Output.status(String(text.prefix(Self.width))) } else { printLine(text) }
   }
 

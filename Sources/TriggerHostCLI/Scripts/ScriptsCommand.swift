@@ -11,7 +11,7 @@ struct ScriptsCommand: ParsableCommand {
     commandName: "scripts",
     abstract: "Look at every script tree that was ever in force, and go back to one.",
     discussion: """
-      A tree is all scripts as of one save. It is named by a seq at which it was in force, or by its own number as
+      A tree is all scripts as of one save. It is named by a seq at which it was in force, or by its own number as \
       in tree:3.
 
         trigger-host scripts log --data data

@@ -9,7 +9,7 @@ struct Test: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "test", abstract: "Run the tests of the scripts: *_test.lua beside the triggers.",
     discussion: """
-      Tests are written with describe, it and expect, and run triggers on the real engine over stores that they
+      Tests are written with describe, it and expect, and run triggers on the real engine over stores that they \
       say themselves. Exits with 1 when one fails.
 
         trigger-host test                        # the project here
