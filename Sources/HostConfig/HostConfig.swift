@@ -129,6 +129,9 @@ package struct HostConfig: Sendable {
     scripts = Path(text: "triggers", resolved: resolve("triggers", below: HostConfig.directory(of: file)))
   }
 
+  /// The name of a config that no file says.
+  package static let ofCommandLine = "command line"
+
   /// The part of a path before its last slash; empty when it has none.
   static func directory(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "" }

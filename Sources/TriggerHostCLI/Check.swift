@@ -45,9 +45,23 @@ struct Check: ParsableCommand {
       found += scripts.findings
       let lint = ScriptLint(scripts.tree, stores: config.stores.keys.sorted(), isStrict: config.strictStores)
       found += lint.findings.map { Finding($0, in: config.scripts.resolved) }
+      if scripts.isComplete, scripts.tree.files.isEmpty { found += nothingHere(config) }
     }
     try say(found.byFile, scripts.tree)
     if found.contains(where: \.isError) { throw ExitCode(1) }
+  }
+
+  /// Who is in the wrong directory should not hear that everything is in order.
+  private func nothingHere(_ config: HostConfig) -> [Finding] {
+    let hasConfig = config.file != HostConfig.ofCommandLine
+    let message =
+      hasConfig || project.scripts != nil
+      ? "no script is in here" : "neither a script nor host.yaml is in here"
+    return [
+      Finding(
+        ConfigProblem(
+          file: config.scripts.resolved, message: message, severity: hasConfig ? .warning : .error))
+    ]
   }
 
   /// Feeds that are there, with a header that does not do.

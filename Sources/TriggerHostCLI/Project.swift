@@ -27,7 +27,7 @@ struct ProjectOptions: ParsableArguments {
     if let path = config ?? host.flatMap({ FileManager.default.fileExists(atPath: $0) ? $0 : nil }) {
       loaded = HostConfig.load(path: path)
     } else if let directory = scripts ?? directory {
-      var bare = HostConfig(file: "command line")
+      var bare = HostConfig(file: HostConfig.ofCommandLine)
       // A project without host.yaml keeps its scripts where one with it does.
       let triggers = FilePath.join(directory, "triggers")
       let directory =

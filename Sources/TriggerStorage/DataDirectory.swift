@@ -58,7 +58,10 @@ public final class DataDirectory: @unchecked Sendable {
   /// The file lock goes with the process, however it ends.
   private static func takeLock(_ path: String) throws(StorageError) -> Int32 {
     let file = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-    guard file >= 0 else { throw StorageError("\(path)/lock: \(String(cString: strerror(errno)))") }
+    guard file >= 0 else {
+      if errno == ENOTDIR { throw StorageError("\(path) is a file; name a directory to keep everything in") }
+      throw StorageError("\(path)/lock: \(String(cString: strerror(errno)))")
+    }
     guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
       var bytes = [UInt8](repeating: 0, count: 32)
       let count = read(file, &bytes, bytes.count)

@@ -175,6 +175,20 @@ import Testing
       problems.map { $0["severity"] } == mistake.problems.map { _ in mistake.isError ? "error" : "warning" })
   }
 
+  @Test func anEmptyDirectoryIsNotInOrder() async throws {
+    let directory = try TemporaryDirectory(["triggers/notes.txt": ""])
+    let ended = try await triggerHost("check", in: directory.path)
+    #expect(
+      ended.status == 1 && ended.lines == ["triggers: neither a script nor host.yaml is in here"],
+      "\(ended)")
+    // One that has a configuration is at its beginning.
+    try directory.write("host.yaml", "")
+    let begun = try await triggerHost("check", in: directory.path)
+    #expect(begun.status == 0)
+    #expect(
+      begun.lines == ["triggers: warning: no script is in here", "0 triggers found, 1 warning."], "\(begun)")
+  }
+
   @Test func allMistakesAreSaidAtOnce() async throws {
     let directory = try TemporaryDirectory([
       "p/host.yaml": "cron: crontab\nstors: {}\n", "p/crontab": "61 * * * * a\n@every 1s b\n",

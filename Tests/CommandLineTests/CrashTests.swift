@@ -173,7 +173,10 @@ import TriggerCore
   @Test func toolsReadTheLog() async throws {
     let directory = try TemporaryDirectory(Self.scripts)
     let input = directory("events.jsonl")
-    let lines = (1...5).map { #"{"event": "n", "payload": {"n": \#($0)}}"# } + ["{", #"{"evnt": "n"}"#]
+    let lines =
+      (1...5).map { #"{"event": "n", "payload": {"n": \#($0)}}"# } + [
+        "{n: 1}", #"{"evnt": "n"}"#, #"{"message": "n"}"#,
+      ]
     try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: input))
     let host = try RunningCommand(
       [
@@ -183,12 +186,34 @@ import TriggerCore
     let ended = try await host.end()
     #expect(ended.status == 0, "\(ended)")
     #expect(ended.output.contains("line 7: unknown field 'evnt'; did you mean 'event'?"), "\(ended.output)")
+    #expect(ended.output.contains("line 6: column 2: expected a key in double quotes"), "\(ended.output)")
+    #expect(
+      ended.output.contains(
+        #"line 8: unknown field 'message'; write \"event\": NAME, \"kind\": \"message\""#),
+      "\(ended.output)")
     let why = try await triggerHost("why", "echoes", "k3", "--data", directory("data"))
     #expect(why.status == 0)
     #expect(
       why.output.contains("put echoes/k3 = 1") && why.output.contains("count  event n"), "\(why.output)")
     let nothing = try await triggerHost("why", "echoes", "k9", "--data", directory("data"))
-    #expect(nothing.status == 1 && nothing.errors.contains("nothing has written echoes/k9"))
+    #expect(
+      nothing.status == 1 && nothing.errors.contains("nothing has written echoes/k9; did you mean 'k1'?"))
+    let store = try await triggerHost("why", "echos", "k3", "--data", directory("data"))
+    #expect(store.errors.contains("nothing has written echos/k3; did you mean 'echoes'?"), "\(store)")
+    // A directory that host.yaml names need not be named again.
+    try directory.write("host.yaml", "data: data\n")
+    let here = try await triggerHost("why", "echoes", "k3", in: directory.path)
+    #expect(here.status == 0 && here.output == why.output, "\(here)")
+    try directory.write("host.yaml", "scripts: triggers\n")
+    let file = try await triggerHost(
+      "run", "--data", "host.yaml", "--scripts", "triggers", in: directory.path)
+    #expect(file.status == 1)
+    #expect(file.errors == "host.yaml is a file; name a directory to keep everything in\n", "\(file)")
+    let nowhere = try await triggerHost("log", "cat", in: directory.path)
+    #expect(nowhere.status == 2)
+    #expect(
+      nowhere.errorLines.first == "Error: Say what to read: --data DIR; host.yaml here says no `data`.",
+      "\(nowhere)")
     let state = try await triggerHost("replay", "--data", directory("data"), "--to", "1")
     #expect(state.output.contains("seq 1\nstore counts, 2 keys\n  k1 = 1\n  total = 1\n"), "\(state.output)")
     let export = try await triggerHost("log", "export", "--data", directory("data"), "--trigger", "count")

@@ -85,6 +85,13 @@ import Testing
     #expect(none.lines == ["No test in triggers has 'nothing like it' in its name or its file's."])
   }
 
+  @Test func aReportThatCannotBeWrittenIsSaid() async throws {
+    let directory = try project([:])
+    let ended = try await triggerHost("test", "--junit", "nowhere/x.xml", in: directory.path)
+    #expect(ended.status == 1)
+    #expect(ended.errorLines == ["nowhere/x.xml: No such file or directory"], "\(ended)")
+  }
+
   @Test func programsGetJSON() async throws {
     let directory = try project(["triggers/bad_test.lua": Self.bad])
     let report = try await triggerHost("test", "--json", in: directory.path).jsonObject()

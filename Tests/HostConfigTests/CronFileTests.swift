@@ -7,6 +7,18 @@ import TriggerHost
 @Suite struct CronFileTests {
   static let yaml = "schedules:\n  - { name: a, cron: '@daily', trigger: t }\n"
 
+  @Test(arguments: [
+    "*/5 * * * * report", "# x\n\nCRON_TZ=Europe/Berlin\n", "@daily report", "0 9 * * mon-fri\treport",
+  ])
+  func aCrontabWithTheNameOfYAMLIsSaid(text: String) {
+    let file = parseCronFile(text: text, file: "cron.yaml")
+    let line = text.hasPrefix("#") ? 3 : 1
+    #expect(
+      file.report.problems.map { "\($0)" } == [
+        "cron.yaml:\(line): this is a line of a crontab, and the file's name says YAML: call it crontab, or NAME.cron"
+      ])
+  }
+
   @Test(arguments: ["cron.yaml", "jobs.YML", "jobs"])
   func readsYAML(name: String) throws {
     let cron = parseCronFile(text: "# jobs\n\n" + Self.yaml, file: name)

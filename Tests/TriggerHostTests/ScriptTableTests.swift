@@ -62,7 +62,7 @@ import Testing
   @Test func aCommitIsBoundByStoreAndKey() {
     #expect(
       problems("return { on = { commit = { 'orders/*',\n 'orders', '**' } }, execute = function() end }") == [
-        "s.lua:2: on.commit names keys as store/key, got \"orders\"; write \"orders/*\" for all of a store"
+        "s.lua:2: on.commit names keys as store/key, got \"orders\"; write \"orders/**\" for all of a store"
       ])
   }
 

@@ -40,7 +40,23 @@ private func isYAMLCronFile(text: String, file: String) -> Bool {
   return false
 }
 
+/// The first line that is a job of a crontab: no YAML that lists schedules begins so.
+private func lineOfCrontab(_ text: String) -> Int? {
+  for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+    let words = line.split(whereSeparator: \.isWhitespace)
+    guard let first = words.first, !first.hasPrefix("#") else { continue }
+    let isField = first.allSatisfy { $0.isNumber || "*/,-".contains($0) }
+    return first.hasPrefix("CRON_TZ=") || first.hasPrefix("@") || isField && words.count > 5 ? index + 1 : nil
+  }
+  return nil
+}
+
 private func parseYAMLCronFile(text: String, file: String) -> CronFile {
+  if let line = lineOfCrontab(text) {
+    let message = "this is a line of a crontab, and the file's name says YAML: call it crontab, or NAME.cron"
+    return CronFile(
+      entries: [], report: ConfigReport([ConfigProblem(file: file, line: line, message: message)]))
+  }
   let reader = ConfigReader(file: file)
   var parsing = ConfigReport()
   let root = ConfigNode.parse(text, file: file, report: &parsing)

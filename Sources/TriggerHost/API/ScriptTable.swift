@@ -156,7 +156,7 @@ struct ScriptTable {
       case .commit where !text.contains("/") && !text.contains("**"):
         throw mistake(
           path,
-          "names keys as store/key, got \"\(shown(text))\"; write \"\(shown(text))/*\" for all of a store")
+          "names keys as store/key, got \"\(shown(text))\"; write \"\(shown(text))/**\" for all of a store")
       default: options.on.append(EventPattern(kind, text))
       }
     } catch let error as Mistake { throw error } catch { throw mistake(path, "'\(shown(text))': \(error)") }

@@ -42,6 +42,7 @@ package struct ScriptLint {
     for path in scans.keys.sorted() { look(at: path, scans[path]!) }
     lookAtModules()
     lookAtEvents()
+    lookAtBoundStores()
     findings.sort { ($0.path, $0.line, $0.message) < ($1.path, $1.line, $1.message) }
   }
 
@@ -298,6 +299,18 @@ package struct ScriptLint {
           add(.warning, path, member.line, "no trigger is bound to the event '\(name)'\(hint)")
         }
       }
+    }
+  }
+
+  /// Stores that `on.commit` names.
+  private mutating func lookAtBoundStores() {
+    guard stores != nil else { return }
+    for script in tree.triggers {
+      let names = script.options.on.filter { $0.kind == .commit }
+        .map { String($0.pattern.prefix { $0 != "/" }) }.filter { !$0.contains("*") }
+      if names.isEmpty { continue }
+      let line = ScriptTableLines(tree.files[script.path] ?? []).line(of: ["on", "commit"])
+      for name in names { lookAtStore(name, script.path, line) }
     }
   }
 

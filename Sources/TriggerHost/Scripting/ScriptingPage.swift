@@ -61,6 +61,17 @@ package enum ScriptingPage {
 
     A schedule's payload (`payload:` in a cron file) is in the event too.
 
+    From outside, feeds and schedules bring events (<doc:Configuration>), and `trigger-host run --stdin` takes them as
+    lines of JSON: `{"event": "page/visit", "payload": {"page": "home"}}`.
+
+    ## When it fails
+
+    An error that nobody catches ends the execution: nothing of it is applied, and the log has the message with its line
+    and the calls that led there. With `retry` it is tried again, after a pause. What fails for good is kept with its
+    event, in a data directory: `trigger-host dead list` shows it, `dead requeue` runs it again when the script is mended.
+
+    Raise one yourself where an event is no good: `error("no such item: " .. event.item)`, or `assert`.
+
     ## ctx
 
     \(LuaAPI.context.summary)

@@ -20,12 +20,12 @@ struct DeadCommand: ParsableCommand {
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print a line for each, oldest first.")
-    @Option(help: "The data directory.", completion: .directory) var data: String
+    @OptionGroup var kept: KeptData
     @Option(help: "Only this trigger.") var trigger: String?
     @Flag(help: "Print JSON Lines.") var json = false
 
     func run() throws {
-      let reader = try LogReader(path: data)
+      let reader = try LogReader(path: kept.path())
       let records = try DeadLetters(reader).records(trigger: trigger)
       for record in records { print(json ? try JSON.text(record.deadJSON) : record.deadLine) }
       if records.isEmpty, !json { print("Nothing failed for good.") }
@@ -35,11 +35,11 @@ struct DeadCommand: ParsableCommand {
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print all of one: event, error, traceback.")
     @Argument(help: "Its seq.") var seq: Int64
-    @Option(help: "The data directory.", completion: .directory) var data: String
+    @OptionGroup var kept: KeptData
     @Flag(help: "Print one JSON object.") var json = false
 
     func run() throws {
-      let record = try DeadLetters(try LogReader(path: data)).records([seq])[0]
+      let record = try DeadLetters(try LogReader(path: kept.path())).records([seq])[0]
       if json { return print(try JSON.text(record.deadJSON)) }
       print(record.deadLine)
       print("event \(record.deadEvent)")
@@ -52,8 +52,7 @@ struct DeadCommand: ParsableCommand {
     @Argument(help: "Seqs, as `dead list` shows them.") var seqs: [Int64] = []
     @Flag(help: "All of them.") var all = false
     @Option(help: "With --all: only this trigger's.") var trigger: String?
-    @Option(help: "The data directory; no host may be running in it.", completion: .directory)
-    var data: String
+    @OptionGroup var kept: KeptData
 
     func validate() throws {
       if seqs.isEmpty == !all { throw ValidationError("Give seqs, or --all.") }
@@ -61,23 +60,23 @@ struct DeadCommand: ParsableCommand {
     }
 
     func settle(_ action: DataDirectory.DeadAction) throws {
-      let letters = DeadLetters(try LogReader(path: data))
+      let letters = DeadLetters(try LogReader(path: kept.path()))
       let records = try all ? letters.records(trigger: trigger) : letters.records(seqs)
-      try DataDirectory(path: data).settle(dead: records, action)
+      try DataDirectory(path: kept.path()).settle(dead: records, action)
       print("\(counted(records.count, "operation")) \(action.rawValue).")
     }
   }
 
   struct Requeue: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Run them again when the host starts, with the scripts it has then.")
+      abstract: "Run them again when the host starts, with the scripts it has then. No host may be running.")
     @OptionGroup var selection: Selection
     func run() throws { try selection.settle(.requeued) }
   }
 
   struct Drop: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Take them off the list; the log still has them.")
+      abstract: "Take them off the list; the log still has them. No host may be running.")
     @OptionGroup var selection: Selection
     func run() throws { try selection.settle(.dropped) }
   }

@@ -40,11 +40,11 @@ struct LogCommand: ParsableCommand {
   struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Check checksums and order of the whole log and its scripts; exit 1 at the first damage.")
-    @Option(help: "The data directory.", completion: .directory) var data: String
+    @OptionGroup var kept: KeptData
     @Flag(help: "Print one JSON object: intact, records, first, last, error.") var json = false
 
     func run() throws {
-      let history = try History(data)
+      let history = try History(kept.path())
       var (count, first, last) = (Int64(0), Int64(0), Int64(0))
       var failure: String?
       do {
@@ -65,7 +65,8 @@ struct LogCommand: ParsableCommand {
 
     private func check(tree: Int, _ history: History, at seq: Int64) throws {
       guard try history.reader.tree(tree) == nil else { return }
-      throw MissingScripts(description: "\(data): script tree \(tree), which seq \(seq) ran with, is missing")
+      throw MissingScripts(
+        description: "\(try kept.path()): script tree \(tree), which seq \(seq) ran with, is missing")
     }
 
     private func say(_ count: Int64, _ first: Int64, _ last: Int64, _ failure: String?) throws {

@@ -4,7 +4,7 @@ import TriggerHost
 
 /// Which records of a log.
 struct LogFilter: ParsableArguments {
-  @Option(help: "The data directory.", completion: .directory) var data: String
+  @OptionGroup var kept: KeptData
   @Option(help: "The first seq.") var from: Int64?
   @Option(help: "The last seq.") var to: Int64?
   @Option(help: "Only this trigger.") var trigger: String?

@@ -12,7 +12,7 @@ struct LogPrinter {
 
   func run() throws {
     if follows { Self.endOnSignals() }
-    let history = try History(filter.data)
+    let history = try History(filter.kept.path())
     let out = LineWriter.standardOutput
     let compiled = try filter.compiled()
     var left = filter.limit ?? .max

@@ -22,7 +22,7 @@ struct Replay: ParsableCommand {
       operations that history has keep what it decided, new ones all run.
       """)
 
-  @Option(help: "The data directory.", completion: .directory) var data: String
+  @OptionGroup var kept: KeptData
   @Option(help: "The first seq to execute; those before are applied only.") var from: Int64?
   @Option(help: "The last seq. Default: the newest.") var to: Int64?
   @Flag(help: "Execute the scripts again and name the first seq whose result differs.") var verify = false
@@ -62,7 +62,7 @@ struct Replay: ParsableCommand {
   func run() throws {
     if verify { return try verifyHistory() }
     if let with { return try tryScripts(of: with) }
-    let history = try History(data)
+    let history = try History(kept.path())
     try history.require(to)
     let state = try history.state(at: to ?? history.last)
     if let export {

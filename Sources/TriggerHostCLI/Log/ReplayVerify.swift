@@ -9,7 +9,7 @@ extension Replay {
   func verifyHistory() throws {
     let loaded = config.map { HostConfig.load(path: $0) }
     if let loaded { try report(loaded.report) }
-    let history = try History(data, config: loaded?.config)
+    let history = try History(kept.path(), config: loaded?.config)
     try history.require(to)
     let first = try history.first(from)
     let threads = workers ?? ProcessInfo.processInfo.activeProcessorCount

@@ -14,7 +14,7 @@ extension Replay {
       for finding in scripts.findings where finding.isError { printError(finding.text) }
       throw ExitCode(1)
     }
-    let history = try History(data, config: config)
+    let history = try History(kept.path(), config: config)
     try history.require(to)
     let first = try history.first(from)
     let output: any WhatIfOutput =

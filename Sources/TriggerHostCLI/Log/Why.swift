@@ -16,7 +16,7 @@ struct Why: ParsableCommand {
 
   @Argument(help: "The store.") var store: String
   @Argument(help: "The key.") var key: String
-  @Option(help: "The data directory.", completion: .directory) var data: String
+  @OptionGroup var kept: KeptData
   @Option(help: "As of this seq. Default: the newest.") var at: Int64?
   @Option(help: "Also the so many writers before.") var history = 0
   @Flag(help: "Print one JSON object.") var json = false
@@ -29,19 +29,30 @@ struct Why: ParsableCommand {
   }
 
   func run() throws {
-    let log = try History(data)
+    let log = try History(kept.path())
     try log.require(at)
     let writers = try KeyWriters(log, store: store, key: key).newest(history + 1, at: at ?? log.last)
     guard let newest = writers.last else {
       let first = try log.reader.firstSeq()
       let rest = first > 1 ? " since seq \(first), where the log begins now" : ""
-      printError("nothing has written \(store)/\(key)\(at.map { " up to seq \($0)" } ?? "")\(rest)")
+      let hint = try likeness(in: log.state(at: at ?? log.last))
+      printError("nothing has written \(store)/\(key)\(at.map { " up to seq \($0)" } ?? "")\(rest)\(hint)")
       throw ExitCode(1)
     }
     let causes = try causes(of: newest.record, log)
     let script = try Script(newest.record, log)
     if json { return print(self.value(writers, causes, script).jsonText) }
     show(writers, causes, script)
+  }
+
+  /// Which store or key may be meant.
+  private func likeness(in state: Replayer) throws -> String {
+    guard state.storeNames.contains(store) else {
+      return Suggestion.clause(for: store, among: state.storeNames)
+    }
+    var keys: [String] = []
+    try state.visit(store) { key, _, _ in keys.append(key) }
+    return Suggestion.clause(for: key, among: keys)
   }
 
   /// What caused the event, the nearest first.

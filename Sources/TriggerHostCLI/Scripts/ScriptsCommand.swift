@@ -24,11 +24,11 @@ struct ScriptsCommand: ParsableCommand {
   struct Log: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Print each tree: number, first seq, time, what changed.")
-    @Option(help: "The data directory.", completion: .directory) var data: String
+    @OptionGroup var kept: KeptData
     @Flag(help: "Print JSON Lines.") var json = false
 
     func run() throws {
-      for tree in try LogReader(path: data).scriptTrees() {
+      for tree in try LogReader(path: kept.path()).scriptTrees() {
         if json {
           print(try JSON.text(tree.json))
           continue
@@ -46,10 +46,10 @@ struct ScriptsCommand: ParsableCommand {
       abstract: "Print the files of a tree, or the content of one.")
     @Argument(help: "The tree: a seq at which it was in force, or tree:NUMBER.") var tree: String
     @Argument(help: "A file of it.") var path: String?
-    @Option(help: "The data directory.", completion: .directory) var data: String
+    @OptionGroup var kept: KeptData
 
     func run() throws {
-      let (identity, files) = try KeptTrees(data).tree(tree)
+      let (identity, files) = try KeptTrees(kept.path()).tree(tree)
       guard let path else {
         for path in files.keys.sorted() { print("\(path)  \(sizeText(files[path]!.count))") }
         return
@@ -69,10 +69,10 @@ struct ScriptsCommand: ParsableCommand {
     @Argument(help: "The older tree: a seq at which it was in force, or tree:NUMBER.") var old: String
     @Argument(help: "The newer one. Default: the newest.") var new: String?
     @Option(help: "Only this file.") var path: String?
-    @Option(help: "The data directory.", completion: .directory) var data: String
+    @OptionGroup var kept: KeptData
 
     func run() throws {
-      let (trees, paint) = (try KeptTrees(data), Paint())
+      let (trees, paint) = (try KeptTrees(kept.path()), Paint())
       let (old, new) = (try trees.tree(old).files, try new.map { try trees.tree($0).files } ?? trees.newest())
       let paths = Set(old.keys).union(new.keys).sorted()
       if let path, !paths.contains(path) {
@@ -109,7 +109,7 @@ struct ScriptsCommand: ParsableCommand {
         them. Files that were edited and never ran are not overwritten, unless --force says so.
         """)
     @Option(help: "The tree: a seq at which it was in force, or tree:NUMBER.") var to: String
-    @Option(help: "The data directory.", completion: .directory) var data: String
+    @OptionGroup var kept: KeptData
     @OptionGroup var project: ProjectOptions
     @Flag(help: "Overwrite edits that are in no tree.") var force = false
 
@@ -118,7 +118,7 @@ struct ScriptsCommand: ParsableCommand {
         throw ValidationError("Say where the scripts are: --config host.yaml or --scripts DIR.")
       }
       let directory = loaded.config.scripts.resolved
-      let trees = try KeptTrees(data)
+      let trees = try KeptTrees(kept.path())
       let (identity, wanted) = try trees.tree(to)
       let current = ScriptDirectory.read(directory)
       try report(current.report)

@@ -91,9 +91,9 @@ struct Test: AsyncParsableCommand {
 
   private func say(_ run: TestRun) throws {
     if let junit {
-      do { try run.junit.write(toFile: junit, atomically: true, encoding: .utf8) } catch {
-        throw ConfigProblem(file: junit, message: "cannot be written: \(error.localizedDescription)")
-      }
+      let out = try LineWriter(replacing: junit)
+      try out.put(run.junit)
+      try out.finish()
     }
     if json { return printLine(try JSON.text(run.json)) }
     printLine(run.text(Paint(), isVerbose: verbose))

@@ -23,6 +23,15 @@ import TriggerHost
     ).map { String($0.dropFirst(6)) }
   }
 
+  @Test func storesThatCommitsAreBoundTo() {
+    let script = "return { on = {\n commit = { 'chart/*', '*/x', '**' } }, execute = function() end }"
+    let message = "the configuration has no store 'chart'; did you mean 'charts'?"
+    #expect(findings(["t.lua": script], stores: ["charts"]) == ["t.lua:2: warning: \(message)"])
+    #expect(
+      findings(["t.lua": script], stores: ["charts"], isStrict: true) == ["t.lua:2: error: \(message)"])
+    #expect(findings(["t.lua": script]) == [])
+  }
+
   @Test func theBytecodeIsUnderstood() { #expect(ScriptLint.knowsBytecode) }
 
   @Test(arguments: [

@@ -153,6 +153,7 @@ import TriggerTestKit
         "a_test.lua": Array("it('x', function() run('a', {}, { stores = { vists = {} } }) end)".utf8),
       ]))
     tests.stores = ["visits"]
+    tests.timeout = .seconds(300)
     #expect(await tests.run("a_test.lua").isGood)
     tests.configuration.strictStores = true
     let error = await tests.run("a_test.lua").results.first?.error
