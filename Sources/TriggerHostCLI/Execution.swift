@@ -6,6 +6,8 @@ import TriggerHost
 struct Execution {
   private let trigger: String
   private let outcome: Outcome
+  /// Nothing of it is kept, whatever came of it.
+  private let isTrial: Bool
   private let error: String?
   private let intents: [LogRecord.Intent]
   private let reads: [String]
@@ -20,7 +22,7 @@ struct Execution {
   init(_ trigger: String, _ result: Replayer.TrialResult, on seq: Int64?, scripts: ScriptPlaces?) {
     self.scripts = scripts
     (self.trigger, outcome, error, intents) = (trigger, result.outcome, result.error, result.intents)
-    (reads, logs) = (result.reads, result.logs)
+    (reads, logs, isTrial) = (result.reads, result.logs, true)
     place = seq.map { ("on the state after seq", $0, "at") }
   }
 
@@ -28,7 +30,7 @@ struct Execution {
   init(_ record: LogRecord, logs: [ExecutionLog], scripts: ScriptPlaces) {
     self.scripts = scripts
     (trigger, outcome, error, intents) = (record.trigger, record.outcome, record.error, record.intents)
-    (reads, self.logs) = (record.reads, logs)
+    (reads, self.logs, isTrial) = (record.reads, logs, false)
     place = ("as seq", record.seq, "seq")
   }
 
@@ -46,7 +48,8 @@ struct Execution {
     if let error { printError(named(error)) }
     let noun = intents.count == 1 ? "intent" : "intents"
     let place = place.map { ", \($0.words) \($0.seq)" } ?? ""
-    print("\(trigger): \(outcome), \(intents.count) \(noun)\(place)")
+    let verdict = isTrial && outcome == .committed ? "would commit" : "\(outcome)"
+    print("\(trigger): \(verdict), \(intents.count) \(noun)\(place)")
   }
 
   /// For people; programs get the paths of the log.

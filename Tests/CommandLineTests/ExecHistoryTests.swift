@@ -23,7 +23,7 @@ import Testing
       "exec", "report", "--seq", "\(seq)", "--event", #"{"item": "x", "price": 2000}"#)
     #expect(named.status == 1 && named.errors.hasPrefix("report.lua:4: too large: x\n"), "\(named)")
     let text = try await till("exec", "--seq", "\(seq)")
-    #expect(text.lines.last == "report: committed, 1 intent, on the state after seq \(seq - 1)")
+    #expect(text.lines.last == "report: would commit, 1 intent, on the state after seq \(seq - 1)")
   }
 
   @Test func aNewScriptOnAnOldState() async throws {
@@ -55,7 +55,7 @@ import Testing
     }
     let newest = try await till("exec", "sale", "--event", event)
     #expect(newest.lines.first == "put    sums/tea = 9")
-    #expect(newest.lines.last == "sale: committed, 2 intents, on the state after seq 8")
+    #expect(newest.lines.last == "sale: would commit, 2 intents, on the state after seq 8")
   }
 
   @Test func committedByAHostOfItsOwn() async throws {
@@ -88,7 +88,7 @@ import Testing
         "report.lua:5      ctx:log(\"info\", \"large\", { item = event.item })",
         "report.lua:6      return { ctx:store(\"reports\"):put(event.item, { price = event.price, dice = math.random(1000), seq = ctx.seq }) }",
       ], "\(ended)")
-    #expect(ended.status == 0 && ended.lines.last?.hasPrefix("report: committed") == true)
+    #expect(ended.status == 0 && ended.lines.last?.hasPrefix("report: would commit") == true)
     // Without a data directory too; and an endless script ends.
     try till.directory.write(
       "loop/loop.lua",

@@ -62,7 +62,7 @@ import Testing
       ended.lines == [
         "log    info: seen {\"name\":\"visit\",\"page\":\"home\"}  (p/triggers/counter.lua:6)",
         "put    counts/home = 1",
-        "emit   visited = {\"page\":\"home\"}", "counter: committed, 2 intents",
+        "emit   visited = {\"page\":\"home\"}", "counter: would commit, 2 intents",
       ])
   }
 
@@ -97,7 +97,7 @@ import Testing
     let directory = try project()
     let ended = try await triggerHost("exec", script, "--event", "{\"page\": \"x\"}", in: directory(place))
     #expect(ended.status == 0, "\(ended)")
-    #expect(ended.lines.last == "counter: committed, 2 intents")
+    #expect(ended.lines.last == "counter: would commit, 2 intents")
     let strict = try await triggerHost("exec", script, "--stores", "{\"cuonts\": {}}", in: directory(place))
     #expect(strict.status == 2)
     #expect(
@@ -135,7 +135,7 @@ import Testing
     try directory.write("single.lua", "return { execute = function() return {} end }\n")
     let ended = try await triggerHost("exec", directory("single.lua"))
     #expect(ended.status == 0)
-    #expect(ended.output == "single: committed, 0 intents\n")
+    #expect(ended.output == "single: would commit, 0 intents\n")
     let gone = try await triggerHost("exec", directory("gone.lua"))
     #expect(gone.status == 2)
     #expect(gone.errorLines.first == "Error: \(directory("gone.lua")): no such file")
