@@ -21,7 +21,7 @@ extension LuaAPI {
         "time", "number",
         "When the event was admitted, in seconds since 1970 (UTC). Every attempt sees the same time, however long it waits.",
         example: Example(
-          "ctx.time                       --> 1767225600.0\nos.date(\"%Y-%m-%d\", ctx.time // 1 | 0)  --> \"2026-01-01\""
+          "ctx.time                       --> 1767225600.0\nos.date(\"%Y-%m-%d\", math.floor(ctx.time))  --> \"2026-01-01\""
         )),
     ],
     methods: [
@@ -41,7 +41,7 @@ extension LuaAPI {
           "return { ctx:emit(\"order.placed\", { units = 10 }) }  --> emits order.placed { units = 10 }")),
       Function(
         "log(level: \"debug\"|\"info\"|\"warn\"|\"warning\"|\"error\", message: any, fields?: table)",
-        "Writes a line to the host's log, with the trigger, the seq and the attempt. `warn` is `warning` too.",
+        "Writes a line to the host's log, with the trigger, the seq and the attempt. Levels are `debug`, `info`, `warning` (or `warn`) and `error`.",
         details:
           "Fields are what a machine should be able to read; they follow the text as JSON. At most 1000 lines of an execution are kept.",
         example: Example(

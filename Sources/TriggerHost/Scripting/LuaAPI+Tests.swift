@@ -149,7 +149,7 @@ extension LuaAPI {
       methods: [
         Function(
           "send(name: string, payload?: any, kind?: \"event\"|\"message\"|\"data\"): Result[]",
-          "Sends an event and waits until all that comes of it is decided; the results in the order of their seqs."
+          "Sends an event (or a `message`, or `data`) and waits until all that comes of it is decided; the results in the order of their seqs."
         ),
         Function(
           "advance(span: string): Result[]",

@@ -7,7 +7,7 @@ return {
   priority = "low",
 
   execute = function(event, ctx)
-    local today = zone.date(ctx.time // 1 | 0)
+    local today = zone.date(math.floor(ctx.time))
     local yesterday = zone.next_date(today, -1)
     local summary = ctx:store("summaries"):get(yesterday)
     if not summary then
