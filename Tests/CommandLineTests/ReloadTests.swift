@@ -38,6 +38,13 @@ import TriggerFiles
     // Mended: both go live.
     try directory.write("triggers/tick.lua", Self.tick("three"))
     try await host.line(containing: "changed tick; new other")
+    // It can run, and is a mistake where it gets to.
+    try directory.write(
+      "triggers/other.lua",
+      "return { execute = function(event, ctx)\n  if event.x then ctx:lgo('x') end\nend }\n")
+    try await host.line(containing: "changed other")
+    try await host.line(
+      containing: "\(directory("triggers"))/other.lua:2: warning: ctx has no 'lgo'; did you mean 'log'?")
     host.signal(SIGTERM)
     let ended = try await host.end()
     #expect(ended.status == 0, "\(ended)")

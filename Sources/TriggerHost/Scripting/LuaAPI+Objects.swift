@@ -204,7 +204,7 @@ extension LuaAPI {
     Field("max_instances", "integer", "How many executions `mode` lets be under way, 1 to 1000. Default: 1."),
     Field(
       "retry", "integer|TriggerRetry",
-      "Tries of an event whose execution fails, together: `3`, or `{ attempts = 5, backoff = \"1s\", longest = \"5m\" }` with a pause that doubles."
+      "Tries of an event whose execution fails, together: `3`, or `{ attempts = 5, backoff = \"1s\", longest = \"5m\" }` with a pause that doubles. A retry takes no newer event's place where `mode`, `debounce` or `throttle` let one of them run."
     ),
   ]
 

@@ -26,24 +26,30 @@ package struct ScriptLint {
   /// - Parameters:
   ///   - stores: those that the configuration names.
   ///   - isStrict: any other is an error.
-  package init(_ tree: ScriptTree, stores: [String], isStrict: Bool) {
+  ///   - paths: files to look at, each for itself; nil: all, and how they fit together. O(size of these files), and
+  ///     a look at each trigger.
+  package init(_ tree: ScriptTree, stores: [String], isStrict: Bool, paths: [String]? = nil) {
     self.tree = tree
     self.stores = stores.isEmpty && !isStrict ? nil : stores
     self.isStrict = isStrict
     guard Self.knowsBytecode else {
       findings = [
         Finding(
-          severity: .note, path: tree.files.keys.min() ?? "", line: 1,
+          severity: .note, path: tree.contents.files.keys.min() ?? "", line: 1,
           message: "names are not checked: this version of Lua compiles in another way than the one we know")
       ]
       return
     }
-    scan()
+    scan(paths ?? Array(tree.contents.files.keys))
     for path in scans.keys.sorted() { look(at: path, scans[path]!) }
+    if paths == nil { lookAtWhole() }
+    findings.sort { ($0.path, $0.line, $0.message) < ($1.path, $1.line, $1.message) }
+  }
+
+  private mutating func lookAtWhole() {
     lookAtModules()
     lookAtEvents()
     lookAtBoundStores()
-    findings.sort { ($0.path, $0.line, $0.message) < ($1.path, $1.line, $1.message) }
   }
 
   // MARK: Reading
@@ -57,10 +63,11 @@ package struct ScriptLint {
 
   private static let libraryNames = Set(LuaAPI.libraries.map(\.name))
 
-  private mutating func scan() {
-    let files = tree.files
-    let compiler = ChunkCompiler(files: files)
-    for path in files.keys.sorted() where path.hasSuffix(".lua") {
+  private mutating func scan(_ paths: [String]) {
+    var files: [String: FileContent] = [:]
+    for path in paths where path.hasSuffix(".lua") { files[path] = tree.contents.files[path] }
+    let compiler = ChunkCompiler(FileTree(files))
+    for path in files.keys.sorted() {
       switch compiler.chunk(path) {
       case .success(let chunk):
         scans[path] = ChunkScan(

@@ -84,20 +84,20 @@ final class ScriptFollower: Sendable {
       guard let seq = await activate(&update, after: old) else { return }
       if let identity = update.tree.identity { reload.identify(identity) }
       say(update, seq)
+      say(doubtful(update))
     } catch {
       for problem in error.unread { printError(finding(problem).text) }
-      say(error.problems)
+      say(error.problems.map { Finding($0, in: directory) })
       printError("scripts: not reloaded, the scripts that run stay in force; mend what is named above")
     }
   }
 
-  /// What a refused burst has wrong; of very much the beginning.
-  private func say(_ problems: [ScriptTree.Problem]) {
+  /// What a burst has wrong; of very much the beginning.
+  private func say(_ found: [Finding]) {
     let most = 20
-    for problem in problems.prefix(most) { printError(Finding(problem, in: directory).text) }
-    if problems.count > most {
-      printError(
-        "scripts: and \(counted(problems.count - most, "more mistake")): trigger-host check names all")
+    for finding in found.prefix(most) { printError(finding.text) }
+    if found.count > most {
+      printError("scripts: and \(counted(found.count - most, "more mistake")): trigger-host check names all")
     }
   }
 
@@ -124,6 +124,18 @@ final class ScriptFollower: Sendable {
     let shown = names.count > 10 ? 8 : names.count
     let rest = names.count > shown ? " and \(names.count - shown) more" : ""
     return names.prefix(shown).joined(separator: ", ") + rest
+  }
+
+  /// What running the saved files may show to be a mistake; they are in force.
+  private func doubtful(_ update: ScriptTree.Update) -> [Finding] {
+    let lint = ScriptLint(
+      update.tree, stores: host.config.stores.keys.sorted(), isStrict: host.config.strictStores,
+      paths: update.files.added + update.files.modified)
+    return lint.findings.filter { $0.severity != .note }.map { found in
+      var found = found
+      found.severity = .warning
+      return Finding(found, in: directory)
+    }
   }
 
   private func say(_ update: ScriptTree.Update, _ seq: Int64) {
