@@ -35,4 +35,24 @@ private struct Bump: Trigger {
     #expect(log.all.map(\.seq) == Array(1...Int64(log.all.count)))
     queue.stop()
   }
+
+  /// What runs ahead of a script that waits for a core takes the core from it; one that works is slow.
+  @Test func nobodyRunsAheadOfAScriptThatWaitsForACore() throws {
+    var configuration = EngineConfiguration(workers: 2)
+    configuration.strictOrder = true
+    configuration.runAhead = 1
+    let clock = ManualClock()
+    let queue = TriggerQueue(CommitCoordinator(configuration, clock: clock))
+    let script = "return { on = { event = 'x' }, execute = function() return {} end }"
+    queue.bind([], scripts: ScriptTree(files: ["s.lua": Array(script.utf8)]))
+    let engine = SteppedEngine(queue)
+    defer { engine.end() }
+    for _ in 0..<3 { #expect(queue.offer(Event("x")) == 1) }
+    #expect(engine.take(0) == 1 && engine.begin(0))
+    clock.advance(by: .seconds(1))
+    _ = engine.watch(stuck: [(0, cpuTaken: 0)])
+    try #require(engine.take(1) == 0)
+    _ = engine.watch(stuck: [(0, cpuTaken: 1_000_000)])
+    #expect(engine.take(1) > 0)
+  }
 }

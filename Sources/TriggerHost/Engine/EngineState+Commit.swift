@@ -48,11 +48,13 @@ extension EngineState {
   }
 
   /// Called once per tick of the watchdog: others may run ahead up to the whole window while the attempt at
-  /// the frontier proves to be slow.
+  /// the frontier proves to be slow. For a script that waits for a core nobody should: they would take the
+  /// core from it, for attempts that conflict with it.
   mutating func adaptRunAhead(at now: Int64) {
     let seq = order.frontier + 1
-    let slow = order.isUndecided(seq) ? order.running(seq) : nil
-    isBlocked = slow.map { Self.work(of: $0, at: now) >= order.limits.grace } ?? false
+    let first = order.isUndecided(seq) ? order.running(seq) : nil
+    isBlocked =
+      first.map { ($0.trigger.kind == .swift ? now - $0.begun : $0.cpuTaken) >= order.limits.grace } ?? false
   }
 
   // MARK: One seq
