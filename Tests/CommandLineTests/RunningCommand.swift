@@ -5,10 +5,11 @@ import Testing
 /// The real binary as a process. Both pipes are read while it runs, and it is killed at its time limit, so
 /// no test waits for ever.
 final class RunningCommand: Sendable {
-  /// Debug builds on a busy machine are slow; a good command ends long before.
-  static let timeLimit = 60
+  /// Debug builds are slow, all tests start at once, and the machine may have other work: a good command ends
+  /// long before.
+  static let timeLimit = 300
 
-  private struct State {
+  private struct State: CustomStringConvertible {
     var output = Data()
     var errors = Data()
     /// The two pipes and the process, as far as they have not ended.
@@ -18,6 +19,15 @@ final class RunningCommand: Sendable {
     var waiting: [CheckedContinuation<Bool, Never>] = []
 
     var isOver: Bool { openParts == 0 }
+
+    /// What has become of it until now, for a test that waits in vain.
+    var description: String {
+      let end = isTimedOut ? "killed after \(timeLimit) s" : isOver ? "ended with \(status)" : "running"
+      return [("printed", output), ("as errors", errors)].reduce(end) { text, part in
+        let printed = String(decoding: part.1.suffix(10_000), as: UTF8.self)
+        return text + "\n\(part.0)\(part.1.count > 10_000 ? ", its last 10 kB" : ""):\n\(printed)"
+      }
+    }
 
     /// All whole lines so far, errors first.
     var lines: [String] {
@@ -106,6 +116,10 @@ final class RunningCommand: Sendable {
 
   private static func pipe() -> (read: FileHandle, write: FileHandle) {
     let pipe = Pipe()
+    // Not for the processes that other tests start meanwhile: an end of theirs would keep it open.
+    for end in [pipe.fileHandleForReading, pipe.fileHandleForWriting] {
+      _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
+    }
     return (pipe.fileHandleForReading, pipe.fileHandleForWriting)
   }
 
@@ -171,14 +185,17 @@ final class RunningCommand: Sendable {
     if process.isRunning { kill(process.processIdentifier, number) }
   }
 
+  /// Whether it runs; false once it was killed at its time limit, too.
+  var isRunning: Bool { state.withLock { !$0.isOver } }
+
   /// Waits for a line on either stream.
   ///
   /// - Throws: when the process ends without it.
   @discardableResult
   func line(containing text: String) async throws -> String {
     await wait { state in state.isOver || state.lines.contains { $0.contains(text) } }
-    let (lines, all) = state.withLock { ($0.lines, "\($0)") }
-    return try #require(lines.first { $0.contains(text) }, "no line with '\(text)' in \(all)")
+    let state = state.withLock { $0 }
+    return try #require(state.lines.first { $0.contains(text) }, "no line with '\(text)': \(state)")
   }
 
   /// Waits for so many lines on either stream, or the end.
@@ -187,11 +204,16 @@ final class RunningCommand: Sendable {
     return state.withLock { $0.lines }
   }
 
-  /// Waits for so many lines with the text on either stream, or the end.
+  /// Waits for so many lines with the text on either stream.
+  ///
+  /// - Throws: when the process ends without them.
   @discardableResult
-  func lines(_ count: Int, containing text: String) async -> [String] {
+  func lines(_ count: Int, containing text: String) async throws -> [String] {
     await wait { state in state.isOver || state.lines.count { $0.contains(text) } >= count }
-    return state.withLock { $0.lines }.filter { $0.contains(text) }
+    let state = state.withLock { $0 }
+    let lines = state.lines.filter { $0.contains(text) }
+    try #require(lines.count >= count, "not \(count) lines with '\(text)': \(state)")
+    return lines
   }
 
   /// Waits for the process to end.
@@ -200,11 +222,10 @@ final class RunningCommand: Sendable {
   func end() async throws -> EndedCommand {
     await wait { $0.isOver }
     let state = state.withLock { $0 }
-    let ended = EndedCommand(
+    try #require(!state.isTimedOut, "it does not end: \(state)")
+    return EndedCommand(
       status: state.status, output: String(decoding: state.output, as: UTF8.self),
       errors: String(decoding: state.errors, as: UTF8.self))
-    try #require(!state.isTimedOut, "killed after \(Self.timeLimit) s: \(ended)")
-    return ended
   }
 }
 
