@@ -75,6 +75,7 @@ final class Followed: Sendable {
   let watcher: DirectoryWatcher
   let first: DirectoryWatcher.Report
   private let reports: Reports
+  private let quiet: Duration
 
   private final class Reports: @unchecked Sendable {
     // Guarded by the condition.
@@ -82,11 +83,14 @@ final class Followed: Sendable {
     var waiting: [DirectoryWatcher.Report] = []
     /// What the changes of all reports so far have made.
     var tree = FileTree()
+    /// The tree of the last report that was waited for.
+    var taken = FileTree()
   }
 
   init(_ path: String, _ options: DirectoryWatcher.Options = .init()) {
     let reports = Reports()
     self.reports = reports
+    quiet = options.quiet
     watcher = DirectoryWatcher(path, options: options)
     reports.condition.lock()
     first = watcher.start { report in
@@ -99,6 +103,7 @@ final class Followed: Sendable {
       reports.condition.unlock()
     }
     reports.tree.apply(first.changes)
+    reports.taken = first.tree
     reports.condition.unlock()
   }
 
@@ -108,9 +113,11 @@ final class Followed: Sendable {
   func next() -> DirectoryWatcher.Report? {
     reports.condition.lock()
     defer { reports.condition.unlock() }
-    let late = Date(timeIntervalSinceNow: 30)
+    let late = Date(timeIntervalSinceNow: 300)
     while reports.waiting.isEmpty { if !reports.condition.wait(until: late) { return nil } }
-    return reports.waiting.removeFirst()
+    let report = reports.waiting.removeFirst()
+    reports.taken = report.tree
+    return report
   }
 
   /// The first report that holds; nil when none comes in a long time.
@@ -119,25 +126,38 @@ final class Followed: Sendable {
     return nil
   }
 
-  /// Reports up to the one that brings a change of this path, together. With it an own last change ends a
-  /// test's burst, on however slow a machine.
-  func changes(through path: String) -> DirectoryWatcher.Report? {
-    var difference: [String: String] = [:]
-    while var report = next() {
-      for path in report.difference.added { difference[path] = "added" }
-      for path in report.difference.modified { difference[path, default: "modified"] += "" }
-      for path in report.difference.removed {
-        difference[path] = difference[path] == "added" ? nil : "removed"
-      }
-      guard report.changes[path] != nil else { continue }
-      func paths(_ kind: String) -> [String] { difference.filter { $0.value == kind }.keys.sorted() }
-      report.difference = FileDifference()
-      report.difference.added = paths("added")
-      report.difference.modified = paths("modified")
-      report.difference.removed = paths("removed")
-      return report
+  /// Does what is to be told of as one burst, and waits until all of it is told.
+  ///
+  /// One report, unless the machine held up who did it for longer than the quiet time: then it is right to tell of
+  /// it in parts.
+  ///
+  /// - Parameter holds: whether the tree has all of it.
+  /// - Returns: the last report, with the difference that all of it makes; nil when none comes in a long time.
+  func burst(
+    until holds: (FileTree) -> Bool, _ body: () throws -> Void
+  ) rethrows -> DirectoryWatcher.Report? {
+    var before = reports.condition.withLock { reports.taken }
+    let start = ContinuousClock.now
+    try body()
+    let isQuick = ContinuousClock.now - start < quiet
+    var parts = 1
+    guard var report = next() else { return nil }
+    while !holds(report.tree) {
+      guard let later = next() else { return nil }
+      report = later
+      parts += 1
     }
-    return nil
+    #expect(parts == 1 || !isQuick, "\(parts) reports")
+    report.difference = before.apply(report.tree.changes(since: before))
+    return report
+  }
+
+  /// Writes a file of the tree, and waits until it is told of. Who looks while it is truncated and not written yet
+  /// finds it empty: it may be told of so first, on a machine that holds up the writer there.
+  func writing(
+    _ path: String, _ text: String, _ write: (_ text: String) throws -> Void
+  ) rethrows -> DirectoryWatcher.Report? {
+    try burst(until: { $0[path]?.text == text }) { try write(text) }
   }
 }
 

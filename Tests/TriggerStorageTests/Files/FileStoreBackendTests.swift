@@ -37,7 +37,7 @@ import TriggerTestKit
     // What is there at first comes in as edits too.
     #expect(host.commitEdits()?.edits.map(\.path) == ["a", "sub/b"])
     #expect(host.texts == ["a": "1", "sub/b": "2"])
-    directory.write("a", "1.1")
+    directory.save("a", "1.1")
     #expect(
       host.commitEdits() == FileEdits(number: 2, edits: [FileEdit(path: "a", content: FileContent("1.1"))]))
     try FileManager.default.removeItem(atPath: directory("sub"))
@@ -111,7 +111,7 @@ import TriggerTestKit
     #expect(problems?.contains("b: is not a regular file") == true)
     #expect(host.texts == ["a": "2", "b": "1"])
     // Mended, and newer than what the store has.
-    directory.write("a", "mine")
+    directory.save("a", "mine")
     #expect(host.commitEdits(through: "a") && directory.read("a") == "mine")
     host.backend.stop()
   }
@@ -172,7 +172,7 @@ import TriggerTestKit
         "CREATE TRIGGER full_\(table) BEFORE INSERT ON \(table) BEGIN SELECT RAISE(ABORT, 'no room'); END")
     }
     host.commit(["a": "2"])
-    directory.write("b", "mine")
+    directory.save("b", "mine")
     let problems = host.problems { $0.count == 1 }
     #expect(problems?.first?.hasPrefix("nothing is written out or taken up: ") == true, "\(problems ?? [])")
     #expect(problems?.first?.contains("no room") == true)

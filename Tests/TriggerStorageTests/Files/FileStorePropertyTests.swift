@@ -204,7 +204,7 @@ private struct World {
     try restart()
     plans.state.withLock { $0 = Plans.State() }
     try restart { editor.finish() }
-    directory.write("end", "end")
+    directory.save("end", "end")
     var failures: [String] = []
     if !host.commitEdits(through: "end") { failures.append("the last edit is not told") }
     host.backend.stop()

@@ -37,6 +37,12 @@ final class FilesDirectory: Sendable {
     close(file)
   }
 
+  /// Writes beside and renames: nobody finds it half.
+  func save(_ name: String, _ text: String) {
+    write(".saved", text)
+    rename(self(".saved"), self(name))
+  }
+
   static func write(_ file: Int32, _ text: String) {
     var text = text
     text.withUTF8 { _ = Glibc.write(file, $0.baseAddress, $0.count) }
@@ -162,7 +168,7 @@ final class FakeHost: @unchecked Sendable {
 
   /// Commits the oldest burst of edits; nil when none comes for so long.
   @discardableResult
-  func commitEdits(within seconds: Double = 30) -> FileEdits? {
+  func commitEdits(within seconds: Double = 300) -> FileEdits? {
     guard let edits = take(within: seconds) else { return nil }
     // Nil is a deletion, and a value of the dictionary.
     var changes: [String: Value?] = [:]
@@ -197,7 +203,7 @@ final class FakeHost: @unchecked Sendable {
   func problems(where holds: ([String]) -> Bool) -> [String]? {
     condition.lock()
     defer { condition.unlock() }
-    let late = Date(timeIntervalSinceNow: 30)
+    let late = Date(timeIntervalSinceNow: 300)
     while !holds(told.map(\.description)) { if !condition.wait(until: late) { return nil } }
     return told.map(\.description)
   }
