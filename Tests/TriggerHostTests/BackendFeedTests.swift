@@ -138,10 +138,10 @@ private let inOrder = {
     let queue = TriggerQueue(coordinator)
     queue.start()
     for n in 1...10 { try await queue.enqueue(Put(store: "a", changes: ["k": .int(Int64(n))])) }
-    while coordinator.stats.currentSeq < 10 { await Task.yield() }
+    try await wait(for: "ten commits") { coordinator.stats.currentSeq == 10 }
     #expect(coordinator.stats.backends["a"]?.seq == 0)
     log.sync(to: 4)
-    while coordinator.stats.backends["a"]!.seq < 4 { await Task.yield() }
+    try await wait(for: "the durable ones") { coordinator.stats.backends["a"]!.seq >= 4 }
     #expect(backend.state.withLock { $0.calls.map(\.seq) } == [1, 2, 3, 4])
     log.sync(to: 7)
     queue.stop()
@@ -159,7 +159,7 @@ private let inOrder = {
     for n in 1...50 {
       _ = try await queue.perform(Put(store: n % 2 == 0 ? "slow" : "quick", changes: ["k": .int(Int64(n))]))
     }
-    while coordinator.stats.backends["quick"]!.seq < 50 { await Task.yield() }
+    try await wait(for: "the quick one") { coordinator.stats.backends["quick"]!.seq >= 50 }
     #expect(slow.state.withLock { $0.calls.count } == 0)
     slow.open()
     queue.stop()
@@ -293,9 +293,12 @@ private let inOrder = {
     queue.start()
     for n in 1...2000 {
       try await queue.enqueue(Bump(n: n))
+      if n % 500 == 200 {
+        try await wait(for: "a step") { coordinator.stats.backends["a"]!.seq > n - 100 }
+      }
       if n % 500 == 250 { copy.state.withLock { $0.isStuck = true } }
       if n % 500 == 400 {
-        while coordinator.stats.backends["a"]!.stuckSince == nil { await Task.yield() }
+        try await wait(for: "the obstacle") { coordinator.stats.backends["a"]!.stuckSince != nil }
         copy.state.withLock { $0.isStuck = false }
       }
     }

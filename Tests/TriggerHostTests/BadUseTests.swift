@@ -75,7 +75,7 @@ import TriggerHost
     let queue = TriggerQueue(coordinator)
     queue.start()
     let waiting = Task { try await queue.perform(Endless()) }
-    while coordinator.stats.undecided == 0 { await Task.yield() }
+    try await wait(for: "the trigger") { coordinator.stats.undecided > 0 }
     queue.stop()
     await #expect(throws: CancellationError.self) { try await waiting.value }
     await #expect(throws: CancellationError.self) { try await queue.perform(Endless()) }
@@ -87,7 +87,7 @@ import TriggerHost
     queue.start()
     defer { queue.stop() }
     let waiting = Task { try await queue.perform(Endless()) }
-    while coordinator.stats.undecided == 0 { await Task.yield() }
+    try await wait(for: "the trigger") { coordinator.stats.undecided > 0 }
     waiting.cancel()
     await #expect(throws: CancellationError.self) { try await waiting.value }
   }

@@ -4,6 +4,13 @@ import TriggerCore
 import TriggerHost
 
 @Suite struct CoalescingTests {
+  /// In the order of dequeuing, however long the machine holds one up.
+  private static let inOrder = {
+    var configuration = EngineConfiguration(workers: 1)
+    configuration.strictOrder = true
+    return configuration
+  }()
+
   /// The survivor keeps the place of the first, takes the newest payload and the highest priority; all
   /// senders learn the same outcome. Nothing runs before everything is in the queue.
   @Test func theSurvivorStandsForAll() async throws {
@@ -19,7 +26,7 @@ import TriggerHost
       end }
       """,
     ]
-    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let coordinator = CommitCoordinator(Self.inOrder)
     let queue = TriggerQueue(coordinator)
     queue.bind([], scripts: ScriptTree(files: scripts.mapValues { Array($0.utf8) }))
     let results = Mutex<[Int: OperationResult]>([:])
@@ -50,7 +57,7 @@ import TriggerHost
         return { ctx:store("seen"):append("all", event.n) }
       end }
       """
-    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let coordinator = CommitCoordinator(Self.inOrder)
     let queue = TriggerQueue(coordinator)
     queue.bind([], scripts: ScriptTree(files: ["s.lua": Array(script.utf8)]))
     for (id, n, priority) in [("a", 1, nil), ("b", 2, nil), ("b", 3, Priority.high)] {

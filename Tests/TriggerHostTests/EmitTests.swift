@@ -8,6 +8,8 @@ import TriggerHost
     _ scripts: [String: String], _ change: (inout EngineConfiguration) -> Void = { _ in }
   ) throws -> (CommitCoordinator, TriggerQueue) {
     var configuration = EngineConfiguration(workers: 2)
+    // So that each operation has one seq.
+    configuration.strictOrder = true
     change(&configuration)
     let tree = ScriptTree(files: scripts.mapValues { Array($0.utf8) })
     try #require(tree.problems.isEmpty, "\(tree.problems)")

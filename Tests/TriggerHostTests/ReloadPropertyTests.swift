@@ -109,7 +109,8 @@ import TriggerCore
 
     /// A burst of saves, the next tree unless it is broken.
     private func save() throws -> ScriptTree? {
-      let isBroken = random.chance(1, 4)
+      // Once in any case, so that there is something to see.
+      let isBroken = random.chance(1, 4) || refusals == 0 && trees.count == 10
       var changes =
         random.chance(1, 5)
         ? directory.goBack(to: trees[1 + random.below(trees.count)]!.edits) : directory.edit(&random)

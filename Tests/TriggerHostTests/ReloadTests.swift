@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 import TriggerCore
 
@@ -74,7 +75,7 @@ import TriggerCore
     queue.start()
     // The first is dequeued by the one worker; the second waits behind it, as does the reload.
     async let first = queue.perform(Event("gone", ["n": 1, "loops": 5_000_000]))
-    while coordinator.executionRecord(for: 1) == nil { await Task.yield() }
+    try await wait(for: "the first") { coordinator.executionRecord(for: 1) != nil }
     async let second = queue.perform(Event("gone", ["n": 2, "loops": 1], priority: .low))
     let reload = try await queue.replaceScripts(with: Self.tree(2))
     #expect(reload.outcome == .committed)
@@ -116,12 +117,16 @@ import TriggerCore
       """
     let trees = (1...5).map { Self.tree($0, also: ["slow.lua": slow, "quick.lua": quick]) }
     let before = MemoryCommitLog()
-    let first = CommitCoordinator(EngineConfiguration(workers: 1), log: before)
+    // It has its snapshot when it reads: what comes after that it does not see.
+    let isReading = Atomic<Bool>(false)
+    var configuration = EngineConfiguration(workers: 1)
+    configuration.interruption = { isReading.store(true, ordering: .releasing) }
+    let first = CommitCoordinator(configuration, log: before)
     let firstQueue = TriggerQueue(first)
     firstQueue.bind([], scripts: trees[0])
     firstQueue.start()
     try await firstQueue.enqueue(Event("slow"))
-    while first.executionRecord(for: 1) == nil { await Task.yield() }
+    try await wait(for: "the slow one") { isReading.load(ordering: .acquiring) }
     _ = try await firstQueue.perform(Event("quick"))
     firstQueue.stop()
     #expect(first.executionRecord(for: 1)?.state == .decided(.deferred))

@@ -42,7 +42,7 @@ import TriggerTestKit
       seen = records.count
       guard let due = records.last?.retryAt else { break }
       host.clock.advance(by: .nanoseconds(due - host.clock.now()))
-      while host.log.all.count == seen { await Task.yield() }
+      try await wait(for: "the next try") { host.log.all.count > seen }
     }
     await host.queue.waitUntilIdle()
     let pauses = host.log.all.compactMap { record in

@@ -64,7 +64,7 @@ import TriggerCore
     five.open()
     if strict {
       // The fast one is finished and waits for the slow one.
-      while coordinator.stats.pendingCommits == 0 { await Task.yield() }
+      try await wait(for: "the fast one") { coordinator.stats.pendingCommits > 0 }
       #expect(coordinator.stats.currentSeq == 0)
     } else {
       // The slow one is put off and the fast one commits without it.

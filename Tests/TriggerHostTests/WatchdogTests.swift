@@ -21,7 +21,7 @@ import TriggerCore
   ///                               admits
   ///                               finds nobody to wake
   ///                                                      takes it: an attempt that nobody watches
-  @Test(.timeLimit(.minutes(1))) func anAdmissionWakesTheWatchdogThoughNoWorkerRests() async {
+  @Test(.timeLimit(.minutes(5))) func anAdmissionWakesTheWatchdogThoughNoWorkerRests() async {
     let (_, queue) = engine(Self.endless)
     let engine = queue.engine
     async let awake: Void = withCheckedContinuation { continuation in
@@ -39,7 +39,7 @@ import TriggerCore
   ///     nothing runs: asks none
   ///                               begins an attempt
   ///     waits for the thread
-  @Test(.timeLimit(.minutes(1))) func whatBeginsWhileTheEngineStopsIsEnded() async {
+  @Test(.timeLimit(.minutes(5))) func whatBeginsWhileTheEngineStopsIsEnded() async {
     let (_, queue) = engine(Self.endless)
     queue.start()
     defer { queue.stop() }

@@ -34,7 +34,7 @@ import TriggerHost
     for run in 0..<10 {
       let host = try DataHost(path)
       try await host.send(run * 50 + 1...run * 50 + 50)
-      while host.coordinator.stats.currentSeq < 10 + run { await Task.yield() }
+      try await wait(for: "commits") { host.coordinator.stats.currentSeq >= 10 + run }
       host.close()
     }
     let host = try DataHost(path)
@@ -72,7 +72,7 @@ import TriggerHost
     }
     let first = try DataHost(path, scripts: scripts(1))
     try await first.queue.enqueue(Event("slow"))
-    while first.coordinator.executionRecord(for: 1) == nil { await Task.yield() }
+    try await wait(for: "the slow one") { first.coordinator.executionRecord(for: 1) != nil }
     _ = try await first.queue.perform(Event("quick"))
     #expect(first.coordinator.executionRecord(for: 1)?.state == .decided(.deferred))
     first.close()

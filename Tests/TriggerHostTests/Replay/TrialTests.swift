@@ -100,12 +100,17 @@ import TriggerCore
     #expect(plain.reads == traced.reads && plain.trace.isEmpty && !traced.trace.isEmpty)
   }
 
-  @Test func anEndlessScriptIsCutAndEnded() throws {
-    var scripts = Self.script("local n = 0\nwhile true do\nn = n + 1\nend")
-    scripts["a.lua"]!.replace("return {", with: "return { timeout = \"20ms\",")
-    let result = try run(scripts)
-    #expect(result.outcome == .failed && result.error?.contains("timeout") == true)
-    #expect(result.trace.count == Replayer.traceLimit && result.isTraceCut)
+  /// One that ends, as how far an endless one comes in its time differs.
+  @Test func aLongTraceIsCutAndAnEndlessScriptEnded() throws {
+    func run(while condition: String, timeout: String) throws -> Replayer.TrialResult {
+      var scripts = Self.script("local n = 0\nwhile \(condition) do\nn = n + 1\nend")
+      scripts["a.lua"]!.replace("return {", with: "return { timeout = \"\(timeout)\",")
+      return try self.run(scripts)
+    }
+    let long = try run(while: "n < \(Replayer.traceLimit)", timeout: "60s")
+    #expect(long.outcome == .committed && long.trace.count == Replayer.traceLimit && long.isTraceCut)
+    let endless = try run(while: "true", timeout: "20ms")
+    #expect(endless.outcome == .failed && endless.error?.contains("timeout") == true)
   }
 
   /// A module that turns out to change makes the run begin anew: only the new run counts.

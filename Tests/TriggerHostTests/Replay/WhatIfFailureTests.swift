@@ -97,7 +97,7 @@ import TriggerTestKit
       _ = try await host.queue.perform(Event("n", ["n": 1]))
       for failures in 2...3 {
         host.clock.advance(by: .seconds(5))
-        while host.coordinator.stats.failed < failures { await Task.yield() }
+        try await wait(for: "the next try") { host.coordinator.stats.failed >= failures }
       }
     }
     #expect(recorded.records.map(\.retryOf) == [nil, 1, 2] && recorded.records.map(\.tries) == [0, 1, 2])

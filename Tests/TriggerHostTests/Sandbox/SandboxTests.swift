@@ -6,7 +6,7 @@ import TriggerHost
 @Suite(.serialized) struct SandboxTests {
   private func run(_ body: String) async throws -> OperationResult {
     let script =
-      "return { on = { event = 'x' }, timeout = '30ms', execute = function(event, ctx)\n\(body)\nend }"
+      "return { on = { event = 'x' }, timeout = '30s', execute = function(event, ctx)\n\(body)\nend }"
     let tree = ScriptTree(files: ["s.lua": Array(script.utf8)])
     try #require(tree.problems.isEmpty, "\(tree.problems)")
     let queue = TriggerQueue(CommitCoordinator(EngineConfiguration(workers: 1)))

@@ -35,11 +35,11 @@ import TriggerHost
   }
 
   /// Moves the clock on step by step; each time the scheduler sleeps again before the next step.
-  private func pass(_ clock: ManualClock, _ queue: TriggerQueue, _ step: Duration, times: Int) async {
+  private func pass(_ clock: ManualClock, _ queue: TriggerQueue, _ step: Duration, times: Int) async throws {
     for _ in 0..<times {
-      while clock.sleeperCount == 0 { await Task.yield() }
+      try await wait(for: "the scheduler") { clock.sleeperCount > 0 }
       clock.advance(by: step)
-      while clock.sleeperCount == 0 { await Task.yield() }
+      try await wait(for: "the scheduler") { clock.sleeperCount > 0 }
       await queue.waitUntilIdle()
     }
   }
@@ -60,9 +60,9 @@ import TriggerHost
     let fires = try coordinator.store("fires")
     func pulses() throws -> Int { try fires.get("pulse")?.arrayValue?.count ?? 0 }
     for fired in 1...12 {
-      await pass(clock, queue, .seconds(600), times: 3)
+      try await pass(clock, queue, .seconds(600), times: 3)
       // A task of its own admits the fire: the queue may be idle before.
-      while try pulses() + dropped.withLock({ $0 }) < fired { await Task.yield() }
+      try await wait(for: "fire \(fired)") { try pulses() + dropped.withLock { $0 } >= fired }
     }
     scheduler.stop()
     #expect(try fires.get("night") == ["2026-03-29T01:00:00Z"])
@@ -91,9 +91,9 @@ import TriggerHost
     scheduler.observe { notice in notices.withLock { $0.append("\(notice)") } }
     try scheduler.add(ScheduledJob(name: "lost", rule: .every(.seconds(1)), action: .trigger("nobody")))
     scheduler.start()
-    while clock.sleeperCount == 0 { await Task.yield() }
+    try await wait(for: "the scheduler") { clock.sleeperCount > 0 }
     clock.advance(by: .seconds(5))
-    while notices.withLock({ $0.count }) < 2 { await Task.yield() }
+    try await wait(for: "both notices") { notices.withLock { $0.count } >= 2 }
     #expect(
       notices.withLock { $0 } == [
         "schedule 'lost': 3 missed, the newest at 2026-03-29T00:00:03Z; raise misfire_grace_time to run late ones",
@@ -119,12 +119,12 @@ import TriggerHost
     job.mode = .restart
     try scheduler.add(job)
     scheduler.start()
-    while clock.sleeperCount == 0 { await Task.yield() }
+    try await wait(for: "the scheduler") { clock.sleeperCount > 0 }
     clock.advance(by: .seconds(1))
-    while coordinator.stats.undecided == 0 { await Task.yield() }
-    while clock.sleeperCount == 0 { await Task.yield() }
+    try await wait(for: "the first fire") { coordinator.stats.undecided > 0 }
+    try await wait(for: "the scheduler") { clock.sleeperCount > 0 }
     clock.advance(by: .seconds(1))
-    while scheduler.isFiring { await Task.yield() }
+    try await wait(for: "the second fire") { !scheduler.isFiring }
     await queue.waitUntilIdle()
     #expect(try coordinator.store("fires").get("job") == ["2026-03-29T00:00:02Z"])
     #expect(coordinator.stats.skipped == 1)

@@ -8,7 +8,7 @@ import TriggerHost
 private let orders = DatabaseTable("orders", columns: [.init("quantity", .integer)])
 
 /// What a host finds when it starts: a table that is where the log is, behind it, ahead of it, or another's.
-@Suite(.timeLimit(.minutes(2))) struct CatchUpTests {
+@Suite(.timeLimit(.minutes(5))) struct CatchUpTests {
   private let directory = TemporaryDirectory()
   private var path: String { directory.path }
   private var file: String { directory.file(orders) }
@@ -171,7 +171,7 @@ private let orders = DatabaseTable("orders", columns: [.init("quantity", .intege
       }
       let host = try TableHost(path, [table])
       let client = try Database(path: file)
-      client.wait(milliseconds: 1000)
+      client.wait(milliseconds: 60_000)
       var isLocked = false
       for _ in 0..<Int.random(in: 0..<40, using: &random) {
         var changes: [String: Value?] = [:]

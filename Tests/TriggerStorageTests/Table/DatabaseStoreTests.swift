@@ -13,7 +13,7 @@ private let orders = DatabaseTable(
   ],
   indexes: [["symbol"]])
 
-@Suite(.timeLimit(.minutes(2))) struct DatabaseStoreTests {
+@Suite(.timeLimit(.minutes(5))) struct DatabaseStoreTests {
   @Test func keepsTheContract() async throws {
     let directory = TemporaryDirectory()
     let backend = try DatabaseStoreBackend(
