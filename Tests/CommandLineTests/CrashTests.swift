@@ -8,13 +8,13 @@ import TriggerCore
   /// `count` counts and emits; `echo` fails when an event comes twice.
   private static let scripts: KeyValuePairs<String, String> = [
     "triggers/count.lua": """
-    return { on = { event = "n" }, execute = function(event, ctx)
+    return { on = { event = "n" }, timeout = "1m", execute = function(event, ctx)
       local store = ctx:store("counts")
       return { store:put("k" .. event.n, (store:get("k" .. event.n) or 0) + 1), store:add("total", 1), ctx:emit("echo", event) }
     end }
     """,
     "triggers/echo.lua": """
-    return { on = { event = "echo" }, priority = "low", execute = function(event, ctx)
+    return { on = { event = "echo" }, priority = "low", timeout = "1m", execute = function(event, ctx)
       local store = ctx:store("echoes")
       return { store:put("k" .. event.n, (store:get("k" .. event.n) or 0) + 1), store:add("total", 1) }
     end }
@@ -78,20 +78,20 @@ import TriggerCore
   /// `count` and `audit` both get each event: whole or not at all. `fire` counts the fires of a schedule.
   private static let manyTriggers: KeyValuePairs<String, String> = [
     "triggers/count.lua": """
-    return { on = { event = "n", data = "rows" }, order_by = "n", execute = function(event, ctx)
+    return { on = { event = "n", data = "rows" }, order_by = "n", timeout = "1m", execute = function(event, ctx)
       local store = ctx:store(ctx.event_name == "rows" and "rows" or "counts")
       return { store:put("k" .. event.n, (store:get("k" .. event.n) or 0) + 1) }
     end }
     """,
     "triggers/audit.lua": """
-    return { on = { event = "n", data = "rows" }, priority = "low", execute = function(event, ctx)
+    return { on = { event = "n", data = "rows" }, priority = "low", timeout = "1m", execute = function(event, ctx)
       local store = ctx:store(ctx.event_name == "rows" and "row_audits" or "audits")
       for i = 1, event.n % 7 * 1000 do end
       return { store:put("k" .. event.n, (store:get("k" .. event.n) or 0) + 1) }
     end }
     """,
     "triggers/fire.lua": """
-    return { on = { every = "20ms" }, execute = function(event, ctx)
+    return { on = { every = "20ms" }, timeout = "1m", execute = function(event, ctx)
       return { ctx:store("fires"):add(event.fire_time, 1) }
     end }
     """,
@@ -172,6 +172,8 @@ import TriggerCore
 
   @Test func toolsReadTheLog() async throws {
     let directory = try TemporaryDirectory(Self.scripts)
+    // So that seqs are as they come.
+    try directory.write("host.yaml", "order: strict\n")
     let input = directory("events.jsonl")
     let lines =
       (1...5).map { #"{"event": "n", "payload": {"n": \#($0)}}"# } + [
@@ -180,7 +182,8 @@ import TriggerCore
     try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: input))
     let host = try RunningCommand(
       [
-        "run", "--scripts", directory("triggers"), "--data", directory("data"), "--stdin", "--exit-when-idle",
+        "run", "--config", directory("host.yaml"), "--scripts", directory("triggers"), "--data",
+        directory("data"), "--stdin", "--exit-when-idle",
       ],
       input: input)
     let ended = try await host.end()

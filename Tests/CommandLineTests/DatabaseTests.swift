@@ -19,7 +19,7 @@ import TriggerCore
           - CREATE VIEW groups AS SELECT "group", count(*) AS size, sum(n) AS total FROM tallies GROUP BY "group"
     """,
     "triggers/count.lua": """
-    return { on = { event = "n" }, execute = function(event, ctx)
+    return { on = { event = "n" }, timeout = "1m", execute = function(event, ctx)
       local store = ctx:store("counts")
       local key = "k" .. event.n % 500
       local was = store:get(key) or { n = 0 }
@@ -94,7 +94,8 @@ import TriggerCore
       let input = directory("events.jsonl")
       try directory.write("events.jsonl", Self.events(round * 2000 + 1..<round * 2000 + 2001))
       let host = try RunningCommand(arguments + ["--stdin"], input: input)
-      _ = await host.lines(Int.random(in: 0...1500, using: &random))
+      // Once so many that there is something to compare.
+      _ = await host.lines(Int.random(in: (round == 0 ? 700 : 0)...1500, using: &random))
       host.signal(SIGKILL)
       let ended = try await host.end()
       #expect(!ended.errors.contains("rror"), "round \(round), seed \(seed): \(ended.errors.prefix(500))")
@@ -123,13 +124,17 @@ import TriggerCore
   /// A client reads, is refused a write, and holds the lock for the rest of the host's life.
   @Test func anotherProgramMeanwhile() async throws {
     let directory = try TemporaryDirectory(Self.files)
+    // So that fifty events are fifty seqs.
+    try directory.edit("host.yaml") { "order: strict\n" + $0 }
     let (data, file) = (directory("data"), directory("data/stores/counts.sqlite"))
     let run = ["run", "--config", directory("host.yaml"), "--data", data]
     try directory.write("events.jsonl", Self.events(1..<51))
     var host = try RunningCommand(run + ["--stdin"], input: directory("events.jsonl"))
     try await host.line(containing: "Serving")
     let client = try Database(path: file, creates: false)
-    while try client.integer("SELECT applied FROM trigger_host") ?? 0 < 50 { await Task.yield() }
+    while try client.integer("SELECT applied FROM trigger_host") ?? 0 < 50, host.isRunning {
+      await Task.yield()
+    }
     #expect(try client.integer("SELECT count(*) FROM tallies") == 47)
     let refused = #expect(throws: StorageError.self) { try client.run("UPDATE tallies SET n = 0") }
     #expect(refused?.description.contains("the table tallies is kept by trigger-host") == true)
@@ -142,7 +147,11 @@ import TriggerCore
     #expect(ended.status == 0)
     #expect(ended.output.contains("; its table is behind: locked by another program"), "\(ended)")
     #expect(ended.errors.contains("cannot be written: locked by another program"), "\(ended)")
-    #expect(ended.errors.contains("The next start catches up; the table is behind since seq 50."), "\(ended)")
+    // Said once: in the end, or after a second of a host that needs more.
+    let isSaid = ["The next start catches up", "Commits go on"].contains {
+      ended.errors.contains("\($0); the table is behind since seq 50.")
+    }
+    #expect(isSaid, "\(ended)")
     try client.run("COMMIT")
     let last = try await RunningCommand(run + ["--exit-when-idle"]).end()
     #expect(last.output.contains("rows up to seq 100"), "\(last)")

@@ -61,8 +61,8 @@ import Testing
   @Test func committedByAHostOfItsOwn() async throws {
     let till = try await KeptHost.till()
     let ended = try await till(
-      "exec", "sale", "--scripts", "triggers", "--event", #"{"item": "lamp", "price": 70}"#, "--commit",
-      "--json")
+      "exec", "sale", "--config", "kept.yaml", "--scripts", "triggers", "--event",
+      #"{"item": "lamp", "price": 70}"#, "--commit", "--json")
     let object = try ended.jsonObject()
     #expect(ended.status == 0 && object["seq"] as? Int == 9, "\(ended)")
     // What it emits is done as well.
@@ -71,7 +71,8 @@ import Testing
     #expect((state["reports"] as? [String: Any])?["lamp"] != nil)
     #expect(try await till("replay", "--verify").status == 0)
     let failed = try await till(
-      "exec", "report", "--scripts", "triggers", "--event", #"{"item": "ship", "price": 7000}"#, "--commit")
+      "exec", "report", "--config", "kept.yaml", "--scripts", "triggers", "--event",
+      #"{"item": "ship", "price": 7000}"#, "--commit")
     #expect(
       failed.status == 1 && failed.errors.hasPrefix("triggers/report.lua:4: too large: ship\n"), "\(failed)")
     #expect(failed.lines == ["report: failed, 0 intents, as seq 11"])
@@ -89,14 +90,18 @@ import Testing
         "report.lua:6      return { ctx:store(\"reports\"):put(event.item, { price = event.price, dice = math.random(1000), seq = ctx.seq }) }",
       ], "\(ended)")
     #expect(ended.status == 0 && ended.lines.last?.hasPrefix("report: would commit") == true)
-    // Without a data directory too; and an endless script ends.
-    try till.directory.write(
-      "loop/loop.lua",
-      "return { on = { event = \"x\" }, timeout = \"50ms\", execute = function()\n  while true do\n  end\nend }\n"
-    )
-    let endless = try await triggerHost("exec", "loop/loop.lua", "--trace", in: till.directory.path)
+    // Without a data directory too; and an endless script ends, a long trace before that.
+    func loop(_ condition: String, timeout: String) async throws -> EndedCommand {
+      try till.directory.write(
+        "loop/loop.lua",
+        "return { on = { event = \"x\" }, timeout = \"\(timeout)\", execute = function()\n  local n = 0\n  while \(condition) do\n    n = n + 1\n  end\nend }\n"
+      )
+      return try await triggerHost("exec", "loop/loop.lua", "--trace", in: till.directory.path)
+    }
+    let endless = try await loop("true", timeout: "50ms")
     #expect(endless.status == 1 && endless.errors.contains("timeout: the attempt used up its time"))
-    #expect(endless.errors.contains("... the trace is cut after 10000 lines\n"))
+    let long = try await loop("n < 10000", timeout: "1m")
+    #expect(long.status == 0 && long.errors.contains("... the trace is cut after 10000 lines\n"), "\(long)")
   }
 
   @Test(arguments: [

@@ -47,6 +47,13 @@ import TriggerCore
     "conf/a.conf": "one", "conf/sub/b.conf": "two",
   ]
 
+  /// One event after the other, each under the next seq: of such as need what the one before has done.
+  private func inOrder() throws -> TemporaryDirectory {
+    let directory = try TemporaryDirectory(Self.files)
+    try directory.edit("host.yaml") { "order: strict\n" + $0 }
+    return directory
+  }
+
   private func event(_ name: String, _ payload: [String: String]) throws -> String {
     let payload = try JSON.text(.map(payload.mapValues { .string($0) }))
     return
@@ -89,7 +96,7 @@ import TriggerCore
   }
 
   @Test func scriptsMaintainFiles() async throws {
-    let directory = try TemporaryDirectory(Self.files)
+    let directory = try inOrder()
     let data = directory("data")
     let ended = try await run(
       directory,
@@ -120,7 +127,7 @@ import TriggerCore
   }
 
   @Test func inMemoryTheStoreBeginsWithTheDirectory() async throws {
-    let directory = try TemporaryDirectory(Self.files)
+    let directory = try inOrder()
     let ended = try await run(
       directory, try event("move", ["from": "a.conf", "to": "c.conf"]) + set("../x", "1"), "--memory")
     #expect(ended.status == 0, "\(ended)")
@@ -133,7 +140,7 @@ import TriggerCore
 
   /// Nothing of such a commit is applied, and nothing outside the directory is touched.
   @Test func pathsAndSizesAreRefused() async throws {
-    let directory = try TemporaryDirectory(Self.files)
+    let directory = try inOrder()
     try FileManager.default.createSymbolicLink(
       atPath: directory("conf/out"), withDestinationPath: directory("triggers"))
     try FileManager.default.createSymbolicLink(
@@ -291,7 +298,7 @@ import TriggerCore
     try directory.write(
       "triggers/pair.lua",
       """
-      return { on = { event = "pair" }, execute = function(event, ctx)
+      return { on = { event = "pair" }, timeout = "1m", execute = function(event, ctx)
         local files, n = ctx:store("configs"), tostring(event.n)
         local intents = { files:put("p/1", n), files:put("p/2", n), files:put("q/3", n) }
         if event.n % 3 == 0 then intents[#intents + 1] = files:delete("q/4") else intents[#intents + 1] = files:put("q/4", n) end

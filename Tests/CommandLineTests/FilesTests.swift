@@ -10,7 +10,7 @@ import Testing
     _ = try directory.copy(example: "files")
     try directory.edit("files/host.yaml") { text in
       text.split(separator: "\n").filter { !$0.contains("rate:") }.joined(separator: "\n")
-        + "\norder: strict\n"
+        + "\norder: strict\nlimits: { timeout: 1m }\n"
     }
     return directory
   }
@@ -86,7 +86,7 @@ import Testing
 
   @Test func itsOwnTestsPass() async throws {
     let directory = try example()
-    let ended = try await triggerHost("test", directory("files"))
+    let ended = try await triggerHost("test", directory("files"), "--timeout", "2m")
     #expect(ended.status == 0, "\(ended)")
     #expect(ended.lines.last?.contains(" 0 failed") == true)
     let checked = try await triggerHost("check", directory("files"))

@@ -16,8 +16,8 @@ struct KeptHost {
 
   func run(_ events: [String], _ options: [String] = []) async throws {
     try directory.write("events.jsonl", events.map { $0 + "\n" }.joined())
-    // So that seqs are as they come: on a busy machine something may be put off.
-    try directory.write("kept.yaml", "order: strict\n")
+    // So that seqs are as they come: on a busy machine something may be put off, or held up for seconds.
+    try directory.write("kept.yaml", "order: strict\nlimits: { timeout: 1m }\n")
     let host = try RunningCommand(
       [
         "run", "--config", directory("kept.yaml"), "--scripts", triggers, "--data", data, "--stdin",

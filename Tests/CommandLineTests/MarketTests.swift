@@ -4,13 +4,14 @@ import Testing
 /// The market example from end to end, against the same arithmetic in plain Swift.
 @Suite struct MarketTests {
   /// Feeds as fast as the queue takes rows. In strict order, because on a machine with other work a default
-  /// host of several workers defers so much of such a flood that it takes a minute.
+  /// host of several workers defers so much of such a flood that it takes a minute; and with time enough for a
+  /// script that such a machine holds up.
   private func quickMarket() throws -> TemporaryDirectory {
     let directory = try TemporaryDirectory()
     let market = try directory.copy(example: "market")
     try directory.edit("\(market)/host.yaml") { text in
       let lines = text.split(separator: "\n").filter { !$0.contains("rate:") }
-      return lines.joined(separator: "\n") + "\norder: strict\n"
+      return lines.joined(separator: "\n") + "\norder: strict\nlimits: { timeout: 1m }\n"
     }
     return directory
   }

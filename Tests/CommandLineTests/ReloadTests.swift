@@ -92,7 +92,7 @@ import TriggerFiles
     }
     host.signal(SIGTERM)
     let ended = try await host.end()
-    #expect(ended.status == 0 && !ended.output.contains("tree:3"), "\(ended)")
+    #expect(ended.status == 0 && !ended.output.contains("tree 3 in force"), "\(ended)")
   }
 
   /// A checkout of thousands of files takes longer than the half second after which a watcher would cut the burst.
@@ -131,8 +131,9 @@ import TriggerFiles
     #expect(try await host.end().status == 0)
   }
 
-  /// The new scripts wait for their trial, but neither for a thousand endless loops nor for a patient one.
-  @Test(arguments: [("1s", ": [1-9] would fail"), ("1m", ": 0 would fail")])
+  /// The new scripts wait for their trial, but neither for a thousand endless loops nor for a patient one. However
+  /// busy the machine is, the first loop is over its limit within ten times that: a good while before the trial ends.
+  @Test(arguments: [("300ms", ": [1-9][0-9]* would fail"), ("1m", ": 0 would fail")])
   func aTrialEnds(timeout: String, verdict: String) async throws {
     func script(_ body: String) -> String {
       "return { on = { event = 'e' }, timeout = '\(timeout)', execute = function(event, ctx) \(body) return {} end }"
@@ -153,12 +154,12 @@ import TriggerFiles
     #expect(try await host.end().status == 0)
   }
 
+  /// One file at a time, or two of which the second is needed: what a busy machine makes of two saves is two trees.
   @Test func rollbackWritesATreeBack() async throws {
     let directory = try TemporaryDirectory([
       "triggers/tick.lua": Self.tick("one"), "triggers/lib/a.lua": "return 1\n",
     ])
     let host = try await start(directory)
-    try FileManager.default.removeItem(atPath: directory("triggers/lib/a.lua"))
     try directory.write("triggers/tick.lua", Self.tick("two"))
     try await host.line(containing: "tree 2 in force from seq")
     let arguments = ["--data", directory("data"), "--scripts", directory("triggers")]
@@ -167,6 +168,8 @@ import TriggerFiles
     #expect(back.status == 0, "\(back)")
     #expect(try directory.read("triggers/tick.lua") == Self.tick("one"))
     try await host.line(containing: "tree 3 in force from seq")
+    try FileManager.default.removeItem(atPath: directory("triggers/lib/a.lua"))
+    try await host.line(containing: "tree 4 in force from seq")
     // Work that is in no tree is not lost.
     try directory.write("triggers/tick.lua", "return {\n  -- not yet\n")
     try await host.line(containing: "not reloaded")
@@ -177,11 +180,13 @@ import TriggerFiles
     let forced = try await RunningCommand(["scripts", "rollback", "--to", "tree:2", "--force"] + arguments)
       .end()
     #expect(forced.status == 0, "\(forced)")
-    try await host.line(containing: "tree 4 in force from seq")
+    #expect(try directory.read("triggers/tick.lua") == Self.tick("two"))
+    #expect(try directory.read("triggers/lib/a.lua") == "return 1\n")
+    try await host.line(containing: "tree 5 in force from seq")
     host.signal(SIGTERM)
     #expect(try await host.end().status == 0)
     let unknown = try await RunningCommand(["scripts", "rollback", "--to", "tree:9"] + arguments).end()
-    #expect(unknown.status == 1 && unknown.errors.contains("the newest is tree:4"), "\(unknown.errors)")
+    #expect(unknown.status == 1 && unknown.errors.contains("the newest is tree:5"), "\(unknown.errors)")
     let tooLate = try await RunningCommand(["scripts", "rollback", "--to", "999999"] + arguments).end()
     #expect(tooLate.status == 1 && tooLate.errors.contains("the log ends at seq"), "\(tooLate.errors)")
     let nowhere = try await triggerHost(

@@ -121,7 +121,7 @@ import Testing
 
   @Test func aDataDirectoryIsReadAtAnySeq() async throws {
     let directory = try TemporaryDirectory([
-      "host.yaml": "stores: { counts: {} }\n",
+      "host.yaml": "stores: { counts: {} }\norder: strict\n",
       "triggers/count.lua": """
       local step = require "step"
       return { on = { event = "go" }, execute = function(event, ctx)

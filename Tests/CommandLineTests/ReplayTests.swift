@@ -156,7 +156,7 @@ import Testing
     _ = try directory.copy(example: "market")
     try directory.edit("market/host.yaml") { text in
       text.split(separator: "\n").filter { !$0.contains("rate:") }.joined(separator: "\n")
-        + "\norder: strict\n"
+        + "\norder: strict\nlimits: { timeout: 1m }\n"
     }
     let data = directory("data")
     let run = try await triggerHost(
@@ -167,7 +167,8 @@ import Testing
       #expect(verified.status == 0 && verified.output.contains(": all the same"), "\(verified)")
     }
     let same = try await triggerHost(
-      "replay", "--data", data, "--with", directory("market/triggers"), "--fail-on-diff")
+      "replay", "--config", directory("market/host.yaml"), "--data", data, "--with",
+      directory("market/triggers"), "--fail-on-diff")
     #expect(same.status == 0 && same.output.contains(" 0 changed, 0 gone, 0 new"), "\(same)")
     #expect(same.lines.last == "final state: the same")
 
@@ -180,7 +181,8 @@ import Testing
     )
     .jsonLines()
     let ended = try await triggerHost(
-      "replay", "--data", data, "--with", directory("market/triggers"), "--json", "--all")
+      "replay", "--config", directory("market/host.yaml"), "--data", data, "--with",
+      directory("market/triggers"), "--json", "--all")
     let object = try ended.jsonObject()
     let differences = try #require(object["differences"] as? [[String: Any]])
     let strategy = differences.filter { $0["trigger"] as? String == "strategy" }
