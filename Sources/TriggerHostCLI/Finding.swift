@@ -15,7 +15,14 @@ struct Finding {
   var text: String
 
   var isError: Bool { severity == .error }
-  var json: Value { ["severity": .string(severity.rawValue), "message": .string(text)] }
+  /// `message` is the whole text; without a line it is about the whole file.
+  var json: Value {
+    var object: [String: Value] = [
+      "severity": .string(severity.rawValue), "file": .string(file), "message": .string(text),
+    ]
+    if let line { object["line"] = .int(Int64(line)) }
+    return .map(object)
+  }
 
   init(_ problem: ConfigProblem) {
     (severity, text) = (problem.severity == .error ? .error : .warning, "\(problem)")

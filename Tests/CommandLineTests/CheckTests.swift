@@ -169,10 +169,15 @@ import Testing
     #expect(object.status == said.status)
     let json = try object.jsonObject()
     #expect(json["good"] as? Bool == !mistake.isError)
-    let problems = try #require(json["problems"] as? [[String: String]])
-    #expect(problems.map { $0["message"]?.prefix { $0 != "\n" } } == mistake.problems.map { $0[...] })
+    let problems = try #require(json["problems"] as? [[String: Any]])
     #expect(
-      problems.map { $0["severity"] } == mistake.problems.map { _ in mistake.isError ? "error" : "warning" })
+      problems.map { ($0["message"] as? String)?.prefix { $0 != "\n" } } == mistake.problems.map { $0[...] })
+    for problem in problems {
+      #expect(problem["severity"] as? String == (mistake.isError ? "error" : "warning"))
+      let place = [problem["file"] as? String, (problem["line"] as? Int).map { "\($0)" }].compactMap(\.self)
+      #expect(
+        (problem["message"] as? String)?.hasPrefix(place.joined(separator: ":") + ":") == true, "\(problem)")
+    }
   }
 
   @Test func anEmptyDirectoryIsNotInOrder() async throws {

@@ -149,8 +149,10 @@ import Testing
     ]
     let json = try ended.jsonObject()
     #expect(json["good"] as? Bool == false && json["passed"] as? Int == 1)
-    let problems = json["problems"] as? [[String: String]]
-    #expect(problems == said.map { ["severity": "error", "message": $0] })
+    let problems = try #require(json["problems"] as? [[String: Any]])
+    #expect(problems.map { $0["message"] as? String } == said)
+    #expect(problems.map { $0["file"] as? String } == said.map { _ in "triggers/broken.lua" })
+    #expect(problems.map { $0["line"] as? Int } == [2, 3])
     let reader = JUnitReader()
     let parser = XMLParser(data: Data(try directory.read("report.xml").utf8))
     parser.delegate = reader
