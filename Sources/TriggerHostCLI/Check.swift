@@ -22,7 +22,8 @@ struct Check: ParsableCommand {
   @Argument(help: "A directory with host.yaml, or of scripts alone.", completion: .directory)
   var directory: String?
   @OptionGroup var project: ProjectOptions
-  @Flag(help: "Print one JSON object: good, problems (severity, file, line, message), triggers.") var json = false
+  @Flag(help: "Print one JSON object: good, problems (severity, file, line, message), triggers.")
+  var json = false
   @Flag(help: "Show what modules name that scripts lack, too: it matters only where it is called.")
   var notes = false
 

@@ -217,7 +217,7 @@ import Testing
       ended.lines.map { $0.split(separator: " ")[0] } == ["a.lua:3:", "a.lua:5:", "b.lua:3:", "b.lua:5:"],
       "\(ended)")
     let problems = try await triggerHost("check", "--json", in: directory.path).jsonObject()["problems"]
-    #expect((problems as? [[String: String]])?.map { $0["message"] } == ended.lines)
+    #expect((problems as? [[String: Any]])?.map { $0["message"] as? String } == ended.lines)
   }
 
   @Test func aGoodProjectIsGood() async throws {
