@@ -81,7 +81,11 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     for priority in [Priority.critical, .high, .normal] {
       workers.append(Worker(engine: self, name: "reserve-\(priority)", atLeast: priority))
     }
-    lock.withLock { self.workers = workers }
+    lock.withLock {
+      self.workers = workers
+      // Now, and not while the first commit that brings a new path holds the lock.
+      for table in stores.existing { FileNames(table: table).prepare() }
+    }
     backends.start(after: withState { $0.order.frontier })
     let watchdog = Watchdog(engine: self, workers: workers)
     self.watchdog = watchdog

@@ -8,12 +8,17 @@ struct FileNames {
   var new: [[UInt8]] = []
   var gone: [[UInt8]] = []
 
-  /// Brings `StoreTable.spellings` to what it is after the commit. O(changes), the first time O(keys).
+  /// Has `StoreTable.spellings` there, where somebody will ask. O(keys) then.
+  func prepare() {
+    if table.rule?.keysAreFilePaths == true, table.spellings == nil { table.spellings = spellingsThere() }
+  }
+
+  /// Brings `StoreTable.spellings` to what it is after the commit. O(changes), and `prepare` the first time.
   ///
   /// - Parameter refuses: off where the files are there already: then it must be.
   /// - Returns: which path cannot come in, and why; nothing is changed then. Nil when all can.
   func take(refuses: Bool) -> String? {
-    if table.spellings == nil { table.spellings = spellingsThere() }
+    prepare()
     for path in gone { table.spellings!.remove(Self.text(path)) }
     let (leaves, left) = (Set(new), Set(gone))
     for (index, path) in new.enumerated() {
