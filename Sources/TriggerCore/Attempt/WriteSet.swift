@@ -65,6 +65,8 @@ package struct WriteSet: ~Copyable {
   /// True when every write is a put or a deletion, in stores that take anything: those apply without looking at
   /// the state.
   package private(set) var isPlain = true
+  /// True when every write is of one key, in stores that take anything.
+  package private(set) var isByKey = true
   package private(set) var emits = 0
 
   package init() { writes = .allocate(capacity: capacity) }
@@ -78,6 +80,7 @@ package struct WriteSet: ~Copyable {
     for index in 0..<count { Self.release(writes + index) }
     count = 0
     isPlain = true
+    isByKey = true
     emits = 0
   }
 
@@ -114,11 +117,9 @@ package struct WriteSet: ~Copyable {
       kind == .delete ? Version.makeDeleted() : Version.make(value.baseAddress, count: value.count)
     (writes + count).initialize(to: write)
     count &+= 1
-    switch kind {
-    case .put, .delete: if let table, table._withUnsafeGuaranteedRef({ $0.hasRule }) { isPlain = false }
-    case .emit: emits &+= 1
-    default: isPlain = false
-    }
+    if kind == .emit { return emits &+= 1 }
+    if kind == .replace || table!._withUnsafeGuaranteedRef({ $0.hasRule }) { isByKey = false }
+    if kind != .put && kind != .delete || !isByKey { isPlain = false }
   }
 
   /// The version of a write, which the caller now owns.
