@@ -108,8 +108,13 @@ int th_freeze(lua_State *L, int index, th_tree *tree);
 // first upvalue. Raises (memory).
 void th_freeze_library(lua_State *L, const char *name, lua_CFunction write);
 
-// --- th_tree.c. Raise.
+// --- th_require.c. Raises.
 void th_open_require(lua_State *L);         // sets require in the table on top
+
+// --- th_tree.c. Raise.
+void th_open_loading(lua_State *L);         // once, before any chunk runs
+int th_push_chunk(lua_State *L, th_tree *tree, const char *path);  // the compiled one; 0: no such file
+void th_run_chunk(lua_State *L, th_tree *tree, const char *path, const char *name);  // the one on top. [-1, +1]
 // Compiles text, without a byte order mark; `name` is "@path" or "=name". [+1] May raise.
 void th_compile(lua_State *L, const char *text, size_t length, const char *name);
 void th_push_execute(lua_State *L, th_trigger *trigger);  // of fresh chunks
