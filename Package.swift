@@ -83,14 +83,18 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/TriggerHostCLI", swiftSettings: strict),
+    // What tests of several targets share.
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(name: "TriggerCoreTests", dependencies: ["TriggerCore"], swiftSettings: strict),
     .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
     .testTarget(
-      name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit", "TriggerLua"],
+      name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit", "TriggerLua", "TestSupport"],
       swiftSettings: strict),
-    .testTarget(name: "TriggerFilesTests", dependencies: ["TriggerFiles"], swiftSettings: strict),
     .testTarget(
-      name: "TriggerStorageTests", dependencies: ["TriggerStorage", "TriggerTestKit", "file-probe"],
+      name: "TriggerFilesTests", dependencies: ["TriggerFiles", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "TriggerStorageTests",
+      dependencies: ["TriggerStorage", "TriggerTestKit", "TestSupport", "file-probe"],
       exclude: ["Fixtures"], swiftSettings: strict),
     // A program that TriggerStorageTests kill in the middle of a write-out, and that measures directories:
     // `swift run -c release file-probe measure`.

@@ -10,7 +10,7 @@ enum Measurements {
     let directory = NSTemporaryDirectory() + "file-probe-\(UUID().uuidString)"
     defer { try? FileManager.default.removeItem(atPath: directory) }
     try watching(directory + "/files")
-    scripts()
+    try scripts()
     try writing(directory)
   }
 
@@ -31,8 +31,8 @@ enum Measurements {
     var first: DirectoryWatcher.Report?
     say("  first look") { first = watcher.start { _ in reported.signal() } }
     print("  memory: \((memory() - before) >> 20) MiB for \(first!.tree.byteCount >> 20) MiB of files")
-    say("  one file saved, until it is reported (30 ms of quiet among it)", times: 20) { time in
-      try! Data(text(time, bytes: 9_000)).write(to: URL(fileURLWithPath: root + "/d5/f5.lua"))
+    try say("  one file saved, until it is reported (30 ms of quiet among it)", times: 20) { time in
+      try Data(text(time, bytes: 9_000)).write(to: URL(fileURLWithPath: root + "/d5/f5.lua"))
       reported.wait()
     }
     let looked = DispatchSemaphore(value: 0)
@@ -55,7 +55,7 @@ enum Measurements {
 
   // MARK: Scripts
 
-  private static func scripts() {
+  private static func scripts() throws {
     for (count, size) in [(1000, 500), (10_000, 10_000)] {
       var files: [String: FileContent] = [
         "lib/m.lua": FileContent("return { name = 'm' }"), "lib/n.lua": FileContent("return 'n'"),
@@ -68,22 +68,22 @@ enum Measurements {
       say("  first check") { tree = ScriptTree(contents) }
       precondition(tree.problems.isEmpty && tree.triggers.count == count)
       print("  memory: \((memory() - before) >> 20) MiB")
-      say("  one trigger changed", times: 20) { time in
-        tree = updated(tree, "t5.lua", trigger(5, bytes: size, event: "f\(time)"))
+      try say("  one trigger changed", times: 20) { time in
+        tree = try updated(tree, "t5.lua", trigger(5, bytes: size, event: "f\(time)"))
       }
-      say("  a module of 100 triggers changed", times: 5) { time in
-        tree = updated(tree, "lib/n.lua", "return 'n\(time)'")
+      try say("  a module of 100 triggers changed", times: 5) { time in
+        tree = try updated(tree, "lib/n.lua", "return 'n\(time)'")
       }
-      say("  a file that is no script changed", times: 20) { time in
-        tree = updated(tree, "notes.txt", "\(time)")
+      try say("  a file that is no script changed", times: 20) { time in
+        tree = try updated(tree, "notes.txt", "\(time)")
       }
     }
   }
 
-  private static func updated(_ tree: ScriptTree, _ path: String, _ text: String) -> ScriptTree {
+  private static func updated(_ tree: ScriptTree, _ path: String, _ text: String) throws -> ScriptTree {
     var changes = FileChanges()
     changes[path] = .written(FileContent(text))
-    return try! tree.updated(with: changes).get().tree
+    return try tree.updated(with: changes).get().tree
   }
 
   private static func trigger(_ index: Int, bytes: Int, event: String) -> String {
@@ -134,11 +134,11 @@ enum Measurements {
     return (0..<bytes).map { _ in UInt8.random(in: 32..<127, using: &random) }
   }
 
-  private static func say(_ what: String, times: Int = 1, _ body: (Int) -> Void) {
+  private static func say(_ what: String, times: Int = 1, _ body: (Int) throws -> Void) rethrows {
     var spans: [Double] = []
     for time in 0..<times {
       let start = ContinuousClock.now
-      body(time)
+      try body(time)
       spans.append((ContinuousClock.now - start) / .milliseconds(1))
     }
     spans.sort()
@@ -146,7 +146,9 @@ enum Measurements {
     print("\(what): \(String(format: "%.1f ms", spans[times / 2]))\(most)")
   }
 
-  private static func say(_ what: String, _ body: () -> Void) { say(what, times: 1) { _ in body() } }
+  private static func say(_ what: String, _ body: () throws -> Void) rethrows {
+    try say(what, times: 1) { _ in try body() }
+  }
 
   /// Bytes that the process has in memory.
   private static func memory() -> Int {

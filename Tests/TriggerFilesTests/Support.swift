@@ -5,11 +5,6 @@ import TriggerCore
 
 @testable import TriggerFiles
 
-/// The seed of a random test: new for each run, or what the environment variable SEED says.
-func testSeed() -> UInt64 {
-  ProcessInfo.processInfo.environment["SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: .min ... .max)
-}
-
 /// What the system would not do.
 struct SystemError: Error, CustomStringConvertible {
   let description: String

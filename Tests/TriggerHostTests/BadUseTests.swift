@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import TriggerCore
 import TriggerHost
@@ -65,7 +66,8 @@ import TriggerHost
 
   private struct Endless: Trigger {
     func execute() async throws -> [CommitIntent] {
-      try? await Task.sleep(for: .seconds(3600))
+      // Ends when its task is cancelled.
+      for await _ in AsyncStream<Never>.makeStream().stream {}
       return []
     }
   }

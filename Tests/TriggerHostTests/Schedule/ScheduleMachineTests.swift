@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import TriggerCore
 
@@ -5,7 +6,8 @@ import TriggerCore
 
 @Suite struct ScheduleMachineTests {
   private typealias Machine = ScheduleMachine
-  private let start = try! Timestamp(parsing: "2026-01-01T00:00:00Z")
+  /// 2026-01-01T00:00:00Z.
+  private let start = Timestamp(nanoseconds: 1_767_225_600_000_000_000)
 
   private func at(_ seconds: Double) -> Timestamp {
     Timestamp(nanoseconds: start.nanoseconds + Int64(seconds * 1e9))

@@ -35,15 +35,7 @@ import TriggerHost
   @Test(arguments: FakeHost.Kind.all) func anEditInBetweenIsNotLost(_ kind: FakeHost.Kind) throws {
     for save in Save.allCases {
       let directory = try FilesDirectory(["a": "1"])
-      let isDone = Mutex(false)
-      let host = try FakeHost(directory, kind) { step in
-        guard case .exchange("a") = step else { return }
-        let isFirst = isDone.withLock { isDone in
-          defer { isDone = true }
-          return !isDone
-        }
-        if isFirst { save.run(in: directory) }
-      }
+      let host = try FakeHost(directory, kind, step: atFirst(.exchange("a")) { save.run(in: directory) })
       try host.start()
       host.commitEdits()
       host.commit(["a": "2"])
@@ -62,14 +54,9 @@ import TriggerHost
   /// Where files cannot be exchanged, for a moment nothing has the name: who takes it then has been quicker.
   @Test func whoTakesTheNameMeanwhileKeepsIt() throws {
     let directory = try FilesDirectory(["a": "1"])
-    let isDone = Mutex(false)
-    let host = try FakeHost(directory, FakeHost.Kind(exchanges: false)) { step in
-      let isFirst = isDone.withLock { isDone in
-        defer { isDone = isDone || step == .fallBack("a") }
-        return !isDone && step == .fallBack("a")
-      }
-      if isFirst { directory.write("a", "mine") }
-    }
+    let host = try FakeHost(
+      directory, FakeHost.Kind(exchanges: false),
+      step: atFirst(.fallBack("a")) { directory.write("a", "mine") })
     try host.start()
     host.commitEdits()
     host.commit(["a": "2"])
@@ -161,16 +148,12 @@ import TriggerHost
   /// A directory takes the place of a file that is about to be removed, with files in it.
   @Test(arguments: [true, false]) func aDirectoryGoesBack(exchanges: Bool) throws {
     let directory = try FilesDirectory(["a": "1"])
-    let isDone = Mutex(false)
-    let host = try FakeHost(directory, FakeHost.Kind(exchanges: exchanges)) { step in
-      let isFirst = isDone.withLock { isDone in
-        defer { isDone = isDone || step == .remove("a") }
-        return !isDone && step == .remove("a")
-      }
-      guard isFirst else { return }
-      unlink(directory("a"))
-      directory.write("a/in", "theirs")
-    }
+    let host = try FakeHost(
+      directory, FakeHost.Kind(exchanges: exchanges),
+      step: atFirst(.remove("a")) {
+        unlink(directory("a"))
+        directory.write("a/in", "theirs")
+      })
     try host.start()
     host.commitEdits()
     host.commit(["a": nil])

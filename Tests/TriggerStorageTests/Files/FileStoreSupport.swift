@@ -227,3 +227,13 @@ final class FakeHost: @unchecked Sendable {
     values.compactMapValues { FileContent($0)?.text }
   }
 }
+
+/// A step of the write-out for `FakeHost`: does something before the first of these, and nothing before the others.
+func atFirst(
+  _ wanted: FileStoreStep, _ body: @escaping @Sendable () -> Void
+) -> @Sendable (FileStoreStep) -> Void {
+  let isDone = Atomic<Bool>(false)
+  return { step in
+    if step == wanted, !isDone.exchange(true, ordering: .relaxed) { body() }
+  }
+}
