@@ -1,7 +1,8 @@
 import TestSupport
 import Testing
 import TriggerCore
-import TriggerHost
+
+@testable import TriggerHost
 
 /// Which paths may come to be in a store of files beside one another.
 @Suite struct FileNamesTests {
@@ -86,6 +87,33 @@ import TriggerHost
     #expect(try await host.change(nil, "A")?.contains("differs from a ") == true)
     #expect(try await host.change(nil, "NEW") == nil)
     #expect(try await host.change(host.other, "B") == nil)
+  }
+
+  /// What history brings in between is not refused, and counts.
+  @Test func whatWasDecidedBeforeCounts() throws {
+    let engine = Engine(configuration: EngineConfiguration(), clock: EngineClock(), log: nil)
+    let committer = engine.withState { $0.committer }
+    let table = engine.stores.declare("s")
+    table.rule = Files().rule
+    var seq: Int64 = 0
+    func apply(_ kind: IntentKind, _ path: String, isNew: Bool) -> String? {
+      var writes = WriteSet()
+      CanonicalEncoding.encode("x").withUnsafeBytes { value in
+        Array(path.utf8).withUnsafeBufferPointer {
+          writes.add(kind, table: .passUnretained(table), key: $0, value: value)
+        }
+      }
+      seq += 1
+      do throws(Committer.Failure) { try committer.apply(writes, seq: seq, isNew: isNew) } catch {
+        return error.message
+      }
+      return nil
+    }
+    #expect(apply(.put, "a", isNew: true) == nil)
+    #expect(apply(.delete, "a", isNew: false) == nil)
+    #expect(apply(.put, "A", isNew: true) == nil)
+    #expect(apply(.put, "bad", isNew: false) == nil)
+    #expect(apply(.put, "BAD", isNew: true)?.contains("differs from bad ") == true)
   }
 
   /// Random commits against a check of all pairs. `SEED=1 swift test --filter FileNamesTests` repeats one.

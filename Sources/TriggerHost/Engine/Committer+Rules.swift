@@ -16,13 +16,16 @@ extension Committer {
   }
 
   /// Asks the rules of the stores about what the list leaves.
-  func check(_ staged: Stage) throws(Failure) {
+  ///
+  /// - Parameter isNew: off for a list that was decided before: nothing is refused, but the names are taken where
+  ///   others have been.
+  func check(_ staged: Stage, isNew: Bool) throws(Failure) {
     var growth: [UnsafeMutableRawPointer: Growth] = [:]
     for item in staged.newest {
       let table = item.table.takeUnretainedValue()
-      guard let rule = table.rule else { continue }
+      guard let rule = table.rule, isNew || table.spellings != nil else { continue }
       let value = item.version.isDeleted ? nil : Version.value(item.version)
-      if let refusal = item.key.withUnsafeBufferPointer({ rule.refusal(of: $0, value) }) {
+      if isNew, let refusal = item.key.withUnsafeBufferPointer({ rule.refusal(of: $0, value) }) {
         throw refused(by: table, "\(String(decoding: item.key, as: UTF8.self)): \(refusal)")
       }
       let old = committed(item.key, Self.hash(of: item.key), in: item.table)
@@ -30,13 +33,15 @@ extension Committer {
         item, after: old, to: &growth[item.table.toOpaque(), default: Growth(names: FileNames(table: table))])
     }
     let sums = growth.values.sorted { $0.table.name < $1.table.name }
-    for item in sums where item.keys > 0 || item.bytes > 0 {
+    for item in sums where isNew && (item.keys > 0 || item.bytes > 0) {
       let refusal = item.table.rule?.refusal(
         ofKeys: item.table.liveKeys.load(ordering: .relaxed) + max(item.keys, 0),
         bytes: item.table.liveBytes.load(ordering: .relaxed) + max(item.bytes, 0))
       if let refusal { throw refused(by: item.table, refusal) }
     }
-    try takeNames(sums.filter { $0.table.rule!.keysAreFilePaths }.map(\.names), of: staged)
+    // A commit of the host's own tells of files that are there.
+    let refuses = isNew && !staged.items.contains { $0.table._withUnsafeGuaranteedRef { $0.isInternal } }
+    try takeNames(sums.filter { $0.table.rule!.keysAreFilePaths }.map(\.names), refuses: refuses)
   }
 
   private func refused(by table: StoreTable, _ reason: String) -> Failure {
@@ -58,11 +63,9 @@ extension Committer {
   }
 
   /// Last of all: nothing is refused afterwards.
-  private func takeNames(_ names: [FileNames], of staged: Stage) throws(Failure) {
-    // A commit of the host's own tells of files that are there.
-    let isOfHost = staged.items.contains { $0.table._withUnsafeGuaranteedRef { $0.isInternal } }
+  private func takeNames(_ names: [FileNames], refuses: Bool) throws(Failure) {
     for (index, item) in names.enumerated() where !item.new.isEmpty || !item.gone.isEmpty {
-      guard let refusal = item.take(refuses: !isOfHost) else { continue }
+      guard let refusal = item.take(refuses: refuses) else { continue }
       for taken in names[..<index] { taken.giveBack() }
       throw refused(by: item.table, refusal)
     }

@@ -176,7 +176,7 @@ struct Committer {
         }
         staged.append(version, at: key, in: table)
       }
-      if isNew { try check(staged) }
+      try check(staged, isNew: isNew)
     } catch {
       for item in staged.items { Version.free(item.version) }
       throw error
