@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 
@@ -65,6 +66,67 @@ def disk(round: Round) -> None:
     verify(round, data)
     round.note(f"{written / MEGA:.0f} MB of values in {i} commits; at most {biggest / MEGA:.0f} MB, {at_end / MEGA:.0f} MB before "
                f"the end, {size(data) / MEGA:.0f} MB after")
+
+
+@check("lagging", limit=120)
+def lagging(round: Round) -> None:
+    """`log export` and `log cat --follow` into pipes that nobody reads: the directory of the host does not grow for them."""
+    root = project(round.directory / "project", {"put": PUT}, "log: { checkpoint: 2s, retain: 10mb }\n")
+    data = root / "data"
+    host = Host(round, root)
+    i = load(round, host, 0, 15 * MEGA)
+    # One page of a terminal that somebody looks at.
+    for command in (["log", "export"], ["log", "cat", "--follow", "--from", "1"]):
+        round.spawn(round.options.host, *command, "--data", data, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL)
+    time.sleep(1)
+    load(round, host, i, 120 * MEGA)
+    time.sleep(5)
+    if size(data) > 60 * MEGA:
+        round.fault(f"with readers of the log that stand still the directory grew to {size(data) / MEGA:.0f} MB with "
+                    f"`retain: 10mb`: {listing(data)}")
+    host.stop(15)
+    round.note(f"{size(data) / MEGA:.0f} MB")
+
+
+@check("shrinks", limit=180)
+def shrinks(round: Round) -> None:
+    """A directory that was kept whole follows a smaller `retain` after the next start, down to its size."""
+    root = project(round.directory / "project", {"put": PUT}, "log: { checkpoint: 2s }\n")
+    data = root / "data"
+    host = Host(round, root)
+    i = load(round, host, 0, 80 * MEGA)
+    host.stop(15)
+    before = size(data)
+    if before > 130 * MEGA:
+        round.fault(f"80 MB of values take {before / MEGA:.0f} MB after a clean end: {listing(data)}")
+    project(root, {}, "log: { checkpoint: 2s, retain: 10mb }\n")
+    host = Host(round, root)
+    start = time.monotonic()
+    while size(data) > 30 * MEGA and time.monotonic() - start < 45:
+        i = load(round, host, i, MEGA // 10)
+        time.sleep(0.5)
+    running = size(data)
+    if running > 30 * MEGA:
+        round.fault(f"45 s after a start with `retain: 10mb` the directory still has {running / MEGA:.0f} MB: {listing(data)}")
+    host.stop(15)
+    if size(data) > 20 * MEGA:
+        round.fault(f"a clean end leaves {size(data) / MEGA:.0f} MB with `retain: 10mb`: {listing(data)}")
+    verify(round, data)
+    round.note(f"{before / MEGA:.0f} MB, then {running / MEGA:.0f} MB, after the end {size(data) / MEGA:.0f} MB")
+
+
+def load(round: Round, host: Host, i: int, total: int) -> int:
+    """Commits so many bytes of values, 2 kB each; gives the next number."""
+    events: list[dict[str, object]] = []
+    for i in range(i, i + total // 2000):
+        events.append({"event": "put", "payload": {"i": i, "text": round.rng.randbytes(1000).hex()}})
+        if len(events) == 500:
+            host.ask(*events)
+            events.clear()
+    if events:
+        host.ask(*events)
+    return i + 1
 
 
 @check("single", limit=120)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -219,6 +222,15 @@ def check_log(round: Round, data: Path, sender: Sender, whole: bool) -> None:
                 return
 
 
+def check_table(round: Round, file: Path, name: str, expected: dict[str, Any]) -> None:
+    """A store that is a table: any client of SQLite reads there what the store has."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+        rows = {key: json.loads(value) for key, value in database.execute(f"SELECT key, value FROM {name}")}
+    wrong = model.difference({name: expected}, {name: rows})
+    if wrong:
+        round.fault(f"the table is not its store: {wrong}")
+
+
 def oldest_state(round: Round, data: Path, records: list[dict[str, Any]]) -> tuple[model.State, list[dict[str, Any]]]:
     """The state of the oldest seq that can still be replayed, and the records after it."""
     low, high = 0, len(records) - 1
@@ -257,6 +269,9 @@ def kills(round: Round) -> None:
     whole = rng.random() < 0.6
     config = f"durability: {rng.choice(['group', 'async'])}\n"
     config += f"log: {{ checkpoint: {rng.choice(['200ms', '1s'])}, retain: {'all' if whole else '1mb'} }}\n"
+    tables = ["done", "keys"] if rng.random() < 0.4 else []
+    if tables:
+        config += "stores: {" + ", ".join(f" {name}: {{ backend: database }}" for name in tables) + " }\nstrict_stores: false\n"
     root = project(round.directory, {"take": TAKE, "echo": ECHO, "churn": CHURN}, config)
     sender = Sender(round)
     arguments = ["--workers", str(rng.choice([1, 2, 4]))]
@@ -276,6 +291,8 @@ def kills(round: Round) -> None:
     content = state(round, root / "data")
     check_business(round, sender, content)
     check_log(round, root / "data", sender, whole)
+    for name in tables:
+        check_table(round, root / "data" / "stores" / f"{name}.sqlite", name, content.get(name, {}))
     probe = "return { execute = function(event, ctx) return ctx:store('probe'):put('taken', ctx:store('totals'):get('taken')) end }"
     (root / "probe.lua").write_text(probe)
     seen = tool(round, "exec", root / "probe.lua", "--data", root / "data", "--json").json()
@@ -283,4 +300,4 @@ def kills(round: Round) -> None:
     if seen["intents"][0].get("value") != taken:
         round.fault(f"exec reads totals/taken = {seen['intents']}, replay says {taken}")
     round.note(f"{sender.lives} lives, {sender.acknowledged} acknowledged, {config.splitlines()[0]}, "
-               f"{'all kept' if whole else 'retain 1mb'}")
+               f"{'all kept' if whole else 'retain 1mb'}{', tables' if tables else ''}")

@@ -29,6 +29,11 @@ return {
 }
 """
 
+# Failures are said on standard error, with a traceback each.
+CRY = """
+return { on = { data = "rows" }, execute = function(event, ctx) error(("cry "):rep(200)) end }
+"""
+
 VISIT = """
 return {
   on = { event = "visit" },
@@ -52,12 +57,12 @@ def pulse(round: Round, root: Path) -> dict[str, int]:
 
 
 def expect_pulse(round: Round, root: Path, seconds: float, what: str) -> None:
-    """Within these seconds ticks and rows go on being committed, at least at a third of their pace."""
+    """Within these seconds ticks and rows go on being committed, at least at a tenth of their pace (a machine may be busy)."""
     before, start = pulse(round, root), time.monotonic()
     time.sleep(seconds)
     after, passed = pulse(round, root), time.monotonic() - start
     for name, rate in (("ticks", 10), ("rows", 50)):
-        if after[name] - before[name] < rate * passed / 3:
+        if after[name] - before[name] < rate * passed / 10:
             round.fault(f"{what}: {after[name] - before[name]} {name} were committed in {passed:.1f} s, due were {rate * passed:.0f}")
 
 
@@ -65,26 +70,31 @@ def expect_pulse(round: Round, root: Path, seconds: float, what: str) -> None:
 def listeners(round: Round) -> None:
     """Standard output, error or both piped and unread: schedules and feeds go on committing, SIGTERM ends it with 0."""
     rng = round.rng
-    root = project(round.directory / "project", {"tick": TICK, "row": ROW, "visit": VISIT}, CONFIG)
+    root = project(round.directory / "project", {"tick": TICK, "row": ROW, "cry": CRY, "visit": VISIT}, CONFIG)
     (root / "rows.jsonl").write_text("".join(f'{{"n": {n}}}\n' for n in range(50)))
-    mute = rng.choice(["output", "error", "both", "one pipe for both"])
-    host = Host(round, root, read_out=mute == "error", read_err=mute == "output", merged=mute == "one pipe for both")
+    mute = rng.choice(["output", "error", "both", "one pipe for both", "output gone", "error gone"])
+    host = Host(round, root, read_out=mute.startswith("error"), read_err=mute.startswith("output"),
+                merged=mute == "one pipe for both")
+    if mute.endswith("gone"):
+        pipe = host.process.stdout if mute == "output gone" else host.process.stderr
+        assert pipe
+        pipe.close()
     loud = rng.random() < 0.5
     for start in range(0, 20_000, 1000):
         host.send(*[{"event": "visit", "payload": {"id": i, "loud": loud}} for i in range(start, start + 1000)])
     time.sleep(3)
     host.alive()
-    expect_pulse(round, root, 3, f"{mute} unread")
+    expect_pulse(round, root, 3, f"{mute}, nobody reads it")
     if rng.random() < 0.5:
         seconds = host.stop(5 + 5)
-        round.note(f"{mute} unread, ended {seconds:.1f} s after SIGTERM")
+        round.note(f"{mute}, ended {seconds:.1f} s after SIGTERM")
     else:
         host.process.terminate()
         time.sleep(0.5)
         start = time.monotonic()
         host.process.terminate()
         seconds = host.await_end(2, None, "a second SIGTERM", start)
-        round.note(f"{mute} unread, ended {seconds:.1f} s after the second SIGTERM")
+        round.note(f"{mute}, ended {seconds:.1f} s after the second SIGTERM")
     verify(round, root / "data")
 
 

@@ -164,13 +164,13 @@ class Host:
         self.process.wait()
         self._drain()
 
-    def stop(self, within: float = 12, code: int = 0) -> float:
-        """SIGTERM, once it has come so far as to say something; gives the seconds until it ended."""
+    def stop(self, within: float = 12, code: int = 0, by: signal.Signals = signal.SIGTERM) -> float:
+        """SIGTERM or another signal, once it has come so far as to say something; gives the seconds until it ended."""
         while not self.words and not self.answers and time.monotonic() - self.started < 20 and self.process.poll() is None:
             time.sleep(0.01)
         start = time.monotonic()
-        self.process.terminate()
-        return self.await_end(within, code, "SIGTERM", start)
+        self.process.send_signal(by)
+        return self.await_end(within, code, by.name, start)
 
     def await_end(self, within: float, code: int | None, cause: str, start: float | None = None) -> float:
         start = time.monotonic() if start is None else start

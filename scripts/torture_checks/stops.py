@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def stops(round: Round) -> None:
             host.process.terminate()
             host.await_end(2, None, f"a second SIGTERM with {what} pending", start)
         else:
-            slowest = max(slowest, host.stop(STOP_TIMEOUT + MARGIN))
+            slowest = max(slowest, host.stop(STOP_TIMEOUT + MARGIN, by=rng.choice([signal.SIGTERM, signal.SIGINT])))
         answers = host.answered()
         if not in_memory:
             promised |= {f"w{life}-{n}" for n, id in enumerate(accepted) if outcome_of(answers.get(id, {})) == "accepted"}
