@@ -49,17 +49,17 @@ SCRIPTS = {"busy": BUSY, "every": EVERY, "cron": CRON, "settle": SETTLE, "seldom
 
 
 def busy_steps(host: Host) -> int:
-    """Steps of the busy script that take some 50 ms here: a quarter of the default timeout."""
+    """Steps of the busy script that take some 30 ms here: the default timeout is 200 ms of CPU time, 2 s of wall time."""
     steps = 50_000
     while True:
         took = []
-        for _ in range(3):  # The quickest counts: the first waits for the start, any may wait for a core.
+        for _ in range(5):  # The quickest counts: the first waits for the start, any may wait for a core.
             start = time.monotonic()
             host.ask({"event": "busy", "payload": {"steps": steps}})
             took.append(time.monotonic() - start)
-        if min(took) > 0.04 or steps > 20_000_000:
+        if min(took) > 0.025 or steps > 20_000_000:
             return steps
-        steps = int(steps * min(4, max(1.3, 0.05 / min(took))))
+        steps = int(steps * min(4, max(1.3, 0.03 / min(took))))
 
 
 @check("pauses", limit=90, quick=True)
@@ -71,19 +71,19 @@ def pauses(round: Round) -> None:
     steps = busy_steps(host)
     ids: list[int] = []
     for _ in range(2 if round.quick else 4):
-        for _ in range(12):
+        for _ in range(40):
             ids += host.send({"event": "busy", "payload": {"steps": steps}})
-        time.sleep(rng.uniform(0.03, 0.2))
+        time.sleep(rng.uniform(0.1, 0.3))
         host.process.send_signal(signal.SIGSTOP)
         time.sleep(2.5)
         host.process.send_signal(signal.SIGCONT)
         failed = [answer for answer in host.await_answers(ids) if outcome_of(answer) != "committed"]
         if failed:
-            round.fault(f"SIGSTOP for 2.5 s, SIGCONT: {len(failed)} scripts of some 50 ms failed, the first: {failed[0]}")
+            round.fault(f"SIGSTOP for 2.5 s, SIGCONT: {len(failed)} scripts of some 30 ms failed, the first: {failed[0]}")
         ids.clear()
     host.stop()
     double_fires(round, root / "data")
-    round.note("12 scripts of some 50 ms each time")
+    round.note("40 scripts of some 30 ms each time")
 
 
 def double_fires(round: Round, data: Path) -> list[dict[str, Any]]:
@@ -131,6 +131,7 @@ class FakeClock:
 
 
 STEPS: dict[str, list[float]] = {
+    "no step at all": [0],  # libfaketime alone must not be what fails
     "3 s ahead": [3],
     "an hour back": [-3600],
     "to 2036 and back": [10 * 365 * 86400, 0],
@@ -174,9 +175,9 @@ class Phases:
         for what, first, last, gate, seconds in self.spans:
             between = [r for r in records if first <= r["seq"] <= last]
             count = Counter(r["trigger"] for r in between if r["outcome"] == "committed")
-            for trigger, due in (("every", seconds / 0.5), ("cron", seconds)):
-                # A step back by less than the stretch repeats instants that have fired: those must not fire again.
-                if count[trigger] < due / 2 - 1:
+            for trigger, due, least in (("every", seconds / 0.5, 2), ("cron", seconds, 1)):
+                # Silence is the fault; on a busy machine a fire may find the one before it still under way.
+                if count[trigger] < least:
                     self.round.fault(f"{what}: {trigger} fired {count[trigger]} times in {seconds:.1f} s, due were {due:.0f}")
                 if count[trigger] > due + 4 and "ahead" not in what and "2036" not in what:
                     self.round.fault(f"{what}: {trigger} fired {count[trigger]} times in {seconds:.1f} s, due were {due:.0f}")
@@ -198,8 +199,8 @@ def clocks(round: Round) -> None:
     phases.spans = []
     phases.run(steps, "before any step")
     for number, offset in enumerate(STEPS[name]):
-        busy = host.send(*[{"event": "busy", "payload": {"steps": steps}}] * 10)
-        time.sleep(0.1)
+        busy = host.send(*[{"event": "busy", "payload": {"steps": steps}}] * 40)
+        time.sleep(0.15)
         clock.set(offset)
         for answer in host.await_answers(busy, 10):
             if outcome_of(answer) != "committed":
