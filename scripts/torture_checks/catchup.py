@@ -8,7 +8,7 @@ from collections import defaultdict
 from datetime import datetime
 
 from .process import Host, export, project
-from .rounds import Round, check
+from .rounds import Round, check, patience
 
 TICK = """
 return {
@@ -49,7 +49,7 @@ def catchup(round: Round) -> None:
     time.sleep(4 if round.quick else rng.choice([6, 12, 25]))
     up = time.time()
     host = Host(round, root)
-    time.sleep(2.5)
+    time.sleep(2.5 * patience())
     host.stop()
     records = export(round, root / "data")
     words = [line for line in host.words if "miss" in line or "newest" in line or "catch" in line.lower() or "fire" in line]

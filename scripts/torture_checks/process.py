@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import resource
 import signal
 import subprocess
 import threading
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .rounds import Fault, Round
+from .rounds import Fault, Round, patience
 
 # A Swift trap is SIGILL or SIGTRAP, a C crash SIGSEGV, SIGBUS or SIGABRT; a shell would say 128 and the number.
 CRASHES = {signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGSEGV, signal.SIGFPE}
@@ -23,6 +24,11 @@ CRASHES = {signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.
 
 def crashed(code: int | None) -> bool:
     return code is not None and (-code in CRASHES or code - 128 in CRASHES)
+
+
+def children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 @dataclass
@@ -34,6 +40,7 @@ class Ended:
     out: str
     err: str
     seconds: float
+    cpu: float  # seconds
 
     @property
     def words(self) -> str:
@@ -56,7 +63,8 @@ class Ended:
 def tool(round: Round, *arguments: object, within: float = 60, cwd: Path | None = None, stdin: bytes = b"") -> Ended:
     """Runs a command of the host to its end. That it crashes or hangs is a fault whatever the caller asks."""
     command = " ".join(["trigger-host", *(str(a) for a in arguments)])
-    start = time.monotonic()
+    within *= patience()
+    start, cpu = time.monotonic(), children_cpu()
     child = round.spawn(
         round.options.host, *arguments, cwd=cwd or round.directory,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -68,7 +76,7 @@ def tool(round: Round, *arguments: object, within: float = 60, cwd: Path | None 
         child.communicate()
         raise Fault(f"`{command}` did not end within {within:g} s") from None
     ended = Ended(command, child.returncode, out.decode(errors="replace"), err.decode(errors="replace"),
-                  time.monotonic() - start)
+                  time.monotonic() - start, children_cpu() - cpu)
     if crashed(child.returncode):
         raise Fault(f"`{command}` crashed ({child.returncode}): {ended.words}")
     return ended
@@ -80,7 +88,7 @@ class Host:
     def __init__(
         self, round: Round, project: Path, *, arguments: Sequence[object] = (), stdin: bool = True,
         read_out: bool = True, read_err: bool = True, merged: bool = False, env: Mapping[str, str] | None = None,
-        answer_pause: float = 0, wrapper: Sequence[str] = (),
+        answer_pause: float = 0,
     ) -> None:
         self.round = round
         self.answers: dict[int, dict[str, Any]] = {}
@@ -90,7 +98,7 @@ class Host:
         self.answer_pause = answer_pause
         self._changed = threading.Condition()
         self._outgoing: queue.Queue[bytes | None] = queue.Queue()
-        command: list[object] = [*wrapper, round.options.host, "run", *arguments]
+        command: list[object] = [round.options.host, "run", *arguments]
         if stdin:
             command.append("--stdin")
         self.process = round.spawn(
@@ -123,6 +131,7 @@ class Host:
     def await_answers(self, ids: Iterable[int], within: float = 30) -> list[dict[str, Any]]:
         """The answers to these ids, in their order."""
         wanted = list(ids)
+        within *= patience()
         deadline = time.monotonic() + within
         with self._changed:
             while True:
@@ -142,14 +151,6 @@ class Host:
     def answered(self) -> dict[int, dict[str, Any]]:
         with self._changed:
             return dict(self.answers)
-
-    def await_words(self, text: str, within: float = 20) -> None:
-        """Waits until the host has said this."""
-        deadline = time.monotonic() + within
-        while not self.said(text):
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                raise Fault(f"the host did not say '{text}' within {within:g} s; it said: {self.last_words()}")
-            time.sleep(0.02)
 
     def said(self, text: str) -> bool:
         return any(text in line for line in list(self.words))
@@ -173,6 +174,7 @@ class Host:
         return self.await_end(within, code, by.name, start)
 
     def await_end(self, within: float, code: int | None, cause: str, start: float | None = None) -> float:
+        within *= patience()
         start = time.monotonic() if start is None else start
         try:
             got = self.process.wait(within)
@@ -186,6 +188,11 @@ class Host:
         if code is not None and got != code:
             raise Fault(f"the host ended with {got} after {cause}, not {code}; it said: {self.last_words()}")
         return seconds
+
+    def cpu(self) -> float:
+        """Seconds of CPU time it has used so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def alive(self) -> None:
         """That it is gone without being asked is a fault."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .process import Host, export, outcome_of, project, seq_of, state, tool, verify
-from .rounds import Round, check
+from .rounds import Round, check, patience
 
 RETRY = """
 return {
@@ -37,7 +37,7 @@ def order(round: Round) -> None:
                      "payload": {"key": key, "n": i, "bad": key == "held" and i in bad}} for key in ("held", "free")])
         time.sleep(rng.choice([0, 0.01, 0.05]))
     host.await_answers(range(1, host.sent + 1))
-    time.sleep(0.15)
+    time.sleep(0.15 * patience())
     free = state(round, root / "data").get("s", {}).get("free")
     if free != list(range(1, n + 1)):
         round.fault(f"events of another key wait too: {free}")
@@ -47,7 +47,7 @@ def order(round: Round) -> None:
     if not gives_up:
         host.ask({"event": "open"})
     expected = [i for i in range(1, n + 1) if not (gives_up and i in bad)]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 20 * patience()
     while time.monotonic() < deadline:
         held = state(round, root / "data").get("s", {}).get("held", [])
         if len(held) >= len(expected):
@@ -93,7 +93,7 @@ def dead(round: Round) -> None:
     tool(round, "dead", "requeue", listed[0]["seq"], "--data", data).good()
     (root / "triggers" / "sell.lua").write_text(SELL_GOOD)
     host = Host(round, root)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 10 * patience()
     while state(round, data).get("s", {}).get("sold") != 7 and time.monotonic() < deadline:
         time.sleep(0.2)
     time.sleep(0.3)

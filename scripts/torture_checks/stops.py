@@ -6,8 +6,8 @@ import signal
 import time
 from pathlib import Path
 
-from .process import Host, outcome_of, project, state, tool, verify
-from .rounds import Round, check
+from .process import Host, outcome_of, project, state, verify
+from .rounds import Round, check, patience
 
 STOP_TIMEOUT = 5  # seconds, the documents' default
 MARGIN = 4
@@ -118,7 +118,7 @@ def stops(round: Round) -> None:
 
 def await_done(round: Round, host: Host, root: Path, promised: set[str]) -> None:
     """What was accepted runs after all, once."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 60 * patience()
     while True:
         done = state(round, root / "data").get("done", {})
         missing = promised - set(done)
@@ -161,10 +161,10 @@ return {{
     time.sleep(0.3)
     host.ask({"event": "open"})
     took = host.stop(STOP_TIMEOUT + MARGIN)
-    if took > 2:
+    if took > 2 * patience():
         round.fault(f"SIGTERM took {took:.1f} s while nothing ran and timers waited")
     host = Host(round, root)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 15 * patience()
     expected = {"settle": 1, "settle/last": 3, "seldom": 2, "seldom/last": 3, "again": 1, "again/last": 1, "open": True}
     while (content := state(round, root / "data").get("s", {})) != expected and time.monotonic() < deadline:
         time.sleep(0.3)
