@@ -60,8 +60,8 @@ let package = Package(
       linkerSettings: [.linkedLibrary("sqlite3")]),
     // The engine and its log under one seed: interleavings, crashes, failing disks, and what checks them.
     .target(
-      name: "TriggerSimulation", dependencies: ["TriggerHost", "TriggerStorage", "CFaultVFS"],
-      swiftSettings: strict),
+      name: "TriggerSimulation",
+      dependencies: ["TriggerHost", "TriggerStorage", "CFaultVFS", "TestSupport"], swiftSettings: strict),
     .executableTarget(
       name: "trigger-simulate",
       dependencies: [
@@ -83,9 +83,10 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/TriggerHostCLI", swiftSettings: strict),
-    // What tests of several targets share.
+    // What tests of several targets, and the simulation, share.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
-    .testTarget(name: "TriggerCoreTests", dependencies: ["TriggerCore"], swiftSettings: strict),
+    .testTarget(
+      name: "TriggerCoreTests", dependencies: ["TriggerCore", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
     .testTarget(
       name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit", "TriggerLua", "TestSupport"],

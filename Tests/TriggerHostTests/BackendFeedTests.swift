@@ -336,7 +336,8 @@ private let inOrder = {
           let version = CanonicalEncoding.encode(.int(seq)).withUnsafeBytes {
             Version.make($0.baseAddress, count: $0.count)
           }
-          table.put(version, to: entry, seq: seq, reclaim: reclaimer)
+          table.put(
+            version, content: Version.content(version, of: bytes), to: entry, seq: seq, reclaim: reclaimer)
         }
       }
     }

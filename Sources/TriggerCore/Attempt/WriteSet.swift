@@ -44,6 +44,8 @@ package struct WriteSet: ~Copyable {
     package var key: UnsafeMutableRawPointer?  // own copy of the key, when `entry` is nil
     package var keyCount: Int32
     package var hash: UInt64
+    /// Of a put: `StoreDigest.content`. Hashed here by the attempt's thread, and not when it is applied.
+    package var content: UInt64
     /// put: the new version. delete: a deletion. Others: a version whose bytes are the operand.
     package var version: UnsafeMutablePointer<Version>?
 
@@ -104,11 +106,13 @@ package struct WriteSet: ~Copyable {
       capacity *= 2
     }
     var write = Write(
-      kind: kind, table: table, entry: nil, key: nil, keyCount: Int32(key.count), hash: 0, version: nil)
+      kind: kind, table: table, entry: nil, key: nil, keyCount: Int32(key.count), hash: 0, content: 0,
+      version: nil)
     if let table, kind != .replace, let base = key.baseAddress {
       write.hash = KeyHash.of(base, count: key.count)
       write.entry = table._withUnsafeGuaranteedRef { $0.entry(base, key.count, hash: write.hash) }
     }
+    if kind == .put { write.content = StoreDigest.content(UnsafeRawBufferPointer(key), value) }
     if write.entry == nil, key.count > 0 {
       write.key = malloc(key.count)!
       memcpy(write.key!, key.baseAddress!, key.count)

@@ -15,8 +15,10 @@ package struct Entry: ~Copyable {
   /// Address of the newest `Version`; 0 until the key's first commit.
   package let newest = Atomic<UInt>(0)
   package let hash: UInt64
+  /// What the newest version adds to the store's digest; 0 for a deletion. The writer's.
+  var term: UInt64 = 0
   package let keyLength: Int32
-  let levels: Int32
+  let levels: Int16
   /// Set by the writer when the entry left its table: a writer that kept the pointer looks the key up anew.
   package var isUnlinked = false
 
@@ -26,7 +28,7 @@ package struct Entry: ~Copyable {
   init(hash: UInt64, keyLength: Int, levels: Int) {
     self.hash = hash
     self.keyLength = Int32(keyLength)
-    self.levels = Int32(levels)
+    self.levels = Int16(levels)
   }
 
   static func make(

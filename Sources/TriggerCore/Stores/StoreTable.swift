@@ -28,8 +28,8 @@ package protocol StoreRule: Sendable {
 /// is therefore a number, and a commit costs what it changes. Superseded versions are freed in order as
 /// soon as no held snapshot can reach them; a key whose newest version is a deletion leaves the table then.
 ///
-/// Memory per key: 16 to 64 bytes of index, 40 bytes of entry, 24 bytes per version, two `malloc` headers,
-/// the key and the value.
+/// Memory per key: 16 to 64 bytes of index, 32 bytes of entry and 8 or more of links, 24 bytes per version, two
+/// `malloc` headers, the key and the value.
 package final class StoreTable: @unchecked Sendable {  // writer fields: engine lock; the rest as said above
   package let name: String
   /// The name in UTF-8.
@@ -49,6 +49,8 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   package let liveKeys = Atomic<Int>(0)
   /// Bytes of keys and values, as of the newest commit.
   package let liveBytes = Atomic<Int>(0)
+  /// Of what it holds, as of the newest commit. Engine lock.
+  package var digest = StoreDigest()
   /// Who keeps a copy of the store. Engine lock.
   package var follower: (any StoreFollower)?
   /// What new commits must keep to. Set before the first of them.
@@ -173,15 +175,17 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   }
 
   /// Links `version` as the key's newest, as written by `seq`. Takes ownership of `version`.
+  ///
+  /// - Parameter content: `StoreDigest.content` of the key and the version's value; anything for a deletion.
   @inline(__always)
   package func put(
-    _ version: UnsafeMutablePointer<Version>, to entry: UnsafeMutablePointer<Entry>, seq: Int64,
-    reclaim: Reclaimer
+    _ version: UnsafeMutablePointer<Version>, content: UInt64, to entry: UnsafeMutablePointer<Entry>,
+    seq: Int64, reclaim: Reclaimer
   ) {
     let old = Entry.newestVersion(entry)
     version.pointee.seq = seq
     version.pointee.previous = old
-    account(entry, old: old, new: version)
+    account(entry, old: old, new: version, content)
     entry.pointee.newest.store(UInt(bitPattern: version), ordering: .releasing)
     changed.store(seq, ordering: .releasing)
     reclaim.retire(version, of: entry, in: self)
@@ -194,7 +198,9 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   ) {
     let base = key.baseAddress!
     let entry = makeEntry(base, key.count, hash: KeyHash.of(base, count: key.count), reclaim: reclaim)
-    put(Version.make(value.baseAddress, count: value.count), to: entry, seq: seq, reclaim: reclaim)
+    put(
+      Version.make(value.baseAddress, count: value.count),
+      content: StoreDigest.content(UnsafeRawBufferPointer(key), value), to: entry, seq: seq, reclaim: reclaim)
   }
 
   /// Takes out every key. Nobody may read meanwhile.
@@ -202,7 +208,7 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
     var cursor = order.first
     while let entry = cursor {
       cursor = order.next(entry)
-      put(Version.makeDeleted(), to: entry, seq: 0, reclaim: reclaim)
+      put(Version.makeDeleted(), content: 0, to: entry, seq: 0, reclaim: reclaim)
     }
     reclaim.reclaim(horizon: 0, frontier: 0)
   }
@@ -224,8 +230,11 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   @inline(__always)
   private func account(
     _ entry: UnsafeMutablePointer<Entry>, old: UnsafeMutablePointer<Version>?,
-    new: UnsafeMutablePointer<Version>
+    new: UnsafeMutablePointer<Version>, _ content: UInt64
   ) {
+    let term = new.isDeleted ? 0 : StoreDigest.term(content, version: new.pointee.seq)
+    digest.change(entry.pointee.term, to: term)
+    entry.pointee.term = term
     let key = Int(entry.pointee.keyLength)
     let before = old.map { $0.isDeleted ? 0 : Int($0.pointee.length) + key } ?? 0
     let after = new.isDeleted ? 0 : Int(new.pointee.length) + key

@@ -40,6 +40,15 @@ package struct Version {
       (UnsafeMutableRawPointer(version) + MemoryLayout<Version>.size).assumingMemoryBound(to: UInt8.self))
   }
 
+  /// `StoreDigest.content` of a key with this value; anything for a deletion.
+  package static func content(
+    _ version: UnsafeMutablePointer<Version>, of key: UnsafeBufferPointer<UInt8>
+  ) -> UInt64 {
+    if version.isDeleted { return 0 }
+    let value = UnsafeRawBufferPointer(start: bytes(version), count: Int(version.pointee.length))
+    return StoreDigest.content(UnsafeRawBufferPointer(key), value)
+  }
+
   @inline(__always)
   package static func free(_ version: UnsafeMutablePointer<Version>) {
     #if canImport(Glibc)

@@ -1,4 +1,4 @@
-/// The 64-bit xxHash of bytes, seed 0: the checksum of what is kept on disk. Not against forgery.
+/// The 64-bit xxHash of bytes: the checksum of what is kept on disk. Not against forgery.
 ///
 /// Specification: Yann Collet, "xxHash fast digest algorithm", version 0.1.1 (xxhash_spec.md), section XXH64.
 public enum XXH64 {
@@ -9,11 +9,11 @@ public enum XXH64 {
   private static let prime5: UInt64 = 0x27D4_EB2F_1656_67C5
 
   /// O(bytes), several per nanosecond.
-  public static func of(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+  public static func of(_ bytes: UnsafeRawBufferPointer, seed: UInt64 = 0) -> UInt64 {
     var offset = 0
     var hash: UInt64
     if bytes.count >= 32 {
-      var lanes = (prime1 &+ prime2, prime2, UInt64(0), 0 &- prime1)
+      var lanes = (seed &+ prime1 &+ prime2, seed &+ prime2, seed, seed &- prime1)
       while bytes.count &- offset >= 32 {
         lanes.0 = round(lanes.0, load(bytes, offset))
         lanes.1 = round(lanes.1, load(bytes, offset &+ 8))
@@ -22,9 +22,9 @@ public enum XXH64 {
         offset &+= 32
       }
       hash = rotate(lanes.0, 1) &+ rotate(lanes.1, 7) &+ rotate(lanes.2, 12) &+ rotate(lanes.3, 18)
-      for lane in [lanes.0, lanes.1, lanes.2, lanes.3] { hash = (hash ^ round(0, lane)) &* prime1 &+ prime4 }
+      hash = merge(merge(merge(merge(hash, lanes.0), lanes.1), lanes.2), lanes.3)
     } else {
-      hash = prime5
+      hash = seed &+ prime5
     }
     hash &+= UInt64(bytes.count)
     while bytes.count &- offset >= 8 {
@@ -53,6 +53,11 @@ public enum XXH64 {
   @inline(__always)
   private static func round(_ lane: UInt64, _ word: UInt64) -> UInt64 {
     rotate(lane &+ word &* prime2, 31) &* prime1
+  }
+
+  @inline(__always)
+  private static func merge(_ hash: UInt64, _ lane: UInt64) -> UInt64 {
+    (hash ^ round(0, lane)) &* prime1 &+ prime4
   }
 
   @inline(__always)

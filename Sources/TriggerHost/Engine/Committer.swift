@@ -20,6 +20,8 @@ struct Committer {
     var table: Unmanaged<StoreTable>
     var key: [UInt8]
     var version: UnsafeMutablePointer<Version>
+    /// See `StoreTable.put`.
+    var content: UInt64
   }
 
   /// O(writes), plus O(keys of the store) for a replacement.
@@ -44,7 +46,9 @@ struct Committer {
       if tellsKeys { changed.append(ChangedKey(table: table, key: Array(write.pointee.keyBytes))) }
       let version = writes.takeVersion(index)
       table._withUnsafeGuaranteedRef { table in
-        table.put(version, to: entry(of: write, in: table), seq: seq, reclaim: reclaimer)
+        table.put(
+          version, content: write.pointee.content, to: entry(of: write, in: table), seq: seq,
+          reclaim: reclaimer)
       }
     }
     return changed
@@ -92,9 +96,12 @@ struct Committer {
       let write = writes.writes + index
       guard let table = write.pointee.table else { continue }
       if tellsKeys { changed.append(ChangedKey(table: table, key: Array(write.pointee.keyBytes))) }
+      let content = made[index].map { Version.content($0, of: write.pointee.keyBytes) }
       let version = made[index] ?? writes.takeVersion(index)
       table._withUnsafeGuaranteedRef { table in
-        table.put(version, to: entry(of: write, in: table), seq: seq, reclaim: reclaimer)
+        table.put(
+          version, content: content ?? write.pointee.content, to: entry(of: write, in: table), seq: seq,
+          reclaim: reclaimer)
       }
     }
     return changed
@@ -130,11 +137,14 @@ struct Committer {
     private(set) var items: [Staged] = []
     private var places: [Place: Int] = [:]
 
+    /// - Parameter content: see `StoreTable.put`; nil: not known yet.
     mutating func append(
-      _ version: UnsafeMutablePointer<Version>, at key: [UInt8], in table: Unmanaged<StoreTable>
+      _ version: UnsafeMutablePointer<Version>, _ content: UInt64? = nil, at key: [UInt8],
+      in table: Unmanaged<StoreTable>
     ) {
+      let content = content ?? key.withUnsafeBufferPointer { Version.content(version, of: $0) }
       places[Place(table: table.toOpaque(), key: key)] = items.count
-      items.append(Staged(table: table, key: key, version: version))
+      items.append(Staged(table: table, key: key, version: version, content: content))
     }
 
     func version(of key: [UInt8], in table: Unmanaged<StoreTable>) -> UnsafeMutablePointer<Version>? {
@@ -165,16 +175,15 @@ struct Committer {
           continue
         }
         let key = Array(write.keyBytes)
-        let version: UnsafeMutablePointer<Version>
         switch write.kind {
-        case .put, .delete: version = writes.takeVersion(index)
+        case .put, .delete: staged.append(writes.takeVersion(index), write.content, at: key, in: table)
         default:
           let current = staged.version(of: key, in: table) ?? committed(key, write.hash, in: table)
-          version = try combine(write.kind, current: current, operand: write.operand) {
+          let version = try combine(write.kind, current: current, operand: write.operand) {
             "\(table._withUnsafeGuaranteedRef { $0.name })/\(String(decoding: key, as: UTF8.self))"
           }
+          staged.append(version, at: key, in: table)
         }
-        staged.append(version, at: key, in: table)
       }
       try check(staged, isNew: isNew)
     } catch {
@@ -186,7 +195,7 @@ struct Committer {
         item.key.withUnsafeBufferPointer { key in
           let hash = KeyHash.of(key.baseAddress!, count: key.count)
           let entry = table.makeEntry(key.baseAddress!, key.count, hash: hash, reclaim: reclaimer)
-          table.put(item.version, to: entry, seq: seq, reclaim: reclaimer)
+          table.put(item.version, content: item.content, to: entry, seq: seq, reclaim: reclaimer)
         }
       }
     }

@@ -43,13 +43,9 @@ extension Engine {
       for (key, value) in values.sorted(by: { $0.key < $1.key }) where !key.isEmpty {
         var key = key
         key.withUTF8 { key in
-          let base = key.baseAddress!
-          let entry = table.makeEntry(
-            base, key.count, hash: KeyHash.of(base, count: key.count), reclaim: state.reclaimer)
-          let version = CanonicalEncoding.encode(value).withUnsafeBytes {
-            Version.make($0.baseAddress, count: $0.count)
+          CanonicalEncoding.encode(value).withUnsafeBytes {
+            table.restore(key, $0, seq: 0, reclaim: state.reclaimer)
           }
-          table.put(version, to: entry, seq: 0, reclaim: state.reclaimer)
         }
       }
     }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import TriggerCore
@@ -20,7 +21,8 @@ import Testing
           let version =
             value.map { value in value.withUnsafeBytes { Version.make($0.baseAddress, count: $0.count) } }
             ?? Version.makeDeleted()
-          table.put(version, to: entry, seq: seq, reclaim: reclaimer)
+          table.put(
+            version, content: Version.content(version, of: key), to: entry, seq: seq, reclaim: reclaimer)
         }
       }
     }
@@ -94,6 +96,66 @@ import Testing
     bench.reclaimer.reclaim(horizon: bench.seq, frontier: bench.seq)
     #expect(bench.reclaimer.waiting == 0)
     for (key, value) in model { #expect(bench.get(key, at: bench.seq) == value) }
+  }
+
+  /// The digest that commits maintain is the sum that the formula says, and nothing else goes into it: neither the
+  /// order nor what was there before.
+  @Test func theDigestIsTheSumOverWhatIsThere() {
+    let seed = testSeed()
+    var random = SplitMix64(seed: seed)
+    let bench = Bench()
+    var model: [[UInt8]: (value: [UInt8], version: Int64)] = [:]
+    for step in 0..<2000 {
+      var changes: [[UInt8]: [UInt8]?] = [:]
+      for _ in 0..<Int.random(in: 1...4, using: &random) {
+        let count = Int.random(in: 0...80, using: &random)
+        changes[key(&random, 200)] =
+          Int.random(in: 0..<3, using: &random) == 0
+          ? .some(nil) : (0..<count).map { _ in .random(in: 0...255, using: &random) }
+      }
+      bench.commit(changes)
+      for (key, value) in changes { model[key] = value.map { ($0, bench.seq) } }
+      if step % 7 == 0 { bench.reclaimer.reclaim(horizon: bench.seq, frontier: bench.seq) }
+      let sum = PlainDigest.of(model.map { (key: $0, value: $1.value, version: $1.version) })
+      #expect(bench.table.digest.bits == sum, "seed \(seed), step \(step)")
+    }
+    bench.commit(model.mapValues { _ in nil })
+    #expect(bench.table.digest == StoreDigest(), "seed \(seed)")
+    // The same content by another way: restored, as from a checkpoint, in another order.
+    let (table, reclaimer) = (StoreTable(name: "t"), Reclaimer())
+    for (key, item) in model {
+      key.withUnsafeBufferPointer { key in
+        item.value.withUnsafeBytes { table.restore(key, $0, seq: item.version, reclaim: reclaimer) }
+      }
+    }
+    #expect(
+      table.digest.bits == PlainDigest.of(model.map { (key: $0, value: $1.value, version: $1.version) }),
+      "seed \(seed)")
+    table.clear(reclaim: reclaimer)
+    #expect(table.digest == StoreDigest(), "seed \(seed)")
+  }
+
+  /// Any change of a key, a value or a version shows, and so does what moves from the key to the value.
+  @Test func digestsTellContentsApart() {
+    func digest(_ items: [(key: String, value: [UInt8], version: Int64)]) -> StoreDigest {
+      let (table, reclaimer) = (StoreTable(name: "t"), Reclaimer())
+      for item in items {
+        var key = item.key
+        key.withUTF8 { key in
+          item.value.withUnsafeBytes { table.restore(key, $0, seq: item.version, reclaim: reclaimer) }
+        }
+      }
+      return table.digest
+    }
+    let all: [[(key: String, value: [UInt8], version: Int64)]] = [
+      [], [("a", [1], 1)], [("a", [1], 2)], [("a", [2], 1)], [("b", [1], 1)], [("a", [], 0)], [("a", [0], 0)],
+      [("ab", [99], 1)], [("a", [98, 99], 1)], [("a", [1], 1), ("b", [1], 1)],
+      [("a", [1], 1), ("b", [1], 2)],
+      [("a", [1], 2), ("b", [1], 1)], [("a", [2], 1), ("b", [1], 1)], [("a", [1], 1), ("b", [2], 1)],
+    ]
+    #expect(Set(all.map(digest)).count == all.count)
+    #expect(digest([("a", [1], 1), ("b", [2], 2)]) == digest([("b", [2], 2), ("a", [1], 1)]))
+    #expect(digest([("a", [1], 7)]).description.count == 16)
   }
 
   /// The conflict check against a plain comparison of two versions of the content.
