@@ -129,16 +129,25 @@ public final class Checkpointer: @unchecked Sendable {
       try log.perform { try Self.write(part, number: place, of: id, to: $0) }
       number += 1
     }
-    let last = max(walk.through, log.durable)
+    // Together: what the stores hold, and as of which seq. It is later than all parts.
+    let digests = coordinator.allDigests()
+    let last = digests.seq
+    // Records of the group before are on disk with it.
+    if log.durable < last { try log.perform { _ in } }
     try foldRecords(to: last)
     let now = log.directory.clock.now()
     fold.forgetKeys(before: now - Self.keyLifetime)
-    let (since, encoded) = (walk.since, fold.encoded)
+    let (since, fold, encoded) = (walk.since, fold.encoded, digests.encoded)
     try log.perform { database in
-      try encoded.withUnsafeBytes { bytes in
-        try database.run(
-          "INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)",
-          [.int(id), .int(since), .int(last), .int(now), .int(LogBlock.checksum(bytes)), .blob(bytes)])
+      try fold.withUnsafeBytes { fold in
+        try encoded.withUnsafeBytes { digests in
+          try database.run(
+            "INSERT INTO checkpoints (id, since, last, time, checksum, fold, digests) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+              .int(id), .int(since), .int(last), .int(now),
+              .int(LogBlock.checksum(fold: fold, digests: digests)), .blob(fold), .blob(digests),
+            ])
+        }
       }
     }
     lastSeq = last

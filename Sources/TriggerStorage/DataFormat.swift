@@ -4,8 +4,8 @@ import TriggerHost
 /// The layout of a data directory's database, and how an older one is brought up to it.
 enum DataFormat {
   /// What this version writes. Format 1 had neither times of blocks nor wrapped fields in records, and a blob for each
-  /// script tree; format 2 kept every content in its record.
-  static let current: Int64 = 3
+  /// script tree; format 2 kept every content in its record; format 3 said nothing of what stores hold.
+  static let current: Int64 = 4
 
   /// The format that a database has; nil when it is new.
   static func of(_ database: Database) throws -> Int64? {
@@ -72,7 +72,8 @@ enum DataFormat {
       "script_trees (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, seed INTEGER NOT NULL, seq INTEGER NOT NULL)",
       // What a tree changed against the one before; a file that went away has no content.
       "script_files (path TEXT, tree INTEGER, content INTEGER, PRIMARY KEY (path, tree)) WITHOUT ROWID",
-      // Every commit up to `since` is in the chunks; `fold` is what else is to know as of `last`.
+      // Every commit up to `since` is in the chunks; `fold` is what else is to know as of `last`, and `digests` what
+      // the stores held then (NULL in older ones). The checksum is that of both.
       "checkpoints (id INTEGER PRIMARY KEY, since INTEGER NOT NULL, last INTEGER NOT NULL, time INTEGER NOT NULL, checksum INTEGER NOT NULL, fold BLOB NOT NULL)",
       "chunks (checkpoint INTEGER, number INTEGER, checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (checkpoint, number))",
       // Since when a schedule is known, so that a restart does not begin its span anew.
@@ -82,14 +83,18 @@ enum DataFormat {
     ] + Contents.tables
 
   /// Columns that came later.
-  private static let columns = [("blocks", "time"), ("blocks", "cuts"), ("chunks", "cuts")]
+  private static let columns = [
+    ("blocks", "time INTEGER NOT NULL DEFAULT 0"), ("blocks", "cuts INTEGER NOT NULL DEFAULT 0"),
+    ("chunks", "cuts INTEGER NOT NULL DEFAULT 0"), ("checkpoints", "digests BLOB"),
+  ]
 
   private static func makeTables(_ database: Database) throws {
     for table in tables { try database.run("CREATE TABLE IF NOT EXISTS \(table)") }
     for (table, column) in columns {
-      let known = "SELECT 1 FROM pragma_table_info('\(table)') WHERE name = '\(column)'"
+      let name = column.prefix { $0 != " " }
+      let known = "SELECT 1 FROM pragma_table_info('\(table)') WHERE name = '\(name)'"
       if try database.integer(known) != nil { continue }
-      try database.run("ALTER TABLE \(table) ADD COLUMN \(column) INTEGER NOT NULL DEFAULT 0")
+      try database.run("ALTER TABLE \(table) ADD COLUMN \(column)")
     }
     for index in Contents.indexes { try database.run("CREATE INDEX IF NOT EXISTS \(index)") }
     for trigger in Contents.triggers { try database.run("CREATE TRIGGER IF NOT EXISTS \(trigger)") }

@@ -40,20 +40,20 @@ extension LogReader {
 
   /// Loads a checkpoint. Returns the seq after which records are to be applied; 0 without a checkpoint.
   private func load(into recovery: Recovery, notAfter limit: Int64) throws -> Int64 {
-    var newest: (id: Int64, since: Int64, fold: LogFold)?
+    var newest: (id: Int64, since: Int64, fold: LogFold, digests: StateDigests?)?
     try database.run(
-      "SELECT id, since, checksum, fold FROM checkpoints WHERE last <= ? ORDER BY last DESC, id DESC LIMIT 1",
+      "SELECT id, since, checksum, fold, digests FROM checkpoints WHERE last <= ? ORDER BY last DESC, id DESC LIMIT 1",
       [.int(limit)]
     ) { row in
       let damage = LogError("\(path): the checkpoint of seq \(row.int(1)) is damaged")
-      guard LogBlock.checksum(row.blob(3)) == row.int(2), let fold = try? LogFold(decoding: row.blob(3))
-      else {
-        throw damage
-      }
-      newest = (row.int(0), row.int(1), fold)
+      guard LogBlock.checksum(fold: row.blob(3), digests: row.blob(4)) == row.int(2),
+        let fold = try? LogFold(decoding: row.blob(3))
+      else { throw damage }
+      let digests = row.blob(4).isEmpty ? nil : try StateDigests(decoding: row.blob(4))
+      newest = (row.int(0), row.int(1), fold, digests)
     }
     guard let newest else { return 0 }
-    recovery.begin(newest.fold, since: newest.since)
+    recovery.begin(newest.fold, since: newest.since, digests: newest.digests)
     try database.run(
       "SELECT checksum, data, cuts, number FROM chunks WHERE checkpoint = ? ORDER BY number",
       [.int(newest.id)]
@@ -66,6 +66,7 @@ extension LogReader {
         try recovery.load(try StoreChunk(decoding: bytes))
       }
     }
+    try recovery.endCheckpoint()
     return newest.since
   }
 
@@ -81,8 +82,10 @@ extension LogReader {
   /// What a log remembers beside the stores, as of its end.
   package func fold() throws -> LogFold {
     var fold = LogFold()
-    try database.run("SELECT checksum, fold FROM checkpoints ORDER BY last DESC, id DESC LIMIT 1") { row in
-      guard LogBlock.checksum(row.blob(1)) == row.int(0) else {
+    try database.run(
+      "SELECT checksum, fold, digests FROM checkpoints ORDER BY last DESC, id DESC LIMIT 1"
+    ) { row in
+      guard LogBlock.checksum(fold: row.blob(1), digests: row.blob(2)) == row.int(0) else {
         throw LogError("\(path): the newest checkpoint is damaged")
       }
       fold = try LogFold(decoding: row.blob(1))

@@ -111,4 +111,10 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
 enum LogBlock {
   /// Over all records of a block. The function is part of the format: never change it.
   static func checksum(_ bytes: UnsafeRawBufferPointer) -> Int64 { Int64(bitPattern: XXH64.of(bytes)) }
+
+  /// Over a checkpoint's fold and its digests of stores, where it has any.
+  static func checksum(fold: UnsafeRawBufferPointer, digests: UnsafeRawBufferPointer) -> Int64 {
+    let fold = XXH64.of(fold)
+    return Int64(bitPattern: digests.isEmpty ? fold : XXH64.of(digests, seed: fold))
+  }
 }

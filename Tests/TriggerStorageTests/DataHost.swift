@@ -40,12 +40,15 @@ final class DataHost {
   init(
     _ path: String, workers: Int = 2, durability: Durability = .group,
     scripts: [String: String] = DataHost.scripts, clock: EngineClock = EngineClock(),
-    register: (CommitCoordinator) throws -> Void = { _ in }
+    register: (CommitCoordinator) throws -> Void = { _ in },
+    configure: (inout EngineConfiguration) -> Void = { _ in }
   ) throws {
     let directory = try DataDirectory(path: path)
     let reader = try LogReader(path: path)
     log = try DurableLog(directory, durability: durability, lastSeq: try reader.lastSeq())
-    coordinator = CommitCoordinator(EngineConfiguration(workers: workers), clock: clock, log: log)
+    var configuration = EngineConfiguration(workers: workers)
+    configure(&configuration)
+    coordinator = CommitCoordinator(configuration, clock: clock, log: log)
     try register(coordinator)
     recovery = try coordinator.recover(scripts: { try reader.scripts($0) }) { try reader.recover($0) }
     coordinator.open(epoch: try directory.beginEpoch(now: 1, seed: 0, versions: "test"))

@@ -11,8 +11,8 @@ import TriggerHost
     .appendingPathComponent("Fixtures")
 
   /// Format 2 was written in two runs, with a checkpoint, keys, accepted events, retries, a schedule and two
-  /// script trees. Format 3, today's, is that log, brought up and gone on with: a store whose contents are kept
-  /// apart, in records and in checkpoints.
+  /// script trees. Format 3 is that log, brought up and gone on with: a store whose contents are kept apart, in
+  /// records and in checkpoints.
   @Test(arguments: [("format-1", 56), ("format-2", 242), ("format-3", 286)])
   func anOlderFormatIsMigrated(name: String, last: Int64) async throws {
     let path = temporaryDirectory()
@@ -52,13 +52,13 @@ import TriggerHost
     let old = #expect(throws: StorageError.self) { try LogReader(path: path) }
     #expect(
       old?.description
-        == "\(path) has format 2, this version reads format 3: start a host on it, which brings it up (trigger-host run --data \(path))"
+        == "\(path) has format 2, this version reads format 4: start a host on it, which brings it up (trigger-host run --data \(path))"
     )
     try Database(path: path + "/log.sqlite").run("UPDATE meta SET value = 99 WHERE name = 'format'")
     for open in [{ _ = try LogReader(path: path) }, { _ = try DataDirectory(path: path) }] {
       let new = #expect(throws: StorageError.self) { try open() }
       #expect(
-        new?.description == "\(path) has format 99, this version reads up to 3: use a newer trigger-host")
+        new?.description == "\(path) has format 99, this version reads up to 4: use a newer trigger-host")
     }
   }
 }

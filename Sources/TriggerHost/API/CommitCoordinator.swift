@@ -72,6 +72,20 @@ public final class CommitCoordinator: Sendable {
   /// and left out.
   public var storeNames: [String] { engine.stores.existing.filter { !$0.isInternal }.map(\.name) }
 
+  /// What every store holds, in 64 bits each, as of the frontier: of two hosts, or of a host and a copy, that are at
+  /// one seq, stores with equal digests are equal (`StoreDigest`). Some of it may not be durable yet. Any thread;
+  /// O(stores), under the engine's lock.
+  public func digests() -> StateDigests {
+    var digests = allDigests()
+    digests.stores.removeAll { StoreTable.isInternal($0.name) }
+    return digests
+  }
+
+  /// Those of the host's own stores among them.
+  package func allDigests() -> StateDigests {
+    engine.withState { StateDigests(seq: $0.order.frontier, stores: engine.stores.digests()) }
+  }
+
   /// Counters and gauges, as of now. Any thread.
   public var stats: EngineStats { engine.currentStats() }
 

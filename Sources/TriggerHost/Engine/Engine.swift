@@ -65,7 +65,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     stores = StoreDirectory(
       isStrict: configuration.strictStores, limit: configuration.maximumStores, rules: configuration.rules)
     backends = BackendFeed(registry)
-    state = EngineState(configuration: configuration, registry: registry, log: log, backends: backends)
+    state = EngineState(
+      configuration: configuration, registry: registry, stores: stores, log: log, backends: backends)
     self.log = log
     log?.whenDurable { [weak self] in self?.tellDurable($0) }
     log?.whenFailed { [weak self] in self?.fail($0) }

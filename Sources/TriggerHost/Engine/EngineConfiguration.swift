@@ -60,6 +60,8 @@ public struct EngineConfiguration: Sendable {
   package var commitsPerReclaim = 256
   package var conflictsBeforeReservation: Int32 = 3
   package var maximumStores = 10_000
+  /// Every so many seqs a record says what the stores hold that have changed.
+  package var digestInterval: Int64 = 65_536
   package var maximumIntents: UInt32 = 10_000
   package var maximumOutputBytes = 16 << 20
   /// CPU time that an attempt may go on after its end was asked for (ten times that in wall time) before its

@@ -103,13 +103,13 @@ struct EngineState {
   }
 
   init(
-    configuration: EngineConfiguration, registry: SnapshotRegistry, log: (any CommitLog)?,
-    backends: BackendFeed
+    configuration: EngineConfiguration, registry: SnapshotRegistry, stores: StoreDirectory,
+    log: (any CommitLog)?, backends: BackendFeed
   ) {
     self.configuration = configuration
     self.registry = registry
     self.backends = backends
-    recorder = log.map(LogRecorder.init)
+    recorder = log.map { LogRecorder($0, stores: stores, digestInterval: configuration.digestInterval) }
     emitRules = EmitRules(configuration)
     committer = Committer(reclaimer: reclaimer, limits: configuration.valueLimits)
     pace = Pace(limit: configuration.runAhead)

@@ -4,9 +4,12 @@ import TriggerCore
 /// it as the script handed them over, not encoded again. What is long is wrapped in a byte string, so that a
 /// reader passes over it in one step.
 ///
-/// A field that is added later goes to the end; a reader takes what it knows and leaves the rest.
+/// A field that is added later goes to the end; a reader takes what it knows and leaves the rest. The digests of
+/// stores at the end are there in few records.
 enum LogCoding {
   static let fields = 23
+
+  private static func fields(_ digests: [StateDigests.Store]) -> Int { digests.isEmpty ? fields : fields + 1 }
 
   // MARK: Writing
 
@@ -15,13 +18,14 @@ enum LogCoding {
   /// - Parameters:
   ///   - intents: what `writeIntents` gave before they were applied.
   ///   - retryAt: when a failed operation is tried again, nanoseconds since 1970; 0: never.
+  ///   - digests: of stores, as of right after this seq.
   /// - Returns: where in the buffer the intents begin, when they were committed.
   static func write(
     _ operation: Operation, seq: Int64, outcome: Outcome, attempt: Attempt?, intents: UnsafeRawBufferPointer,
-    emissions: [EngineState.Emission.Event], retryAt: Int64, wantsReads: Bool, to buffer: CBORBuffer,
-    scratch: CBORBuffer
+    emissions: [EngineState.Emission.Event], retryAt: Int64, digests: [StateDigests.Store],
+    wantsReads: Bool, to buffer: CBORBuffer, scratch: CBORBuffer
   ) -> Int {
-    buffer.array(fields)
+    buffer.array(fields(digests))
     buffer.int(seq)
     buffer.int(operation.identity - seq)
     buffer.uint(UInt64(outcome.rawValue))
@@ -71,7 +75,17 @@ enum LogCoding {
       buffer.null()
     }
     buffer.int(retryAt)
+    if !digests.isEmpty { write(digests, to: buffer) }
     return start
+  }
+
+  /// Names and digests in turn.
+  static func write(_ digests: [StateDigests.Store], to buffer: CBORBuffer) {
+    buffer.array(digests.count * 2)
+    for store in digests {
+      buffer.text(store.name)
+      buffer.uint(store.digest.bits)
+    }
   }
 
   static func write(_ cause: LogRecord.Cause?, to buffer: CBORBuffer) {
@@ -209,6 +223,15 @@ enum LogCoding {
       kind: kind, store: store, key: key, value: count == 4 ? try reader.blob() : empty)
   }
 
+  static func digests(_ reader: inout CBORReader) throws(LogDamage) -> [StateDigests.Store] {
+    var stores: [StateDigests.Store] = []
+    for _ in 0..<(try reader.array()) / 2 {
+      stores.append(
+        StateDigests.Store(name: try reader.text(), digest: StoreDigest(bits: try reader.uint())))
+    }
+    return stores
+  }
+
   static func intents(_ bytes: UnsafeRawBufferPointer) throws(LogDamage) -> [LogRecord.Intent] {
     var reader = CBORReader(bytes)
     var intents: [LogRecord.Intent] = []
@@ -296,6 +319,7 @@ extension LogRecord {
     retryOf = view.retryOf
     tries = view.tries
     retryAt = view.retryAt == 0 ? nil : view.retryAt
+    digests = try view.stateDigests()?.stores ?? []
   }
 }
 
@@ -303,7 +327,7 @@ extension LogCoding {
   /// A record that was decoded, or made by a tool.
   static func write(_ record: LogRecord, to buffer: CBORBuffer) {
     let scratch = CBORBuffer(capacity: 256)
-    buffer.array(fields)
+    buffer.array(fields(record.digests))
     buffer.int(record.seq)
     buffer.int(record.identity - record.seq)
     buffer.uint(UInt64(record.outcome.rawValue))
@@ -350,6 +374,7 @@ extension LogCoding {
       buffer.null()
     }
     buffer.int(record.retryAt ?? 0)
+    if !record.digests.isEmpty { write(record.digests, to: buffer) }
   }
 
   private static func writeIntents(of record: LogRecord, to buffer: CBORBuffer) {

@@ -106,4 +106,7 @@ public struct LogRecord: Sendable, Hashable {
   public var tries = 0
   /// When a failed operation is tried again, nanoseconds since 1970; nil: never.
   public var retryAt: Int64?
+  /// Every now and then, of those stores that changed since it was last said: what they hold right after this seq, in
+  /// byte order of their names.
+  public var digests: [StateDigests.Store] = []
 }

@@ -1,13 +1,20 @@
 /// Turns decided operations into log records. Engine lock.
 final class LogRecorder {
   let log: any CommitLog
+  private let stores: StoreDirectory
+  private let digestInterval: Int64
   private let intents = CBORBuffer(capacity: 1 << 12)
   private let record = CBORBuffer()
   private let scratch = CBORBuffer(capacity: 1 << 10)
   /// In `intents`, and then in `record`.
   private var contents: [Range<Int>] = []
 
-  init(_ log: any CommitLog) { self.log = log }
+  /// - Parameter digestInterval: every so many seqs a record says what the stores hold.
+  init(_ log: any CommitLog, stores: StoreDirectory, digestInterval: Int64) {
+    self.log = log
+    self.stores = stores
+    self.digestInterval = digestInterval
+  }
 
   /// Takes the intents of an attempt that is about to be applied.
   @inline(__always)
@@ -17,16 +24,17 @@ final class LogRecorder {
     LogCoding.writeIntents(attempt, to: intents, contents: &contents)
   }
 
-  /// Hands a decided seq to the log. O(bytes of the record).
+  /// Hands a decided seq to the log, once its intents are applied. O(bytes of the record).
   func append(
     _ operation: Operation, seq: Int64, outcome: Outcome, attempt: Attempt?,
     emissions: [EngineState.Emission.Event] = [], retryAt: Int64 = 0,
     settling events: [EventID] = []
   ) {
     record.removeAll()
+    let digests = seq % digestInterval == 0 ? stores.digests(changedAfter: seq - digestInterval) : []
     let start = LogCoding.write(
       operation, seq: seq, outcome: outcome, attempt: attempt, intents: intents.bytes, emissions: emissions,
-      retryAt: retryAt, wantsReads: log.wantsReads, to: record, scratch: scratch)
+      retryAt: retryAt, digests: digests, wantsReads: log.wantsReads, to: record, scratch: scratch)
     log.append(
       seq: seq, record.bytes, settling: events,
       contents: outcome == .committed && !contents.isEmpty ? contents.map { $0.shifted(by: start) } : [])

@@ -33,6 +33,8 @@ package struct RecordView {
   let retryOf: Int64?
   let tries: Int
   let retryAt: Int64
+  /// Nil, or encoded digests of stores.
+  let digests: UnsafeRawBufferPointer?
 
   /// It put other scripts in force.
   package var isReload: Bool {
@@ -82,7 +84,8 @@ package struct RecordView {
       tries = try reader.count()
     }
     retryAt = try reader.int()
-    for _ in LogCoding.fields..<count { _ = try reader.raw() }
+    digests = count > LogCoding.fields && !reader.null() ? try reader.raw() : nil
+    for _ in (LogCoding.fields + 1)..<max(count, LogCoding.fields + 1) { _ = try reader.raw() }
   }
 
   /// The records of a sequence of them, one after another.
@@ -108,6 +111,13 @@ package struct RecordView {
     package var key: UnsafeRawBufferPointer
     /// Empty for `delete`.
     package var value: UnsafeRawBufferPointer
+  }
+
+  /// What the record says of stores right after it; nil: nothing, as most.
+  package func stateDigests() throws(LogDamage) -> StateDigests? {
+    guard let digests else { return nil }
+    var reader = CBORReader(digests)
+    return StateDigests(seq: seq, stores: try LogCoding.digests(&reader))
   }
 
   package func forEachIntent(_ body: (Intent) throws -> Void) throws {

@@ -15,6 +15,10 @@ public final class Recovery {
   /// The stores come from a checkpoint that was taken while commits went on: what records up to this seq
   /// wrote may be there already.
   private var overlap: Int64 = 0
+  /// What the stores held then; nil for a checkpoint that does not say it.
+  private var kept: StateDigests?
+  /// Records before the first one are missing, and there is no checkpoint: the state is not that of any seq.
+  private var isPartial = false
   /// Events that the log has accepted and not settled.
   private(set) var accepted: Set<EventID> = []
   private var writes = WriteSet()
@@ -26,12 +30,15 @@ public final class Recovery {
 
   // MARK: A checkpoint
 
-  /// Takes over what a checkpoint says beside the stores. Then come its chunks (`load`), then the records
-  /// after `since`.
+  /// Takes over what a checkpoint says beside the stores. Then come its chunks (`load`), `endCheckpoint`, and the
+  /// records after `since`.
   ///
-  /// - Parameter since: every commit up to it is in the chunks.
-  package func begin(_ fold: LogFold, since: Int64) {
+  /// - Parameters:
+  ///   - since: every commit up to it is in the chunks.
+  ///   - digests: of all stores as of the fold's last seq, where the checkpoint says them.
+  package func begin(_ fold: LogFold, since: Int64, digests: StateDigests? = nil) {
     self.fold = fold
+    kept = digests
     begin = since
     overlap = fold.lastSeq
     lastSeq = since
@@ -50,11 +57,26 @@ public final class Recovery {
     }
   }
 
+  /// The last chunk is loaded.
+  ///
+  /// - Throws: `StateDamage` when the stores are not what they were, as far as that can be told without the records
+  ///   up to the fold's last seq.
+  package func endCheckpoint() throws(StateDamage) {
+    if lastSeq == overlap { try checkCheckpoint() }
+  }
+
+  private func checkCheckpoint() throws(StateDamage) {
+    guard let kept else { return }
+    try engine.stores.check(kept, isWhole: true)
+    self.kept = nil
+  }
+
   // MARK: Records
 
   /// Applies the next record. Seqs are dense.
   ///
-  /// - Throws: `LogDamage` when the record does not follow the one before, or cannot be applied.
+  /// - Throws: `LogDamage` when the record does not follow the one before, or cannot be applied; `StateDamage` when a
+  ///   store is then not what the record, or the checkpoint, says of it.
   public func apply(_ record: LogRecord) throws {
     try record.encoded.withUnsafeBytes { bytes in
       var reader = CBORReader(bytes)
@@ -67,10 +89,18 @@ public final class Recovery {
     guard lastSeq == 0 || record.seq == lastSeq + 1 else {
       throw LogDamage("seq \(record.seq) follows seq \(lastSeq)", offset: 0)
     }
+    if lastSeq == 0, record.seq > 1 { isPartial = true }
     lastSeq = record.seq
     if record.outcome == .committed { try applyIntents(of: record) }
     if record.seq > fold.lastSeq { try fold.apply(record) }
     recall(record)
+    if record.seq == overlap { try checkCheckpoint() }
+    if let digests = try record.stateDigests() { try check(digests) }
+  }
+
+  /// Before the end of a checkpoint some of the stores are ahead.
+  private func check(_ digests: StateDigests) throws(StateDamage) {
+    if digests.seq >= overlap, !isPartial { try engine.stores.check(digests, isWhole: false) }
   }
 
   /// What is known of a seq that the stores have already.

@@ -48,7 +48,8 @@ package struct StorePart {
 package final class StoreWalk {
   private let engine: Engine
   private let partBytes: Int
-  private var tables: [StoreTable]
+  /// Those that are left, the next one last; nil before the first part.
+  private var tables: [StoreTable]?
   private var after: [UInt8] = []
   private let items = CBORBuffer()
   private var contents: [Range<Int>] = []
@@ -60,26 +61,22 @@ package final class StoreWalk {
   init(_ engine: Engine, partBytes: Int) {
     self.engine = engine
     self.partBytes = partBytes
-    tables = engine.stores.existing.reversed()
   }
 
   /// The next part; nil at the end.
   package func next() throws -> StorePart? {
-    guard let table = tables.last else {
-      // Without stores nothing is missing from any seq on.
-      if since == .max { since = try engine.reading { snapshot, _ in snapshot } }
-      through = max(through, since)
-      return nil
-    }
     guard let slot = engine.registry.takeSlot() else { throw StoreError("too many readers at once") }
     defer { engine.registry.giveBack(slot) }
     let seq = engine.registry.hold(slot)
     since = min(since, seq)
     through = max(through, seq)
+    // Looked for after the seq is held: a store that is not among them has no commit up to it.
+    if tables == nil { tables = engine.stores.existing.reversed() }
+    guard let table = tables!.last else { return nil }
     let isFirst = after.isEmpty
     let count = collect(table, at: seq)
     if count == 0 {
-      tables.removeLast()
+      tables!.removeLast()
       after = []
       // A store that is empty now has a last change all the same.
       if !isFirst || table.version(at: seq) == 0 { return try next() }

@@ -18,6 +18,8 @@ final class ReplayState {
   private var tables = NameCache<StoreTable>()
   /// What a checkpoint was taken over; nil before the first record.
   private var overlap: Int64?
+  /// It began in the middle of a log, without a checkpoint: the state is not that of any seq.
+  private var isPartial = false
 
   init(configuration: EngineConfiguration) {
     var configuration = configuration
@@ -46,15 +48,21 @@ final class ReplayState {
   /// to do: that would grow with the log.
   ///
   /// - Parameter reclaiming: nobody reads older versions: they are freed now and then.
-  /// - Throws: `LogDamage` when the record does not follow the one before, or cannot be applied.
+  /// - Throws: `LogDamage` when the record does not follow the one before, or cannot be applied; `StateDamage` when a
+  ///   store is then not what the record says of it.
   func apply(_ record: RecordView, reclaiming: Bool) throws {
     if reclaiming, record.seq % 256 == 0 { reclaim(horizon: seq) }
     let newest = seq
     guard newest == 0 || record.seq == newest + 1 else {
       throw LogDamage("seq \(record.seq) follows seq \(newest)", offset: 0)
     }
+    if newest == 0, record.seq > 1 { isPartial = true }
     applied = record.seq
-    guard record.outcome == .committed else { return }
+    if record.outcome == .committed { try applyIntents(of: record) }
+    if !isPartial, let digests = try record.stateDigests() { try stores.check(digests, isWhole: false) }
+  }
+
+  private func applyIntents(of record: RecordView) throws {
     writes.removeAll()
     try add(record, to: &writes)
     do throws(Committer.Failure) { try committer.apply(writes, seq: record.seq) } catch {

@@ -1,0 +1,96 @@
+import TriggerCore
+
+/// What stores hold, each in 64 bits, as of one seq.
+public struct StateDigests: Sendable, Hashable {
+  /// One store.
+  public struct Store: Sendable, Hashable {
+    /// Its name.
+    public var name: String
+    /// Of what it holds.
+    public var digest: StoreDigest
+
+    /// For tests and tools; the engine makes its own.
+    public init(name: String, digest: StoreDigest) {
+      self.name = name
+      self.digest = digest
+    }
+  }
+
+  /// Everything up to this seq is in, nothing after it.
+  public var seq: Int64
+  /// In byte order of the names.
+  public var stores: [Store]
+
+  /// - Parameter stores: in byte order of the names.
+  public init(seq: Int64, stores: [Store]) {
+    self.seq = seq
+    self.stores = stores
+  }
+
+  /// As a checkpoint keeps them: a CBOR array.
+  package var encoded: [UInt8] {
+    let buffer = CBORBuffer(capacity: 256)
+    buffer.array(2)
+    buffer.int(seq)
+    LogCoding.write(stores, to: buffer)
+    return Array(buffer.bytes)
+  }
+
+  /// - Throws: `LogDamage` when the bytes are not what `encoded` gives.
+  package init(decoding bytes: UnsafeRawBufferPointer) throws(LogDamage) {
+    var reader = CBORReader(bytes)
+    guard try reader.array() == 2 else { throw LogDamage("no digests of stores", offset: 0) }
+    self.init(seq: try reader.int(), stores: try LogCoding.digests(&reader))
+  }
+}
+
+/// A state that was rebuilt is not the one that was committed.
+public struct StateDamage: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The store that differs.
+  public var store: String
+  /// The seq as of which it was compared.
+  public var seq: Int64
+  /// What was kept with the commits.
+  public var kept: StoreDigest
+  /// Of what was rebuilt.
+  public var found: StoreDigest
+
+  /// `store 'y' as of seq 24 is not what was committed: its digest is ..., the one kept is ...`.
+  public var description: String {
+    "store '\(store)' as of seq \(seq) is not what was committed: its digest is \(found), the one kept is \(kept)"
+  }
+}
+
+/// Whoever calls holds the engine lock, or has the only thread.
+extension StoreDirectory {
+  /// Of the stores that changed after a seq, in byte order of their names.
+  ///
+  /// - Parameter seq: nil: of all there are.
+  func digests(changedAfter seq: Int64? = nil) -> [StateDigests.Store] {
+    existing
+      .filter { table in seq.map { table.changed.load(ordering: .relaxed) > $0 } ?? true }
+      .map { StateDigests.Store(name: $0.name, digest: $0.digest) }
+      .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  }
+
+  /// Compares the stores with what was kept of them.
+  ///
+  /// - Parameter isWhole: those that are not named are empty.
+  /// - Throws: `StateDamage` for the first store that differs.
+  func check(_ kept: StateDigests, isWhole: Bool) throws(StateDamage) {
+    var found: [ExactText: StoreDigest] = [:]
+    for store in digests() { found[ExactText(store.name)] = store.digest }
+    func compare(_ name: String, _ found: StoreDigest, _ kept: StoreDigest, _ seq: Int64) throws(StateDamage)
+    {
+      if found != kept { throw StateDamage(store: name, seq: seq, kept: kept, found: found) }
+    }
+    for store in kept.stores {
+      let own = found.removeValue(forKey: ExactText(store.name)) ?? StoreDigest()
+      try compare(store.name, own, store.digest, kept.seq)
+    }
+    guard isWhole else { return }
+    for (name, digest) in found.sorted(by: { $0.key.text < $1.key.text }) {
+      try compare(name.text, digest, StoreDigest(), kept.seq)
+    }
+  }
+}

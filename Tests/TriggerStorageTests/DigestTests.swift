@@ -1,0 +1,198 @@
+import Foundation
+import TestSupport
+import Testing
+import TriggerCore
+import TriggerHost
+
+@testable import TriggerStorage
+
+/// What stores hold is kept with checkpoints and in the log, and whoever rebuilds them compares.
+@Suite(.serialized) struct DigestTests {
+  /// Puts, deletions, sums, lists and whole stores, of few keys.
+  private static let scripts = [
+    "any.lua": """
+    return { on = { event = "any" }, execute = function(event, ctx)
+      local store = ctx:store(event.store)
+      local kinds = {
+        put = function() return { store:put(event.key, { n = event.n, text = ("x"):rep(event.n % 90) }) } end,
+        delete = function() return { store:put(event.key, nil) } end,
+        add = function() return { ctx:store("sums"):add(event.key, event.n), ctx:store("sums"):max("top", event.n) } end,
+        append = function() return { ctx:store("lists"):append(event.key, event.n), store:put(event.key, 1) } end,
+        replace = function()
+          local seq, data = store:read_snapshot()
+          data[event.key] = event.n
+          data["k1"] = nil
+          return { store:prepare_commit(seq, data) }
+        end,
+        fail = function() error("fails") end,
+      }
+      return kinds[event.kind]()
+    end }
+    """
+  ]
+
+  private static func event(_ random: inout SplitMix64) -> Event {
+    let kinds = ["put", "put", "put", "delete", "add", "append", "replace", "fail"]
+    return Event(
+      "any",
+      [
+        "kind": .string(kinds.randomElement(using: &random)!),
+        "store": .string(["a", "b", "ä"].randomElement(using: &random)!),
+        "key": .string("k\(Int.random(in: 0..<15, using: &random))"),
+        "n": .int(Int64.random(in: 0..<1000, using: &random)),
+      ], source: UInt64.random(in: 0..<6, using: &random))
+  }
+
+  private static func host(_ path: String) throws -> DataHost {
+    try DataHost(path, scripts: scripts, configure: { $0.digestInterval = 8 })
+  }
+
+  /// By the formula, of what a scan gives.
+  private func plain(_ state: Replayer) throws -> StateDigests {
+    let names = state.storeNames.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return StateDigests(
+      seq: state.seq,
+      stores: try names.map { name in
+        var items: [PlainDigest.Item] = []
+        try state.visit(name) { items.append((Array($0.utf8), CanonicalEncoding.encode($1), $2)) }
+        return StateDigests.Store(name: name, digest: StoreDigest(bits: PlainDigest.of(items)))
+      })
+  }
+
+  /// Whatever is committed: in the engine, in records and in checkpoints, over restarts.
+  @Test func digestsAreThoseOfWhatIsThere() async throws {
+    let seed = testSeed()
+    var random = SplitMix64(seed: seed)
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    for round in 0..<4 {
+      let place: Comment = "seed \(seed), round \(round)"
+      let host = try Self.host(path)
+      for _ in 0..<150 { try await host.queue.enqueue(Self.event(&random)) }
+      await host.queue.waitUntilIdle()
+      if round % 2 == 1 {
+        try Checkpointer(host.log, host.coordinator, recovery: host.recovery).checkpoint()
+      }
+      let live = host.coordinator.digests()
+      host.close()
+      let reader = try LogReader(path: path)
+      let replay = replayer(reader)
+      var marks = 0
+      try reader.visit { record in
+        try replay.apply(record)
+        let there = try plain(replay)
+        for store in record.digests { #expect(there.stores.contains(store), "\(place), seq \(record.seq)") }
+        if record.seq % 8 == 0 {
+          marks += record.digests.count
+        } else {
+          #expect(record.digests.isEmpty, place)
+        }
+      }
+      #expect(marks > 20, place)
+      #expect(try plain(replay) == live, place)
+      try reader.database.run("SELECT last, digests FROM checkpoints") { row in
+        let kept = try StateDigests(decoding: row.blob(1))
+        let state = replayer(reader)
+        try reader.visit(to: row.int(0)) { try state.apply($0) }
+        #expect(try plain(state) == kept, place)
+      }
+    }
+  }
+
+  // MARK: What is not what it was
+
+  /// A directory with commits, a checkpoint, and more commits, each of a key of its own.
+  private func kept(_ path: String, _ random: inout SplitMix64) async throws {
+    let host = try Self.host(path)
+    for _ in 0..<100 { try await host.queue.enqueue(Self.event(&random)) }
+    await host.queue.waitUntilIdle()
+    try Checkpointer(host.log, host.coordinator, recovery: host.recovery).checkpoint()
+    for n in 0..<60 {
+      try await host.queue.enqueue(
+        Event("any", ["kind": "put", "store": "b", "key": .string("own\(n)"), "n": 50]))
+    }
+    await host.queue.waitUntilIdle()
+    host.close()
+  }
+
+  /// As a reader left it that came to the end of the order too early.
+  @Test func keysThatACheckpointLacksAreMissed() async throws {
+    let seed = testSeed()
+    var random = SplitMix64(seed: seed)
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try await kept(path, &random)
+    var changed = ""
+    try changeParts(of: path) { part in
+      guard case .string(let name) = part[0], case .array(let items) = part[3], !items.isEmpty, changed == ""
+      else { return }
+      changed = name
+      part[3] = .array(Array(items.dropLast(3)))
+    }
+    let reader = try LogReader(path: path)
+    let damage = #expect(throws: (any Error).self, "seed \(seed)") {
+      try CommitCoordinator().recover { recovery in
+        try reader.replay(into: recovery, to: .max) { try recovery.apply($0) }
+      }
+    }
+    #expect("\(damage!)".contains("store '\(changed)' as of seq "), "seed \(seed): \(damage!)")
+  }
+
+  @Test func aValueThatIsAnotherIsMissed() async throws {
+    let seed = testSeed()
+    var random = SplitMix64(seed: seed)
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try await kept(path, &random)
+    try changeRecords(of: path) { record in
+      guard record.seq == 133 else { return }
+      record.intents[0].value[record.intents[0].value.count - 1] ^= 1
+    }
+    let reader = try LogReader(path: path)
+    let damage = #expect(throws: StateDamage.self, "seed \(seed)") {
+      let state = replayer(reader)
+      try reader.visit { try state.apply($0) }
+    }
+    #expect(damage?.store == "b" && damage?.seq == 136, "seed \(seed): \(damage!)")
+  }
+
+  /// Writes parts of checkpoints anew, with right checksums.
+  private func changeParts(of path: String, _ body: (inout [Value]) -> Void) throws {
+    let database = try Database(path: path + "/log.sqlite")
+    var parts: [(row: Int64, bytes: [UInt8])] = []
+    try database.run("SELECT rowid, data FROM chunks") { row in
+      guard case .array(var part) = try CanonicalEncoding.decode(row.blob(1)) else { return }
+      body(&part)
+      parts.append((row.int(0), CanonicalEncoding.encode(.array(part))))
+    }
+    for part in parts {
+      try part.bytes.withUnsafeBytes {
+        try database.run(
+          "UPDATE chunks SET data = ?, checksum = ? WHERE rowid = ?",
+          [.blob($0), .int(LogBlock.checksum($0)), .int(part.row)])
+      }
+    }
+  }
+
+  /// Writes blocks anew, with right checksums.
+  private func changeRecords(of path: String, _ body: (inout LogRecord) -> Void) throws {
+    let database = try Database(path: path + "/log.sqlite")
+    var blocks: [(first: Int64, bytes: [UInt8])] = []
+    try database.run("SELECT first, records FROM blocks") { row in
+      var bytes: [UInt8] = []
+      try LogRecord.visit(in: row.blob(1)) { record in
+        var record = record
+        body(&record)
+        bytes += record.encoded
+      }
+      blocks.append((row.int(0), bytes))
+    }
+    for block in blocks {
+      try block.bytes.withUnsafeBytes {
+        try database.run(
+          "UPDATE blocks SET records = ?, checksum = ? WHERE first = ?",
+          [.blob($0), .int(LogBlock.checksum($0)), .int(block.first)])
+      }
+    }
+  }
+}
