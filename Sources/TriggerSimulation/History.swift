@@ -35,6 +35,8 @@ struct History {
     var treeAtStart = 0
     var maximumHops = 64
     var maximumEmits = 1000
+    /// Every so many seqs a record says what stores hold.
+    var digestInterval: Int64 = 1
     /// Snapshots may be taken away.
     var mayExpire = false
   }
@@ -98,6 +100,12 @@ struct History {
     case .deferred: break
     case .skipped: try checkSkipped(record, facts, refuse)
     case .committed, .failed: commit = try checkResult(record, facts, refuse)
+    }
+    let digests =
+      record.seq % facts.digestInterval == 0
+      ? model.digests(changedAfter: record.seq - facts.digestInterval) : []
+    guard record.digests == digests else {
+      throw refuse("the stores' digests are \(record.digests), alone they are \(digests)")
     }
     commits.append(commit)
     records.append(record)

@@ -83,6 +83,7 @@ struct Plan: CustomStringConvertible {
     configuration.maximumHops = oneOf(3, 10)
     configuration.maximumEmits = oneOf(1, 1000, 1000)
     configuration.recordsKept = 256
+    configuration.digestInterval = oneOf(1, 5, 40)
     configuration.queueCapacity = 10_000
     configuration.seed = random.next()
     return configuration

@@ -1,3 +1,4 @@
+import TestSupport
 import TriggerCore
 import TriggerHost
 
@@ -8,6 +9,15 @@ struct SerialModel {
     var content: [String: Value] = [:]
     /// Seq of the last commit that changed it.
     var seq: Int64 = 0
+    /// Seqs that wrote the values.
+    var versions: [String: Int64] = [:]
+
+    /// By the formula, of all that is there.
+    var digest: StoreDigest {
+      StoreDigest(
+        bits: PlainDigest.of(
+          content.map { (Array($0.utf8), CanonicalEncoding.encode($1), versions[$0] ?? 0) }))
+    }
   }
 
   struct Place: Hashable {
@@ -30,6 +40,12 @@ struct SerialModel {
   }
 
   var stores: [String: Store] = [:]
+
+  /// Of the stores that changed after a seq, as records and checkpoints have them.
+  func digests(changedAfter seq: Int64 = 0) -> [StateDigests.Store] {
+    stores.filter { $0.value.seq > seq }.map { StateDigests.Store(name: $0, digest: $1.digest) }
+      .sorted { $0.name < $1.name }
+  }
 
   // MARK: Executing
 
@@ -153,7 +169,10 @@ struct SerialModel {
       case .refuse: return ([], "\(intent.kind) at \(intent.store)/\(intent.key): the value there is")
       }
     }
-    for store in Set(changed.map(\.store)) { new[store]!.seq = seq }
+    for place in changed {
+      new[place.store]!.seq = seq
+      new[place.store]!.versions[place.key] = new[place.store]!.content[place.key].map { _ in seq }
+    }
     stores = new
     return (changed, nil)
   }

@@ -48,6 +48,7 @@ extension Simulation {
       throw Violation("readers see \(hold.seq) after a start at \(history.last)")
     }
     try check(hold, history.stores(asOf: hold.seq))
+    try checkDigests()
   }
 
   /// How what the log has kept is not what it must have.
@@ -119,6 +120,7 @@ extension Simulation {
     }
     if let left = history.unfinished.first { throw Violation("everything is decided, but not \(left)") }
     try checkPromises()
+    try checkDigests()
     try replay()
   }
 

@@ -212,10 +212,13 @@ extension Simulation {
   private func checkpoint() throws {
     if refusedAt != nil || depth > 0 { return }
     note("checkpoint")
+    if options.canary == .digest { life.engine.falsifyDigest() }
     do {
       try life.checkpoint { [weak self] in self?.letOthersMove() }
       note("checkpoint taken")
+      try checkDigests()
     } catch {
+      if let violation = error as? Violation { throw violation }
       note("checkpoint refused: \(error)")
       if !mayFail { throw Violation("no checkpoint on a disk that is well: \(error)") }
     }

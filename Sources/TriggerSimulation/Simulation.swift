@@ -33,6 +33,8 @@ package final class Simulation: @unchecked Sendable {  // one thread; the engine
     case sync
     /// The host takes what a dead process left in the system's cache for durable.
     case recovery
+    /// A store's digest is not that of what it holds.
+    case digest
   }
 
   package struct Report: Sendable {
@@ -127,6 +129,7 @@ package final class Simulation: @unchecked Sendable {  // one thread; the engine
     trace = Trace(kept: options.traceKept)
     facts.maximumHops = plan.configuration.maximumHops
     facts.maximumEmits = plan.configuration.maximumEmits
+    facts.digestInterval = plan.configuration.digestInterval
     facts.mayExpire = plan.configuration.retainedVersions < 1000
   }
 
@@ -238,6 +241,19 @@ package final class Simulation: @unchecked Sendable {  // one thread; the engine
       record.trigger == result.trigger, record.error == result.error, record.retryAt == result.retryAt
     else { throw refuse("the record says \(record.outcome), \(record.trigger)") }
     seen = max(seen, result.seq)
+  }
+
+  /// What stores say of themselves is so.
+  func checkDigests() throws {
+    var (found, expected) = (life.coordinator.allDigests(), history.model.digests())
+    // (A store without a commit is there when the host declares it.)
+    found.stores.removeAll { $0.digest == StoreDigest() }
+    expected.removeAll { $0.digest == StoreDigest() }
+    guard found == StateDigests(seq: history.last, stores: expected) else {
+      throw Violation(
+        "as of seq \(found.seq) the stores' digests are \(found.stores), alone, as of \(history.last), they are \(expected)"
+      )
+    }
   }
 
   /// What a reader sees is the state as of its seq.

@@ -156,6 +156,9 @@ package final class SteppedEngine {
   /// Admitted and not decided, as those count who wait for the engine to be idle.
   package var unfinished: Int { engine.unfinished.load(ordering: .acquiring) }
 
+  /// A store's digest is wrong from now on: for a simulator that must notice.
+  package func falsifyDigest() { engine.stores.existing.first?.digest.falsify() }
+
   /// A reader that holds on to what it sees.
   package struct Hold {
     fileprivate let slot: SnapshotRegistry.Slot
