@@ -105,7 +105,9 @@ let package = Package(
     .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
     .testTarget(
       name: "CommandLineTests",
-      dependencies: ["trigger-host", "HostConfig", "TriggerCore", "TriggerFiles", "TriggerStorage"],
+      dependencies: [
+        "trigger-host", "HostConfig", "TriggerCore", "TriggerFiles", "TriggerHost", "TriggerStorage",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "SimulationTests",

@@ -2,8 +2,8 @@ import TriggerCore
 import TriggerHost
 
 extension LogReader {
-  /// Brings an engine to where the log ends: the newest checkpoint, the records after it, and the events that
-  /// were accepted and are not decided.
+  /// Brings an engine to where the log ends: the newest checkpoint that gives the state it was taken of, the records
+  /// after it, and the events that were accepted and are not decided. `damaged` says which checkpoints were passed over.
   ///
   /// - Throws: `LogError` for damage, with its place.
   public func recover(_ recovery: Recovery) throws {
@@ -16,19 +16,17 @@ extension LogReader {
   ///
   /// - Parameters:
   ///   - to: the last seq to apply.
-  ///   - apply: gets each record that the checkpoint does not have, in order.
+  ///   - apply: gets each record after the seq that the checkpoint was taken of, in order.
   /// - Throws: `LogError` when what is needed is damaged, or was removed by retention.
   package func replay(
     into recovery: Recovery, to: Int64, _ apply: (RecordView) throws -> Void
   ) throws {
-    let since = try load(into: recovery, notAfter: to)
-    let first = try firstSeq()
-    if first > since + 1 {
+    let last = try load(into: recovery, notAfter: to)
+    do { try visitViews(from: last + 1, to: to, apply) } catch let damage as StateDamage {
       throw LogError(
-        "\(path): the log begins with seq \(first)\(since > 0 ? " and the checkpoint ends with seq \(since)" : ""); what was before is not kept any more (log.retain)"
+        "\(path): \(damage). A record up to it is not the one that was committed, or is not applied as it was then: go on with a copy of the directory (trigger-host log verify finds a good one)"
       )
     }
-    try visitViews(from: since + 1, to: to, apply)
   }
 
   /// Execution records of the newest seqs before the checkpoint, as far as the engine keeps any.
@@ -38,36 +36,43 @@ extension LogReader {
     try visitViews(from: oldest, to: recovery.begin) { recovery.recall($0) }
   }
 
-  /// Loads a checkpoint. Returns the seq after which records are to be applied; 0 without a checkpoint.
+  /// Loads the newest checkpoint that gives the state it was taken of.
+  ///
+  /// - Returns: the seq that the stores are as of then; 0 without a checkpoint.
   private func load(into recovery: Recovery, notAfter limit: Int64) throws -> Int64 {
-    var newest: (id: Int64, since: Int64, fold: LogFold, digests: StateDigests?)?
-    try database.run(
-      "SELECT id, since, checksum, fold, digests FROM checkpoints WHERE last <= ? ORDER BY last DESC, id DESC LIMIT 1",
-      [.int(limit)]
-    ) { row in
-      let damage = LogError("\(path): the checkpoint of seq \(row.int(1)) is damaged")
-      guard LogBlock.checksum(fold: row.blob(3), digests: row.blob(4)) == row.int(2),
-        let fold = try? LogFold(decoding: row.blob(3))
-      else { throw damage }
-      let digests = row.blob(4).isEmpty ? nil : try StateDigests(decoding: row.blob(4))
-      newest = (row.int(0), row.int(1), fold, digests)
+    for checkpoint in try checkpoints(notAfter: limit) {
+      do {
+        try load(checkpoint, into: recovery)
+        return checkpoint.last
+      } catch let damage as StateDamage { damaged.append(checkpoint.damaged("\(damage)")) }
     }
-    guard let newest else { return 0 }
-    recovery.begin(newest.fold, since: newest.since, digests: newest.digests)
-    try database.run(
-      "SELECT checksum, data, cuts, number FROM chunks WHERE checkpoint = ? ORDER BY number",
-      [.int(newest.id)]
-    ) { row in
-      let damage = LogError("\(path): a part of the checkpoint of seq \(newest.since) is damaged")
-      try whole(row.blob(1), cuts: row.int(2), damage) {
-        try contents.chunk(newest.id, row.int(3), rest: row.blob(1), cuts: Int(row.int(2)))
-      } _: { bytes in
-        guard LogBlock.checksum(bytes) == row.int(0) else { throw damage }
-        try recovery.load(try StoreChunk(decoding: bytes))
-      }
-    }
+    if recovery.hasBegun { recovery.beginAnew() }
+    try requireRecords(after: 0)
+    return 0
+  }
+
+  /// Loads a checkpoint, and the records that it has in part.
+  ///
+  /// - Throws: `StateDamage` when that is not the state it was taken of.
+  func load(_ checkpoint: KeptCheckpoint, into recovery: Recovery) throws {
+    let (fold, digests) = try says(checkpoint)
+    try requireRecords(after: checkpoint.since)
+    recovery.begin(fold, since: checkpoint.since, digests: digests)
+    try visitParts(of: checkpoint) { try recovery.load($0) }
     try recovery.endCheckpoint()
-    return newest.since
+    if checkpoint.last > checkpoint.since {
+      try visitViews(from: checkpoint.since + 1, to: checkpoint.last) { try recovery.apply($0) }
+    }
+  }
+
+  /// The log goes on from there.
+  private func requireRecords(after since: Int64) throws {
+    let first = try firstSeq()
+    guard first > since + 1 else { return }
+    let unusable = damaged.map { "\n\($0)" }.joined()
+    throw LogError(
+      "\(path): the log begins with seq \(first)\(since > 0 ? " and the checkpoint ends with seq \(since)" : ""); what was before is not kept any more (log.retain)\(unusable)"
+    )
   }
 
   func visitInbox(_ body: (AcceptedEvent) throws -> Void) throws {

@@ -10,7 +10,10 @@ import TriggerHost
 /// Reads the log of a data directory, also while a host writes it. One thread at a time.
 public final class LogReader {
   let database: Database
-  let path: String
+  /// The data directory.
+  package let path: String
+  /// Checkpoints that were passed over: what they give is not the state they were taken of.
+  public internal(set) var damaged: [CheckpointDamage] = []
 
   /// - Throws: `StorageError` when there is no log, or its format is another.
   public init(path: String) throws {

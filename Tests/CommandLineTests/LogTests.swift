@@ -1,5 +1,7 @@
 import Foundation
 import Testing
+import TriggerCore
+import TriggerHost
 
 @testable import TriggerStorage
 
@@ -110,6 +112,48 @@ import Testing
       (verdict["error"] as? String)?.contains("is damaged: its checksum does not fit") == true, "\(bad)")
     let text = try await till("log", "verify")
     #expect(text.status == 1 && text.errors.contains("damaged"))
+  }
+
+  /// Checksums fit, and it is not the state that was committed.
+  @Test func aCheckpointThatLacksKeysIsNotGoneOnWith() async throws {
+    let till = try await KeptHost.till()
+    let good = try await till("log", "verify")
+    #expect(good.lines.first == "8 records are intact." && good.lines.dropFirst().first == "As of seq 8:")
+    let digests = try #require(
+      try await till("log", "verify", "--json").jsonObject()["digests"] as? [String: String])
+    #expect(
+      digests.keys.sorted() == ["reports", "sums"] && digests.values.allSatisfy { $0.utf8.count == 16 })
+    for (store, digest) in digests { #expect(good.output.contains("  \(digest)  \(store)\n"), "\(good)") }
+    try takeCheckpoint(of: till.data)
+    #expect(try await till("log", "verify").output == good.output)
+    let database = try Database(path: till.directory("data/log.sqlite"))
+    try database.run("SELECT rowid, data FROM chunks") { row in
+      guard case .array(var part) = try CanonicalEncoding.decode(row.blob(1)), part[0] == "sums",
+        case .array(let items) = part[3]
+      else { return }
+      part[3] = .array(Array(items.dropLast(3)))
+      try CanonicalEncoding.encode(.array(part)).withUnsafeBytes {
+        try database.run(
+          "UPDATE chunks SET data = ?, checksum = ? WHERE rowid = ?",
+          [.blob($0), .int(LogBlock.checksum($0)), .int(row.int(0))])
+      }
+    }
+    let bad = try await till("log", "verify")
+    #expect(bad.status == 1 && bad.errors.contains("store 'sums' as of seq 8 is not what was"), "\(bad)")
+    let again = try await till("replay", "--to", "8")
+    #expect(again.status == 0 && again.output.contains("count = 5"), "\(again)")
+    #expect(again.errors.contains("checkpoint 1 of seq 8 is damaged: store 'sums'"), "\(again)")
+  }
+
+  /// As a host does.
+  private func takeCheckpoint(of path: String) throws {
+    let directory = try DataDirectory(path: path)
+    let reader = try LogReader(path: path)
+    let log = try DurableLog(directory, durability: .group, lastSeq: try reader.lastSeq())
+    let coordinator = CommitCoordinator(log: log)
+    let recovery = try coordinator.recover { try reader.recover($0) }
+    try Checkpointer(log, coordinator, recovery: recovery).checkpoint()
+    log.close()
   }
 
   /// Follows while a host runs; ends when the reader goes, on Ctrl-C, and at a limit.

@@ -210,7 +210,7 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
       cursor = order.next(entry)
       put(Version.makeDeleted(), content: 0, to: entry, seq: 0, reclaim: reclaim)
     }
-    reclaim.reclaim(horizon: 0, frontier: 0)
+    reclaim.reclaim(horizon: .max, frontier: 0)
   }
 
   /// The store was changed by `seq`, or later: for changes that are not put again one by one. Every snapshot

@@ -25,13 +25,19 @@ public final class Recovery {
   private var names = NameCache<Int>()
   private var tables = NameCache<StoreTable>()
   private var sinceReclaim = 0
+  /// Stores that nobody has declared are made, also where `strict_stores` would refuse them: history has written them.
+  var declaresStores = false
+  /// What backends held before the first commit, once that has been cleared away.
+  private var initial: [(table: StoreTable, key: [UInt8], value: [UInt8])]?
+  /// A checkpoint has been begun.
+  package var hasBegun: Bool { initial != nil }
 
   init(_ engine: Engine) { self.engine = engine }
 
   // MARK: A checkpoint
 
-  /// Takes over what a checkpoint says beside the stores. Then come its chunks (`load`), `endCheckpoint`, and the
-  /// records after `since`.
+  /// Takes over what a checkpoint says beside the stores, and forgets what there was. Then come its chunks (`load`),
+  /// `endCheckpoint`, and the records after `since`.
   ///
   /// - Parameters:
   ///   - since: every commit up to it is in the chunks.
@@ -42,15 +48,44 @@ public final class Recovery {
     begin = since
     overlap = fold.lastSeq
     lastSeq = since
+    isPartial = false
     // What backends held before the first commit is in the chunks, as far as it is still there.
+    if initial == nil { initial = contents }
     engine.withState { state in
       for table in engine.stores.existing { table.clear(reclaim: state.reclaimer) }
     }
   }
 
+  /// Forgets a checkpoint and its records: the first record of the log comes next.
+  package func beginAnew() {
+    begin(LogFold(), since: 0)
+    engine.withState { state in
+      for item in initial ?? [] {
+        item.key.withUnsafeBufferPointer { key in
+          item.value.withUnsafeBytes { item.table.restore(key, $0, seq: 0, reclaim: state.reclaimer) }
+        }
+      }
+    }
+  }
+
+  private var contents: [(table: StoreTable, key: [UInt8], value: [UInt8])] {
+    var found: [(table: StoreTable, key: [UInt8], value: [UInt8])] = []
+    for table in engine.stores.existing {
+      table.scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: .max) { entry, version in
+        found.append((table, Array(Entry.keyBytes(entry)), Array(Version.value(version))))
+        return true
+      }
+    }
+    return found
+  }
+
+  private func table(_ name: String) throws -> StoreTable {
+    declaresStores ? engine.stores.declare(name) : try engine.stores.table(name)
+  }
+
   /// A part of a store.
   package func load(_ chunk: StoreChunk) throws {
-    let table = try engine.stores.table(chunk.store)
+    let table = try self.table(chunk.store)
     engine.withState { state in
       for item in chunk.items { table.restore(item.key, item.value, seq: item.seq, reclaim: state.reclaimer) }
       table.noteChange(chunk.changed)
@@ -115,7 +150,7 @@ public final class Recovery {
   private func applyIntents(of record: RecordView) throws {
     writes.removeAll()
     try record.forEachIntent { intent in
-      let table = try intent.store.map { name in try tables.value(of: name) { try engine.stores.table($0) } }
+      let table = try intent.store.map { name in try tables.value(of: name) { try self.table($0) } }
       if let table, record.seq <= overlap {
         try addMissing(intent, in: table, seq: record.seq)
       } else {

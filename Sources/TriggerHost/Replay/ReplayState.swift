@@ -6,18 +6,15 @@ import TriggerCore
 /// that is needed.
 final class ReplayState {
   let stores: StoreDirectory
-  /// For what a checkpoint has: `restore` goes on from there.
+  /// For a checkpoint, with the records that are in it in part: `apply` goes on from there.
   let recovery: Recovery
   /// The newest seq applied.
   var seq: Int64 { max(applied, recovery.lastSeq) }
   private var applied: Int64 = 0
   private let reclaimer: Reclaimer
   private let committer: Committer
-  private let isStrict: Bool
   private var writes = WriteSet()
   private var tables = NameCache<StoreTable>()
-  /// What a checkpoint was taken over; nil before the first record.
-  private var overlap: Int64?
   /// It began in the middle of a log, without a checkpoint: the state is not that of any seq.
   private var isPartial = false
 
@@ -29,20 +26,10 @@ final class ReplayState {
     stores = engine.stores
     committer = engine.withState { $0.committer }
     reclaimer = committer.reclaimer
-    isStrict = configuration.strictStores
+    recovery.declaresStores = true
   }
 
   // MARK: Writing
-
-  /// Takes the next record after a checkpoint, or the first of a log. Records may be in the checkpoint in
-  /// part.
-  func restore(_ record: RecordView, reclaiming: Bool) throws {
-    let overlap = overlap ?? recovery.fold.lastSeq
-    self.overlap = overlap
-    guard record.seq <= overlap else { return try apply(record, reclaiming: reclaiming) }
-    if isStrict { try declareStores(of: record) }
-    try recovery.apply(record)
-  }
 
   /// Applies the next record of a log. Seqs are dense. What recovery does, without remembering what is left
   /// to do: that would grow with the log.
@@ -78,11 +65,6 @@ final class ReplayState {
         intent.kind, table: table.map { .passUnretained($0) }, key: intent.key.bindMemory(to: UInt8.self),
         value: intent.value)
     }
-  }
-
-  /// Stores that history has written are there, whatever the configuration says.
-  private func declareStores(of record: RecordView) throws {
-    try record.forEachIntent { if let name = $0.store { _ = stores.declare(name.utf8Text) } }
   }
 
   /// Commits what an execution prepared. Several commits may have one seq.

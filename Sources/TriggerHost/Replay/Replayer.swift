@@ -41,16 +41,22 @@ public final class Replayer {
     self.scripts = RecordedScripts(seed: configuration.seed, scripts)
   }
 
-  /// For who brings the state to where a checkpoint ends: give it the checkpoint, and each record after that
-  /// to `restore`.
+  /// For who brings the state to where a checkpoint ends.
   package var recovery: Recovery { state.recovery }
-  package func restore(_ record: RecordView) throws { try state.restore(record, reclaiming: true) }
 
   /// The newest seq applied.
   public var seq: Int64 { state.seq }
 
   /// The stores that have ever been written, by name.
   public var storeNames: [String] { state.stores.existing.filter { !$0.isInternal }.map(\.name) }
+
+  /// What every store holds as of `seq`, in 64 bits each: of two logs, stores with equal digests are equal. O(stores).
+  public var digests: StateDigests {
+    StateDigests(seq: seq, stores: state.stores.digests().filter { !StoreTable.isInternal($0.name) })
+  }
+
+  /// Compares all stores with what a checkpoint of this seq says of them.
+  package func check(_ kept: StateDigests) throws(StateDamage) { try state.stores.check(kept, isWhole: true) }
 
   /// The content of a store as of `seq`. O(keys).
   ///

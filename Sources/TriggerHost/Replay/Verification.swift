@@ -108,12 +108,10 @@ public final class Verification {
 
   // MARK: The caller's thread
 
-  /// For who brings the state to where a checkpoint ends: give it the checkpoint, and each record after that
-  /// to `restore`.
+  /// For who brings the state to where a checkpoint ends.
   package var recovery: Recovery { state.recovery }
-  package func restore(_ record: RecordView) throws {
-    try state.restore(record, reclaiming: true)
-  }
+  /// Applies a record before the first that is to be checked.
+  package func apply(_ record: RecordView) throws { try state.apply(record, reclaiming: true) }
 
   /// Takes the next record, to be applied and executed. May wait for workers.
   ///

@@ -90,18 +90,17 @@ public final class WhatIf {
     history.fill(stores)
   }
 
-  /// For who brings history to where a checkpoint ends, before the range: give it the checkpoint, and each
-  /// record after that to `restore`.
+  /// For who brings history to where a checkpoint ends, before the range.
   package var recovery: Recovery { history.recovery }
-  package func restore(_ record: RecordView) throws {
+  package func apply(_ record: RecordView) throws {
     precondition(other == nil, "seq \(record.seq) comes after the range has begun")
-    try history.restore(record, reclaiming: true)
+    try history.apply(record, reclaiming: true)
   }
 
   /// Applies a record before the range to both worlds.
   ///
   /// - Throws: `LogDamage`.
-  public func apply(_ record: LogRecord) throws { try record.withView { try restore($0) } }
+  public func apply(_ record: LogRecord) throws { try record.withView { try apply($0) } }
 
   /// Takes the next record of the range.
   ///

@@ -78,7 +78,8 @@ struct History {
     let replayer = Replayer(
       stores: config?.emptyStores ?? [:], configuration: try EngineConfiguration(limitsOf: config),
       scripts: tree)
-    try reader.replay(into: replayer.recovery, to: seq) { try replayer.restore($0) }
+    try reader.replay(into: replayer.recovery, to: seq) { try replayer.apply($0) }
+    for damage in reader.damaged { printError("\(damage); an older one and the log served") }
     return replayer
   }
 

@@ -39,14 +39,22 @@ struct LogCommand: ParsableCommand {
 
   struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Check checksums and order of the whole log and its scripts; exit 1 at the first damage.")
+      abstract:
+        "Check checksums and order of the whole log and its scripts, and whether it gives the state it gave; exit 1 at the first damage.",
+      discussion: """
+        The stores are put together again, from each checkpoint and from the first record that is kept, and compared \
+        with the digests that were kept with the commits. Of two directories that end with the same seq, stores with \
+        equal digests are equal.
+        """)
     @OptionGroup var kept: KeptData
-    @Flag(help: "Print one JSON object: intact, records, first, last, error.") var json = false
+    @Flag(help: "Print one JSON object: intact, records, first, last, digests as {store: digest}, error.")
+    var json = false
 
     func run() throws {
       let history = try History(kept.path())
       var (count, first, last) = (Int64(0), Int64(0), Int64(0))
       var failure: String?
+      var digests: StateDigests?
       do {
         var trees: Set<Int> = [0]
         try history.reader.visit { record in
@@ -54,10 +62,13 @@ struct LogCommand: ParsableCommand {
           if trees.insert(record.tree).inserted { try check(tree: record.tree, history, at: record.seq) }
           (count, last) = (count + 1, record.seq)
         }
+        let state = try StateVerification(history.reader)
+        digests = state.digests
+        failure = state.damages.first.map { "\(history.reader.path): \($0.place): \($0.what)" }
       } catch let error as LogError { failure = "\(error)" } catch let error as MissingScripts {
         failure = error.description
       }
-      try say(count, first, last, failure)
+      try say(count, first, last, digests, failure)
       if failure != nil { throw ExitCode(1) }
     }
 
@@ -69,14 +80,21 @@ struct LogCommand: ParsableCommand {
         description: "\(try kept.path()): script tree \(tree), which seq \(seq) ran with, is missing")
     }
 
-    private func say(_ count: Int64, _ first: Int64, _ last: Int64, _ failure: String?) throws {
+    private func say(
+      _ count: Int64, _ first: Int64, _ last: Int64, _ digests: StateDigests?, _ failure: String?
+    ) throws {
       guard json else {
         if let failure { return printError(failure) }
-        return print("\(count) records are intact.")
+        print("\(count) records are intact.")
+        guard let digests, !digests.stores.isEmpty else { return }
+        print("As of seq \(digests.seq):")
+        for store in digests.stores { print("  \(store.digest)  \(store.name)") }
+        return
       }
       var fields: [String: Value] = [
         "intact": .bool(failure == nil), "records": .int(count), "first": .int(first), "last": .int(last),
       ]
+      if let digests { fields["digests"] = digests.stores.json }
       if let failure { fields["error"] = .string(failure) }
       print(try JSON.text(.map(fields)))
     }

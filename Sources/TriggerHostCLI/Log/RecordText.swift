@@ -71,6 +71,16 @@ extension LogRecord {
     if let cause { fields["cause"] = ["seq": .int(cause.seq), "index": .int(Int64(cause.index))] }
     if let error { fields["error"] = .string(error) }
     if isKilled { fields["killed"] = true }
+    if !digests.isEmpty { fields["digests"] = digests.json }
     return .map(fields)
+  }
+}
+
+extension [StateDigests.Store] {
+  /// `{store: digest}`
+  var json: Value {
+    var texts: [String: Value] = [:]
+    for store in self { texts[store.name] = .string("\(store.digest)") }
+    return .map(texts)
   }
 }

@@ -17,7 +17,7 @@ extension Replay {
     let verification = Verification(
       workers: threads, stores: loaded?.config.emptyStores ?? [:],
       configuration: try EngineConfiguration(limitsOf: loaded?.config), scripts: history.tree)
-    try history.reader.replay(into: verification.recovery, to: first - 1) { try verification.restore($0) }
+    try history.reader.replay(into: verification.recovery, to: first - 1) { try verification.apply($0) }
     try history.visitViews(from: first, to: to ?? history.last) { try verification.check($0) }
     let verdict = verification.finish()
     let seconds = (ContinuousClock.now - started) / .seconds(1)

@@ -29,7 +29,7 @@ extension Replay {
       do { try output.add(difference) } catch { failure = failure ?? error }
     }
     try output.begin(scripts: directory)
-    try history.reader.replay(into: whatIf.recovery, to: first - 1) { try whatIf.restore($0) }
+    try history.reader.replay(into: whatIf.recovery, to: first - 1) { try whatIf.apply($0) }
     try history.visitViews(from: first, to: to ?? history.last) { record in
       try whatIf.run(record)
       if let failure { throw failure }

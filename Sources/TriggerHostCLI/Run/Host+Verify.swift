@@ -47,7 +47,7 @@ private struct Rehearsal {
     let start = max(end - count + 1, try reader.firstExecutable())
     guard start <= end else { return [] }
     let replayer = Replayer(configuration: configuration) { _ in tree }
-    try reader.replay(into: replayer.recovery, to: start - 1) { try replayer.restore($0) }
+    try reader.replay(into: replayer.recovery, to: start - 1) { try replayer.apply($0) }
     var (executed, failures, others) = (0, [String](), [String]())
     var left = ""
     let late = ContinuousClock.now + Self.longest

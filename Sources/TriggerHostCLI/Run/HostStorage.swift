@@ -49,6 +49,10 @@ final class HostStorage: Sendable {
     try log.withDirectory { try $0.mendNewestTree(from: reader) }
     let recovery = try coordinator.recover(scripts: { try reader.scripts($0) }) { try reader.recover($0) }
     let seconds = (ContinuousClock.now - started) / .seconds(1)
+    let start = recovery.begin == 0 ? "the first record" : "an older one"
+    for damage in reader.damaged {
+      printError("\(directory.path): \(damage)\nNothing is lost: the host goes on from \(start) and the log.")
+    }
     let epoch = opened.epoch
     coordinator.open(epoch: epoch)
     progress = recovery.fold

@@ -1,0 +1,61 @@
+import TriggerCore
+import TriggerHost
+
+/// Puts the stores together again, from each checkpoint and from the first record that is kept, and compares them with
+/// what was kept of them.
+///
+/// It takes as much memory as the stores do.
+package struct StateVerification {
+  /// What is not as it was, and where: `checkpoint 3`, or `the log`.
+  package private(set) var damages: [(place: String, what: String)] = []
+  /// Of the stores as of the newest seq; nil when they could not be put together.
+  package private(set) var digests: StateDigests?
+  private let reader: LogReader
+
+  /// - Throws: what the disk says; `LogError` for records that are damaged.
+  package init(_ reader: LogReader) throws {
+    self.reader = reader
+    // Without all records after it a checkpoint is of no use.
+    let first = try reader.firstSeq()
+    let checkpoints = try Array(reader.checkpoints().reversed().filter { $0.since >= first - 1 })
+    for checkpoint in checkpoints {
+      let state = Self.replayer
+      do { try reader.load(checkpoint, into: state.recovery) } catch let damage as StateDamage {
+        if try reader.isKept(checkpoint) { add("checkpoint \(checkpoint.id)", damage) }
+      }
+    }
+    try checkWhole(first, checkpoints)
+  }
+
+  /// Limits do not matter where nothing is executed.
+  private static var replayer: Replayer { Replayer(configuration: EngineConfiguration(workers: 1)) }
+
+  private mutating func add(_ place: String, _ damage: StateDamage) {
+    damages.append((place, "\(damage)"))
+  }
+
+  /// From the first record, or the first checkpoint that gives its state.
+  private mutating func checkWhole(_ first: Int64, _ checkpoints: [KeptCheckpoint]) throws {
+    let state = Self.replayer
+    var kept: [Int64: StateDigests] = [:]
+    for checkpoint in checkpoints where try reader.isKept(checkpoint) {
+      kept[checkpoint.last] = try reader.says(checkpoint).digests
+    }
+    if first > 1 {
+      guard try checkpoints.contains(where: { try load($0, into: state) }) else { return }
+    }
+    do {
+      try reader.visitViews(from: state.seq + 1) { record in
+        try state.apply(record)
+        // What two checkpoints and the records between them give is one state.
+        if let kept = kept[record.seq] { try state.check(kept) }
+      }
+      digests = state.digests
+    } catch let damage as StateDamage { add("the log", damage) }
+  }
+
+  private func load(_ checkpoint: KeptCheckpoint, into state: Replayer) throws -> Bool {
+    do { try reader.load(checkpoint, into: state.recovery) } catch is StateDamage { return false }
+    return true
+  }
+}
