@@ -108,7 +108,8 @@ def shrinks(round: Round) -> None:
         time.sleep(0.5)
     running = size(data)
     if running > 30 * MEGA:
-        round.fault(f"45 s after a start with `retain: 10mb` the directory still has {running / MEGA:.0f} MB: {listing(data)}")
+        round.fault(f"45 s after a start with `retain: 10mb` the directory still has {running / MEGA:.0f} MB: "
+                    f"{listing(data)}")
     host.stop(15)
     if size(data) > 20 * MEGA:
         round.fault(f"a clean end leaves {size(data) / MEGA:.0f} MB with `retain: 10mb`: {listing(data)}")

@@ -11,9 +11,12 @@ from .rounds import Round, check
 ONCE = """
 return {
   on = { event = "once" },
-  execute = function(event, ctx) return { ctx:store("s"):add("n", 1), event.name and ctx:store("s"):add("name/" .. event.name, 1) } end,
+  execute = function(event, ctx)
+    local s = ctx:store("s")
+    return { s:add("n", 1), event.name ~= nil and s:add("name/" .. event.name, 1) }
+  end,
 }
-""".replace("event.name and", "event.name ~= nil and")
+"""
 
 
 def once(number: int, more: str = "") -> bytes:

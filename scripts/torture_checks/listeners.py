@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from . import model
-from .process import Host, export, outcome_of, project, state, tool, verify
+from .process import Host, export, outcome_of, project, state, verify
 from .rounds import Round, check
 
 TICK = """
@@ -63,7 +63,8 @@ def expect_pulse(round: Round, root: Path, seconds: float, what: str) -> None:
     after, passed = pulse(round, root), time.monotonic() - start
     for name, rate in (("ticks", 10), ("rows", 50)):
         if after[name] - before[name] < rate * passed / 10:
-            round.fault(f"{what}: {after[name] - before[name]} {name} were committed in {passed:.1f} s, due were {rate * passed:.0f}")
+            round.fault(f"{what}: {after[name] - before[name]} {name} were committed in {passed:.1f} s, due were "
+                        f"{rate * passed:.0f}")
 
 
 @check("listeners", limit=180, quick=True)

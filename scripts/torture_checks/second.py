@@ -71,7 +71,11 @@ return { on = { event = "sell" }, execute = function(event, ctx)
 end }
 """
 COUNT = 'return { on = { event = { "sell", "sold" } }, execute = function(e, ctx) return ctx:store("s"):add("count", 1) end }'
-ORDER = 'return { on = { event = "order" }, execute = function(e, ctx) return { ctx:store("s"):add("orders", 1), ctx:emit("sell", { units = e.units }) } end }'
+ORDER = """
+return { on = { event = "order" }, execute = function(event, ctx)
+  return { ctx:store("s"):add("orders", 1), ctx:emit("sell", { units = event.units }) }
+end }
+"""
 
 
 def why_text(round: Round, root: Path, key: str) -> str:

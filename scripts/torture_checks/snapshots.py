@@ -136,7 +136,8 @@ def snapshots(round: Round) -> None:
     seen = content.get("looks", {})
     wrong = [(id, what) for id, what in seen.items() if what is not True]
     if wrong:
-        round.fault(f"{len(wrong)} of {len(seen)} executions saw what was never there, the first: look {wrong[0][0]}: {wrong[0][1]}")
+        round.fault(f"{len(wrong)} of {len(seen)} executions saw what was never there, the first: look {wrong[0][0]}: "
+                    f"{wrong[0][1]}")
     if len(seen) != looks + 1:
         round.fault(f"{looks + 1} looks were acknowledged, {len(seen)} are there")
     records = export(round, root / "data")

@@ -73,8 +73,8 @@ def strange(round: Round) -> None:
         for end in ("-wal", "-shm"):
             (copy / "data" / f"log.sqlite{end}").unlink(missing_ok=True)
         make(copy / "data")
-        for command in (["log", "verify", "--data", "data"], ["replay", "--json", "--data", "data"], ["dead", "list", "--data", "data"],
-                        ["run", "--exit-when-idle"]):
+        for command in (["log", "verify", "--data", "data"], ["replay", "--json", "--data", "data"],
+                        ["dead", "list", "--data", "data"], ["run", "--exit-when-idle"]):
             try:
                 ended = tool(round, *command, cwd=copy, within=10)
             except Fault as fault:
