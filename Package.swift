@@ -84,7 +84,8 @@ let package = Package(
       ],
       path: "Sources/TriggerHostCLI", swiftSettings: strict),
     // What tests of several targets, and the simulation, share.
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+    .target(
+      name: "TestSupport", dependencies: ["TriggerCore"], path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "TriggerCoreTests", dependencies: ["TriggerCore", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),

@@ -72,7 +72,7 @@ package struct Entry: ~Copyable {
 
   @inline(__always)
   static func newestVersion(_ entry: UnsafeMutablePointer<Entry>) -> UnsafeMutablePointer<Version>? {
-    UnsafeMutablePointer(bitPattern: entry.pointee.newest.load(ordering: .acquiring))
+    UnsafeMutablePointer(bitPattern: entry.pointee.newest.loadAcquiring())
   }
 
   /// The version that a snapshot of `seq` sees (which may be a deletion), nil when the key was not there.
@@ -81,14 +81,14 @@ package struct Entry: ~Copyable {
     _ entry: UnsafeMutablePointer<Entry>, at seq: Int64
   ) -> UnsafeMutablePointer<Version>? {
     var version = newestVersion(entry)
-    while let candidate = version, candidate.pointee.seq > seq { version = candidate.pointee.previous }
+    while let candidate = version, Version.seq(candidate) > seq { version = Version.previous(candidate) }
     return version
   }
 
   /// Seq of the newest committed change of the key, 0 when there is none.
   @inline(__always)
   package static func newestSeq(_ entry: UnsafeMutablePointer<Entry>) -> Int64 {
-    newestVersion(entry)?.pointee.seq ?? 0
+    newestVersion(entry).map { Version.seq($0) } ?? 0
   }
 
   /// Orders keys by their bytes: negative, 0 or positive like `memcmp`.
@@ -96,6 +96,7 @@ package struct Entry: ~Copyable {
   static func compare(
     _ entry: UnsafeMutablePointer<Entry>, _ bytes: UnsafePointer<UInt8>, _ count: Int
   ) -> Int {
+    Seam.willRead(key(entry))
     let length = Int(entry.pointee.keyLength)
     let order = memcmp(key(entry), bytes, min(length, count))
     return order != 0 ? Int(order) : length &- count
@@ -105,6 +106,7 @@ package struct Entry: ~Copyable {
   static func hasPrefix(
     _ entry: UnsafeMutablePointer<Entry>, _ bytes: UnsafePointer<UInt8>, _ count: Int
   ) -> Bool {
-    Int(entry.pointee.keyLength) >= count && memcmp(key(entry), bytes, count) == 0
+    Seam.willRead(key(entry))
+    return Int(entry.pointee.keyLength) >= count && memcmp(key(entry), bytes, count) == 0
   }
 }

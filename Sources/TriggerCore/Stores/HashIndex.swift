@@ -37,8 +37,8 @@ final class HashIndex {
   init() { current = Atomic(UInt(bitPattern: Self.makeBlock(capacity: 16))) }
 
   deinit {
-    free(UnsafeMutableRawPointer(bitPattern: current.load(ordering: .relaxed)))
-    free(next)
+    Self.free(UnsafeMutableRawPointer(bitPattern: current.load(ordering: .relaxed))!)
+    if let next { Self.free(next) }
   }
 
   private static func makeBlock(capacity: Int) -> UnsafeMutablePointer<Block> {
@@ -46,6 +46,15 @@ final class HashIndex {
     let header = block.bindMemory(to: Block.self, capacity: 1)
     header.pointee.mask = capacity - 1
     return header
+  }
+
+  /// A block that `insert` gave back.
+  static func free(_ block: UnsafeMutableRawPointer) {
+    #if canImport(Glibc)
+      Glibc.free(block)
+    #else
+      Darwin.free(block)
+    #endif
   }
 
   @inline(__always)
@@ -58,8 +67,15 @@ final class HashIndex {
     (slot + 8).assumingMemoryBound(to: Atomic<UInt>.self)
   }
 
+  /// Written before the slot's address, and never again: slots are not reused.
+  @inline(__always)
+  private static func hash(_ slot: UnsafeMutableRawPointer) -> UInt64 {
+    Seam.willRead(slot)
+    return slot.load(as: UInt64.self)
+  }
+
   private var block: UnsafeMutablePointer<Block> {
-    @inline(__always) get { UnsafeMutablePointer(bitPattern: current.load(ordering: .acquiring))! }
+    @inline(__always) get { UnsafeMutablePointer(bitPattern: current.loadAcquiring())! }
   }
 
   /// O(1) expected; any thread.
@@ -69,14 +85,16 @@ final class HashIndex {
   ) -> UnsafeMutablePointer<Entry>? {
     let block = self.block
     let slots = Self.slots(block)
+    Seam.willRead(block)
     let mask = block.pointee.mask
     var index = Int(truncatingIfNeeded: hash) & mask
     while true {
       let slot = slots + index &* MemoryLayout<Slot>.stride
-      let address = Self.address(slot).pointee.load(ordering: .acquiring)
+      let address = Self.address(slot).pointee.loadAcquiring()
       if address == 0 { return nil }
-      if address != Self.removed, slot.load(as: UInt64.self) == hash {
+      if address != Self.removed, Self.hash(slot) == hash {
         let entry = UnsafeMutablePointer<Entry>(bitPattern: address)!
+        Seam.willRead(Entry.key(entry))
         if Int(entry.pointee.keyLength) == count, memcmp(Entry.key(entry), key, count) == 0 { return entry }
       }
       index = (index &+ 1) & mask
@@ -89,15 +107,22 @@ final class HashIndex {
     Self.place(entry, in: block, used: &used)
     live += 1
     if next == nil, used * 2 > block.pointee.mask {
-      var capacity = 16
-      while capacity < live * 4 { capacity *= 2 }
-      next = Self.makeBlock(capacity: capacity)
+      next = Self.makeBlock(capacity: capacityOfNext(after: block.pointee.mask + 1))
       nextUsed = 0
       moved = 0
     } else if let next {
       Self.place(entry, in: next, used: &nextUsed)
     }
     return moveSome()
+  }
+
+  /// Room for what is there, and for what comes while the block is being built: a store that was large and has
+  /// become small is still gone through slot by slot.
+  private func capacityOfNext(after old: Int) -> Int {
+    let insertions = old / Self.slotsMovedPerInsertion + 1
+    var capacity = 16
+    while capacity < live * 4 || capacity < (live + insertions) * 2 { capacity *= 2 }
+    return capacity
   }
 
   /// Takes an entry out; it stays readable until the caller frees it. Writer only.
@@ -110,6 +135,8 @@ final class HashIndex {
   private static func place(
     _ entry: UnsafeMutablePointer<Entry>, in block: UnsafeMutablePointer<Block>, used: inout Int
   ) {
+    // One slot stays empty, or no search for an absent key would end.
+    precondition(used < block.pointee.mask, "an index of keys has no room")
     let slots = Self.slots(block)
     var index = Int(truncatingIfNeeded: entry.pointee.hash) & block.pointee.mask
     while true {
@@ -117,8 +144,9 @@ final class HashIndex {
       let address = Self.address(slot).pointee.load(ordering: .relaxed)
       if address == UInt(bitPattern: entry) { return }
       if address == 0 {
+        Seam.willWrite(UInt(entry.pointee.hash), to: slot)
         slot.storeBytes(of: entry.pointee.hash, as: UInt64.self)
-        Self.address(slot).pointee.store(UInt(bitPattern: entry), ordering: .releasing)
+        Self.address(slot).pointee.storeReleasing(UInt(bitPattern: entry))
         used += 1
         return
       }
@@ -133,7 +161,7 @@ final class HashIndex {
       let cell = Self.address(slots + index &* MemoryLayout<Slot>.stride)
       let address = cell.pointee.load(ordering: .relaxed)
       if address == 0 { return }
-      if address == UInt(bitPattern: entry) { return cell.pointee.store(removed, ordering: .releasing) }
+      if address == UInt(bitPattern: entry) { return cell.pointee.storeReleasing(removed) }
       index = (index &+ 1) & block.pointee.mask
     }
   }
@@ -152,7 +180,7 @@ final class HashIndex {
       moved += 1
     }
     if moved <= old.pointee.mask { return nil }
-    current.store(UInt(bitPattern: next), ordering: .releasing)
+    current.storeReleasing(UInt(bitPattern: next))
     self.next = nil
     used = nextUsed
     return UnsafeMutableRawPointer(old)

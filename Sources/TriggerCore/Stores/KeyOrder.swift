@@ -2,6 +2,14 @@ import Synchronization
 
 /// The order of a store's keys: a skip list (Pugh 1990, p = 1/4) through the entries themselves, one
 /// writer, readers without locks. It is touched only when a key appears or disappears.
+///
+/// A reader goes from the head to the right and downwards, never up. So it must find, wherever it can stand, links on
+/// that level and all below; nil there means the end of the list. And from wherever it stands it must come to every
+/// key that its snapshot has:
+/// - `insert` links an entry from the bottom up, once all its own links are set.
+/// - `remove` leaves the entry's links as they are. They lead to what followed then; who stands there needs nothing
+///   that came behind it later, for that is newer than the reader's snapshot, and what followed is not freed while
+///   the reader is there (`Reclaimer`), though it may have been taken out as well.
 final class KeyOrder {
   static let maximumLevels = 16
 
@@ -24,16 +32,22 @@ final class KeyOrder {
   private static func follow(_ entry: UnsafeMutablePointer<Entry>, _ level: Int) -> UnsafeMutablePointer<
     Entry
   >? {
-    UnsafeMutablePointer(bitPattern: Entry.forward(entry, level).pointee.load(ordering: .acquiring))
+    UnsafeMutablePointer(bitPattern: Entry.forward(entry, level).pointee.loadAcquiring())
   }
 
   /// First entry whose key is not below `key`. O(log n); any thread.
   func lowerBound(_ key: UnsafePointer<UInt8>, _ count: Int) -> UnsafeMutablePointer<Entry>? {
     var entry = head
+    var found: UnsafeMutablePointer<Entry>?
     for level in stride(from: Self.maximumLevels - 1, through: 0, by: -1) {
-      while let next = Self.follow(entry, level), Entry.compare(next, key, count) < 0 { entry = next }
+      found = Self.follow(entry, level)
+      while let next = found, Entry.compare(next, key, count) < 0 {
+        entry = next
+        found = Self.follow(entry, level)
+      }
     }
-    return Self.follow(entry, 0)
+    // The one that was compared. The link may lead elsewhere by now: to a new key, which is below.
+    return found
   }
 
   /// The entry after `entry`; any thread.
@@ -46,13 +60,19 @@ final class KeyOrder {
   func insert(_ entry: UnsafeMutablePointer<Entry>) {
     let key = Entry.key(entry)
     let count = Int(entry.pointee.keyLength)
-    var before = head
-    for level in stride(from: Self.maximumLevels - 1, through: 0, by: -1) {
-      while let next = Self.follow(before, level), Entry.compare(next, key, count) < 0 { before = next }
-      guard level < Int(entry.pointee.levels) else { continue }
-      let after = Entry.forward(before, level).pointee.load(ordering: .relaxed)
-      Entry.forward(entry, level).pointee.store(after, ordering: .relaxed)
-      Entry.forward(before, level).pointee.store(UInt(bitPattern: entry), ordering: .releasing)
+    let levels = Int(entry.pointee.levels)
+    withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Entry>.self, capacity: levels) { befores in
+      var before = head
+      for level in stride(from: Self.maximumLevels - 1, through: 0, by: -1) {
+        while let next = Self.follow(before, level), Entry.compare(next, key, count) < 0 { before = next }
+        guard level < levels else { continue }
+        befores[level] = before
+        Entry.forward(entry, level).pointee.storeRelaxed(Entry.forward(before, level).pointee.loadRelaxed())
+      }
+      // All its links are set. Now from the bottom up: who meets it on a level goes on below it.
+      for level in 0..<levels {
+        Entry.forward(befores[level], level).pointee.storeReleasing(UInt(bitPattern: entry))
+      }
     }
   }
 
@@ -64,8 +84,7 @@ final class KeyOrder {
     for level in stride(from: Self.maximumLevels - 1, through: 0, by: -1) {
       while let next = Self.follow(before, level), Entry.compare(next, key, count) < 0 { before = next }
       if Self.follow(before, level) == entry {
-        let after = Entry.forward(entry, level).pointee.load(ordering: .relaxed)
-        Entry.forward(before, level).pointee.store(after, ordering: .releasing)
+        Entry.forward(before, level).pointee.storeReleasing(Entry.forward(entry, level).pointee.loadRelaxed())
       }
     }
   }

@@ -1,9 +1,3 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
-
 /// Frees what no held snapshot can reach any more: superseded versions, unlinked entries, old index blocks.
 ///
 /// Versions are retired in seq order, so a queue suffices: once every held snapshot is at or after the
@@ -68,8 +62,8 @@ package final class Reclaimer {
       head = (head &+ 1) & (capacity &- 1)
       count &-= 1
       if let old = item.version.pointee.previous {
-        item.version.pointee.previous = nil
-        Version.free(old)
+        Version.set(previous: nil, of: item.version)
+        if !Seam.keeps(old) { Version.free(old) }
       }
       if item.version.isDeleted, Entry.newestVersion(item.entry) == item.version {
         item.table._withUnsafeGuaranteedRef { $0.unlink(item.entry, deletedBy: item.version.pointee.seq) }
@@ -92,9 +86,9 @@ package final class Reclaimer {
   private static func release(_ item: Limbo) {
     switch item {
     case .entry(let entry, let version):
-      Version.free(version)
-      Entry.free(entry)
-    case .block(let block): Glibc.free(block)
+      if !Seam.keeps(version) { Version.free(version) }
+      if !Seam.keeps(entry) { Entry.free(entry) }
+    case .block(let block): if !Seam.keeps(block) { HashIndex.free(block) }
     }
   }
 

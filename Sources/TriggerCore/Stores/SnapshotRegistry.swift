@@ -51,24 +51,24 @@ package final class SnapshotRegistry: Sendable {
   package func hold(_ slot: Slot) -> Int64 {
     let cell = slots + slot.index &* Self.stride
     while true {
-      let seq = visible.load(ordering: .acquiring)
-      cell.pointee.store(seq, ordering: .sequentiallyConsistent)
-      if horizon.load(ordering: .sequentiallyConsistent) <= seq { return seq }
+      let seq = visible.loadAcquiring()
+      cell.pointee.storeInOrder(seq)
+      if horizon.loadInOrder() <= seq { return seq }
     }
   }
 
   @inline(__always)
   package func release(_ slot: Slot) {
-    (slots + slot.index &* Self.stride).pointee.store(Self.free, ordering: .releasing)
+    (slots + slot.index &* Self.stride).pointee.storeReleasing(Self.free)
   }
 
   /// The lowest seq that a held slot or `undecided` needs. Writer only; O(slots).
   package func advanceHorizon(undecided: Int64) -> Int64 {
-    let wanted = min(visible.load(ordering: .relaxed), undecided)
-    horizon.store(wanted, ordering: .sequentiallyConsistent)
+    let wanted = min(visible.loadRelaxed(), undecided)
+    horizon.storeInOrder(wanted)
     var lowest = wanted
     for index in 0..<capacity {
-      lowest = min(lowest, (slots + index &* Self.stride).pointee.load(ordering: .sequentiallyConsistent))
+      lowest = min(lowest, (slots + index &* Self.stride).pointee.loadInOrder())
     }
     return lowest
   }

@@ -136,16 +136,20 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   /// Seq of the last commit at or before `seq` that changed the store. O(1) when nothing changed since,
   /// else O(keys).
   package func version(at seq: Int64) -> Int64 {
-    let newest = changed.load(ordering: .acquiring)
+    let newest = changed.loadAcquiring()
     if newest <= seq { return newest }
-    var latest = purged.load(ordering: .acquiring)
+    var latest: Int64 = 0
     var cursor = order.first
     while let entry = cursor {
-      if let version = Entry.visible(entry, at: seq) { latest = max(latest, version.pointee.seq) }
+      if let version = Entry.visible(entry, at: seq) { latest = max(latest, Version.seq(version)) }
       cursor = order.next(entry)
     }
-    return latest
+    // Last: a key that was taken out before the scan came to it was noted there before.
+    return max(latest, newestTakenOut)
   }
+
+  /// Seq of the newest deletion whose key has left the table: not after any snapshot that is held.
+  package var newestTakenOut: Int64 { purged.loadAcquiring() }
 
   /// True when a key with the prefix changed after `seq`. O(1) when the store did not change since, else
   /// O(keys with the prefix). Writer only.
@@ -183,11 +187,12 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
     seq: Int64, reclaim: Reclaimer
   ) {
     let old = Entry.newestVersion(entry)
+    Seam.willWrite(UInt(bitPattern: Int(seq)), to: version)
     version.pointee.seq = seq
-    version.pointee.previous = old
+    Version.set(previous: old, of: version)
     account(entry, old: old, new: version, content)
-    entry.pointee.newest.store(UInt(bitPattern: version), ordering: .releasing)
-    changed.store(seq, ordering: .releasing)
+    entry.pointee.newest.storeReleasing(UInt(bitPattern: version))
+    changed.storeReleasing(seq)
     reclaim.retire(version, of: entry, in: self)
     if let follower { follower.changed(entry, to: version) }
   }
@@ -247,7 +252,8 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
 
   /// Takes out a key whose newest version is a deletion that every held snapshot sees.
   func unlink(_ entry: UnsafeMutablePointer<Entry>, deletedBy seq: Int64) {
-    purged.store(max(purged.load(ordering: .relaxed), seq), ordering: .releasing)
+    // First, for `version(at:)`.
+    purged.storeReleasing(max(purged.load(ordering: .relaxed), seq))
     entry.pointee.isUnlinked = true
     index.remove(entry)
     order.remove(entry)

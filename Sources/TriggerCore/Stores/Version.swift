@@ -49,6 +49,36 @@ package struct Version {
     return StoreDigest.content(UnsafeRawBufferPointer(key), value)
   }
 
+  /// The seq that wrote it.
+  @inline(__always)
+  package static func seq(_ version: UnsafeMutablePointer<Version>) -> Int64 {
+    Seam.willRead(version)
+    return version.pointee.seq
+  }
+
+  /// The value before, for a reader whose snapshot is older than this one: then it is not cut.
+  @inline(__always)
+  static func previous(_ version: UnsafeMutablePointer<Version>) -> UnsafeMutablePointer<Version>? {
+    Seam.willRead(link(version))
+    return version.pointee.previous
+  }
+
+  /// Before it is linked, or to cut off what no reader can step to any more. Writer only.
+  @inline(__always)
+  static func set(
+    previous: UnsafeMutablePointer<Version>?, of version: UnsafeMutablePointer<Version>
+  ) {
+    Seam.willWrite(UInt(bitPattern: previous), to: link(version))
+    version.pointee.previous = previous
+  }
+
+  /// Where `previous` lies.
+  @inline(__always)
+  private static func link(_ version: UnsafeMutablePointer<Version>) -> UnsafeRawPointer {
+    assert(MemoryLayout<Version>.offset(of: \.previous) == MemoryLayout<Int64>.size)
+    return UnsafeRawPointer(version) + MemoryLayout<Int64>.size
+  }
+
   @inline(__always)
   package static func free(_ version: UnsafeMutablePointer<Version>) {
     #if canImport(Glibc)

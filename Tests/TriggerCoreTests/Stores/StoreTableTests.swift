@@ -6,50 +6,6 @@ import Testing
 /// A table against a plain dictionary per version: whatever is held sees its own version, and reclaiming
 /// frees nothing of it.
 @Suite struct StoreTableTests {
-  private final class Bench {
-    let table = StoreTable(name: "t")
-    let reclaimer = Reclaimer()
-    var seq: Int64 = 0
-
-    func commit(_ changes: [[UInt8]: [UInt8]?]) {
-      seq += 1
-      reclaimer.begin(seq)
-      for (key, value) in changes {
-        key.withUnsafeBufferPointer { key in
-          let hash = KeyHash.of(key.baseAddress!, count: key.count)
-          let entry = table.makeEntry(key.baseAddress!, key.count, hash: hash, reclaim: reclaimer)
-          let version =
-            value.map { value in value.withUnsafeBytes { Version.make($0.baseAddress, count: $0.count) } }
-            ?? Version.makeDeleted()
-          table.put(
-            version, content: Version.content(version, of: key), to: entry, seq: seq, reclaim: reclaimer)
-        }
-      }
-    }
-
-    func get(_ key: [UInt8], at snapshot: Int64) -> [UInt8]? {
-      key.withUnsafeBufferPointer { key in
-        let hash = KeyHash.of(key.baseAddress!, count: key.count)
-        guard let entry = table.entry(key.baseAddress!, key.count, hash: hash),
-          let version = Entry.visible(entry, at: snapshot), !version.isDeleted
-        else { return nil }
-        return Array(UnsafeBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length)))
-      }
-    }
-
-    func scan(_ prefix: [UInt8], at snapshot: Int64) -> [[UInt8]] {
-      var keys: [[UInt8]] = []
-      prefix.withUnsafeBufferPointer { prefix in
-        table.scan(prefix: prefix, at: snapshot) { entry, _ in
-          keys.append(
-            Array(UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength))))
-          return true
-        }
-      }
-      return keys
-    }
-  }
-
   private func key(_ random: inout SplitMix64, _ range: Int) -> [UInt8] {
     let number = Int.random(in: 0..<range, using: &random)
     // Equal prefixes, bytes beyond ASCII and zeros among them.
@@ -58,9 +14,9 @@ import Testing
 
   @Test(arguments: [5, 60, 3000])
   func everySnapshotSeesItsOwn(keys: Int) {
-    let seed = UInt64.random(in: .min ... .max)
+    let seed = testSeed()
     var random = SplitMix64(seed: seed)
-    let bench = Bench()
+    let bench = TableBench()
     var model: [[UInt8]: [UInt8]] = [:]
     var held: [(seq: Int64, content: [[UInt8]: [UInt8]])] = [(0, [:])]
     for step in 0..<1500 {
@@ -103,7 +59,7 @@ import Testing
   @Test func theDigestIsTheSumOverWhatIsThere() {
     let seed = testSeed()
     var random = SplitMix64(seed: seed)
-    let bench = Bench()
+    let bench = TableBench()
     var model: [[UInt8]: (value: [UInt8], version: Int64)] = [:]
     for step in 0..<2000 {
       var changes: [[UInt8]: [UInt8]?] = [:]
@@ -158,12 +114,33 @@ import Testing
     #expect(digest([("a", [1], 7)]).description.count == 16)
   }
 
+  /// A store that was large and is small now: while its index shrinks, more keys come than are there.
+  @Test func aStoreThatHasShrunkTakesNewKeys() {
+    let bench = TableBench()
+    func name(_ number: Int) -> [UInt8] { Array("k\(number)".utf8) }
+    func sweep() { bench.reclaimer.reclaim(horizon: bench.seq, frontier: bench.seq) }
+    for number in 0..<20_000 { bench.commit([name(number): [1]]) }
+    for number in 0..<20_000 { bench.commit([name(number): nil]) }
+    sweep()
+    for number in 20_000..<60_000 {
+      bench.commit([name(number): [2]])
+      // Now many keys are there at once, now hardly any.
+      guard number % 10_000 > 6000 else { continue }
+      bench.commit([name(number): nil])
+      sweep()
+    }
+    for number in 20_000..<60_000 {
+      let isThere = bench.get(name(number), at: bench.seq) != nil
+      if isThere != (number % 10_000 <= 6000) { Issue.record("key \(number)") }
+    }
+  }
+
   /// The conflict check against a plain comparison of two versions of the content.
   @Test func readSetsHoldExactlyWhileNothingTheySawChanged() {
-    let seed = UInt64.random(in: .min ... .max)
+    let seed = testSeed()
     var random = SplitMix64(seed: seed)
     for _ in 0..<300 {
-      let bench = Bench()
+      let bench = TableBench()
       var model: [[UInt8]: [UInt8]] = [:]
       var changedSince: Set<[UInt8]> = []
       func commit() {
