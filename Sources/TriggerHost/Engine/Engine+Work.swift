@@ -160,18 +160,7 @@ extension Engine {
   // MARK: Waking
 
   @inline(__always)
-  func wakeWorker() {
-    if idleCount.load(ordering: .sequentiallyConsistent) > 0 { wakeOne() }
-  }
-
-  private func wakeOne() {
-    let worker = idle.withLock { idle -> Worker? in
-      guard let index = idle.lastIndex(where: { $0.atLeast == .low }) else { return nil }
-      idleCount.wrappingSubtract(1, ordering: .sequentiallyConsistent)
-      return idle.remove(at: index)
-    }
-    worker?.wakeUp.wake()
-  }
+  func wakeWorker() { idle.takeOne()?.wakeUp.wake() }
 
   /// Call after `unfinished` has grown: either this sees that the watchdog sleeps, or the watchdog sees that
   /// there is work before it does (both sides in sequentially consistent order).
@@ -189,12 +178,10 @@ extension Engine {
 
   /// A worker without work goes to sleep, unless work came meanwhile.
   func rest(_ worker: Worker) {
-    guard worker.atLeast == .low else { return worker.wakeUp.sleep() }
-    idle.withLock {
-      $0.append(worker)
-      idleCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    // Those in reserve wait for the watchdog.
+    if worker.atLeast == .low {
+      idle.rest(worker) { intakeLock.withLock { !incoming.isEmpty } }?.wakeUp.wake()
     }
-    if intakeLock.withLock({ !incoming.isEmpty }) { wakeOne() }
     worker.wakeUp.sleep()
   }
 

@@ -32,8 +32,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   var watchdog: Watchdog?  // from start to stop
   let watchdogWakeUp = WakeUp()
   let isWatchdogAsleep = Atomic<Bool>(false)
-  let idle = Mutex<[Worker]>([])
-  let idleCount = Atomic<Int>(0)
+  let idle = IdleWorkers<Worker>()
   let isStopping = Atomic<Bool>(false)
   let isStarted = Atomic<Bool>(false)
   var hasStarted: Bool { isStarted.load(ordering: .acquiring) }
