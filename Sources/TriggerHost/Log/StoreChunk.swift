@@ -14,7 +14,8 @@ package struct StoreChunk {
   package var store: String
   /// The seq it was read as of.
   package var seq: Int64
-  /// Of the last commit that changed the store, as of `seq`.
+  /// Of the last commit that changed the store, as far as this part and those before it tell. After the last part it
+  /// is at or after every change up to the seq of the first part, and not after the seq of the last.
   package var changed: Int64
   package var items: [Item]
 
@@ -48,9 +49,13 @@ package struct StorePart {
 package final class StoreWalk {
   private let engine: Engine
   private let partBytes: Int
-  /// Those that are left, the next one last; nil before the first part.
+  /// Still to do, the next one last. Nil before the first part: a store that appears between the list and the first
+  /// snapshot would be in neither the parts nor the records after them.
   private var tables: [StoreTable]?
   private var after: [UInt8] = []
+  /// Of the store that is being walked: the newest change seen, and what the parts say so far.
+  private var changed: Int64 = 0
+  private var changedTold: Int64 = 0
   private let items = CBORBuffer()
   private var contents: [Range<Int>] = []
   /// Every commit up to it is in the parts.
@@ -70,22 +75,27 @@ package final class StoreWalk {
     let seq = engine.registry.hold(slot)
     since = min(since, seq)
     through = max(through, seq)
-    // Looked for after the seq is held: a store that is not among them has no commit up to it.
     if tables == nil { tables = engine.stores.existing.reversed() }
-    guard let table = tables!.last else { return nil }
-    let isFirst = after.isEmpty
-    let count = collect(table, at: seq)
-    if count == 0 {
-      tables!.removeLast()
-      after = []
-      // A store that is empty now has a last change all the same.
-      if !isFirst || table.version(at: seq) == 0 { return try next() }
+    while let table = tables?.last {
+      let count = collect(table, at: seq)
+      // What was taken out has changed the store all the same. After the scan, as in `StoreTable.version(at:)`.
+      changed = max(changed, table.newestTakenOut)
+      // Records tell of changes after `since`.
+      let tellsMore = changed > changedTold && changedTold < since
+      if count > 0 || tellsMore { return part(of: table, seq: seq, count: count) }
+      tables?.removeLast()
+      (after, changed, changedTold) = ([], 0, 0)
     }
+    return nil
+  }
+
+  private func part(of table: StoreTable, seq: Int64, count: Int) -> StorePart {
+    changedTold = changed
     let part = CBORBuffer(capacity: items.count + 256)
     part.array(4)
     part.text(table.name)
     part.int(seq)
-    part.int(table.version(at: seq))
+    part.int(changed)
     part.array(count * 3)
     let start = part.count
     part.raw(items.bytes)
@@ -102,7 +112,9 @@ package final class StoreWalk {
     var entry = after.withUnsafeBufferPointer { table.firstEntry(notBelow: $0) }
     while let current = entry, items.count < partBytes {
       let key = UnsafeRawBufferPointer(start: Entry.key(current), count: Int(current.pointee.keyLength))
-      if let version = Entry.visible(current, at: seq), !version.isDeleted {
+      let visible = Entry.visible(current, at: seq)
+      if let visible { changed = max(changed, visible.pointee.seq) }
+      if let version = visible, !version.isDeleted {
         items.blob(key)
         items.blob(
           UnsafeRawBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length)))
