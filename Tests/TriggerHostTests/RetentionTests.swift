@@ -23,10 +23,12 @@ import TriggerCore
     func next() -> Int { value.wrappingAdd(1, ordering: .relaxed).newValue }
   }
 
-  private func host() throws -> (CommitCoordinator, VersionedStore<MemoryStoreBackend>, TriggerQueue) {
+  private func host(_ log: MemoryCommitLog? = nil) throws -> (
+    CommitCoordinator, VersionedStore<MemoryStoreBackend>, TriggerQueue
+  ) {
     var configuration = EngineConfiguration(workers: 2)
     configuration.retainedVersions = 500
-    let coordinator = CommitCoordinator(configuration)
+    let coordinator = CommitCoordinator(configuration, log: log)
     let store = try coordinator.register(VersionedStore("s", backend: MemoryStoreBackend(["k": 0])))
     let queue = TriggerQueue(coordinator)
     let tree = ScriptTree(
@@ -63,7 +65,8 @@ import TriggerCore
   }
 
   @Test func twiceIsAFailure() async throws {
-    let (coordinator, store, queue) = try host()
+    let log = MemoryCommitLog(wantsReads: true)
+    let (coordinator, store, queue) = try host(log)
     defer { queue.stop() }
     let slow = Slow(store: store) { attempt in
       while coordinator.stats.expired < attempt { try? await self.write(100, queue) }
@@ -71,6 +74,8 @@ import TriggerCore
     let result = try await queue.perform(slow)
     #expect(result.outcome == .failed)
     #expect(result.error?.contains("snapshot_too_old") == true, "\(result.error ?? "")")
+    // Keys that it read may be freed: nothing of it points at them any more.
+    #expect(log.all.first { $0.seq == result.seq }?.reads == [])
     // Nothing is kept any more once another commit comes.
     try await write(600, queue)
     #expect(coordinator.stats.retainedVersions <= 500)

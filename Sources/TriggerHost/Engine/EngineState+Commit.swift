@@ -5,6 +5,7 @@ extension EngineState {
   /// A worker finished an attempt of the operation.
   mutating func complete(_ operation: Operation, at now: Int64) {
     operation.isRunning = false
+    if let attempt = operation.attempt, attempt.isExpired, attempt.context != nil { attempt.forgetKeys() }
     if operation.isParked { parking.finish(operation) } else { order.finish(operation.seq, at: now) }
   }
 

@@ -184,6 +184,12 @@ final class Attempt {
   /// What cursors and log lines take in memory, about.
   var otherBytes = 0
 
+  /// Its snapshot is not kept for it any more, so what it points at may be freed; nothing of it counts anyway.
+  func forgetKeys() {
+    reads.removeAll()
+    writes.removeAll()
+  }
+
   func reset() {
     otherBytes = 0
     reads.removeAll()

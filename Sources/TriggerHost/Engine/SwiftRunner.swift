@@ -14,8 +14,9 @@ enum SwiftRunner {
     Task {
       do {
         let intents = try await ExecutionContext.$current.withValue(context) { try await trigger.execute() }
+        // Looks up keys, which takes the snapshot: not once it is gone.
+        try context.read { try prepare(intents, into: $0, engine: engine) }
         context.end()
-        try prepare(intents, into: attempt, engine: engine)
       } catch {
         context.end()
         attempt.status = .failed
