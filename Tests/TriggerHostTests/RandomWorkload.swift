@@ -1,3 +1,4 @@
+import TestSupport
 import TriggerCore
 
 @testable import TriggerHost
@@ -92,6 +93,8 @@ struct RandomWorkload: Sendable {
 struct Model: WorkloadReader {
   var stores: [String: [String: Value]] = [:]
   var versions: [String: Int64] = [:]
+  /// Who wrote each key last, by store.
+  private var writers: [String: [String: Int64]] = [:]
 
   func get(_ store: String, _ key: String) -> Value? { stores[store]?[key] }
   func scan(_ store: String, _ prefix: String) -> [(key: String, value: Value)] {
@@ -133,6 +136,24 @@ struct Model: WorkloadReader {
   private mutating func set(_ store: String, _ key: String, _ value: Value?, _ seq: Int64) {
     stores[store, default: [:]][key] = value
     versions[store] = seq
+    writers[store, default: [:]][key] = seq
+  }
+
+  /// Of the stores that changed after a seq: by the formula, of all that is there.
+  func digests(changedAfter seq: Int64 = 0) -> [StateDigests.Store] {
+    versions.filter { $0.value > seq }.keys.sorted().map { name in
+      let items = (stores[name] ?? [:]).map { key, value in
+        (key: Array(key.utf8), value: CanonicalEncoding.encode(value), version: writers[name]![key]!)
+      }
+      return StateDigests.Store(name: name, digest: StoreDigest(bits: PlainDigest.of(items)))
+    }
+  }
+
+  /// How the digests that a record carries, every so many seqs, differ from those of what is there after it.
+  func digestDifference(_ record: LogRecord, every interval: Int64) -> String? {
+    let expected = record.seq % interval == 0 ? digests(changedAfter: record.seq - interval) : []
+    return record.digests == expected
+      ? nil : "seq \(record.seq) has the digests \(record.digests), alone they are \(expected)"
   }
 
   private static func combine(_ old: Value?, _ operand: Value, _ body: (Int64, Int64) -> Int64) -> Value? {
