@@ -159,7 +159,7 @@ static int traceback(lua_State *L) {
   int first = of != L || lua_isthread(L, 1);
   const char *message = lua_tostring(L, first + 1);
   if (!message && !lua_isnoneornil(L, first + 1)) { lua_pushvalue(L, first + 1); return 1; }
-  luaL_traceback(L, of, message, (int)luaL_optinteger(L, first + 2, of == L));
+  th_traceback(L, of, message, (int)luaL_optinteger(L, first + 2, of == L));
   return 1;
 }
 

@@ -67,6 +67,11 @@ void th_trace_begin(th_worker *w, lua_State *L);
 void th_trace_again(th_worker *w);     // the run was abandoned and begins anew
 void th_trace_event(th_worker *w, lua_State *L, lua_Debug *ar);
 
+// --- th_traceback.c
+// Pushes a traceback of `of` from a level on, behind `message` if there is one. As luaL_traceback, in time that does
+// not depend on what is skipped but for one look at each frame. May raise (memory).
+void th_traceback(lua_State *L, lua_State *of, const char *message, int level);
+
 // --- th_base.c, th_string.c, th_table.c, th_math.c, th_os.c: each pushes nothing and sets globals or
 // library tables into the table on top of the stack (the sandbox's global table).
 void th_open_base(lua_State *L);       // assert error getmetatable ipairs load next pairs pcall print rawequal rawget rawlen rawset select setmetatable tonumber tostring type xpcall _VERSION, null, array

@@ -37,10 +37,14 @@ void th_end_hook(lua_State *L, lua_Debug *ar) {
   if (th_ending(w)) th_raise_end(L);  // a signal between the first test and lua_sethook
 }
 
+// Setting a hook marks every frame of the coroutine (ldebug.c, settraps), so it is done once: signals that come
+// while half a million frames are marked, or faster than that goes, would leave the script no time to end.
 static void on_signal(int number) {
   (void)number;
   th_worker *w = bound_worker;
-  if (w && th_ending(w)) lua_sethook(w->running, th_end_hook, LUA_MASKCOUNT, 1);
+  if (!w || !th_ending(w)) return;
+  if (lua_gethook(w->running) == th_end_hook && lua_gethookmask(w->running) & LUA_MASKCOUNT) return;
+  lua_sethook(w->running, th_end_hook, LUA_MASKCOUNT, 1);
 }
 
 static void install_handler(void) {
@@ -134,15 +138,18 @@ static void push_place(lua_State *L) {
   lua_pushliteral(L, "");
 }
 
+static int is_overflow(const char *text, size_t length) {
+  static const char end[] = "stack overflow";
+  return length >= sizeof end - 1 && memcmp(text + length - (sizeof end - 1), end, sizeof end - 1) == 0;
+}
+
 // The message handler: any error object becomes "message\nstack traceback: ...", cut to ERROR_BYTES.
 static int describe(lua_State *L) {
   th_worker *w = th_worker_of(L);
   if (w->abandoned) return 1;
+  // Again, from a __close on the way out: of those there may be as many as there were calls.
+  if (th_ending(w) && w->runner->ending_told) return 1;
   lua_settop(L, 1);
-  if (th_ending(w) && w->runner->ending_told) {  // again, from a __close on the way out
-    lua_pushlstring(L, w->error, w->error_length);
-    return 1;
-  }
   if (th_ending(w)) {
     char ending[ENDING_BYTES];
     if (w->out_of_memory) lua_pushliteral(L, ""); else push_place(L);
@@ -158,12 +165,18 @@ static int describe(lua_State *L) {
   size_t n;
   const char *text = lua_tolstring(L, -1, &n);
   if (!text) text = "(no error text)", n = strlen(text);
+  if (is_overflow(text, n)) {
+    // Raised by Lua inside of a C function it has no place.
+    if (strcmp(text, "C stack overflow") == 0) push_place(L); else lua_pushliteral(L, "");
+    lua_pushfstring(L, "%s%s (calls nested very deep: endless recursion?)", lua_tostring(L, -1), text);
+    text = lua_tolstring(L, -1, &n);
+  }
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   luaL_addlstring(&b, text, n < MESSAGE_BYTES ? n : MESSAGE_BYTES);
   if (n > MESSAGE_BYTES) luaL_addstring(&b, "... (cut)");
   luaL_pushresult(&b);
-  if (in_lua(L)) luaL_traceback(L, L, lua_tostring(L, -1), 1);
+  if (in_lua(L)) th_traceback(L, L, lua_tostring(L, -1), 1);
   if (th_ending(w)) {
     text = lua_tolstring(L, -1, &n);
     th_set_error(w, text, n);
@@ -173,6 +186,7 @@ static int describe(lua_State *L) {
 }
 
 static void take_error(th_worker *w, lua_State *L) {
+  if (w->runner->ending_told) return;
   size_t n = 0;
   char ending[ENDING_BYTES];
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;

@@ -8,10 +8,14 @@ struct HostileScript: Sendable, CustomTestStringConvertible {
   var error: String?
   /// It does not end by itself.
   var isEndless = false
+  /// When what makes it hostile needs more than the others get.
+  var timeout: String?
+  var memory: String?
 
   var testDescription: String { name }
 
-  static let all: [HostileScript] = endless + memory + held + recursion + errors + escapes + values + harmless
+  static let all: [HostileScript] =
+    endless + memory + held + recursion + deep + nested + errors + escapes + values + harmless
 
   private static func endless(_ name: String, _ body: String) -> HostileScript {
     HostileScript(name: name, body: body, error: "timeout", isEndless: true)
@@ -229,6 +233,123 @@ struct HostileScript: Sendable, CustomTestStringConvertible {
     HostileScript(
       name: "a pattern nested deep", body: "return string.find('x', string.rep('(', 100) .. 'x')", error: ""),
   ]
+
+  // MARK: Recursion, with room for some hundred thousand calls
+
+  /// Ends with the error; or, endless, is ended in the depth.
+  private static func deep(
+    _ name: String, _ body: String, error: String = "stack overflow", isEndless: Bool = false,
+    timeout: String? = nil
+  ) -> HostileScript {
+    let plain = "local function plain(n) return 1 + plain(n + 1) end"
+    let at = "local function at(n, f) if n == 0 then return f() end return 1 + at(n - 1, f) end"
+    return HostileScript(
+      name: name, body: "\(plain) \(at) \(body)", error: isEndless ? "timeout" : error,
+      isEndless: isEndless, timeout: timeout ?? (isEndless ? "500ms" : nil), memory: "256mb")
+  }
+
+  static let deep: [HostileScript] = [
+    deep("plain recursion", "plain(1)", error: "calls nested very deep: endless recursion?"),
+    deep(
+      "plain recursion by two",
+      "local f local function g() return 1 + f() end f = function() return 1 + g() end f()"),
+    deep("plain recursion with varargs", "local function f(...) return 1 + f(1, ...) end f()"),
+    deep("a loop in the depth", "at(150000, function() while true do end end)", isEndless: true),
+    deep(
+      "pcall in the depth", "at(150000, function() while true do pcall(error) end end)", isEndless: true),
+    deep(
+      "a level of error in the depth",
+      "at(150000, function() while true do pcall(error, 'x', 149990) end end)", isEndless: true),
+    deep(
+      "a level of error beyond the depth", "at(150000, function() error('far', 1 << 40) end)", error: "far"),
+    deep(
+      "tracebacks in the depth",
+      "at(150000, function() while true do debug.traceback('x', 149000) end end)", isEndless: true),
+    deep("logs in the depth", "at(150000, function() while true do warn('x') end end)", isEndless: true),
+    deep(
+      "a giant message in the depth", "at(150000, function() error(('x'):rep(10000000)) end)", error: "xxx"),
+    deep("its traceback", "local _, text = xpcall(plain, debug.traceback, 1) error(text, 0)"),
+    deep("its tracebacks", "while true do xpcall(plain, debug.traceback, 1) end", isEndless: true),
+    deep("recursion that is caught", "while true do pcall(plain, 1) end", isEndless: true),
+    deep(
+      "recursion that is caught at every level",
+      "local function f() pcall(plain, 1) pcall(f) pcall(f) end f()", isEndless: true),
+    deep(
+      "depth between protected calls",
+      "local function f(n) if n == 150 then while true do end end return at(1500, function() return pcall(f, n + 1) end) end f(1)",
+      isEndless: true),
+    deep("recursion in a handler", "xpcall(error, plain, 1) error('after')", error: "", timeout: "500ms"),
+    deep(
+      "recursion in a handler of recursion",
+      "local function f() xpcall(plain, f, 1) error('again') end xpcall(f, f) error('after')", error: "",
+      timeout: "500ms"),
+    deep("recursion in a coroutine", "coroutine.wrap(plain)(1)"),
+    deep(
+      "the traceback of a coroutine",
+      "local co = coroutine.create(plain) local _, text = coroutine.resume(co, 1) error(debug.traceback(co, text), 0)"
+    ),
+    deep(
+      "coroutines in the depth of coroutines",
+      "local function f() return at(2000, function() return coroutine.wrap(f)() end) end f()",
+      error: "C stack overflow"),
+    deep(
+      "recursion through __call",
+      "local t t = setmetatable({}, { __call = function() return 1 + t() end }) t()"),
+    deep(
+      "__close at every level",
+      "local function f() local x <close> = setmetatable({}, { __close = function() end }) return (1 + f()) end f()"
+    ),
+    deep(
+      "__close that fails at every level",
+      "local function f() local x <close> = setmetatable({}, { __close = function() error('e') end }) return (1 + f()) end f()",
+      error: "", timeout: "500ms"),
+    deep(
+      "__close that loops at every level",
+      "local function f() local x <close> = setmetatable({}, { __close = function() while true do end end }) return (1 + f()) end f()",
+      error: "", timeout: "500ms"),
+    deep(
+      "__close that recurs at every level",
+      "local function f() local x <close> = setmetatable({}, { __close = function() plain(1) end }) return (1 + f()) end f()",
+      error: "", timeout: "500ms"),
+    deep(
+      "a read at every level", "local s = ctx:store('s') local function f() s:get('k') return 1 + f() end f()"
+    ),
+    deep(
+      "recursion in a comparator", "table.sort({ 1, 2, 3 }, function() return plain(1) > 0 end)"),
+    deep("recursion in gsub", "(('x'):rep(9)):gsub('.', function() plain(1) end)"),
+    deep(
+      "recursion caught in gsub", "(('x'):rep(100000)):gsub('.', function() pcall(plain, 1) end)",
+      isEndless: true),
+    deep(
+      "a giant name of a chunk",
+      "load('local function f() return 1 + f() end f()', '=' .. ('n'):rep(1000000))()"),
+    deep("a deep source, and what it gives", "load('local function f() return 1 + f() end f()', '@x.lua')()"),
+  ]
+
+  /// Recursion through what Lua and the libraries call: nested C calls.
+  static let nested: [HostileScript] = [
+    ("__index", "__index = function(t, k) return t[k] end", "t.x"),
+    ("__index with ever longer keys", "__index = function(t, k) return t[k .. 'x'] end", "t.x"),
+    ("__newindex", "__newindex = function(t, k, v) t[k] = v end", "(function() t.x = 1 end)()"),
+    ("__concat", "__concat = function(a, b) return a .. b end", "t .. 'x'"),
+    ("__tostring", "__tostring = function(t) return tostring(t) end", "tostring(t)"),
+    ("__eq", "__eq = function(a, b) return a == b end", "t == setmetatable({}, m)"),
+    ("__lt", "__lt = function(a, b) return a < b end", "t < t"),
+    ("__len", "__len = function(t) return #t end", "#t"),
+    ("__unm", "__unm = function(t) return -t end", "-t"),
+    ("__pairs", "__pairs = function(t) return pairs(t) end", "pairs(t)"),
+    (
+      "__index in table.concat", "__index = function(t) return table.concat(t, '', 1, 3) end",
+      "table.concat(t, '', 1, 3)"
+    ),
+    ("__len in table.insert", "__len = function(t) table.insert(t, 1) end", "table.insert(t, 1)"),
+    ("__index in unpack", "__index = function(t) return table.unpack(t, 1, 2) end", "table.unpack(t, 1, 2)"),
+  ].map { name, field, use in
+    HostileScript(
+      name: "recursion through \(name)",
+      body: "local m = {} local t = setmetatable({}, m) m.\(field)\nreturn \(use)",
+      error: "C stack overflow (calls nested very deep: endless recursion?)\nstack traceback:")
+  }
 
   // MARK: Errors of any kind
 

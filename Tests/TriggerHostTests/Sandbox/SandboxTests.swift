@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import TriggerCore
 import TriggerHost
@@ -51,9 +52,87 @@ import TriggerHost
     }
   }
 
+  /// As `exec` runs it: what ends it, and says how, takes little beside the script's own time. A signal that marks
+  /// half a million frames again and again, or a traceback that looks for its last levels from the top, takes
+  /// seconds or does not end.
+  @Test(.timeLimit(.minutes(1)), arguments: HostileScript.deep + HostileScript.nested)
+  func theEndOfADeepStackCostsLittle(script: HostileScript) async throws {
+    let tree = ScriptTree(files: ["s.lua": Array(HostileHost.source(of: script, 0).utf8)])
+    try #require(tree.problems.isEmpty, "\(tree.problems)")
+    let (result, seconds) = await onThread {
+      let replayer = Replayer(stores: [:], configuration: EngineConfiguration())
+      return replayer.execute(
+        Replayer.Trial(trigger: "hostile0", event: "x", payload: CanonicalEncoding.encode([:]), admitted: 0),
+        of: tree)
+    }
+    let error = try #require(result?.error)
+    #expect(error.contains(script.error ?? ""), "\(error.prefix(300))")
+    #expect(seconds < 3, "CPU time")
+  }
+
+  /// What it returns, and the CPU seconds that took.
+  private func onThread<Result: Sendable>(
+    _ body: @escaping @Sendable () -> Result
+  ) async -> (Result, seconds: Double) {
+    await withCheckedContinuation { continuation in
+      let thread = Thread {
+        let start = threadSeconds()
+        let result = body()
+        continuation.resume(returning: (result, threadSeconds() - start))
+      }
+      thread.stackSize = 16 << 20
+      thread.start()
+    }
+  }
+
+  /// The first levels name what recurs, the last what it came from.
+  @Test func theTracebackHasBothEnds() async throws {
+    let error = try #require(try await run("local function f(n)\nreturn 1 + f(n + 1)\nend\nf(1)").error)
+    let lines = error.split(separator: "\n")
+    #expect(lines[0] == "s.lua:3: stack overflow (calls nested very deep: endless recursion?)")
+    #expect(lines[1] == "stack traceback:")
+    #expect(lines[2...11].allSatisfy { $0 == "\ts.lua:3: in upvalue 'f'" }, "\(error)")
+    #expect(lines[12].hasPrefix("\t...\t(skipping ") && lines[12].hasSuffix(" levels)"), "\(error)")
+    #expect(lines.dropLast().last?.hasPrefix("\ts.lua:5: in function <s.lua:1>") == true, "\(error)")
+    #expect(lines.count == 24, "\(error)")
+  }
+
+  /// As Lua's own, level for level.
+  @Test(arguments: [0, 1, 9, 10, 11, 12, 18, 30, 1000])
+  func tracebacksCountTheirLevels(depth: Int) async throws {
+    let result = try await run(
+      """
+      local function f(n) if n == 0 then return (debug.traceback("here", 1)) end return (f(n - 1)) end
+      local text = coroutine.wrap(f)(\(depth))
+      local shown, skipped = 0, tonumber(text:match("skipping (%d+) levels")) or 0
+      for _ in text:gmatch("\\n\\ts.lua:2: in ") do shown = shown + 1 end
+      assert(shown + skipped == \(depth) + 1, text)
+      assert(text:find("^here\\nstack traceback:\\n\\ts.lua:2: in "), text)
+      assert(shown <= 21 and (skipped == 0) == (\(depth) < 21), text)
+      """)
+    #expect(result.outcome == .committed, "\(result.error ?? "")")
+  }
+
+  /// While scripts load: the top of a file, and of what it requires.
+  @Test func recursionAtLoadIsSaid() {
+    let recursion = "local function f(n) return 1 + f(n + 1) end"
+    let tree = ScriptTree(
+      files: [
+        "top.lua": "\(recursion)\nf(1)\nreturn { execute = function() end }",
+        "needs.lua": "require 'lib.deep'\nreturn { execute = function() end }",
+        "lib/deep.lua": "\(recursion)\nreturn f(1)",
+        "index.lua": "local t t = setmetatable({}, { __index = function(_, k) return t[k] end })\nreturn t.x",
+        "on.lua": "return setmetatable({}, { __index = function(t, k) return t[k] end })",
+      ].mapValues { Array($0.utf8) })
+    let said = tree.problems.map(\.description)
+    for start in [
+      "top.lua:1: stack overflow", "lib/deep.lua:1: stack overflow", "index.lua:1: C stack overflow",
+    ] { #expect(said.contains { $0.hasPrefix(start) }, "\(start): \(said)") }
+  }
+
   /// With time enough to run for a minute, it holds up nobody: a healthy trigger beside it commits again
   /// and again, and a cancelled one ends at once.
-  @Test(arguments: HostileScript.endless)
+  @Test(arguments: HostileScript.endless + HostileScript.deep.filter(\.isEndless))
   func othersGoOn(script: HostileScript) async throws {
     let host = try HostileHost([script], timeout: "60s", memory: "1gb")
     defer { host.stop() }
@@ -82,12 +161,19 @@ import TriggerHost
   }
 }
 
+/// CPU time of the calling thread.
+private func threadSeconds() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+}
+
 /// An engine with hostile triggers and a healthy one.
 private struct HostileHost {
   let coordinator: CommitCoordinator
   let queue: TriggerQueue
 
-  init(_ scripts: [HostileScript], timeout: String? = nil, memory: String = "16mb") throws {
+  init(_ scripts: [HostileScript], timeout: String? = nil, memory: String? = nil) throws {
     var files = [
       "healthy.lua": """
       return { on = { event = "healthy" }, execute = function(event, ctx)
@@ -97,11 +183,7 @@ private struct HostileHost {
       """
     ]
     for (index, script) in scripts.enumerated() {
-      files["hostile\(index).lua"] = """
-        return { name = "hostile\(index)", on = { event = "hostile/\(index)" }, timeout = "\(timeout ?? (script.isEndless ? "40ms" : "10s"))", memory = "\(memory)", execute = function(event, ctx)
-        \(script.body)
-        end }
-        """
+      files["hostile\(index).lua"] = Self.source(of: script, index, timeout: timeout, memory: memory)
     }
     let tree = ScriptTree(files: files.mapValues { Array($0.utf8) })
     try #require(tree.problems.isEmpty, "\(tree.problems)")
@@ -109,6 +191,17 @@ private struct HostileHost {
     queue = TriggerQueue(coordinator)
     queue.bind([], scripts: tree)
     queue.start()
+  }
+
+  static func source(
+    of script: HostileScript, _ index: Int, timeout: String? = nil, memory: String? = nil
+  ) -> String {
+    let timeout = timeout ?? script.timeout ?? (script.isEndless ? "40ms" : "10s")
+    return """
+      return { name = "hostile\(index)", on = { event = "hostile/\(index)" }, timeout = "\(timeout)", memory = "\(memory ?? script.memory ?? "16mb")", execute = function(event, ctx)
+      \(script.body)
+      end }
+      """
   }
 
   func stop() { queue.stop() }

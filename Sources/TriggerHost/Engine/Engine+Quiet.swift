@@ -1,0 +1,115 @@
+import HeapModule
+import Synchronization
+import TriggerCore
+
+/// An engine whose clock is moved by hand: when nothing happens any more before it moves, and what waits for it.
+extension Engine {
+  /// Suspends until nothing happens before the clock moves: everything admitted, and all that came of it, is
+  /// decided, durable and seen by readers, or waits for its time. Returns too when the engine stops.
+  func waitUntilQuiet() async {
+    await withCheckedContinuation { continuation in
+      let hasStopped = intakeLock.withLock {
+        if isStopping.load(ordering: .acquiring) { return true }
+        waitingForQuiet.append(continuation)
+        hasQuietWaiters.store(true, ordering: .sequentiallyConsistent)
+        return false
+      }
+      if hasStopped { continuation.resume() } else { tellQuiet() }
+    }
+    if log == nil || isStopping.load(ordering: .acquiring) { return }
+    let seq = withState { $0.order.frontier }
+    await outbox.wait(for: seq) { registry.visible.load(ordering: .acquiring) >= seq }
+  }
+
+  /// Lets those go on who wait for the engine to be quiet, when it is. Whoever waits is in the list before it
+  /// looks here, and whoever changes what is counted looks at `hasQuietWaiters` afterwards: one of them sees it.
+  func tellQuiet() {
+    let now = clock.now()
+    let waiting = withState { state in
+      intakeLock.withLock { () -> [CheckedContinuation<Void, Never>] in
+        let isDue = state.nextDue.map { $0 <= now } ?? false
+        guard !isDue, unfinished.load(ordering: .sequentiallyConsistent) == state.waitingForTime else {
+          return []
+        }
+        defer { waitingForQuiet = [] }
+        hasQuietWaiters.store(false, ordering: .sequentiallyConsistent)
+        return waitingForQuiet
+      }
+    }
+    for continuation in waiting { continuation.resume() }
+  }
+
+  /// What waits for its time, the first due first. O(n log n).
+  func waitingEvents() -> [WaitingEvent] {
+    let found = withState { state in
+      var found: [WaitingEvent] = []
+      func add(_ operation: Operation, _ reason: WaitingEvent.Reason, _ due: Int64) {
+        found.append(
+          WaitingEvent(
+            trigger: operation.trigger.name, event: String(decoding: operation.name, as: UTF8.self),
+            reason: reason, due: Timestamp(nanoseconds: due)))
+      }
+      state.gates.forEachTimed { add($0, $0.trigger.options.debounce == nil ? .throttle : .debounce, $1) }
+      for item in state.delayed.unordered { add(item.operation, .retry, item.due) }
+      return found
+    }
+    return found.sorted { ($0.due, $0.trigger, $0.event) < ($1.due, $1.trigger, $1.event) }
+  }
+
+  /// Triggers that run now, by name, and how many operations are behind them. O(undecided).
+  func work() -> (running: [String], queued: Int) {
+    withState { state in
+      var names: Set<String> = []
+      func look(_ operation: Operation) { if operation.isRunning { names.insert(operation.trigger.name) } }
+      state.order.forEachUndecided { _, operation, _ in look(operation) }
+      state.parking.visit { operation, _ in look(operation) }
+      return (names.sorted(), max(0, queued.load(ordering: .relaxed)))
+    }
+  }
+}
+
+extension EngineState {
+  /// When an operation that waits for its time goes on next; nil when none does.
+  var nextDue: Int64? { [gates.nextDue, delayed.min?.due].compactMap { $0 }.min() }
+
+  /// Admitted operations that go on only when their time has come.
+  var waitingForTime: Int { gates.timedCount + delayed.count }
+}
+
+/// An event that waits for its time before a trigger: the host's clock lets it go on, nothing else.
+public struct WaitingEvent: Sendable, Hashable {
+  /// What it waits for.
+  public enum Reason: String, Sendable {
+    /// `debounce`: that no other event comes for its span. `throttle`: the end of its span. `retry`: the pause
+    /// before a failed operation is tried again.
+    case debounce, throttle, retry
+  }
+
+  /// The trigger's name.
+  public var trigger: String
+  /// The event's name.
+  public var event: String
+  /// What it waits for.
+  public var reason: Reason
+  /// When it goes on, on the host's clock.
+  public var due: Timestamp
+}
+
+extension TriggerQueue {
+  /// What waits for its time at a gate of its trigger, or to be tried again; the first due first. Any thread;
+  /// O(n log n).
+  public var waiting: [WaitingEvent] { engine.waitingEvents() }
+
+  /// Waits until nothing happens before the clock moves: everything admitted, and all that came of it, is decided,
+  /// or is among `waiting`. Returns too when the queue is stopped.
+  public func waitUntilQuiet() async { await engine.waitUntilQuiet() }
+
+  /// Somebody has moved the clock: what is due now goes on at once.
+  package func clockMoved() { engine.turn(defers: false) }
+
+  /// When the first of `waiting` goes on, nanoseconds since 1970.
+  package var nextDue: Int64? { engine.withState { $0.nextDue } }
+
+  /// Triggers that run now, by name, and how many operations are queued.
+  package var work: (running: [String], queued: Int) { engine.work() }
+}
