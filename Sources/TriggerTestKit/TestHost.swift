@@ -1,3 +1,4 @@
+import Synchronization
 import TriggerCore
 import TriggerHost
 
@@ -83,32 +84,84 @@ public final class TestHost: Sendable {
     queue.stop()
   }
 
-  /// Sends an event and waits until it, and all that came of it, is decided.
+  // MARK: Events and time
+
+  /// Sends an event and waits until nothing happens any more before the clock moves: it, and all that came of it,
+  /// is decided, or among `waiting`.
   ///
-  /// - Returns: the outcomes of the event's own operations, in seq order.
+  /// - Returns: the outcomes of the event's own operations, in seq order. One that `debounce`, `throttle` or a retry
+  ///   holds is missing here: it comes with `advance` or `settle`, and is in `log` then.
+  /// - Throws: like `TriggerQueue.enqueue`; `CancellationError` when the host is stopped meanwhile.
   @discardableResult
   public func send(_ event: Event) async throws -> [OperationResult] {
-    let results = try await queue.perform(event)
-    await queue.waitUntilIdle()
-    return results
+    let results = Results()
+    try await queue.enqueue(event) { results.add($0) }
+    await queue.waitUntilQuiet()
+    if queue.isStopped { throw CancellationError() }
+    return results.inOrder
   }
 
-  /// Moves the clock on, from one due job to the next, and waits after each until the host is idle.
+  /// What waits for the clock: held by `debounce` or `throttle`, or to be tried again. Schedules are in `scheduler`.
+  public var waiting: [WaitingEvent] { queue.waiting }
+
+  /// Moves the clock on, from one due time to the next: of schedules, `debounce`, `throttle` and retries. After each
+  /// it waits until nothing happens any more before the clock moves. Ends early when its task is cancelled or the
+  /// host is stopped.
+  ///
+  /// - Parameter span: the clock goes no further than the end of 2199.
   public func advance(by span: Duration) async {
-    let end =
-      clock.now() + span.components.seconds * 1_000_000_000 + span.components.attoseconds / 1_000_000_000
-    while true {
-      let due = scheduler.jobs.compactMap { scheduler.nextFire(of: $0.name)?.nanoseconds }.min()
-      let next = min(due ?? end, end)
-      // The scheduler's task must be asleep before the clock moves, or it would wake too late.
-      while let due, due > clock.now(), clock.sleeperCount == 0 { await Task.yield() }
+    await advance(to: time(after: span))
+  }
+
+  /// Moves the clock on, from one due time to the next, until nothing is `waiting`. What schedules do on the way
+  /// counts, those themselves do not: they never end.
+  ///
+  /// - Parameter most: the clock moves no further than that.
+  /// - Returns: what is still waiting then; empty when all is done.
+  @discardableResult
+  public func settle(within most: Duration = .seconds(24 * 3600)) async -> [WaitingEvent] {
+    let end = time(after: most)
+    await queue.waitUntilQuiet()
+    while let due = queue.nextDue, due <= end, mayGoOn { await advance(to: due) }
+    return waiting
+  }
+
+  /// The clock goes no further: 2200-01-01T00:00:00Z. Times of the engine are nanoseconds in 64 bits, up to 2262.
+  package static let lastTime: Int64 = 7_258_118_400_000_000_000
+
+  private func time(after span: Duration) -> Int64 {
+    let left = max(0, Self.lastTime - clock.now())
+    return clock.now() + (span < .nanoseconds(left) ? span.nanoseconds : left)
+  }
+
+  private func advance(to end: Int64) async {
+    await queue.waitUntilQuiet()
+    while mayGoOn {
+      let next = min(end, [scheduler.nextDue?.nanoseconds, queue.nextDue].compactMap { $0 }.min() ?? end)
       clock.advance(by: .nanoseconds(max(0, next - clock.now())))
-      while scheduler.isFiring { await Task.yield() }
-      await queue.waitUntilIdle()
+      scheduler.fireDue()
+      queue.clockMoved()
+      await scheduler.waitUntilFired()
+      await queue.waitUntilQuiet()
       if next == end { return }
     }
   }
 
+  private var mayGoOn: Bool { !Task.isCancelled && !queue.isStopped }
+
   /// The committed value at a key, nil when there is none.
   public func value(_ store: String, _ key: String) throws -> Value? { try coordinator.store(store).get(key) }
+}
+
+/// Outcomes as they come. Any thread.
+private final class Results: Sendable {
+  private let results = Mutex<[OperationResult]>([])
+
+  func add(_ result: OperationResult) { results.withLock { $0.append(result) } }
+  var inOrder: [OperationResult] { results.withLock { $0 }.sorted { $0.seq < $1.seq } }
+}
+
+extension Duration {
+  /// Of a span that is no longer than 292 years.
+  var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
 }

@@ -162,6 +162,40 @@ import Testing
     #expect(reader.failures == [said[0]] && reader.texts == [said.joined(separator: "\n")])
   }
 
+  /// One test that does not end costs its own time only, and reports have it.
+  @Test func whatDoesNotEndIsInTheReports() async throws {
+    let directory = try project([
+      "triggers/typed.lua":
+        "return { on = { event = 'key' }, debounce = '5s', execute = function() end }",
+      "triggers/spin.lua":
+        "return { on = { event = 'spin' }, timeout = '1h', execute = function() while true do end end }",
+      "triggers/a_test.lua":
+        "it('spins', function()\nhost:send('key') host:send('spin')\nend)\nit('goes on', function() end)",
+    ])
+    let ended = try await triggerHost(
+      "test", "--timeout", "3s", "--json", "--junit", "report.xml", in: directory.path)
+    #expect(ended.status == 1)
+    let report = try ended.jsonObject()
+    #expect(report["passed"] as? Int == 2 && report["failed"] as? Int == 1 && report["pending"] as? Int == 1)
+    let files = try #require(report["files"] as? [[String: Any]])
+    let test = try #require((files[0]["tests"] as? [[String: Any]])?.first)
+    let error =
+      "triggers/a_test.lua:2: timeout: it does not end within 3s: host:send waited, with the clock at 2026-01-01T00:00:00Z; 'spin' is running; operations queued: 0, done: 0"
+    #expect((test["error"] as? String)?.hasPrefix(error) == true, "\(test)")
+    #expect(
+      test["waiting"] as? [String] == ["debounce of 'typed' (event 'key'), due in 5s: host:advance(\"5s\")"])
+    let reader = JUnitReader()
+    let parser = XMLParser(data: Data(try directory.read("report.xml").utf8))
+    parser.delegate = reader
+    #expect(parser.parse(), "\(String(describing: parser.parserError))")
+    #expect(reader.failures.first?.hasPrefix(error) == true, "\(reader.failures)")
+    let text = try await triggerHost("test", "--timeout", "3s", in: directory.path)
+    #expect(
+      text.lines.contains(
+        "  waits for the clock: debounce of 'typed' (event 'key'), due in 5s: host:advance(\"5s\")"),
+      "\(text)")
+  }
+
   @Test func watchingRunsWhatChanged() async throws {
     let directory = try project(["triggers/other_test.lua": "it(\"stays\", function() end)"])
     let command = try RunningCommand(["test", "--watch"], in: directory.path)

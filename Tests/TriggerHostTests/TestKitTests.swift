@@ -26,6 +26,44 @@ import TriggerTestKit
     #expect(Timestamp(nanoseconds: last.admitted).description == "2026-01-01T03:00:00Z")
   }
 
+  private static let held = [
+    "typed.lua": """
+    return { on = { event = "key" }, debounce = "5s", execute = function(event, ctx)
+      return { ctx:store("s"):add("typed", 1) }
+    end }
+    """,
+    "flaky.lua": """
+    return { on = { event = "call" }, retry = { attempts = 3, backoff = "1s" }, execute = function() error("down") end }
+    """,
+  ]
+
+  @Test func whatWaitsForTheClockIsSaidAndMoved() async throws {
+    let host = try TestHost(scripts: Self.held)
+    #expect(try await host.send(Event("key")).isEmpty)
+    #expect(try await host.send(Event("call")).map(\.outcome) == [.failed])
+    #expect(host.waiting.map(\.reason) == [.retry, .debounce], "\(host.waiting)")
+    #expect(host.waiting.last?.due.description == "2026-01-01T00:00:05Z")
+    await host.advance(by: .seconds(5))
+    #expect(try host.value("s", "typed") == 1)
+    #expect(await host.settle().isEmpty)
+    #expect(host.log.all.count { $0.trigger == "flaky" } == 3)
+  }
+
+  /// The clock goes on even when its task does not end it, and no further than a cancelled one.
+  @Test func aCancelledAdvanceEnds() async throws {
+    let host = try TestHost(scripts: [
+      "tick.lua": "return { on = { every = '1ms' }, execute = function() end }"
+    ])
+    let task = Task { await host.advance(by: .seconds(1_000_000)) }
+    task.cancel()
+    await task.value
+    #expect(host.clock.now() < TestHost.lastTime)
+    await host.advance(by: .milliseconds(10))
+    host.stop()
+    await #expect(throws: CancellationError.self) { try await host.send(Event("x")) }
+    await host.advance(by: .seconds(1_000_000))
+  }
+
   @Test func aBrokenScriptIsSaid() {
     let problem = #expect(throws: ScriptTree.Problem.self) { try TestHost(scripts: ["a.lua": "return {"]) }
     #expect(problem?.description.hasPrefix("a.lua:1:") == true)

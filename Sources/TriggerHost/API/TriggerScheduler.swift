@@ -37,6 +37,7 @@ public final class TriggerScheduler: Sendable {
     var observer: (@Sendable (Notice) -> Void)?
     /// Fires that are decided and not yet admitted.
     var firing = 0
+    var waitingForFired: [CheckedContinuation<Void, Never>] = []
   }
 
   private let queue: TriggerQueue
@@ -176,7 +177,7 @@ public final class TriggerScheduler: Sendable {
       state.firing += 1
       return (state.isRunning ? state.machine.advance(to: now) : [], state.observer)
     }
-    defer { state.withLock { $0.firing -= 1 } }
+    defer { hasFired() }
     for action in actions {
       switch action {
       case .start(let fire): start(fire)
@@ -199,6 +200,30 @@ public final class TriggerScheduler: Sendable {
     }
   }
 
+  /// When the next job fires, jitter included; nil when none does. For those who move the clock.
+  package var nextDue: Timestamp? { state.withLock { $0.isRunning ? $0.machine.nextDue : nil } }
+
+  /// Suspends until what `fireDue` has decided is in the queue.
+  package func waitUntilFired() async {
+    await withCheckedContinuation { continuation in
+      let hasFired = state.withLock { state in
+        if state.firing > 0 { state.waitingForFired.append(continuation) }
+        return state.firing == 0
+      }
+      if hasFired { continuation.resume() }
+    }
+  }
+
+  private func hasFired() {
+    let waiting = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+      state.firing -= 1
+      guard state.firing == 0 else { return [] }
+      defer { state.waitingForFired = [] }
+      return state.waitingForFired
+    }
+    for continuation in waiting { continuation.resume() }
+  }
+
   private func start(_ fire: ScheduleMachine.Fire) {
     let cancellation = Cancellation()
     let (job, trigger) = state.withLock { state in
@@ -208,7 +233,7 @@ public final class TriggerScheduler: Sendable {
     }
     guard let job else {
       ended(fire)
-      return state.withLock { $0.firing -= 1 }
+      return hasFired()
     }
     // How many operations there are is known only when all are admitted; some may be decided by then.
     let left = Countdown { [weak self] in self?.ended(fire) }
@@ -216,11 +241,11 @@ public final class TriggerScheduler: Sendable {
     // At once when there is room, so that who starts the scheduler finds the work in the queue.
     if let count = offer(job, trigger, fire, cancellation, completion) {
       left.expect(count)
-      return state.withLock { $0.firing -= 1 }
+      return hasFired()
     }
     Task {
       left.expect(await wait(job, trigger, fire, cancellation, completion))
-      state.withLock { $0.firing -= 1 }
+      hasFired()
     }
   }
 

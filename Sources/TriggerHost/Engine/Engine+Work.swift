@@ -116,6 +116,7 @@ extension Engine {
       }
       for continuation in waiting { continuation.resume() }
     }
+    if hasQuietWaiters.load(ordering: .sequentiallyConsistent) { tellQuiet() }
   }
 
   func resumeWaitingForRoom() {
@@ -218,7 +219,7 @@ extension Engine {
     let hasWork = state.hasWork
     let isActive =
       state.order.undecided > 0 || state.lanes.count > 0 || state.heldCount > 0 || !state.parking.isEmpty
-    let gateDue = [state.gates.nextDue, state.delayed.min?.due].compactMap { $0 }.min()
+    let gateDue = state.nextDue
     lock.unlock()
     announce(announcements)
     settle(taken: coalesced, decided: decided + coalesced)

@@ -23,6 +23,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   var triggerIndices: [String: Int] = [:]  // intake lock
   var waitingForRoom: [CheckedContinuation<Void, Never>] = []  // intake lock
   var waitingForIdle: [CheckedContinuation<Void, Never>] = []  // intake lock
+  var waitingForQuiet: [CheckedContinuation<Void, Never>] = []  // intake lock
+  let hasQuietWaiters = Atomic<Bool>(false)
   /// Admitted and not yet dequeued.
   let queued = Atomic<Int>(0)
   /// Admitted and not yet decided.
@@ -114,13 +116,14 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     log?.flush()
     registry.visible.max(min(withState { $0.order.frontier }, log?.durable ?? .max), ordering: .releasing)
     backends.stop()
-    let (room, idle) = intakeLock.withLock {
-      let result = (waitingForRoom, waitingForIdle)
+    let waiting = intakeLock.withLock {
+      let result = waitingForRoom + waitingForIdle + waitingForQuiet
       waitingForRoom = []
       waitingForIdle = []
+      waitingForQuiet = []
       return result
     }
-    for continuation in room + idle { continuation.resume() }
+    for continuation in waiting { continuation.resume() }
     let watches = stopWatches.withLock { watches in
       defer { watches.bodies = [:] }
       return Array(watches.bodies.values)

@@ -14,7 +14,7 @@ extension LuaAPI {
     Function("expect(value: any): Expectation", "Begins an expectation of a value."),
     Function(
       "run(trigger: string, event?: any, options?: RunOptions): Result",
-      "Runs one trigger once, on the real engine with its real limits, and gives what came of it. `trigger` is its name or its file. Nothing else runs: what it emits is in the result.",
+      "Runs one trigger once, on the real engine with its real limits, and gives what came of it. `trigger` is its name or its file. Nothing else runs: what it emits is in the result. It runs at once, whatever `debounce`, `throttle` or `mode` it has, and is not tried again.",
       example: Example(
         """
         describe("counter", function()
@@ -98,6 +98,7 @@ extension LuaAPI {
         Field("trigger", "string", "The trigger's name."),
         Field("event", "string", "The event's name."),
         Field("seq", "integer", "Its seq."),
+        Field("try", "integer", "Which try it was, of a trigger with `retry`: 1 for the first."),
         Field("outcome", "\"committed\"|\"failed\"|\"skipped\"|\"deferred\"", "How it ended."),
         Field("error", "string?", "Message and traceback when it failed."),
         Field(
@@ -129,6 +130,14 @@ extension LuaAPI {
         Field("fields", "any", "What `ctx:log` got beside the text."),
       ], methods: []),
     Class(
+      name: "WaitingEvent", variable: "host:waiting()[1]", summary: "An event that waits for the clock.",
+      fields: [
+        Field("trigger", "string", "The trigger's name."),
+        Field("event", "string", "The event's name."),
+        Field("reason", "\"debounce\"|\"throttle\"|\"retry\"", "What it waits for."),
+        Field("due", "number", "When it goes on, in seconds since 1970, as `now` shows them."),
+      ], methods: []),
+    Class(
       name: "RunOptions", variable: "options", summary: "What `run` may be told.",
       fields: [
         Field("stores", "table<string, table<string, any>>?", "Content of stores, by store and key."),
@@ -149,12 +158,19 @@ extension LuaAPI {
       methods: [
         Function(
           "send(name: string, payload?: any, kind?: \"event\"|\"message\"|\"data\"): Result[]",
-          "Sends an event (or a `message`, or `data`) and waits until all that comes of it is decided; the results in the order of their seqs."
+          "Sends an event (or a `message`, or `data`) and waits until nothing happens any more before the clock moves; the results in the order of their seqs. What `debounce` or `throttle` holds, and what is to be tried again, is in `waiting` and comes with `advance` or `settle`."
         ),
         Function(
           "advance(span: string): Result[]",
-          "Moves the clock on, `\"90s\"` or `\"24h\"`, from one due schedule to the next; what ran meanwhile."
+          "Moves the clock on, `\"90s\"` or `\"24h\"`, from one due time to the next: of schedules, `debounce`, `throttle` and retries; what ran meanwhile."
         ),
+        Function(
+          "settle(most?: string): Result[]",
+          "Moves the clock on until nothing is in `waiting`, from one due time to the next; what ran meanwhile. An error when something still waits after `most`, `\"24h\"` by default. Schedules fire on the way."
+        ),
+        Function(
+          "waiting(): WaitingEvent[]",
+          "What waits for the clock, the first due first. Schedules are not in it."),
         Function("store(name: string): table<string, any>", "The content of a store, by key."),
         Function("now(): number", "What the clock shows, in seconds since 1970."),
         Function("results(): Result[]", "All that ran so far."),

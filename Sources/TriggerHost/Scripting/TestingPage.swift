@@ -28,8 +28,27 @@ package enum TestingPage {
     ```
 
     When an expectation does not hold, the test ends and the report says where, what was expected and what came, and
-    the first place inside the value where they differ. A test that does not end is ended after 10 seconds
-    (`--timeout`); so is one that takes more than 256 MiB.
+    the first place inside the value where they differ.
+
+    ## Time
+
+    The clock of a host moves when the test says so, and only then. `host:send` waits until nothing happens any more
+    before the clock moves. What `debounce` or `throttle` holds then, and what is to be tried again, has no result
+    yet: it is in `host:waiting()`, comes with `host:advance("5s")`, and `host:settle()` moves the clock for as long as
+    anything waits. A test that fails says what was waiting. `run` holds nothing back.
+
+    ```lua
+    it("saves five seconds after the last key", function()
+      expect(host:send("key", { text = "ab" })):equals {}
+      expect(host:waiting()[1]):contains { trigger = "save", reason = "debounce" }
+      expect(host:advance("5s")):contains { trigger = "save", outcome = "committed" }
+    end)
+    ```
+
+    A test that does not end is ended after 10 seconds of real time (`--timeout`), wherever it is: in its own code, in
+    `before_each` and `after_each`, or in a call that waits for a host. It fails, the report says what it waited for, and
+    the tests after it run. The text of a test file has the same time. A test that takes more than 256 MiB is ended,
+    too.
 
     ## Functions
 

@@ -24,7 +24,7 @@ struct Test: AsyncParsableCommand {
   var directory: String?
   @OptionGroup var project: ProjectOptions
   @Option(help: "Only tests with this text in their file's or own name.") var filter: String?
-  @Option(help: "Wall time of one test, like 10s.") var timeout = "10s"
+  @Option(help: "Wall time of one test, with all that it asks of a host, like 10s.") var timeout = "10s"
   @Option(help: "Write the results as JUnit XML, too.", completion: .file()) var junit: String?
   @Flag(help: "Print one JSON object.") var json = false
   @Flag(help: "Show every test, not only those that fail.") var verbose = false

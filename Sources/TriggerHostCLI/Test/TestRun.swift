@@ -73,8 +73,13 @@ extension TestRun {
       }
     }
     if let error = result.error { lines += indented(placed(error), by: 2).map { paint.bad($0) } }
+    lines += result.waiting.prefix(Self.waitingShown).map { "  " + paint.faint("waits for the clock: \($0)") }
+    let more = result.waiting.count - Self.waitingShown
+    if more > 0 { lines.append("  " + paint.faint("and \(more) more")) }
     return lines + result.output.map { "  | " + $0 }
   }
+
+  private static let waitingShown = 5
 
   private func labelled(_ label: String, _ text: String, _ paint: (String) -> String) -> [String] {
     let parts = text.split(separator: "\n", omittingEmptySubsequences: false)
@@ -156,6 +161,7 @@ extension TestRun {
         }),
     ]
     if let error = result.error { fields["error"] = .string(placed(error)) }
+    if !result.waiting.isEmpty { fields["waiting"] = .array(result.waiting.map { .string($0) }) }
     return .map(fields)
   }
 

@@ -370,6 +370,8 @@ function Host:send(name, payload, kind)
 end
 
 function Host:advance(span) return ask("advance", { host = id_of(self, "advance"), span = span }) end
+function Host:settle(most) return ask("settle", { host = id_of(self, "settle"), span = most }) end
+function Host:waiting() return ask("waiting", { host = id_of(self, "waiting") }) end
 function Host:store(name) return ask("store", { host = id_of(self, "store"), name = name }) end
 function Host:now() return ask("now", { host = id_of(self, "now") }) end
 function Host:results() return ask("results", { host = id_of(self, "results") }) end

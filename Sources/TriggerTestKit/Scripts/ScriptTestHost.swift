@@ -14,11 +14,14 @@ final class ScriptTestHost {
   private let only: ScriptTree.Script?
   /// Records that were given to the test.
   private var seen = 0
+  private let limit: TestLimit
 
   /// - Parameters:
+  ///   - limit: no call takes longer.
   ///   - options: `stores`, `at`, `seed`.
   ///   - trigger: name or file of the only trigger; nil: all, with their schedules.
-  init(_ tests: ScriptTests, _ options: Fields, only trigger: String? = nil) throws {
+  init(_ tests: ScriptTests, _ limit: TestLimit, _ options: Fields, only trigger: String? = nil) throws {
+    self.limit = limit
     var configuration = tests.configuration
     // One after another: a test is the same on every machine.
     configuration.workers = 1
@@ -54,9 +57,9 @@ final class ScriptTestHost {
       Fields(fields["options"] ?? .null).text("name")
       ?? (only.options.on.contains { $0.kind == .commit } ? "commit" : usual)
     let event = Event(name, fields["event"] ?? .map([:]))
-    try wait { [host] in
+    try wait("run") { [host] in
       _ = try await host.queue.enqueue(event, toTrigger: only.name)
-      await host.queue.waitUntilIdle()
+      await host.queue.waitUntilQuiet()
     }
     guard var result = newResults().first else { throw ScriptTestError("'\(only.name)' did not run") }
     result["stores"] = .map(try contents())
@@ -71,16 +74,23 @@ final class ScriptTestHost {
         throw ScriptTestError("the kind of an event is event, message or data, got '\(kind)'")
       }
       let event = Event(fields.text("name") ?? "", fields["payload"] ?? .map([:]), kind: kind)
-      try wait { [host] in _ = try await host.send(event) }
+      try wait("host:send") { [host] in _ = try await host.send(event) }
       return .array(newResults().map { .map($0) })
     case "advance":
-      guard let text = fields.text("span"), let span = try? TimeSpan.parse(text), span > .zero else {
-        throw ScriptTestError(
-          "host:advance takes a span like \"90s\" or \"24h\", got \(fields["span"].map { "\($0)" } ?? "nothing")"
-        )
-      }
-      try wait { [host] in await host.advance(by: span) }
+      let span = try self.span(fields, of: "advance")
+      try wait("host:advance") { [host] in await host.advance(by: span) }
       return .array(newResults().map { .map($0) })
+    case "settle":
+      let most = fields["span"] == nil ? .seconds(24 * 3600) : try self.span(fields, of: "settle")
+      try wait("host:settle") { [host] in await host.settle(within: most) }
+      let left = waiting
+      if !left.isEmpty {
+        throw ScriptTestError(
+          "host:settle: the clock has moved on by \(TimeSpan.format(most)), and still there waits: "
+            + left.prefix(3).joined(separator: "; ") + (left.count > 3 ? "; and \(left.count - 3) more" : ""))
+      }
+      return .array(newResults().map { .map($0) })
+    case "waiting": return .array(host.waiting.map(waitingFields))
     case "store":
       guard let name = fields.text("name") else {
         throw ScriptTestError("host:store takes the name of a store")
@@ -91,6 +101,68 @@ final class ScriptTestHost {
       return .array(results(from: 0).map { .map($0) })
     default: preconditionFailure("the prelude asks for '\(name)'")
     }
+  }
+
+  private func span(_ fields: Fields, of method: String) throws -> Duration {
+    guard let text = fields.text("span"), let span = try? TimeSpan.parse(text), span > .zero else {
+      throw ScriptTestError(
+        "host:\(method) takes a span like \"90s\" or \"24h\", got \(fields["span"].map { "\($0)" } ?? "nothing")"
+      )
+    }
+    guard span.nanoseconds <= TestHost.lastTime - host.clock.now() else {
+      throw ScriptTestError("host:\(method): the clock of a test goes to the year 2200, no further")
+    }
+    return span
+  }
+
+  // MARK: Waiting
+
+  /// Waits for async work, as long as the test may take; on a thread that may wait.
+  ///
+  /// - Throws: `OutOfTime`; what the work throws.
+  private func wait(_ call: String, _ body: @escaping @Sendable () async throws -> Void) throws {
+    let outcome = Mutex<(any Error)?>(nil)
+    let done = DispatchSemaphore(value: 0)
+    let task = Task {
+      do { try await body() } catch { outcome.withLock { $0 = error } }
+      done.signal()
+    }
+    if done.wait(timeout: .now() + limit.left) == .timedOut {
+      let seen = state
+      task.cancel()
+      throw OutOfTime(description: "\(call) \(seen)")
+    }
+    if let error = outcome.withLock({ $0 }) { throw error }
+  }
+
+  /// What keeps the host from being done.
+  private var state: String {
+    let work = host.queue.work
+    var parts = ["waited, with the clock at \(Timestamp(nanoseconds: host.clock.now()))"]
+    if !work.running.isEmpty {
+      let names = work.running.map { "'\($0)'" }.joined(separator: ", ")
+      parts.append("\(names) \(work.running.count == 1 ? "is" : "are") running")
+    }
+    parts.append("operations queued: \(work.queued), done: \(host.log.encoded.count)")
+    return parts.joined(separator: "; ")
+  }
+
+  /// What waits for the clock, and how the test would move it.
+  var waiting: [String] {
+    host.waiting.map { event in
+      // Whole milliseconds, and late enough.
+      let milliseconds = (event.due.nanoseconds - host.clock.now() + 999_999) / 1_000_000
+      let span = TimeSpan.format(.milliseconds(milliseconds))
+      return
+        "\(event.reason) of '\(event.trigger)' (event '\(event.event)'), due in \(span): host:advance(\"\(span)\")"
+    }
+  }
+
+  private func waitingFields(_ event: WaitingEvent) -> Value {
+    [
+      "trigger": .string(event.trigger), "event": .string(event.event),
+      "reason": .string(event.reason.rawValue), "due": .double(Double(event.due.nanoseconds) / 1e9),
+    ]
   }
 
   // MARK: Results
@@ -112,6 +184,7 @@ final class ScriptTestHost {
   private func result(_ record: LogRecord) -> [String: Value] {
     var fields: [String: Value] = [
       "trigger": .string(record.trigger), "event": .string(record.event), "seq": .int(record.seq),
+      "try": .int(Int64(record.tries + 1)),
       "outcome": .string("\(record.outcome)"),
       "intents": .array(record.intents.filter { $0.kind != "emit" }.map(Self.intent)),
       "emitted": .array(
@@ -181,7 +254,7 @@ private final class LogsBySeq: Sendable {
 }
 
 extension ScriptTree {
-  /// Leaves one trigger, bound to nothing and free of gates, and gives it as it was.
+  /// Leaves one trigger, bound to nothing, free of gates and tried once, and gives it as it was.
   ///
   /// - Throws: when there is none of the name or file, or it is broken.
   fileprivate mutating func keep(only name: String) throws -> Script {
@@ -202,20 +275,9 @@ extension ScriptTree {
     alone.options.debounce = nil
     alone.options.throttle = nil
     alone.options.mode = nil
+    alone.options.retry = nil
     alone.schedules = []
     triggers = [alone]
     return script
   }
-}
-
-/// Waits for async work; on a thread that may wait.
-private func wait(_ body: @escaping @Sendable () async throws -> Void) throws {
-  let outcome = Mutex<(any Error)?>(nil)
-  let done = DispatchSemaphore(value: 0)
-  Task {
-    do { try await body() } catch { outcome.withLock { $0 = error } }
-    done.signal()
-  }
-  done.wait()
-  if let error = outcome.withLock({ $0 }) { throw error }
 }

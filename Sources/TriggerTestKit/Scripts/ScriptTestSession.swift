@@ -1,6 +1,4 @@
-import Dispatch
 import Foundation
-import Synchronization
 import TriggerCore
 import TriggerHost
 import TriggerLua
@@ -20,20 +18,25 @@ final class ScriptTestSession {
   private var hosts: [ScriptTestHost] = []
   /// Answer to the last call of the prelude, for as long as Lua looks at it.
   private var answer: [UInt8] = []
+  private let limit: TestLimit
+  /// Which call of the running test took all its time.
+  private var outOfTime: OutOfTime?
+  private let progress: TestProgress
 
-  init(_ tests: ScriptTests, _ path: String) {
+  init(_ tests: ScriptTests, _ path: String, _ progress: TestProgress) {
     self.tests = tests
     self.path = path
+    self.progress = progress
     sources = ScriptSources(tests.tree.contents)
     guard let lua = LuaWorker(host: Self.functions) else { fatalError("no memory for a Lua state") }
     self.lua = lua
+    limit = TestLimit(lua.control, tests.timeout, grace: tests.grace, whenStuck: { progress.giveUp() })
     lua.bind()
   }
 
   func run(_ isWanted: ([String]) -> Bool) -> ScriptTestFile {
     var file = ScriptTestFile(path: path)
-    let watch = Watch(lua.control, limit: tests.timeout)
-    defer { watch.stop() }
+    defer { limit.stop() }
     let tree = lua.makeTree(
       context: Unmanaged.passUnretained(sources).toOpaque(), commitNanoseconds: 0, seed: 0)
     guard let tree else { fatalError("no memory for a Lua state") }
@@ -42,22 +45,24 @@ final class ScriptTestSession {
     do { session = try LuaSession(lua, tree: tree, prelude: Self.prelude) } catch {
       fatalError("the prelude of tests: \(error)")
     }
-    file.error = watch.during { evaluate(session, tests.tree.files[path] ?? [], argument: 0) }
+    file.error = limit.during { evaluate(session, tests.tree.files[path] ?? [], argument: 0) }
+    stopHosts()
     file.output = output
     for number in known.indices where file.error == nil && isWanted(known[number].names) {
-      if known[number].status != .pending { runTest(number, session, watch) }
+      progress.begin(known[number], after: file)
+      if known[number].status != .pending { runTest(number, session) }
       file.results.append(known[number])
     }
     return file
   }
 
-  private func runTest(_ number: Int, _ session: LuaSession, _ watch: Watch) {
+  private func runTest(_ number: Int, _ session: LuaSession) {
     failures = []
     output = []
     let started = ContinuousClock.now
-    let error = watch.during { evaluate(session, nil, argument: number + 1) }
-    for host in hosts { host.stop() }
-    hosts = []
+    let error = limit.during { evaluate(session, nil, argument: number + 1) }
+    if error != nil { known[number].waiting = hosts.flatMap(\.waiting) }
+    stopHosts()
     known[number].duration = ContinuousClock.now - started
     known[number].failures = failures
     known[number].output = output
@@ -66,8 +71,14 @@ final class ScriptTestSession {
     known[number].status = failures.isEmpty && error == nil ? .passed : .failed
   }
 
+  private func stopHosts() {
+    for host in hosts { host.stop() }
+    hosts = []
+  }
+
   /// Returns what went wrong, nil when all went well.
   private func evaluate(_ session: LuaSession, _ text: [UInt8]?, argument: Int) -> String? {
+    outOfTime = nil
     let empty = UnsafeRawBufferPointer(start: nil, count: 0)
     let status = session.run(
       text, name: "@\(path)", argument: CanonicalEncoding.encode(.int(Int64(argument))),
@@ -79,15 +90,20 @@ final class ScriptTestSession {
     switch status {
     case .ok: return nil
     case .killed:
+      let why = "timeout: it does not end within \(TimeSpan.format(tests.timeout))"
       return message(lua.errorText).replacing(
-        "timeout: the attempt used up its time", with: "timeout: it does not end")
+        "timeout: the attempt used up its time", with: outOfTime.map { "\(why): \($0)" } ?? why)
     default: return message(lua.errorText)
     }
   }
 
   /// With a place of the tests at its beginning: `error({})` and `error("x", 0)` name none.
   private func message(_ text: String) -> String {
-    let text = text.withoutFrames(of: "[session]")
+    var text = text.withoutFrames(of: "[session]")
+    // Ended in a call of the prelude's: the place in the test is in the traceback.
+    if text.hasPrefix("[session]:"), let end = text.firstRange(of: ": ") {
+      text = String(text[end.upperBound...])
+    }
     let lines = text.split(separator: "\n")
     let place = lines.lazy.compactMap { line -> Substring? in
       guard line.hasPrefix("\t"), !line.hasPrefix("\t["), let end = line.firstRange(of: ": in ") else {
@@ -117,7 +133,7 @@ final class ScriptTestSession {
     log: { attempt, _, message, count, _, _, _ in
       guard let attempt else { return }
       let text = String(decoding: UnsafeRawBufferPointer(start: message, count: count), as: UTF8.self)
-      Unmanaged<ScriptTestSession>.fromOpaque(attempt).takeUnretainedValue().output.append(text)
+      Unmanaged<ScriptTestSession>.fromOpaque(attempt).takeUnretainedValue().keep(text)
     },
     source: { sources, path, length in
       let sources = Unmanaged<ScriptSources>.fromOpaque(sources!).takeUnretainedValue()
@@ -134,6 +150,14 @@ final class ScriptTestSession {
       return answer.isError ? 1 : 0
     })
 
+  /// Most lines that one test may print: one that prints in a loop fills no report.
+  private static let linesKept = 1000
+
+  private func keep(_ line: String) {
+    if output.count == Self.linesKept { output.append("... (what else it prints is not kept)") }
+    if output.count < Self.linesKept { output.append(line) }
+  }
+
   /// Never throws: it is called with frames of Lua below.
   private func answer(
     _ name: String, _ argument: UnsafeRawBufferPointer
@@ -145,12 +169,18 @@ final class ScriptTestSession {
       answer = CanonicalEncoding.encode(value)
       return (false, answer.withUnsafeBufferPointer { $0 })
     } catch {
+      if let error = error as? OutOfTime {
+        outOfTime = error
+        // Now, and not at the next look at the clock: nothing of the test runs any more.
+        lua.control.kill(lua.control.running, reason: .timeout)
+      }
       answer = Array("\(error)".utf8)
       return (true, answer.withUnsafeBufferPointer { $0 })
     }
   }
 
   private func reply(_ name: String, _ fields: Fields) throws -> Value? {
+    tests.interruption?(name)
     switch name {
     case "test":
       known.append(
@@ -163,7 +193,7 @@ final class ScriptTestSession {
       return nil
     case "run": return try run(fields)
     case "host":
-      hosts.append(try ScriptTestHost(tests, fields))
+      hosts.append(try ScriptTestHost(tests, limit, fields))
       return .int(Int64(hosts.count - 1))
     default:
       guard case .int(let number)? = fields["host"], hosts.indices.contains(Int(number)) else {
@@ -175,38 +205,10 @@ final class ScriptTestSession {
 
   private func run(_ fields: Fields) throws -> Value {
     let host = try ScriptTestHost(
-      tests, Fields(fields["options"] ?? .null), only: fields.text("trigger") ?? "")
+      tests, limit, Fields(fields["options"] ?? .null), only: fields.text("trigger") ?? "")
     defer { host.stop() }
     return try host.run(fields)
   }
-}
-
-/// Ends what runs for too long; told of each piece. Any thread.
-private final class Watch: Sendable {
-  private let deadline = Mutex<ContinuousClock.Instant?>(nil)
-  private let limit: Duration
-  // Dispatch guards its own sources.
-  private nonisolated(unsafe) let timer: any DispatchSourceTimer
-
-  init(_ control: LuaWorkerControl, limit: Duration) {
-    self.limit = limit
-    timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "script-tests"))
-    timer.schedule(deadline: .now() + .milliseconds(20), repeating: .milliseconds(20))
-    timer.setEventHandler { [weak self] in
-      guard let self, let end = deadline.withLock({ $0 }), ContinuousClock.now > end else { return }
-      let attempt = control.running
-      if attempt != 0 { control.kill(attempt, reason: .timeout) }
-    }
-    timer.resume()
-  }
-
-  func during<Result>(_ body: () -> Result) -> Result {
-    deadline.withLock { $0 = .now + limit }
-    defer { deadline.withLock { $0 = nil } }
-    return body()
-  }
-
-  func stop() { timer.cancel() }
 }
 
 /// The fields of a table that came from Lua.
@@ -239,15 +241,5 @@ extension ScriptTestFailure {
     note = fields.text("note")
     wholeExpected = fields.text("whole_expected")
     wholeGot = fields.text("whole_got") ?? ""
-  }
-}
-
-/// Runs `body` on a thread made for it: Lua, and what waits for the engine, stay off the cooperative pool.
-func onOwnThread<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
-  await withCheckedContinuation { continuation in
-    let thread = Thread { continuation.resume(returning: body()) }
-    thread.name = "script-tests"
-    thread.stackSize = 8 << 20
-    thread.start()
   }
 }

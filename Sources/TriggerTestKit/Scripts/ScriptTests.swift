@@ -1,3 +1,4 @@
+import Foundation
 import TriggerCore
 import TriggerHost
 
@@ -17,8 +18,12 @@ public struct ScriptTests: Sendable {
   public var stores: [String] = []
   /// Limits of the executions. Workers, order and seed are the tests' own.
   public var configuration = EngineConfiguration(workers: 1)
-  /// Wall time of one test.
+  /// Wall time of one test, with everything that it asks of hosts, and of the text of a file.
   public var timeout: Duration = .seconds(10)
+  /// So long after its time a test may take to end before its file is given up: it is stuck in C.
+  package var grace: Duration = .seconds(10)
+  /// Called when a test asks a host for something: for tests that make one stuck.
+  package var interruption: (@Sendable (_ call: String) -> Void)?
 
   /// Tests of the files in `tree`; broken scripts matter to those tests only that run them.
   public init(tree: ScriptTree) { self.tree = tree }
@@ -38,9 +43,16 @@ public struct ScriptTests: Sendable {
     return results
   }
 
-  /// Runs the tests of one file.
+  /// Runs the tests of one file, on a thread made for it: Lua, and what waits for the engine, stay off the
+  /// cooperative pool.
   public func run(_ file: String, isWanted: @escaping Filter = { _, _ in true }) async -> ScriptTestFile {
-    await onOwnThread { ScriptTestSession(self, file).run { isWanted(file, $0) } }
+    await withCheckedContinuation { continuation in
+      let progress = TestProgress(file) { continuation.resume(returning: $0) }
+      let thread = Thread { progress.end(ScriptTestSession(self, file, progress).run { isWanted(file, $0) }) }
+      thread.name = "script-tests"
+      thread.stackSize = 16 << 20
+      thread.start()
+    }
   }
 }
 
@@ -77,6 +89,9 @@ public struct ScriptTestResult: Sendable {
   public var failures: [ScriptTestFailure] = []
   /// Message and traceback of an error that is no expectation; nil without one.
   public var error: String?
+  /// Events that waited for the clock when it failed, and how to move it: `debounce of 'x' (event 'y'), due in 5s:
+  /// host:advance("5s")`.
+  public var waiting: [String] = []
   /// What it printed.
   public var output: [String] = []
   /// Wall time.

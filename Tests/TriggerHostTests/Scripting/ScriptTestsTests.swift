@@ -1,3 +1,5 @@
+import Dispatch
+import Synchronization
 import Testing
 import TriggerCore
 import TriggerHost
@@ -128,10 +130,10 @@ import TriggerTestKit
     ),
     ("host.send('x')", "call it with a colon: host:send(...)"),
     ("host.advance('1s')", "call it with a colon: host:advance(...)"),
-    ("host:sned('x')", "a host has no 'sned'; there are advance, now, results, send, store"),
+    ("host:sned('x')", "a host has no 'sned'; there are advance, now, results, send, settle, store, waiting"),
     (
       "host { at = '2026-01-01T00:00:00Z' }:sned('x')",
-      "a host has no 'sned'; there are advance, now, results, send, store"
+      "a host has no 'sned'; there are advance, now, results, send, settle, store, waiting"
     ),
     ("run('counter', {}, { store = {} })", "run has no option 'store'; there are at, name, seed, stores"),
     ("error({})", "table"), ("error('no bread', 0)", "no bread"), ("error()", "nil"),
@@ -258,6 +260,219 @@ import TriggerTestKit
     let memory = await run(
       "it('a', function() local t = {} while true do t[#t + 1] = ('x'):rep(1000000) .. #t end end)")
     #expect(memory.results[0].error?.contains("out of memory") == true, "\(memory)")
+  }
+
+  // MARK: What waits for the clock
+
+  private static let waiting = [
+    "typed.lua": """
+    return { on = { event = "key" }, debounce = "5s", execute = function(event, ctx)
+      return { ctx:store("s"):add("typed", 1), ctx:store("s"):put("text", event.text or null), ctx:emit("saved", {}) }
+    end }
+    """,
+    "slow.lua": """
+    return { on = { event = "move" }, throttle = "10s", execute = function(event, ctx)
+      return { ctx:store("s"):append("moves", event.n) }
+    end }
+    """,
+    "flaky.lua": """
+    return { on = { event = "call" }, retry = { attempts = 3, backoff = "1s" }, execute = function(event, ctx)
+      if (ctx:store("s"):get("up") or false) ~= true then error("down") end
+      return { ctx:store("s"):put("called", true) }
+    end }
+    """,
+    "up.lua":
+      "return { on = { at = '2026-01-01T00:00:02Z' }, execute = function(_, ctx) return { ctx:store('s'):put('up', true) } end }",
+    "echo.lua":
+      "return { on = { event = 'saved' }, debounce = '1m', execute = function(_, ctx) return { ctx:emit('key', { text = 'again' }) } end }",
+    "spin.lua":
+      "return { on = { event = 'spin' }, timeout = '1h', execute = function() while true do end end }",
+    "tick.lua": "return { on = { event = 'never', every = '1ms' }, execute = function() end }",
+  ]
+
+  /// Of the files above those that a test is about.
+  private func run(
+    with names: [String], _ body: String, timeout: Duration = .seconds(300)
+  ) async throws -> ScriptTestFile {
+    var files = Self.waiting.filter { names.contains($0.key.replacing(".lua", with: "")) }
+    try #require(files.count == names.count)
+    files["a_test.lua"] = body
+    let tree = ScriptTree(files: files.mapValues { Array($0.utf8) })
+    try #require(tree.problems.isEmpty, "\(tree.problems)")
+    var tests = ScriptTests(tree: tree)
+    tests.timeout = timeout
+    return await tests.run("a_test.lua")
+  }
+
+  @Test func theClockMovesWhatWaits() async throws {
+    let file = try await run(
+      with: ["typed", "slow", "flaky", "up"],
+      """
+      it("debounce", function()
+        expect(host:send("key", { text = "a" })):equals {}
+        expect(host:advance("4s")):has_length(1) -- up.lua has its time
+        host:send("key", { text = "ab" })
+        expect(host:advance("4s")):equals {}
+        expect(host:store("s").typed):is_nil()
+        local waiting = host:waiting()
+        expect(waiting):equals { { trigger = "typed", event = "key", reason = "debounce", due = host:now() + 1 } }
+        expect(host:advance("1s")):contains { trigger = "typed", outcome = "committed", try = 1 }
+        expect(host:store("s")):contains { typed = 1, text = "ab" }
+        expect(host:waiting()):equals {}
+      end)
+      it("throttle", function()
+        expect(host:send("move", { n = 1 })):has_length(1)
+        for n = 2, 5 do expect(host:send("move", { n = n })):equals {} end
+        expect(host:waiting()[1].reason):equals "throttle"
+        expect(host:settle()):contains { trigger = "slow" }
+        expect(host:store("s").moves):equals { 1, 5 }
+        expect(host:now()):equals(1767225610.0)
+      end)
+      it("retry", function()
+        local first = host:send("call")
+        expect(first):has_length(1)
+        expect(first[1]):contains { outcome = "failed", try = 1 }
+        expect(host:waiting()):contains { trigger = "flaky", reason = "retry" }
+        local rest = host:settle("1m")
+        expect(rest):contains { trigger = "flaky", outcome = "failed", try = 2 }
+        expect(rest):contains { trigger = "flaky", outcome = "committed", try = 3 }
+        expect(host:store("s")):contains { called = true, up = true }
+      end)
+      it("run does not wait", function()
+        expect(run("typed", { text = "x" })):succeeds()
+        expect(run("flaky")):fails_with("down")
+      end)
+      """)
+    #expect(file.isGood && file.results.count == 4, "\(file)")
+  }
+
+  /// Each emits an event that the other holds back: a chain that goes on for as long as the clock does, or until it
+  /// counts as a loop.
+  @Test func chainsOfHeldEventsGoOnWithTheClock() async throws {
+    let file = try await run(
+      with: ["typed", "echo"],
+      """
+      it("x", function()
+        host:send("key", { text = "a" })
+        expect(host:advance("10m")):has_length(19)
+        expect(host:store("s").typed):equals(10)
+        expect(function() host:settle("10m") end):fails_with("host:settle: the clock has moved on by 10m, and still there waits: debounce of '")
+        expect(host:settle("10h")):contains { outcome = "failed" }
+        expect(host:waiting()):equals {}
+      end)
+      """)
+    #expect(file.isGood, "\(file)")
+  }
+
+  @Test func aFailureSaysWhatWaits() async throws {
+    let file = try await run(
+      with: ["typed"], "it('x', function() host:send('key') expect(host:store('s').typed):equals(1) end)")
+    #expect(
+      file.results.first?.waiting == [
+        "debounce of 'typed' (event 'key'), due in 5s: host:advance(\"5s\")"
+      ], "\(file)")
+  }
+
+  /// What a test asks of a host takes no longer than the test may, and says what it waited for. The tests after it
+  /// run.
+  @Test(.timeLimit(.minutes(1)))
+  func noCallOutlastsItsTest() async throws {
+    let file = try await run(
+      with: ["typed", "spin", "tick"],
+      """
+      it("send", function() host:send("spin") end)
+      it("in pcall", function() while true do pcall(host.send, host, "spin") end end)
+      it("in a coroutine", function() coroutine.wrap(function() host:send("spin") end)() end)
+      it("run", function() run("spin") end)
+      it("advance", function() host:advance("100d") end)
+      it("many", function() while true do host:advance("1ms") end end)
+      it("with what waits", function() host:send("key") host:send("spin") end)
+      it("is good", function() end)
+      describe("hooks", function()
+        before_each(function() while true do end end)
+        it("before", function() end)
+      end)
+      describe("hooks", function()
+        after_each(function() host:send("spin") end)
+        it("after", function() end)
+      end)
+      """, timeout: .seconds(1))
+    #expect(file.error == nil)
+    let good = file.results.filter { $0.status == .passed }
+    #expect(good.map(\.names) == [["is good"]], "\(file)")
+    for (number, wanted) in [
+      (
+        0,
+        "a_test.lua:1: timeout: it does not end within 1s: host:send waited, with the clock at 2026-01-01T00:00:00Z; "
+      ),
+      (1, "a_test.lua:2: timeout: it does not end within 1s: host:send waited"),
+      (2, "a_test.lua:3: timeout: it does not end within 1s: host:send waited"),
+      (3, "a_test.lua:4: timeout: it does not end within 1s: run waited"),
+      (
+        4,
+        "a_test.lua:5: timeout: it does not end within 1s: host:advance waited, with the clock at 2026-01-01T0"
+      ),
+      (5, "a_test.lua:6: timeout: it does not end within 1s"),
+      (6, "a_test.lua:7: timeout: it does not end within 1s: host:send waited"),
+      (8, "a_test.lua:10: timeout: it does not end within 1s"),
+      (9, "a_test.lua:14: timeout: it does not end within 1s: host:send waited"),
+    ] {
+      let error = file.results[number].error ?? ""
+      #expect(error.hasPrefix(wanted), "\(error)")
+      #expect(file.results[number].duration < .seconds(20))
+    }
+  }
+
+  @Test func theTextOfAFileIsLimitedToo() async throws {
+    let whole = try await run(with: ["spin"], "\nhost:send('spin')", timeout: .milliseconds(300))
+    #expect(
+      whole.error?.hasPrefix("a_test.lua:2: timeout: it does not end within 300ms: host:send waited") == true,
+      "\(whole)")
+  }
+
+  /// The thread of a file never comes back: what is known is reported, and the next file runs.
+  @Test func aFileThatIsStuckIsGivenUp() async throws {
+    let isStuck = Mutex(true)
+    let stuck = DispatchSemaphore(value: 0)
+    var files = Self.waiting.filter { $0.key == "typed.lua" }
+    files["a_test.lua"] =
+      "it('good', function() end)\nit('stuck', function() host:now() end)\nit('lost', function() end)"
+    files["b_test.lua"] = "it('x', function() expect(host:now()):is_above(0) end)"
+    var tests = ScriptTests(tree: ScriptTree(files: files.mapValues { Array($0.utf8) }))
+    tests.timeout = .seconds(3)
+    tests.grace = .milliseconds(100)
+    tests.interruption = { call in
+      let waits = isStuck.withLock { isStuck in
+        guard call == "now" else { return false }
+        defer { isStuck = false }
+        return isStuck
+      }
+      if waits { stuck.wait() }
+    }
+    let results = await tests.run()
+    stuck.signal()
+    #expect(results.map(\.path) == ["a_test.lua", "b_test.lua"])
+    #expect(results[0].results.map(\.status) == [.passed, .failed], "\(results[0])")
+    #expect(
+      results[0].results[1].error?.hasPrefix("a_test.lua:2: timeout: it did not end when it was asked to")
+        == true)
+    #expect(results[0].error?.contains("stuck in C, and the rest of the file with it") == true)
+    #expect(results[1].isGood, "\(results[1])")
+  }
+
+  @Test(arguments: ["0s", "soon", "300y", "291d2500000h", "1000000d"])
+  func spansThatCannotBe(span: String) async throws {
+    let error = try await error("host:advance('\(span)')")
+    #expect(
+      error.hasPrefix("a_test.lua:2: host:advance takes a span like")
+        || error == "a_test.lua:2: host:advance: the clock of a test goes to the year 2200, no further",
+      "\(error)")
+  }
+
+  @Test func whatATestPrintsIsBounded() async throws {
+    let file = await run("it('x', function() for i = 1, 5000 do print(i) end end)")
+    #expect(file.isGood && file.results[0].output.count == 1001, "\(file)")
+    #expect(file.results[0].output.suffix(2) == ["1000", "... (what else it prints is not kept)"])
   }
 
   @Test func aTriggersLimitsAreReal() async throws {
