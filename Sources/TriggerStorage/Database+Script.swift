@@ -8,7 +8,9 @@ extension Database {
   var changes: Int { Int(sqlite3_changes(handle)) }
 
   /// How long a statement waits for another connection's lock before it fails as busy.
-  func wait(milliseconds: Int32) { sqlite3_busy_timeout(handle, milliseconds) }
+  func wait(milliseconds: Int32) throws(StorageError) {
+    try check(sqlite3_busy_timeout(handle, milliseconds))
+  }
 
   /// The first column of the first row; nil when there is none.
   func first(_ sql: String, _ fields: [Field] = []) throws -> Cell? {
@@ -44,13 +46,13 @@ extension Database {
   /// - Throws: `StorageError` for mistakes, and for what would leave the transaction or the file.
   func runScript(_ sql: String, keeping table: String) throws(StorageError) {
     let guardian = ScriptGuard(table)
-    sqlite3_set_authorizer(handle, ScriptGuard.authorize, Unmanaged.passUnretained(guardian).toOpaque())
+    try check(
+      sqlite3_set_authorizer(handle, ScriptGuard.authorize, Unmanaged.passUnretained(guardian).toOpaque()))
     defer { sqlite3_set_authorizer(handle, nil, nil) }
     let code = sqlite3_exec(handle, sql, nil, nil, nil)
     if let refusal = withExtendedLifetime(guardian, { guardian.refusal }) { throw StorageError(refusal) }
-    if code != SQLITE_OK {
-      throw StorageError(String(cString: sqlite3_errmsg(handle)), code: sqlite3_extended_errcode(handle))
-    }
+    // Who wrote the script knows the file: the message alone.
+    do { try check(code) } catch { throw StorageError(message, code: error.code) }
   }
 }
 

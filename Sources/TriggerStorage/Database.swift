@@ -10,6 +10,8 @@ import CSQLite
 final class Database {
   let handle: OpaquePointer
   private var statements: [String: OpaquePointer] = [:]
+  /// Bytes that a text, a blob or a row may have (SQLITE_MAX_LENGTH; usually a billion).
+  let longest: Int
 
   /// Opens a file, made when `creates`.
   ///
@@ -30,13 +32,23 @@ final class Database {
       throw StorageError(sqlite: message, code: code, path: path)
     }
     self.handle = handle
-    sqlite3_extended_result_codes(handle, 1)
-    sqlite3_busy_timeout(handle, 5000)
+    longest = Int(sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, -1))
+    try check(sqlite3_extended_result_codes(handle, 1))
+    try check(sqlite3_busy_timeout(handle, 5000))
   }
 
   deinit {
+    // What it returns is the failure of the last run, which was thrown there.
     for statement in statements.values { sqlite3_finalize(statement) }
-    sqlite3_close_v2(handle)
+    let code = sqlite3_close_v2(handle)
+    precondition(code == SQLITE_OK, "a connection of our own cannot be closed: \(code)")
+  }
+
+  /// The one place where codes of SQLite are looked at, but for those that tell how a statement goes on.
+  ///
+  /// - Throws: `StorageError` with what the connection says of it.
+  func check(_ code: Int32) throws(StorageError) {
+    if code != SQLITE_OK { throw failure(code) }
   }
 
   /// A value to bind, or of a column.
@@ -61,7 +73,10 @@ final class Database {
     fileprivate let statement: OpaquePointer
     func int(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
     func text(_ column: Int32) -> String {
-      sqlite3_column_text(statement, column).map { String(cString: $0) } ?? ""
+      guard let text = sqlite3_column_text(statement, column) else { return "" }
+      // It may have zeros in it.
+      let count = Int(sqlite3_column_bytes(statement, column))
+      return String(decoding: UnsafeBufferPointer(start: text, count: count), as: UTF8.self)
     }
     func blob(_ column: Int32) -> UnsafeRawBufferPointer {
       let count = Int(sqlite3_column_bytes(statement, column))
@@ -80,68 +95,87 @@ final class Database {
 
   /// Runs a statement, kept prepared for the next time; `row` gets each row.
   ///
-  /// - Throws: `StorageError`, or what `row` throws.
+  /// - Throws: `StorageError`, before anything is done for a field that is longer than SQLite takes; or what
+  ///   `row` throws.
   func run(_ sql: String, _ fields: [Field] = [], row: (Row) throws -> Void = { _ in }) throws {
     let statement = try prepared(sql)
     defer {
+      // The codes of both say again what the last step said.
       sqlite3_reset(statement)
       sqlite3_clear_bindings(statement)
     }
-    for (index, field) in fields.enumerated() {
-      let place = Int32(index + 1)
-      switch field {
-      case .int(let value): sqlite3_bind_int64(statement, place, value)
-      case .text(let text): sqlite3_bind_text(statement, place, text, -1, Self.copies)
-      case .cell(let cell): Self.bind(cell, to: statement, at: place)
-      // Bound as it is: the statement is done with it before this returns.
-      case .blob(let bytes):
-        sqlite3_bind_blob64(statement, place, bytes.baseAddress, UInt64(bytes.count), nil)
-      }
-    }
+    for (index, field) in fields.enumerated() { try bind(field, to: statement, at: Int32(index + 1)) }
     while true {
-      switch sqlite3_step(statement) {
+      let code = sqlite3_step(statement)
+      switch code {
       case SQLITE_ROW: try row(Row(statement: statement))
       case SQLITE_DONE: return
-      default: throw failure()
+      default: throw failure(code)
       }
     }
   }
 
-  private static func bind(_ cell: Cell, to statement: OpaquePointer, at place: Int32) {
-    switch cell {
-    case .null: sqlite3_bind_null(statement, place)
-    case .int(let value): sqlite3_bind_int64(statement, place, value)
-    case .double(let value): sqlite3_bind_double(statement, place, value)
-    case .text(let bytes):
-      bytes.withUnsafeBytes {
-        // A null pointer would be NULL.
-        let text = ($0.baseAddress ?? UnsafeRawPointer(statement)).assumingMemoryBound(to: CChar.self)
-        _ = sqlite3_bind_text(statement, place, text, Int32($0.count), copies)
-      }
-    case .blob(let bytes):
-      bytes.withUnsafeBytes {
-        let start = $0.baseAddress ?? UnsafeRawPointer(statement)
-        _ = sqlite3_bind_blob(statement, place, start, Int32($0.count), copies)
-      }
+  private func bind(_ field: Field, to statement: OpaquePointer, at place: Int32) throws(StorageError) {
+    switch field {
+    case .int(let value): try check(sqlite3_bind_int64(statement, place, value))
+    case .text(var text):
+      let code = text.withUTF8 { bind(text: UnsafeRawBufferPointer($0), to: statement, at: place) }
+      try check(code)
+    case .cell(let cell): try bind(cell, to: statement, at: place)
+    // Bound as it is: the statement is done with it before `run` returns.
+    case .blob(let bytes): try check(bind(blob: bytes, to: statement, at: place, nil))
     }
+  }
+
+  private func bind(_ cell: Cell, to statement: OpaquePointer, at place: Int32) throws(StorageError) {
+    switch cell {
+    case .null: try check(sqlite3_bind_null(statement, place))
+    case .int(let value): try check(sqlite3_bind_int64(statement, place, value))
+    case .double(let value): try check(sqlite3_bind_double(statement, place, value))
+    case .text(let bytes): try check(bytes.withUnsafeBytes { bind(text: $0, to: statement, at: place) })
+    case .blob(let bytes):
+      try check(bytes.withUnsafeBytes { bind(blob: $0, to: statement, at: place, Self.copies) })
+    }
+  }
+
+  private func bind(text: UnsafeRawBufferPointer, to statement: OpaquePointer, at place: Int32) -> Int32 {
+    // A null pointer would be NULL.
+    let start = (text.baseAddress ?? UnsafeRawPointer(statement)).assumingMemoryBound(to: CChar.self)
+    return sqlite3_bind_text64(
+      statement, place, start, UInt64(text.count), Self.copies, UInt8(SQLITE_UTF8))
+  }
+
+  private func bind(
+    blob: UnsafeRawBufferPointer, to statement: OpaquePointer, at place: Int32,
+    _ copies: sqlite3_destructor_type?
+  ) -> Int32 {
+    sqlite3_bind_blob64(
+      statement, place, blob.baseAddress ?? UnsafeRawPointer(statement), UInt64(blob.count), copies)
   }
 
   private func prepared(_ sql: String) throws(StorageError) -> OpaquePointer {
     if let known = statements[sql] { return known }
     var statement: OpaquePointer?
-    guard
-      sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil) == SQLITE_OK,
-      let statement
-    else { throw failure() }
+    try check(
+      sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil))
+    guard let statement else { throw StorageError("a statement that says nothing: '\(sql)'") }
     statements[sql] = statement
     return statement
   }
 
-  func failure() -> StorageError {
+  /// What the connection says of a code that it has just returned.
+  private func failure(_ code: Int32) -> StorageError {
     let path = sqlite3_db_filename(handle, nil).map { String(cString: $0) } ?? "database"
-    return StorageError(
-      sqlite: String(cString: sqlite3_errmsg(handle)), code: sqlite3_extended_errcode(handle), path: path)
+    if code & 0xff == SQLITE_TOOBIG {
+      return StorageError(
+        "\(path): one value of more than \(longest) bytes, which SQLite does not take; nothing of it is written",
+        code: code)
+    }
+    return StorageError(sqlite: message, code: sqlite3_extended_errcode(handle), path: path)
   }
+
+  /// What SQLite says of the last failure.
+  var message: String { String(cString: sqlite3_errmsg(handle)) }
 
   private static var copies: sqlite3_destructor_type { unsafeBitCast(-1, to: sqlite3_destructor_type.self) }
 }

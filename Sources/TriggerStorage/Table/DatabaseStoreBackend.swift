@@ -150,7 +150,7 @@ public final class DatabaseStoreBackend: FollowingStoreBackend, @unchecked Senda
   /// - Returns: false when there was nothing to do.
   private func bringUp(to view: StoreView) throws -> Bool {
     let file = try currentFile()
-    if view.isLast { file.db.wait(milliseconds: Limits.lastWaitMilliseconds) }
+    if view.isLast { try file.db.wait(milliseconds: Limits.lastWaitMilliseconds) }
     let version = try file.dataVersion()
     if dataVersion == nil { dataVersion = version }
     if version != dataVersion { doubt = max(doubt, .rows) }

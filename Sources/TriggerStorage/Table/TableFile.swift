@@ -59,7 +59,7 @@ final class TableFile {
     coding = RowCoding(columns: table.columns)
     sql = Statements(table)
     state = State()
-    db.wait(milliseconds: lockWait)
+    try db.wait(milliseconds: lockWait)
     do {
       try db.run("PRAGMA journal_mode = WAL")
       // After a crash the file may be some commits behind, never in between: it catches up from the log.
@@ -70,7 +70,7 @@ final class TableFile {
         path, "it must be changed before the host starts, and is locked by another program: end that first")
     }
     identity = FileIdentity(path)
-    db.wait(milliseconds: 0)
+    try db.wait(milliseconds: 0)
   }
 
   /// The file at the path is another one now, or none.

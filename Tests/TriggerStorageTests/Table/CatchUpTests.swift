@@ -171,7 +171,7 @@ private let orders = DatabaseTable("orders", columns: [.init("quantity", .intege
       }
       let host = try TableHost(path, [table])
       let client = try Database(path: file)
-      client.wait(milliseconds: 60_000)
+      try client.wait(milliseconds: 60_000)
       var isLocked = false
       for _ in 0..<Int.random(in: 0..<40, using: &random) {
         var changes: [String: Value?] = [:]
