@@ -89,7 +89,7 @@ extension HostConfig {
   }
 
   private mutating func readLimits(_ map: MapReader) {
-    let keys = ["timeout", "memory", "hold", "grace", "hops", "emits", "offspring"]
+    let keys = ["timeout", "memory", "hold", "grace", "hops", "emits", "offspring", "keys"]
     guard let section = map.map("limits", keys: keys) else { return }
     limits.timeout = section.timeSpan("timeout") ?? limits.timeout
     limits.memory = section.byteSize("memory") ?? limits.memory
@@ -97,6 +97,7 @@ extension HostConfig {
     limits.grace = section.timeSpan("grace", allowZero: true) ?? limits.grace
     limits.hops = section.integer("hops", in: 1...250) ?? limits.hops
     limits.emits = section.integer("emits", in: 1...1_000_000) ?? limits.emits
+    limits.keys = section.integer("keys", in: 1...1_000_000_000) ?? limits.keys
     limits.offspring = section.integer("offspring", in: 1...100_000_000) ?? limits.offspring
     if limits.memory < 1 << 20 { section.fail("memory", "a script needs at least 1mb") }
     if limits.grace > limits.hold {

@@ -55,6 +55,8 @@ package struct HostConfig: Sendable {
     package var emits = 1000
     /// Operations that may come of one cause, over all hops.
     package var offspring = 100_000
+    /// Keys of senders that may be known within a day; in memory a fifth of it.
+    package var keys = 10_000_000
 
     package init() {}
   }

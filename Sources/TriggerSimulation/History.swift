@@ -198,7 +198,7 @@ struct History {
     switch item {
     case .event(let event):
       try end(event, record, refuse)
-    case .retry(let seq):
+    case .retry(let seq, _):
       guard retries.remove(seq) != nil else { throw refuse("it absorbs another try of seq \(seq)") }
     case .commit(let cause):
       let operation = Emitted(seq: cause.seq, index: cause.index, trigger: record.trigger)

@@ -58,10 +58,14 @@ extension Simulation {
     let isNew: Bool
     let keyPromised: @Sendable (EventID) -> Void = { _ in promised() }
     if let key {
-      let id = try life.queue.offer(
-        event, scope: "sender", key: key, whenKept: event.isKept ? keyPromised : nil
-      ) {
-        [weak self] in self?.answered(n, $1)
+      let id: EventID?
+      do {
+        id = try life.queue.offer(
+          event, scope: "sender", key: key, whenKept: event.isKept ? keyPromised : nil
+        ) { [weak self] in self?.answered(n, $1) }
+      } catch let error where !(error is KeyReused) {
+        // The disk would not say what came of it.
+        return note("send \(event.name) \(n) again: \(error)")
       }
       isNew = id.map { events[n]!.ids.insert($0).inserted } ?? false
       if !isNew { return note("send \(event.name) \(n) again: \(id.map { "\($0)" } ?? "refused")") }

@@ -115,7 +115,7 @@ package final class Simulation: @unchecked Sendable {  // one thread; the engine
     var offer = 0
     var isPromised: Bool { promised.contains(offer) }
     /// What its sender was told of all its operations.
-    var answer: [String]?
+    var answer: [OperationResult]?
   }
 
   package init(_ options: Options) {
@@ -217,13 +217,21 @@ package final class Simulation: @unchecked Sendable {  // one thread; the engine
     guard violation == nil, events[n] != nil else { return }
     do {
       for result in results { try check(result, of: n) }
-      let answer = results.map { "\($0.trigger) \($0.seq) \($0.outcome)" }
       // (That no trigger was bound to an event is in no log.)
-      if let first = events[n]!.answer, !first.isEmpty, first != answer, plan.durability == .group {
-        throw Violation("the answer for event \(n) was \(first), now it is \(answer)")
+      if let first = events[n]!.answer, !first.isEmpty, plan.durability == .group {
+        guard first.count == results.count, zip(first, results).allSatisfy({ Self.follows($1, $0) }) else {
+          throw Violation("the answer for event \(n) was \(first), now it is \(results)")
+        }
       }
-      events[n]!.answer = answer
+      events[n]!.answer = results
     } catch { violation = error as? Violation }
+  }
+
+  /// The same, or what came of it when it was tried again.
+  private static func follows(_ result: OperationResult, _ before: OperationResult) -> Bool {
+    if result.trigger != before.trigger { return false }
+    if result.seq == before.seq { return result.outcome == before.outcome }
+    return before.retryAt != nil && result.seq > before.seq
   }
 
   private func check(_ result: OperationResult, of n: Int64) throws {
@@ -231,13 +239,15 @@ package final class Simulation: @unchecked Sendable {  // one thread; the engine
       Violation("outcome \(result.outcome) of seq \(result.seq) for event \(n): \(reason)")
     }
     if result.seq == 0 {
-      guard result.outcome == .skipped else { throw refuse("it has no seq") }
+      guard (result.instead ?? result.outcome) == .skipped else { throw refuse("it has no seq") }
       facts.dropped.insert("\(result.trigger) of \(n)")
       return
     }
     guard result.seq <= history.last else { throw refuse("the log got \(history.last)") }
     let record = history.records[Int(result.seq) - 1]
-    guard record.outcome == result.outcome, record.identity == result.identity,
+    // One whose place another took has the other's seq.
+    guard OperationOutcome(record.outcome) == result.instead ?? result.outcome,
+      (result.instead != nil) == (result.outcome == .superseded), record.identity == result.identity,
       record.trigger == result.trigger, record.error == result.error, record.retryAt == result.retryAt
     else { throw refuse("the record says \(record.outcome), \(record.trigger)") }
     seen = max(seen, result.seq)

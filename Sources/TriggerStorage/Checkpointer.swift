@@ -22,7 +22,7 @@ public struct LogRetention: Sendable, Hashable {
 /// A checkpoint is written part by part. Each part is as of its own seq; records after the first part's seq
 /// are applied on top, and leave alone what a later part has already.
 public final class Checkpointer: @unchecked Sendable {
-  // `fold` and `last*` belong to one thread at a time: `lock` is held for a whole checkpoint.
+  // `fold`, `keys` and `last*` belong to one thread at a time: `lock` is held for a whole checkpoint.
   private let log: DurableLog
   private let coordinator: CommitCoordinator
   private let reader: LogReader
@@ -30,6 +30,7 @@ public final class Checkpointer: @unchecked Sendable {
   private let interval: Duration
   private let lock = NSLock()
   private var fold: LogFold
+  private var keys: KeyPartWriter
   private var lastSeq: Int64
   private var lastBytes = 0
   private var lastTime = ContinuousClock.now
@@ -39,8 +40,8 @@ public final class Checkpointer: @unchecked Sendable {
 
   /// A checkpoint is due when so many bytes of records have come since the last, whatever the time.
   static let bytesBetween = 64 << 20
-  /// Keys that a sender gave are remembered this long, in nanoseconds.
-  private static let keyLifetime: Int64 = 24 * 3_600_000_000_000
+  /// Keys of senders that are decided and wait in memory for a part of the log; beyond, parts are written.
+  private static let recentKeys = 16 * KeyPart.size
   /// Complete checkpoints that are kept at least: should the newest be damaged, there is another.
   private static let kept = 2
 
@@ -59,6 +60,8 @@ public final class Checkpointer: @unchecked Sendable {
     self.interval = interval
     fold = recovery.fold
     lastSeq = recovery.lastSeq
+    keys = try KeyPartWriter(log, coordinator, reader)
+    coordinator.keepKeysInLog()
   }
 
   /// Takes checkpoints when they are due, until `stop`.
@@ -68,8 +71,7 @@ public final class Checkpointer: @unchecked Sendable {
     hasEnded = false
     let thread = Thread { [self] in
       while !waitASecond() {
-        guard isDue else { continue }
-        do { try checkpoint() } catch { failed("no checkpoint: \(error)") }
+        do { try isDue ? checkpoint() : keepKeys() } catch { failed("no checkpoint: \(error)") }
       }
       wakeUp.lock()
       hasEnded = true
@@ -116,8 +118,23 @@ public final class Checkpointer: @unchecked Sendable {
       let bytes = log.recordBytes
       try write()
       (lastBytes, lastTime) = (bytes, .now)
+      try keys.removeForgotten()
       try retain()
     }
+  }
+
+  /// Between checkpoints: what comes of keys does not gather in memory.
+  private func keepKeys() throws {
+    try lock.withLock {
+      try keepRecentKeys()
+      try keys.removeForgotten()
+    }
+  }
+
+  private func keepRecentKeys() throws {
+    guard coordinator.recentKeys >= Self.recentKeys else { return }
+    try foldRecords(to: log.durable)
+    try keys.write(from: &fold, all: true, through: fold.lastSeq)
   }
 
   private func write() throws {
@@ -128,6 +145,7 @@ public final class Checkpointer: @unchecked Sendable {
       let place = number
       try log.perform { try Self.write(part, number: place, of: id, to: $0) }
       number += 1
+      try keepRecentKeys()
     }
     // Together: what the stores hold, and as of which seq. It is later than all parts.
     let digests = coordinator.allDigests()
@@ -135,17 +153,20 @@ public final class Checkpointer: @unchecked Sendable {
     // Records of the group before are on disk with it.
     if log.durable < last { try log.perform { _ in } }
     try foldRecords(to: last)
+    // The checkpoint does not have them.
+    try keys.write(from: &fold, all: true, through: last)
     let now = log.directory.clock.now()
-    fold.forgetKeys(before: now - Self.keyLifetime)
-    let (since, fold, encoded) = (walk.since, fold.encoded, digests.encoded)
+    let (since, written, encoded) = (walk.since, fold.encoded, digests.encoded)
+    try FoldParts.write(written, of: id, to: log)
     try log.perform { database in
-      try fold.withUnsafeBytes { fold in
+      try written.withUnsafeBytes { fold in
         try encoded.withUnsafeBytes { digests in
           try database.run(
             "INSERT INTO checkpoints (id, since, last, time, checksum, fold, digests) VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
               .int(id), .int(since), .int(last), .int(now),
-              .int(LogBlock.checksum(fold: fold, digests: digests)), .blob(fold), .blob(digests),
+              .int(LogBlock.checksum(fold: fold, digests: digests)),
+              .blob(UnsafeRawBufferPointer(rebasing: fold.prefix(FoldParts.size))), .blob(digests),
             ])
         }
       }
@@ -185,7 +206,10 @@ public final class Checkpointer: @unchecked Sendable {
   /// Off the commits' path: the records are read back.
   private func foldRecords(to last: Int64) throws {
     if fold.lastSeq >= last { return }
-    try reader.visitViews(from: fold.lastSeq + 1, to: last) { try fold.apply($0) }
+    try reader.visitViews(from: fold.lastSeq + 1, to: last) { record in
+      try fold.apply(record)
+      try keys.write(from: &fold, all: false, through: record.seq)
+    }
     guard fold.lastSeq == last else {
       throw LogError("the log ends with seq \(fold.lastSeq), expected \(last)")
     }

@@ -90,8 +90,7 @@ public final class DataDirectory: @unchecked Sendable {
   /// Another connection to read with.
   func openReader() throws -> LogReader {
     guard let fileSystem else { return try LogReader(path: path) }
-    return LogReader(
-      try Database(path: path, creates: false, isReadOnly: true, fileSystem: fileSystem), path: path)
+    return try LogReader(path: path, fileSystem: fileSystem)
   }
 
   /// Moves what is in the write-ahead log into the database, and empties it, so that sizes can be compared. Fails

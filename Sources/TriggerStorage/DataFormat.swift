@@ -4,7 +4,8 @@ import TriggerHost
 /// The layout of a data directory's database, and how an older one is brought up to it.
 enum DataFormat {
   /// What this version writes. Format 1 had neither times of blocks nor wrapped fields in records, and a blob for each
-  /// script tree; format 2 kept every content in its record; format 3 said nothing of what stores hold.
+  /// script tree; format 2 kept every content in its record; format 3 said nothing of what stores hold, and had all keys
+  /// of senders in each checkpoint.
   static let current: Int64 = 4
 
   /// The format that a database has; nil when it is new.
@@ -41,7 +42,9 @@ enum DataFormat {
       }
     }
     // A checkpoint that was not finished.
-    try database.run("DELETE FROM chunks WHERE checkpoint NOT IN (SELECT id FROM checkpoints)")
+    for table in ["chunks", "fold_parts"] {
+      try database.run("DELETE FROM \(table) WHERE checkpoint NOT IN (SELECT id FROM checkpoints)")
+    }
   }
 
   /// Refuses to read what has another format.
@@ -80,6 +83,7 @@ enum DataFormat {
       "schedules (name TEXT PRIMARY KEY, rule TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
       // What became of operations that failed for good: 'requeued' or 'dropped'.
       "dead_marks (seq INTEGER PRIMARY KEY, action TEXT NOT NULL, time INTEGER NOT NULL)",
+      KeyParts.table, FoldParts.table,
     ] + Contents.tables
 
   /// Columns that came later.
@@ -97,7 +101,9 @@ enum DataFormat {
       try database.run("ALTER TABLE \(table) ADD COLUMN \(column)")
     }
     for index in Contents.indexes { try database.run("CREATE INDEX IF NOT EXISTS \(index)") }
-    for trigger in Contents.triggers { try database.run("CREATE TRIGGER IF NOT EXISTS \(trigger)") }
+    for trigger in Contents.triggers + [FoldParts.trigger] {
+      try database.run("CREATE TRIGGER IF NOT EXISTS \(trigger)")
+    }
   }
 
   // MARK: Format 1

@@ -44,8 +44,8 @@ extension LogReader {
     try database.run(
       "SELECT checksum, fold, digests FROM checkpoints WHERE id = ?", [.int(checkpoint.id)]
     ) { row in
-      guard LogBlock.checksum(fold: row.blob(1), digests: row.blob(2)) == row.int(0),
-        let fold = try? LogFold(decoding: row.blob(1))
+      guard
+        let fold = try fold(row.blob(1), of: checkpoint.id, digests: row.blob(2), checksum: row.int(0))
       else { throw damage }
       found = (fold, row.blob(2).isEmpty ? nil : try StateDigests(decoding: row.blob(2)))
     }

@@ -7,6 +7,7 @@ extension LogReader {
   ///
   /// - Throws: `LogError` for damage, with its place.
   public func recover(_ recovery: Recovery) throws {
+    recovery.keptKeys = try keptKeys()
     try replay(into: recovery, to: .max) { try recovery.apply($0) }
     try recallRecords(recovery)
     try visitInbox { recovery.accept($0) }
@@ -88,14 +89,26 @@ extension LogReader {
   package func fold() throws -> LogFold {
     var fold = LogFold()
     try database.run(
-      "SELECT checksum, fold, digests FROM checkpoints ORDER BY last DESC, id DESC LIMIT 1"
-    ) { row in
-      guard LogBlock.checksum(fold: row.blob(1), digests: row.blob(2)) == row.int(0) else {
+      "SELECT id, checksum, fold, digests FROM checkpoints ORDER BY last DESC, id DESC LIMIT 1"
+    ) {
+      row in
+      guard
+        let newest = try self.fold(row.blob(2), of: row.int(0), digests: row.blob(3), checksum: row.int(1))
+      else {
         throw LogError("\(path): the newest checkpoint is damaged")
       }
-      fold = try LogFold(decoding: row.blob(1))
+      fold = newest
     }
     try visitViews(from: fold.lastSeq + 1) { try fold.apply($0) }
     return fold
+  }
+
+  /// The fold of a checkpoint; nil when it is damaged.
+  func fold(
+    _ first: UnsafeRawBufferPointer, of checkpoint: Int64, digests: UnsafeRawBufferPointer, checksum: Int64
+  ) throws -> LogFold? {
+    try FoldParts.whole(first, of: checkpoint, in: database).withUnsafeBytes { fold in
+      LogBlock.checksum(fold: fold, digests: digests) == checksum ? try? LogFold(decoding: fold) : nil
+    }
   }
 }

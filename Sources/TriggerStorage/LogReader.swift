@@ -14,10 +14,13 @@ public final class LogReader {
   package let path: String
   /// Checkpoints that were passed over: what they give is not the state they were taken of.
   public internal(set) var damaged: [CheckpointDamage] = []
+  /// Of the database when that is not in the system's files.
+  private let fileSystem: String?
 
   /// - Throws: `StorageError` when there is no log, or its format is another.
   public init(path: String) throws {
     self.path = path
+    fileSystem = nil
     let file = path + "/log.sqlite"
     guard access(file, F_OK) == 0 else {
       throw StorageError("\(path): no log is there (\(file)); trigger-host run --data makes one")
@@ -29,12 +32,36 @@ public final class LogReader {
   /// Of a directory that is open.
   package convenience init(of directory: DataDirectory) throws {
     let reader = try directory.openReader()
-    self.init(reader.database, path: reader.path)
+    self.init(reader.database, path: reader.path, fileSystem: reader.fileSystem)
   }
 
-  init(_ database: Database, path: String) {
+  init(_ database: Database, path: String, fileSystem: String? = nil) {
     self.database = database
     self.path = path
+    self.fileSystem = fileSystem
+  }
+
+  /// Where a log is, for who opens it again.
+  struct Place: Sendable {
+    var path: String
+    var fileSystem: String?
+  }
+
+  var place: Place { Place(path: path, fileSystem: fileSystem) }
+
+  convenience init(at place: Place) throws {
+    if let fileSystem = place.fileSystem {
+      try self.init(path: place.path, fileSystem: fileSystem)
+    } else {
+      try self.init(path: place.path)
+    }
+  }
+
+  /// Of a database that is not in the file system.
+  convenience init(path: String, fileSystem: String) throws {
+    self.init(
+      try Database(path: path, creates: false, isReadOnly: true, fileSystem: fileSystem), path: path,
+      fileSystem: fileSystem)
   }
 
   /// The newest seq; 0 when there is none.

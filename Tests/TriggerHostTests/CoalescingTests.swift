@@ -11,8 +11,8 @@ import TriggerHost
     return configuration
   }()
 
-  /// The survivor keeps the place of the first, takes the newest payload and the highest priority; all
-  /// senders learn the same outcome. Nothing runs before everything is in the queue.
+  /// The survivor keeps the place of the first, takes the newest payload and the highest priority; the senders
+  /// of the others learn that they are superseded, and by which seq. Nothing runs before everything is in the queue.
   @Test func theSurvivorStandsForAll() async throws {
     let scripts = [
       "c.lua": """
@@ -48,6 +48,8 @@ import TriggerHost
     #expect(try coordinator.store("seen").get("all") == [3, 1, 6, 5])
     let seqs = results.withLock { $0.mapValues(\.seq) }
     #expect(seqs == [1: 2, 2: 3, 3: 1, 4: 3, 5: 4, 6: 3])
+    let superseded = results.withLock { $0.filter { $1.outcome == .superseded }.keys.sorted() }
+    #expect(superseded == [2, 4])
   }
 
   /// Without an earlier one of its order key, it goes first.

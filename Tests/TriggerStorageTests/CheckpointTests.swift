@@ -101,6 +101,27 @@ import TriggerHost
     #expect(try fold.encoded.withUnsafeBytes { try LogFold(decoding: $0) } == fold, place)
   }
 
+  /// Events that wait may be more than SQLite takes in one value.
+  @Test func aLargeFoldIsInPieces() throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let host = try DataHost(path)
+    let database = host.log.directory.database
+    for count in [0, 9, 10, 11, 95] {
+      let fold = (0..<count).map { UInt8($0) }
+      try FoldParts.write(fold, of: 7, to: host.log, size: 10)
+      host.log.flush()
+      let whole = try fold.prefix(10).withUnsafeBytes { try FoldParts.whole($0, of: 7, in: database) }
+      #expect(whole == fold)
+      // With its checkpoint they go.
+      try database.run(
+        "INSERT INTO checkpoints (id, since, last, time, checksum, fold) VALUES (7, 0, 0, 0, 0, x'00')")
+      try database.run("DELETE FROM checkpoints WHERE id = 7")
+      #expect(try database.integer("SELECT count(*) FROM fold_parts") == 0)
+    }
+    host.close()
+  }
+
   @Test func executionRecordsAreThereAgain() async throws {
     let path = temporaryDirectory()
     defer { try? FileManager.default.removeItem(atPath: path) }

@@ -28,6 +28,31 @@ import TriggerHost
     #expect(try verified(try LogReader(path: path)).seq == last)
   }
 
+  /// They were in a checkpoint, all of them; now they are rows.
+  @Test func keysOfAnOlderFormatAreKnown() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try FileManager.default.copyItem(
+      atPath: Self.fixtures.appendingPathComponent("format-2").path, toPath: path)
+    // Before they are a day old.
+    let clock = ManualClock(now: 1_795_577_300_000_000_000)
+    for life in 0..<3 {
+      let host = try DataHost(path, clock: clock)
+      if life > 0 {
+        try Checkpointer(host.log, host.coordinator, recovery: host.recovery).checkpoint()
+        #expect(
+          try host.log.directory.openReader().keptKeys().parts.reduce(0) { $0 + $1.entries.count } / 16 >= 9)
+      }
+      let (stream, results) = AsyncStream.makeStream(of: (EventID, [OperationResult]).self)
+      _ = try host.queue.offer(Event("n", ["n": 3]), scope: "n", key: "k3") { results.yield(($0, $1)) }
+      let answer = try #require(await stream.first { _ in true })
+      #expect(answer.0 == EventID(epoch: 1, number: 3), "life \(life)")
+      #expect(answer.1.map(\.seq) == [3] && answer.1.map(\.outcome) == [.committed])
+      await host.queue.waitUntilIdle()
+      host.close()
+    }
+  }
+
   @Test func aDamagedOldLogIsNotTouched() throws {
     let path = temporaryDirectory()
     defer { try? FileManager.default.removeItem(atPath: path) }
@@ -52,13 +77,15 @@ import TriggerHost
     let old = #expect(throws: StorageError.self) { try LogReader(path: path) }
     #expect(
       old?.description
-        == "\(path) has format 2, this version reads format 4: start a host on it, which brings it up (trigger-host run --data \(path))"
+        == "\(path) has format 2, this version reads format \(DataDirectory.format): start a host on it, which brings it up (trigger-host run --data \(path))"
     )
     try Database(path: path + "/log.sqlite").run("UPDATE meta SET value = 99 WHERE name = 'format'")
     for open in [{ _ = try LogReader(path: path) }, { _ = try DataDirectory(path: path) }] {
       let new = #expect(throws: StorageError.self) { try open() }
       #expect(
-        new?.description == "\(path) has format 99, this version reads up to 4: use a newer trigger-host")
+        new?.description
+          == "\(path) has format 99, this version reads up to \(DataDirectory.format): use a newer trigger-host"
+      )
     }
   }
 }

@@ -133,19 +133,22 @@ public final class TriggerQueue: Sendable {
   ///   - whenKept: see `Event.isKept`; gets the event's id. For a repeated event: when that is decided.
   /// - Returns: the event's id, for a repeated one that of the first; nil when the queue is full: `results` is
   ///   not called then.
-  /// - Throws: `KeyReused` when the key came with another event.
+  /// - Throws: `KeyReused` when the key came with another event; `KeysFull` when as many are known as may be; what
+  ///   the disk says when the results of a repeated event cannot be read: nothing is run then.
   public func offer(
     _ event: Event, scope: String, key: String, whenKept: (@Sendable (EventID) -> Void)? = nil,
     results: @escaping @Sendable (EventID, [OperationResult]) -> Void
-  ) throws(KeyReused) -> EventID? {
-    let admission = event.payload.withUnsafeBufferPointer {
-      engine.admit(
+  ) throws -> EventID? {
+    let admission = try event.payload.withUnsafeBufferPointer {
+      try engine.admit(
         event.arrival, scope: scope, key: key, payload: $0, results: results, whenKept: whenKept)
     }
     switch admission {
     case .taken(let id): return id
     case .full: return nil
     case .reused: throw KeyReused(key: key)
+    case .keysFull(let time):
+      throw KeysFull(limit: engine.keys.limit, until: Timestamp(nanoseconds: time))
     }
   }
 
@@ -352,6 +355,18 @@ public struct KeyReused: Error, Sendable, CustomStringConvertible {
   /// For the sender.
   public var description: String {
     "the idempotency key '\(key)' was used with another event; send each event with a key of its own"
+  }
+}
+
+/// As many keys of senders are known as may be (`EngineConfiguration.keys`): the event was not taken.
+public struct KeysFull: Error, Sendable, CustomStringConvertible {
+  /// How many that is.
+  public let limit: Int
+  /// When the oldest ones are forgotten.
+  public let until: Timestamp
+  /// For the sender.
+  public var description: String {
+    "keys in the window are full: \(limit) have come within 24 hours (limits.keys); a new one is taken from \(until) on, when the oldest are forgotten. Nothing was run"
   }
 }
 

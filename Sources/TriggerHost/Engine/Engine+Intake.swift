@@ -28,6 +28,8 @@ extension Engine {
     var retryOf: Int64?
     var tries = 0
     var due: Int64 = 0
+    /// Who sent the event of the failed seq, when it had a key.
+    var sender: LogRecord.Sender?
     /// Of an operation of an earlier run.
     var outside: OutsideEvent?
     var absorbed: [Operation.Absorbed] = []
@@ -137,7 +139,7 @@ extension Engine {
       trigger: trigger, priority: arrival.priority ?? trigger.options.priority, hops: arrival.hops,
       orderKey: keys.order, admitted: arrival.admitted ?? now, kind: arrival.kind, source: arrival.source,
       cause: arrival.cause, outside: outside, retryOf: arrival.retryOf, tries: arrival.tries,
-      due: arrival.due, identity: arrival.identity, name: name, payload: payload,
+      sender: arrival.sender, due: arrival.due, identity: arrival.identity, name: name, payload: payload,
       coalesceKey: keys.coalesce, gateKey: keys.gate, completion: completion,
       // A trigger that restarts cancels its own runs, and nothing else that its event's sender may take back.
       cancellation: trigger.options.mode == .restart
@@ -154,6 +156,8 @@ extension Engine {
     case full
     /// The key was used with another event.
     case reused
+    /// No more keys can be known until then, nanoseconds since 1970.
+    case keysFull(until: Int64)
   }
 
   /// Admits an event unless its key has come before.
@@ -161,18 +165,23 @@ extension Engine {
   /// - Parameters:
   ///   - results: called once, with the results of all operations.
   ///   - whenKept: called once, when the event is kept; for a repeated one, when it is decided.
+  /// - Throws: when what came of the first event with the key cannot be read.
   func admit(
     _ arrival: Arrival, scope: String, key: String, payload: UnsafeBufferPointer<UInt8>,
     results: @escaping IdempotencyKeys.Results, whenKept: (@Sendable (EventID) -> Void)?
-  ) -> KeyedAdmission {
-    let place = LogFold.ClientKey(scope: scope, key: key)
+  ) throws -> KeyedAdmission {
+    let place = SenderKey(scope: scope, key: key)
     let digest = XXH64.of(UnsafeRawBufferPointer(payload)) ^ StableHash.of(arrival.name)
     let id = arrival.id ?? makeEventID()
-    switch keys.take(place, id: id, digest: digest, now: clock.now(), then: results) {
+    let verdict = try keys.take(place, id: id, digest: digest, now: clock.now(), first: results) {
+      id, known in
+      results(id, known)
+      whenKept?(id)
+    }
+    switch verdict {
     case .reused: return .reused
-    case .repeated(let first):
-      if let whenKept { keys.wait(for: place) { id, _ in whenKept(id) } }
-      return .taken(first)
+    case .repeated(let first): return .taken(first)
+    case .full(let time): return .keysFull(until: time)
     case .first: break
     }
     var arrival = arrival

@@ -14,7 +14,7 @@ extension Engine {
     scriptsOfTree = scripts
     recovered = recovery.fold
     accepted = recovery.accepted
-    keys.restore(recovered.keys)
+    keys.restore(recovered, recovery.keptKeys, now: clock.now())
     withState { $0.resume(after: recovery.lastSeq) }
     return recovery
   }
@@ -47,6 +47,7 @@ extension Engine {
       arrival.retryOf = record.retryOf
       arrival.tries = record.tries
       arrival.due = record.retryAt ?? 0
+      arrival.sender = record.sender
       arrival.outside = record.outside.flatMap { events[$0.id] }
       arrival.absorbed = record.absorbed.map { item in
         switch item {
@@ -54,11 +55,16 @@ extension Engine {
           let event = events[event.id]!
           return Operation.Absorbed(completion: completion(for: event), origin: .event(event))
         case .commit(let cause): return Operation.Absorbed(origin: .commit(cause))
-        case .retry(let seq): return Operation.Absorbed(origin: .retry(of: seq))
+        case .retry(let seq, let sender):
+          return Operation.Absorbed(
+            completion: amendment(for: sender, failed: seq), origin: .retry(of: seq, sender: sender))
         }
       }
       record.payload.withUnsafeBufferPointer {
-        _ = admit(to: trigger, arrival, payload: $0, completion: completion(for: arrival.outside))
+        _ = admit(
+          to: trigger, arrival, payload: $0,
+          completion: record.retryOf.flatMap { amendment(for: record.sender, failed: $0) }
+            ?? completion(for: arrival.outside))
       }
     }
   }
@@ -109,6 +115,17 @@ extension Engine {
   /// Hands an operation's result to whoever sends its key again.
   private func completion(for event: OutsideEvent?) -> (@Sendable (OperationResult) -> Void)? {
     guard case .client(let scope, let key, _)? = event?.key else { return nil }
-    return { [weak self] in self?.keys.add($0, to: LogFold.ClientKey(scope: scope, key: key)) }
+    return { [weak self] in self?.keys.add($0, to: SenderKey(scope: scope, key: key)) }
+  }
+
+  /// Whoever sends the key again learns what came of the failed seq when it was tried again.
+  func amendment(
+    for sender: LogRecord.Sender?, failed seq: Int64
+  ) -> (@Sendable (OperationResult) -> Void)? {
+    guard let sender else { return nil }
+    return { [weak self] result in
+      guard let self else { return }
+      keys.amend(sender.place, of: sender.event, failed: seq, result, now: clock.now())
+    }
   }
 }

@@ -33,7 +33,7 @@ extension Engine {
       if state.advance(at: now) { route(&state) }
     } while worker.batch.isEmpty
     let coalesced = state.takeAbsorbed()
-    let decided = stats(decided: state) - undecidedBefore
+    let decided = stats(decided: state) - undecidedBefore + state.takeSuperseded()
     let announcements = ready(state.takeAnnouncements(), state)
     let mightFeedAnother = state.hasWork
     lock.unlock()
@@ -96,9 +96,12 @@ extension Engine {
       arrival.retryOf = seq
       arrival.tries = failed.tries + 1
       arrival.due = time
+      arrival.sender = failed.senderOfEvent
       let trigger =
         failed.trigger.isAdopted ? failed.trigger : installed(failed.trigger.name) ?? failed.trigger
-      _ = admit(to: trigger, arrival, payload: failed.payload)
+      _ = admit(
+        to: trigger, arrival, payload: failed.payload, completion: amendment(for: arrival.sender, failed: seq)
+      )
     }
     state.retries.removeAll(keepingCapacity: true)
   }
@@ -151,9 +154,11 @@ extension Engine {
     for item in announcements {
       let result = OperationResult(
         trigger: item.trigger, identity: item.operation.identity, seq: item.seq,
-        outcome: item.outcome, error: item.error, retryAt: item.retryAt > 0 ? item.retryAt : nil)
+        // One that is deferred goes on, and nothing is told.
+        outcome: OperationOutcome(item.outcome)!, error: item.error,
+        retryAt: item.retryAt > 0 ? item.retryAt : nil)
       item.operation.completion?(result)
-      for other in item.operation.absorbed { other.completion?(result) }
+      for other in item.operation.absorbed { other.completion?(result.asSuperseding) }
       observer?(DecidedOperation(result: result, attempts: Int(item.operation.attempts), logs: item.logs))
     }
   }

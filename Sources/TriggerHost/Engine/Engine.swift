@@ -48,7 +48,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   var recovered = LogFold()  // set before start
   var accepted: Set<EventID> = []  // set before start: recovered events that the log still keeps
   var scriptsOfTree: (Int) throws -> ScriptTree? = { _ in nil }  // set before start
-  let keys = IdempotencyKeys()
+  let keys: IdempotencyKeys
   /// The epoch of ids that leave the host; set before start.
   let epoch = Atomic<Int64>(1)
   let eventNumber = Atomic<Int64>(0)
@@ -69,6 +69,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     state = EngineState(
       configuration: configuration, registry: registry, stores: stores, log: log, backends: backends)
     self.log = log
+    keys = IdempotencyKeys { configuration.keys(areInLog: $0) }
     log?.whenDurable { [weak self] in self?.tellDurable($0) }
     log?.whenFailed { [weak self] in self?.fail($0) }
   }
@@ -129,6 +130,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       return Array(watches.bodies.values)
     }
     for body in watches { body() }
+    keys.close()
   }
 
   /// Calls `body` when the engine stops, at once when it has. Returns what `forget` wants.

@@ -41,6 +41,12 @@ public struct EngineConfiguration: Sendable {
   /// add more fails (`loop`).
   public var maximumOffspring = 100_000
 
+  /// Keys of senders that may be known at a time: those of a day. An event with a new one is refused beyond. Each
+  /// takes 24 bytes of memory. Where no log keeps them a key takes about 200, and a fifth as many may be known.
+  public var keys = 10_000_000
+
+  func keys(areInLog: Bool) -> Int { areInLog ? keys : max(1, keys / 5) }
+
   /// Superseded versions that may be kept for snapshots. Beyond, the execution that holds the oldest one is a
   /// conflict; when that happens to it again, it fails with `snapshot_too_old`.
   public var retainedVersions = 1_000_000

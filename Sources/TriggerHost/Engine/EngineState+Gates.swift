@@ -49,9 +49,20 @@ extension EngineState {
     case .hold: break
     case .drop: drop(operation)
     case .replace(let old):
-      old.cancellation?.cancel()
+      replace(old, by: operation)
       admit(operation)
     }
+  }
+
+  /// One that has a seq ends under it, skipped. One that is still queued never gets any: it is superseded.
+  private mutating func replace(_ old: Operation, by operation: Operation) {
+    // One that is dropped gets a seq to say so.
+    guard old.identity == 0, !old.isDropped else { old.cancellation?.cancel(); return }
+    forgetCoalescing(old)
+    old.isSuperseded = true
+    operation.absorb(old)
+    old.absorbed = []
+    stats.coalesced += 1
   }
 
   private mutating func absorb(_ older: Operation, into newer: Operation) {

@@ -68,6 +68,8 @@ struct EngineState {
   var retries: [(failed: Operation, seq: Int64, at: Int64)] = []
   /// Operations that ended without a seq since last asked: absorbed by others, or dropped at a gate.
   private var absorbedSinceTaken = 0
+  /// Of those dequeued since last asked, the ones that had been superseded in the queue.
+  private var supersededSinceTaken = 0
   /// Outcomes to tell once the lock is released.
   var announcements: [Announcement] = []
   /// Commits whose events must be routed once applied, in seq order.
@@ -124,10 +126,12 @@ struct EngineState {
     // One that had a seq before the host's last stop is not queued for the first time.
     if operation.coalesceKey != 0, operation.identity == 0 {
       if let waiting = coalescing[operation.coalesceKey] {
-        // It is about the newest event now, so that is the one to be taken back.
-        waiting.replacePayload(operation.payload)
-        waiting.cancellation = operation.cancellation
-        waiting.absorb(operation)
+        // A retry is as old as its first try: it takes no newer one's place.
+        if operation.isOlder(than: waiting) {
+          waiting.absorb(operation)
+        } else {
+          waiting.giveWay(to: operation)
+        }
         if operation.priority > waiting.priority {
           waiting.priority = operation.priority
           lanes.raise(where: { $0 === waiting }, to: operation.priority)
@@ -167,8 +171,10 @@ struct EngineState {
         heldCount += 1
         continue
       }
-      if operation.coalesceKey != 0, coalescing[operation.coalesceKey] === operation {
-        coalescing[operation.coalesceKey] = nil
+      forgetCoalescing(operation)
+      if operation.isSuperseded {
+        supersededSinceTaken += 1
+        continue
       }
       operation.seq = order.assign(operation, priority: operation.priority, orderKey: operation.orderKey)
       // One that was deferred before the host's last stop has its identity already.
@@ -182,6 +188,14 @@ struct EngineState {
       batch.append(operation)
       budget -= operation.trigger.meanCost.load(ordering: .relaxed)
       if budget <= 0 { return }
+    }
+  }
+
+  /// Nothing coalesces into it any more.
+  @inline(__always)
+  mutating func forgetCoalescing(_ operation: Operation) {
+    if operation.coalesceKey != 0, coalescing[operation.coalesceKey] === operation {
+      coalescing[operation.coalesceKey] = nil
     }
   }
 
@@ -225,6 +239,11 @@ struct EngineState {
   }
 
   mutating func countAbsorbed() { absorbedSinceTaken += 1 }
+
+  mutating func takeSuperseded() -> Int {
+    defer { supersededSinceTaken = 0 }
+    return supersededSinceTaken
+  }
 
   @inline(__always)
   mutating func countByTrigger(_ operation: Operation, _ change: (inout TriggerStats) -> Void) {

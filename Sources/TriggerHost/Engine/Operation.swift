@@ -8,7 +8,7 @@ import TriggerCore
 
 /// One event for one trigger, from admission to its outcome.
 ///
-/// Fields of the event never change after init. The rest belongs to whoever holds the operation: the
+/// Fields of the event change only while it is queued, when a newer one takes its place. The rest belongs to whoever holds the operation: the
 /// queue, then the worker that runs it, then the engine lock's holder; the engine lock hands it over.
 final class Operation: GatedRun, @unchecked Sendable {
   // Kept by its set for as long as this is queued or undecided, or by `owned`: no reference counting per
@@ -18,22 +18,24 @@ final class Operation: GatedRun, @unchecked Sendable {
   private(set) var isGone = false
   /// Of the most urgent event that it stands for. Engine lock.
   var priority: Priority
-  let hops: UInt8
-  let kind: EventKind
-  let source: UInt64
+  private(set) var hops: UInt8
+  private(set) var kind: EventKind
+  private(set) var source: UInt64
   /// The commit that emitted its event; nil for one from outside.
-  let cause: LogRecord.Cause?
+  private(set) var cause: LogRecord.Cause?
   /// The event from outside, when that is more than this operation.
-  let outside: OutsideEvent?
+  private(set) var outside: OutsideEvent?
   /// The failed seq that it tries again, and how many tries came before.
-  let retryOf: Int64?
-  let tries: Int
+  private(set) var retryOf: Int64?
+  private(set) var tries: Int
+  /// Who sent the event of the failed seq, when it had a key.
+  private(set) var sender: LogRecord.Sender?
   /// It waits outside the queue until then, nanoseconds since 1970; 0: it does not.
   let due: Int64
   /// Operations with equal keys keep their arrival order: trigger and source, or trigger and `order_by`.
   let orderKey: UInt64
   /// Admission time, nanoseconds since 1970.
-  let admitted: Int64
+  private(set) var admitted: Int64
   /// Event name and payload in one block: name bytes, then the payload in canonical encoding.
   private var block: UnsafeMutableRawPointer
   private(set) var nameCount: Int
@@ -42,7 +44,7 @@ final class Operation: GatedRun, @unchecked Sendable {
   /// 0: passes no gate.
   let gateKey: UInt64
   /// Called with the outcome, after the commit is as durable as the mode promises. Never under the lock.
-  let completion: (@Sendable (OperationResult) -> Void)?
+  private(set) var completion: (@Sendable (OperationResult) -> Void)?
   /// Set when somebody may take the operation back. Changes only while it is queued.
   var cancellation: Cancellation?
   /// Keeps the trigger of an operation that no set of triggers in force keeps.
@@ -65,6 +67,8 @@ final class Operation: GatedRun, @unchecked Sendable {
   var isParked = false
   /// Its trigger's gate has dropped it: it gets a seq, for the log to tell, and ends `skipped`.
   var isDropped = false
+  /// Another has taken its place while it was queued: it gets no seq, and goes when its turn comes.
+  var isSuperseded = false
   var isRunning = false
   var attempts: Int32 = 0
   var conflicts: Int32 = 0
@@ -72,16 +76,16 @@ final class Operation: GatedRun, @unchecked Sendable {
   /// Attempts whose snapshot was taken away.
   var expiries: Int32 = 0
   var attempt: Attempt?
-  /// Events that coalesced into this one: they share its outcome.
+  /// Events whose place this one took: they are superseded by it.
   var absorbed: [Absorbed] = []
 
-  /// What another operation leaves behind when it ends with this one.
+  /// What another operation leaves behind when this one takes its place.
   struct Absorbed: Sendable {
     /// Where it came from; nil when nobody has a name for that.
     enum Origin: Sendable {
       case event(OutsideEvent)
       case commit(LogRecord.Cause)
-      case retry(of: Int64)
+      case retry(of: Int64, sender: LogRecord.Sender?)
     }
 
     var completion: (@Sendable (OperationResult) -> Void)?
@@ -93,21 +97,29 @@ final class Operation: GatedRun, @unchecked Sendable {
 
   /// Where it came from, when somebody has a name for that: then the log tells how it ends.
   var origin: Absorbed.Origin? {
-    outside.map { .event($0) } ?? cause.map { .commit($0) } ?? retryOf.map { .retry(of: $0) }
+    outside.map { .event($0) } ?? cause.map { .commit($0) } ?? retryOf.map { .retry(of: $0, sender: sender) }
   }
 
-  /// Takes over another operation of its trigger that ends with it.
+  /// Who is to know what comes of it.
+  var senderOfEvent: LogRecord.Sender? { sender ?? outside.flatMap { $0.key?.sender(of: $0.id) } }
+
+  /// Takes the place of another operation of its trigger.
   func absorb(_ other: Operation) {
     absorbed += other.absorbed
     if other.completion != nil || other.origin != nil {
       absorbed.append(Absorbed(completion: other.completion, origin: other.origin))
+    }
+    // One that was put back is known by the failed seq, too.
+    if other.outside != nil, let seq = other.retryOf {
+      absorbed.append(Absorbed(origin: .retry(of: seq, sender: other.sender)))
     }
   }
 
   init(
     trigger: LoadedTrigger, priority: Priority, hops: UInt8, orderKey: UInt64, admitted: Int64,
     kind: EventKind = .event, source: UInt64 = 0, cause: LogRecord.Cause? = nil,
-    outside: OutsideEvent? = nil, retryOf: Int64? = nil, tries: Int = 0, due: Int64 = 0, identity: Int64 = 0,
+    outside: OutsideEvent? = nil, retryOf: Int64? = nil, tries: Int = 0, sender: LogRecord.Sender? = nil,
+    due: Int64 = 0, identity: Int64 = 0,
     name: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>, coalesceKey: UInt64 = 0,
     gateKey: UInt64 = 0,
     completion: (@Sendable (OperationResult) -> Void)? = nil, cancellation: Cancellation? = nil
@@ -124,6 +136,7 @@ final class Operation: GatedRun, @unchecked Sendable {
     self.outside = outside
     self.retryOf = retryOf
     self.tries = tries
+    self.sender = sender
     self.due = due
     self.identity = identity
     self.orderKey = orderKey
@@ -156,11 +169,25 @@ final class Operation: GatedRun, @unchecked Sendable {
 
   var isCancelled: Bool { cancellation?.isCancelled ?? false }
 
-  /// Coalescing: the newest payload takes the place of the queued one.
-  func replacePayload(_ payload: UnsafeBufferPointer<UInt8>) {
-    block = realloc(block, max(nameCount + payload.count, 1))!
-    if payload.count > 0 { memcpy(block + nameCount, payload.baseAddress!, payload.count) }
-    payloadCount = payload.count
+  /// Coalescing: the newer event stands where this one stood, whole, and this one's is superseded by it. What is
+  /// of the place stays: the order key, and what gates and lanes know it by.
+  func giveWay(to newer: Operation) {
+    swap(&hops, &newer.hops)
+    swap(&kind, &newer.kind)
+    swap(&source, &newer.source)
+    swap(&cause, &newer.cause)
+    swap(&outside, &newer.outside)
+    swap(&retryOf, &newer.retryOf)
+    swap(&tries, &newer.tries)
+    swap(&sender, &newer.sender)
+    swap(&admitted, &newer.admitted)
+    swap(&completion, &newer.completion)
+    swap(&cancellation, &newer.cancellation)
+    swap(&family, &newer.family)
+    swap(&block, &newer.block)
+    swap(&nameCount, &newer.nameCount)
+    swap(&payloadCount, &newer.payloadCount)
+    absorb(newer)
   }
 }
 

@@ -10,22 +10,54 @@ public enum Outcome: UInt8, Sendable, CaseIterable {
   case committed, failed, deferred, skipped
 }
 
+/// How an event ended for one trigger. Not the `Outcome` of a seq: an event may have had none of its own.
+public enum OperationOutcome: UInt8, Sendable, CaseIterable {
+  /// `committed`, `failed`, `skipped`: as the seq it was decided under.
+  ///
+  /// `superseded`: another event took its place before it had a seq (`coalesce`, `debounce`, `throttle`,
+  /// `mode = "restart"`), and what it brought has not run.
+  case committed = 0
+  case failed = 1
+  case skipped = 3
+  case superseded = 4
+
+  /// How the operation of a decided seq ended. Nil for `deferred`: the operation goes on.
+  public init?(_ outcome: Outcome) {
+    switch outcome {
+    case .committed: self = .committed
+    case .failed: self = .failed
+    case .skipped: self = .skipped
+    case .deferred: return nil
+    }
+  }
+}
+
 /// What the sender of an event learns of one operation.
 public struct OperationResult: Sendable {
   /// Name of the trigger that ran.
   public let trigger: String
-  /// The operation's first seq; 0 when it was dropped before it had one.
+  /// The first seq of the operation that ran; 0 when it was dropped before it had one.
   public let identity: Int64
-  /// The seq it was decided under; 0 when it was dropped before it had one.
+  /// The seq it was decided under; of what ran instead when it was superseded; 0 when it was dropped before it
+  /// had one.
   public let seq: Int64
-  /// How it ended; never `deferred`, as a deferred operation goes on.
-  public let outcome: Outcome
-  /// Message and traceback when it failed; the reason when it was dropped.
+  /// How it ended.
+  public let outcome: OperationOutcome
+  /// How what ran instead ended; nil unless the event was superseded.
+  public var instead: OperationOutcome?
+  /// Message and traceback when it failed, or what ran instead did; the reason when it was dropped.
   public let error: String?
-  /// When a failed operation is tried again, nanoseconds since 1970; nil: it is not.
+  /// When the failed operation is tried again, nanoseconds since 1970; nil: it is not.
   public var retryAt: Int64?
   /// Executions it took, as far as `TriggerQueue.observe` is told; elsewhere 1.
   public internal(set) var attempts = 1
+
+  /// What the sender of an event learns whose place this one took.
+  var asSuperseding: OperationResult {
+    OperationResult(
+      trigger: trigger, identity: identity, seq: seq, outcome: .superseded, instead: outcome, error: error,
+      retryAt: retryAt)
+  }
 }
 
 /// What is known of a seq.
@@ -220,7 +252,7 @@ public struct EngineStats: Sendable {
   public var undecided = 0
   /// Deferred operations that run on without a seq.
   public var parked = 0
-  /// Events that joined a queued operation, or one that a gate held.
+  /// Events whose place another took, in the queue or at a gate.
   public var coalesced = 0
   /// Events that a trigger's `mode` let go.
   public var dropped = 0

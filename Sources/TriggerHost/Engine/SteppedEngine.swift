@@ -61,6 +61,7 @@ package final class SteppedEngine {
   package func end() {
     engine.workers = []
     seats = []
+    engine.keys.close()
   }
 
   // MARK: Workers

@@ -7,7 +7,9 @@ import TriggerCore
 /// A field that is added later goes to the end; a reader takes what it knows and leaves the rest. The digests of
 /// stores at the end are there in few records.
 enum LogCoding {
-  static let fields = 23
+  static let fields = 24
+  /// Before format 4 there was no sender.
+  static let fewestFields = 23
 
   private static func fields(_ digests: [StateDigests.Store]) -> Int { digests.isEmpty ? fields : fields + 1 }
 
@@ -75,6 +77,7 @@ enum LogCoding {
       buffer.null()
     }
     buffer.int(retryAt)
+    write(operation.sender, to: buffer)
     if !digests.isEmpty { write(digests, to: buffer) }
     return start
   }
@@ -86,6 +89,15 @@ enum LogCoding {
       buffer.text(store.name)
       buffer.uint(store.digest.bits)
     }
+  }
+
+  static func write(_ sender: LogRecord.Sender?, to buffer: CBORBuffer) {
+    guard let sender else { return buffer.null() }
+    buffer.array(4)
+    buffer.int(sender.event.epoch)
+    buffer.int(sender.event.number)
+    buffer.text(sender.scope)
+    buffer.text(sender.key)
   }
 
   static func write(_ cause: LogRecord.Cause?, to buffer: CBORBuffer) {
@@ -112,7 +124,7 @@ enum LogCoding {
     if let priority = event.priority { buffer.uint(UInt64(priority.rawValue)) } else { buffer.null() }
   }
 
-  /// Each as an array: of one item a retry, of two a cause, of more an event from outside.
+  /// Each as an array: of one item a retry, of three one with a sender, of two a cause, of more an event from outside.
   private static func writeAbsorbed(_ absorbed: [Operation.Absorbed], to buffer: CBORBuffer) {
     let origins = absorbed.compactMap(\.origin)
     buffer.array(origins.count)
@@ -120,14 +132,18 @@ enum LogCoding {
       switch origin {
       case .event(let event): write(event, to: buffer)
       case .commit(let cause): write(cause, to: buffer)
-      case .retry(let seq): write(retryOf: seq, to: buffer)
+      case .retry(let seq, let sender): write(retryOf: seq, sender, to: buffer)
       }
     }
   }
 
-  private static func write(retryOf seq: Int64, to buffer: CBORBuffer) {
-    buffer.array(1)
+  private static func write(retryOf seq: Int64, _ sender: LogRecord.Sender?, to buffer: CBORBuffer) {
+    buffer.array(sender == nil ? 1 : 3)
     buffer.int(seq)
+    if let sender {
+      buffer.null()
+      write(sender, to: buffer)
+    }
   }
 
   static func write(_ key: EventKey?, to buffer: CBORBuffer) {
@@ -278,12 +294,24 @@ enum LogCoding {
     var absorbed: [LogRecord.Absorbed] = []
     for _ in 0..<(try reader.array()) {
       switch try reader.array() {
-      case 1: absorbed.append(.retry(of: try reader.int()))
+      case 1: absorbed.append(.retry(of: try reader.int(), sender: nil))
+      case 3:
+        let seq = try reader.int()
+        _ = reader.null()
+        absorbed.append(.retry(of: seq, sender: try sender(&reader)))
       case 2: absorbed.append(.commit(LogRecord.Cause(seq: try reader.int(), index: try reader.count())))
       default: absorbed.append(.event(try outsideFields(&reader)))
       }
     }
     return absorbed
+  }
+
+  static func sender(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord.Sender? {
+    if reader.null() { return nil }
+    _ = try reader.array()
+    return LogRecord.Sender(
+      event: EventID(epoch: try reader.int(), number: try reader.int()), scope: try reader.text(),
+      key: try reader.text())
   }
 
   static func key(_ reader: inout CBORReader) throws(LogDamage) -> EventKey? {
@@ -319,6 +347,10 @@ extension LogRecord {
     retryOf = view.retryOf
     tries = view.tries
     retryAt = view.retryAt == 0 ? nil : view.retryAt
+    if let bytes = view.sender {
+      var sender = CBORReader(bytes)
+      self.sender = try LogCoding.sender(&sender)
+    }
     digests = try view.stateDigests()?.stores ?? []
   }
 }
@@ -363,7 +395,7 @@ extension LogCoding {
       switch item {
       case .event(let event): write(event, to: buffer)
       case .commit(let cause): write(cause, to: buffer)
-      case .retry(let seq): write(retryOf: seq, to: buffer)
+      case .retry(let seq, let sender): write(retryOf: seq, sender, to: buffer)
       }
     }
     if let retryOf = record.retryOf {
@@ -374,6 +406,7 @@ extension LogCoding {
       buffer.null()
     }
     buffer.int(record.retryAt ?? 0)
+    write(record.sender, to: buffer)
     if !record.digests.isEmpty { write(record.digests, to: buffer) }
   }
 
@@ -415,7 +448,7 @@ extension AcceptedEvent {
   /// As the log keeps it: a CBOR array.
   package var encoded: [UInt8] {
     let buffer = CBORBuffer(capacity: 256)
-    buffer.array(9)
+    buffer.array(12)
     buffer.int(id.epoch)
     buffer.int(id.number)
     LogCoding.write(key, to: buffer)
@@ -427,13 +460,16 @@ extension AcceptedEvent {
     buffer.array(triggers.count + 1)
     buffer.int(admitted)
     for trigger in triggers { buffer.text(trigger) }
+    if let retryOf { buffer.int(retryOf) } else { buffer.null() }
+    LogCoding.write(sender, to: buffer)
+    buffer.uint(UInt64(hops))
     return Array(buffer.bytes)
   }
 
   /// - Throws: `LogDamage` when the bytes are not what `encoded` gives.
   package init(decoding bytes: UnsafeRawBufferPointer) throws(LogDamage) {
     var reader = CBORReader(bytes)
-    _ = try reader.array()
+    let fields = try reader.array()
     self.init(
       id: EventID(epoch: try reader.int(), number: try reader.int()), key: try LogCoding.key(&reader),
       kind: try LogCoding.eventKind(&reader), name: try reader.text(), payload: Array(try reader.blob()),
@@ -442,5 +478,10 @@ extension AcceptedEvent {
     let count = try reader.array()
     admitted = try reader.int()
     for _ in 1..<max(1, count) { triggers.append(try reader.text()) }
+    // Nine before format 4.
+    if fields < 12 { return }
+    retryOf = reader.null() ? nil : try reader.int()
+    sender = try LogCoding.sender(&reader)
+    hops = try reader.count()
   }
 }

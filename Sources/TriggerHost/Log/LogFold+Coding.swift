@@ -41,30 +41,6 @@ extension LogFold {
     return Array(buffer.bytes)
   }
 
-  private func writeKeys(to buffer: CBORBuffer) {
-    buffer.array(keys.count)
-    for (place, state) in keys.sorted(by: { ($0.key.scope, $0.key.key) < ($1.key.scope, $1.key.key) }) {
-      buffer.array(8)
-      buffer.text(place.scope)
-      buffer.text(place.key)
-      buffer.uint(state.digest)
-      buffer.int(state.admitted)
-      buffer.int(state.id.epoch)
-      buffer.int(state.id.number)
-      buffer.int(Int64(state.total))
-      buffer.array(state.results.count)
-      for result in state.results {
-        buffer.array(6)
-        buffer.text(result.trigger)
-        buffer.int(result.identity)
-        buffer.int(result.seq)
-        buffer.uint(UInt64(result.outcome.rawValue))
-        if let error = result.error { buffer.text(error) } else { buffer.null() }
-        buffer.int(result.retryAt ?? 0)
-      }
-    }
-  }
-
   /// - Throws: `LogDamage` when the bytes are not what `encoded` gives.
   package init(decoding bytes: UnsafeRawBufferPointer) throws(LogDamage) {
     var reader = CBORReader(bytes)
@@ -96,30 +72,5 @@ extension LogFold {
     }
     try readKeys(&reader)
     for _ in 0..<(try reader.array()) { dead.append(try reader.int()) }
-  }
-
-  private mutating func readKeys(_ reader: inout CBORReader) throws(LogDamage) {
-    for _ in 0..<(try reader.array()) {
-      _ = try reader.array()
-      let place = ClientKey(scope: try reader.text(), key: try reader.text())
-      var state = KeyState(
-        digest: try reader.uint(), admitted: try reader.int(),
-        id: EventID(epoch: try reader.int(), number: try reader.int()), total: Int(try reader.int()))
-      for _ in 0..<(try reader.array()) {
-        let start = reader.offset
-        _ = try reader.array()
-        let (trigger, identity, seq) = (try reader.text(), try reader.int(), try reader.int())
-        guard let outcome = Outcome(rawValue: UInt8(clamping: try reader.uint())) else {
-          throw LogDamage("unknown outcome", offset: start)
-        }
-        let error = reader.null() ? nil : try reader.text()
-        let retryAt = try reader.int()
-        state.results.append(
-          KeyState.Result(
-            trigger: trigger, identity: identity, seq: seq, outcome: outcome, error: error,
-            retryAt: retryAt == 0 ? nil : retryAt))
-      }
-      keys[place] = state
-    }
   }
 }

@@ -32,27 +32,6 @@ package struct LogFold: Sendable, Equatable {
     package var taken: Set<Int64> = []
   }
 
-  /// A key that a sender gave, and what came of its event so far.
-  struct KeyState: Sendable, Equatable {
-    var digest: UInt64
-    var admitted: Int64
-    var id: EventID
-    var total: Int
-    var results: [Result] = []
-    struct Result: Sendable, Equatable {
-      var trigger: String
-      var identity: Int64
-      var seq: Int64
-      var outcome: Outcome
-      var error: String?
-      var retryAt: Int64?
-    }
-  }
-  struct ClientKey: Hashable, Sendable {
-    var scope: String
-    var key: String
-  }
-
   /// Failed operations that are remembered for `dead`; beyond, the oldest are forgotten.
   static let deadKept = 10_000
 
@@ -65,7 +44,8 @@ package struct LogFold: Sendable, Equatable {
   package internal(set) var feeds: [String: Rows] = [:]
   /// The newest fire of each job, nanoseconds since 1970.
   package internal(set) var fires: [String: Int64] = [:]
-  var keys: [ClientKey: KeyState] = [:]
+  var keys: [SenderKey: KeyState] = [:]
+  var finished = FinishedKeys()
   /// Seqs that failed for good, oldest first.
   package internal(set) var dead: [Int64] = []
 
@@ -88,14 +68,21 @@ package struct LogFold: Sendable, Equatable {
     } else {
       pending[slot] = nil
       if record.outcome == .failed { fail(record) }
+      // Put back and not run: whoever did that may do it again.
+      if record.outcome == .skipped, record.isRequeued { bury(record.seq) }
       emit(record)
+      if let failed = record.retryOf {
+        amendKey(record.sender, failed: failed, by: record, isAbsorbed: false)
+      }
     }
     if let event = record.outside { note(event, by: record, isAbsorbed: false) }
     for item in record.absorbed {
       switch item {
       case .event(let event): note(event, by: record, isAbsorbed: true)
       case .commit(let cause): pending[Slot(origin: .commit(cause), trigger: record.trigger)] = nil
-      case .retry(let seq): pending[Slot(origin: .retry(of: seq), trigger: record.trigger)] = nil
+      case .retry(let seq, let sender):
+        pending[Slot(origin: .retry(of: seq), trigger: record.trigger)] = nil
+        if record.outcome != .deferred { amendKey(sender, failed: seq, by: record, isAbsorbed: true) }
       }
     }
   }
@@ -108,17 +95,19 @@ package struct LogFold: Sendable, Equatable {
   }
 
   private mutating func fail(_ record: LogRecord) {
-    guard let due = record.retryAt else {
-      dead.append(record.seq)
-      if dead.count > Self.deadKept { dead.removeFirst() }
-      return
-    }
+    guard let due = record.retryAt else { return bury(record.seq) }
     var retry = Self.fresh(record)
     retry.retryOf = record.seq
+    retry.sender = record.senderOfEvent
     retry.tries = record.tries + 1
     retry.retryAt = due
     retry.admitted = due
     pending[Slot(origin: .retry(of: record.seq), trigger: record.trigger)] = retry
+  }
+
+  private mutating func bury(_ seq: Int64) {
+    dead.append(seq)
+    if dead.count > Self.deadKept { dead.removeFirst() }
   }
 
   private mutating func emit(_ record: LogRecord) {
@@ -149,6 +138,7 @@ package struct LogFold: Sendable, Equatable {
     operation.error = nil
     operation.retryOf = nil
     operation.tries = 0
+    operation.sender = nil
     operation.retryAt = nil
     return operation
   }
@@ -158,6 +148,7 @@ package struct LogFold: Sendable, Equatable {
     let isFirst = seen[event.id] == nil
     var state = seen[event.id] ?? Seen(total: max(1, event.triggers.count))
     if isFirst {
+      noteSource(event)
       noteKey(event, total: state.total, admitted: record.admitted)
       // The event counts whole or not at all. (An absorbed one's content is in the accepted event.)
       if !isAbsorbed { admitSiblings(of: event, record) }
@@ -166,7 +157,7 @@ package struct LogFold: Sendable, Equatable {
     if isAbsorbed { pending[Slot(origin: .event(event.id), trigger: record.trigger)] = nil }
     if record.outcome != .deferred {
       state.decided += 1
-      noteResult(record, event)
+      noteResult(record, event, isAbsorbed: isAbsorbed)
     }
     seen[event.id] = state.decided < state.total ? state : nil
   }
@@ -180,16 +171,12 @@ package struct LogFold: Sendable, Equatable {
     }
   }
 
-  // MARK: Keys
+  // MARK: Sources
 
-  private mutating func noteKey(_ event: LogRecord.Outside, total: Int, admitted: Int64) {
+  /// The event's source has come so far.
+  private mutating func noteSource(_ event: LogRecord.Outside) {
     switch event.key {
-    case nil: break
-    case .client(let scope, let key, let digest)?:
-      let place = ClientKey(scope: scope, key: key)
-      if keys[place]?.id != event.id {
-        keys[place] = KeyState(digest: digest, admitted: admitted, id: event.id, total: total)
-      }
+    case nil, .client?: break
     case .row(let feed, let number, let floor)?:
       var rows = feeds[feed] ?? Rows()
       rows.taken.insert(number)
@@ -202,14 +189,6 @@ package struct LogFold: Sendable, Equatable {
     }
   }
 
-  private mutating func noteResult(_ record: LogRecord, _ event: LogRecord.Outside) {
-    guard case .client(let scope, let key, _)? = event.key else { return }
-    keys[ClientKey(scope: scope, key: key)]?.results.append(
-      KeyState.Result(
-        trigger: record.trigger, identity: record.identity, seq: record.seq, outcome: record.outcome,
-        error: record.error, retryAt: record.retryAt))
-  }
-
   // MARK: Accepted events
 
   /// An event that the log had accepted, as it stands there at its end: what no record tells of is still to
@@ -217,16 +196,19 @@ package struct LogFold: Sendable, Equatable {
   package mutating func accept(_ event: AcceptedEvent) {
     let outside = LogRecord.Outside(
       id: event.id, key: event.key, triggers: event.triggers, priority: event.priority)
+    noteSource(outside)
     noteKey(outside, total: event.triggers.count, admitted: event.admitted)
     let known = seen[event.id]?.triggers ?? []
     for trigger in event.triggers where !known.contains(trigger) {
       var operation = LogRecord(
         seq: 0, identity: 0, outcome: .skipped, trigger: trigger, kind: event.kind, event: event.name,
         payload: event.payload, priority: event.priority ?? .normal, admitted: event.admitted,
-        source: event.source, hops: 0, tree: 0, cause: nil, attempts: 0, intents: [], emissions: [],
+        source: event.source, hops: event.hops, tree: 0, cause: nil, attempts: 0, intents: [], emissions: [],
         isKilled: false, error: nil, reads: [])
       operation.outside = outside
-      pending[Slot(origin: .event(event.id), trigger: trigger)] = operation
+      operation.retryOf = event.retryOf
+      operation.sender = event.sender
+      pending[Slot(origin: Self.origin(of: operation), trigger: trigger)] = operation
     }
   }
 
@@ -248,10 +230,5 @@ package struct LogFold: Sendable, Equatable {
           ? left.slot.trigger < right.slot.trigger : left.place.lexicographicallyPrecedes(right.place)
       }
       .map(\.record)
-  }
-
-  /// Forgets keys that came before `time`, nanoseconds since 1970.
-  package mutating func forgetKeys(before time: Int64) {
-    keys = keys.filter { $1.admitted >= time || $1.results.count < $1.total }
   }
 }

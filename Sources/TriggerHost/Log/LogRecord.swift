@@ -48,14 +48,26 @@ public struct LogRecord: Sendable, Hashable {
     public var priority: Priority?
   }
 
+  /// Who sent an event with a key: what comes of a failed operation of it later is the sender's to know.
+  public struct Sender: Sendable, Hashable {
+    /// The event's id.
+    public var event: EventID
+    /// Whose key it is.
+    public var scope: String
+    /// The key.
+    public var key: String
+
+    var place: SenderKey { SenderKey(scope: scope, key: key) }
+  }
+
   /// Where an absorbed operation came from.
   public enum Absorbed: Sendable, Hashable {
     /// From outside.
     case event(Outside)
     /// A commit emitted its event.
     case commit(Cause)
-    /// It was to try a failed seq again.
-    case retry(of: Int64)
+    /// It was to try a failed seq again; the sender when that seq's event had a key.
+    case retry(of: Int64, sender: Sender?)
   }
 
   /// The seq, from 1, dense.
@@ -98,15 +110,35 @@ public struct LogRecord: Sendable, Hashable {
   public var reads: [String]
   /// The event from outside, when it has a name there: an id, a key, or several operations.
   public var outside: Outside?
-  /// Operations that joined this one before it had a seq, by where they came from: they share its outcome.
+  /// Operations whose place this one took before they had a seq, by where they came from.
   public var absorbed: [Absorbed] = []
   /// The failed seq that this operation tries again; nil for a first try.
   public var retryOf: Int64?
-  /// Tries before this one.
+  /// Tries before this one, since the event came or was put back (`dead requeue`).
   public var tries = 0
+  /// Who sent the event of the failed seq, when it had a key.
+  public var sender: Sender?
   /// When a failed operation is tried again, nanoseconds since 1970; nil: never.
   public var retryAt: Int64?
   /// Every now and then, of those stores that changed since it was last said: what they hold right after this seq, in
   /// byte order of their names.
   public var digests: [StateDigests.Store] = []
+
+  /// Somebody has put back what had failed for good.
+  public var isRequeued: Bool { retryOf != nil && tries == 0 }
+
+  /// Who is to know what comes of it.
+  var senderOfEvent: Sender? { sender ?? outside?.sender }
+}
+
+extension LogRecord.Outside {
+  /// Who sent the event, when it has a key.
+  public var sender: LogRecord.Sender? { key?.sender(of: id) }
+}
+
+extension EventKey {
+  func sender(of event: EventID) -> LogRecord.Sender? {
+    guard case .client(let scope, let key, _) = self else { return nil }
+    return LogRecord.Sender(event: event, scope: scope, key: key)
+  }
 }

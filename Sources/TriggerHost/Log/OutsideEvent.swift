@@ -80,6 +80,12 @@ public struct AcceptedEvent: Sendable, Hashable {
   public var admitted: Int64
   /// The triggers it makes operations for.
   public var triggers: [String]
+  /// The failed seq whose operation it is, put back; nil for an event.
+  public var retryOf: Int64?
+  /// Who sent the event of the failed seq, when it had a key.
+  public var sender: LogRecord.Sender?
+  /// Commits between the outside event and it.
+  public var hops = 0
 
   /// For tools that put an event into a log.
   public init(

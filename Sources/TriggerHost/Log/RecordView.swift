@@ -33,6 +33,8 @@ package struct RecordView {
   let retryOf: Int64?
   let tries: Int
   let retryAt: Int64
+  /// An encoded sender; nil when the record has none.
+  let sender: UnsafeRawBufferPointer?
   /// Nil, or encoded digests of stores.
   let digests: UnsafeRawBufferPointer?
 
@@ -45,7 +47,7 @@ package struct RecordView {
   init(_ reader: inout CBORReader) throws(LogDamage) {
     let start = reader.offset
     let count = try reader.array()
-    guard count >= LogCoding.fields else {
+    guard count >= LogCoding.fewestFields else {
       throw LogDamage("a record has \(count) fields, expected \(LogCoding.fields)", offset: start)
     }
     seq = try reader.int()
@@ -84,6 +86,7 @@ package struct RecordView {
       tries = try reader.count()
     }
     retryAt = try reader.int()
+    sender = count < LogCoding.fields || reader.null() ? nil : try reader.raw()
     digests = count > LogCoding.fields && !reader.null() ? try reader.raw() : nil
     for _ in (LogCoding.fields + 1)..<max(count, LogCoding.fields + 1) { _ = try reader.raw() }
   }

@@ -19,6 +19,10 @@ public final class Recovery {
   private var kept: StateDigests?
   /// Records before the first one are missing, and there is no checkpoint: the state is not that of any seq.
   private var isPartial = false
+  /// Keys of senders that the log keeps in parts.
+  package var keptKeys = KeptKeys() {
+    didSet { fold.finishKeys(after: keptKeys) }
+  }
   /// Events that the log has accepted and not settled.
   private(set) var accepted: Set<EventID> = []
   private var writes = WriteSet()
@@ -44,6 +48,7 @@ public final class Recovery {
   ///   - digests: of all stores as of the fold's last seq, where the checkpoint says them.
   package func begin(_ fold: LogFold, since: Int64, digests: StateDigests? = nil) {
     self.fold = fold
+    self.fold.finishKeys(after: keptKeys)
     kept = digests
     begin = since
     overlap = fold.lastSeq

@@ -67,8 +67,15 @@ struct EmittedOperations {
     let own = waiting.removeValue(forKey: key)
     guard let queue = passedOver[record.trigger] else { return own }
     let hash = Self.hash(record.payload)
-    if own?.recordedHash == hash { return own }
-    // It coalesced: in the queue it took the payload of a newer one, and of those between.
+    if own?.recordedHash == hash {
+      // Those whose place it took.
+      for case .commit(let cause) in record.absorbed {
+        waiting[Key(cause: cause, trigger: record.trigger)] = nil
+      }
+      return own
+    }
+    // It coalesced, and an older version wrote the log: in the queue it took the payload of a newer one, and of
+    // those between.
     guard let last = queue.lastIndex(where: { $0 > key && waiting[$0]?.recordedHash == hash }) else {
       return own
     }

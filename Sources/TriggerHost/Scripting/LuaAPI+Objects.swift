@@ -192,14 +192,14 @@ extension LuaAPI {
     ),
     Field(
       "coalesce", "boolean|string",
-      "`true`: an event that comes while one waits in the queue takes its place, so only the newest runs. A field's name: only events that are equal there."
+      "`true`: an event that comes while one waits in the queue takes its place, so only the newest runs. A field's name: only events that are equal there. Who sent the others is told that they are `superseded`, here and with `debounce`, `throttle` and `restart`, and by which seq."
     ),
     Field("debounce", "string", "Runs when no event has come for this long, with the newest one."),
     Field(
       "throttle", "string", "Runs at most once per this span; the newest of the others follows at its end."),
     Field(
       "mode", "\"single\"|\"restart\"|\"queued\"|\"parallel\"",
-      "What an event does while `max_instances` executions are under way: `single` drops it, `restart` ends the oldest, `queued` waits, `parallel` is the default."
+      "What an event does while `max_instances` executions are under way: `single` drops it, `restart` ends the oldest, or takes its place while it is queued, `queued` waits, `parallel` is the default."
     ),
     Field("max_instances", "integer", "How many executions `mode` lets be under way, 1 to 1000. Default: 1."),
     Field(

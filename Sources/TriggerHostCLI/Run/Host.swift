@@ -176,6 +176,7 @@ extension EngineConfiguration {
     maximumHops = config.limits.hops
     maximumEmits = config.limits.emits
     maximumOffspring = config.limits.offspring
+    keys = config.limits.keys
     rules = config.stores.compactMapValues { $0.files.map { FileStoreRule($0.policy) } }
   }
 }

@@ -55,7 +55,10 @@ final class HostStorage: Sendable {
     }
     let epoch = opened.epoch
     coordinator.open(epoch: epoch)
-    progress = recovery.fold
+    var progress = recovery.fold
+    // They are the checkpointer's.
+    _ = progress.takeFinishedKeys()
+    self.progress = progress
     checkpointer = try Checkpointer(
       log, coordinator, recovery: recovery,
       retention: LogRetention(age: settings.retainAge, bytes: settings.retainBytes),

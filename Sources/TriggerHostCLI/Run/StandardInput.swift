@@ -14,6 +14,11 @@ extension Host {
   ///
   ///     {"id": 7, "event_id": "3-7", "results": [{"trigger": "rsi", "seq": 12, "outcome": "committed"}]}
   ///
+  /// An event whose place another took before it had a seq (`debounce`, `throttle`, `coalesce`, a trigger that
+  /// restarts) is answered `superseded`, with the seq that ran instead and how that ended:
+  ///
+  ///     {"trigger": "rsi", "seq": 13, "outcome": "superseded", "instead": "committed"}
+  ///
   /// With `"wait": "accepted"` the answer is `{"id": 7, "event_id": "3-7", "accepted": true}`, as soon as the
   /// event is sure to be run, whatever happens. A `key` that has come within a day is answered like the first
   /// time, and nothing is run again. What is wrong is answered at once with `{"id": 7, "error": "..."}`. `id` is
@@ -102,10 +107,10 @@ extension Host {
       }
       key = text
     }
-    do throws(KeyReused) { try send(event, key: key, id: id) } catch { throw refuse("\(error)") }
+    do { try send(event, key: key, id: id) } catch { throw refuse("\(error)") }
   }
 
-  private func send(_ event: Event, key: String?, id: Value) throws(KeyReused) {
+  private func send(_ event: Event, key: String?, id: Value) throws {
     var event = event
     let eventID = queue.makeEventID()
     event.id = eventID
@@ -150,6 +155,7 @@ extension Host {
             "trigger": .string(result.trigger), "seq": .int(result.seq),
             "outcome": .string("\(result.outcome)"),
           ]
+          if let instead = result.instead { fields["instead"] = .string("\(instead)") }
           if let error = result.error { fields["error"] = .string(error) }
           if let time = result.retryAt { fields["retry_at"] = .string("\(Timestamp(nanoseconds: time))") }
           return .map(fields)

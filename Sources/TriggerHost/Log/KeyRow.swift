@@ -1,0 +1,192 @@
+import TriggerCore
+
+/// A key that a sender gave, and whose it is.
+package struct SenderKey: Hashable, Sendable {
+  var scope: String
+  var key: String
+
+  /// For `KeyIndex`: stable for a seed. Two keys may share it.
+  func hash(seed: UInt64) -> UInt64 {
+    var (scope, key) = (scope, key)
+    return withUnsafeTemporaryAllocation(byteCount: 9 + scope.utf8.count + key.utf8.count, alignment: 8) {
+      bytes in
+      bytes.storeBytes(of: seed.littleEndian, as: UInt64.self)
+      var end = 8
+      scope.withUTF8 {
+        UnsafeMutableRawBufferPointer(rebasing: bytes[end...]).copyMemory(from: UnsafeRawBufferPointer($0))
+        end += $0.count
+      }
+      // No text of UTF-8 has it.
+      bytes[end] = 0xff
+      end += 1
+      key.withUTF8 {
+        UnsafeMutableRawBufferPointer(rebasing: bytes[end...]).copyMemory(from: UnsafeRawBufferPointer($0))
+      }
+      return XXH64.of(UnsafeRawBufferPointer(bytes))
+    }
+  }
+}
+
+/// A key of the last day whose event is decided, and what came of that; or what came later of one operation
+/// of it, which had failed and was tried again.
+package struct KeyRow: Sendable, Hashable {
+  var key: SenderKey
+  var id: EventID
+  /// Of the event that came with the key.
+  var digest: UInt64
+  /// Nanoseconds since 1970.
+  var admitted: Int64
+  /// In seq order.
+  var results: [Result]
+  /// The failed seq whose result the only one here takes the place of; nil in the row of the event.
+  var amends: Int64?
+
+  struct Result: Sendable, Hashable {
+    var trigger: String
+    var identity: Int64
+    var seq: Int64
+    var outcome: OperationOutcome
+    /// How what ran instead ended.
+    var instead: OperationOutcome?
+    var error: String?
+    var retryAt: Int64?
+  }
+
+  /// What it takes in memory and on disk, about.
+  var bytes: Int {
+    results.reduce(96 + key.scope.utf8.count + key.key.utf8.count) { sum, result in
+      sum + 32 + result.trigger.utf8.count + (result.error?.utf8.count ?? 0)
+    }
+  }
+
+  /// The results, with those in the place of others that came of them later.
+  ///
+  /// - Parameter later: rows of the same event that amend, in any order.
+  func results(amendedBy later: [KeyRow]) -> [Result] {
+    var results = results
+    for row in later.sorted(by: { ($0.amends ?? 0) < ($1.amends ?? 0) }) {
+      guard row.id == id, let failed = row.amends, let result = row.results.first,
+        let place = results.firstIndex(where: { $0.seq == failed && $0.trigger == result.trigger })
+      else { continue }
+      results[place] = result
+    }
+    return results
+  }
+}
+
+extension OperationResult {
+  init(_ result: KeyRow.Result) {
+    self.init(
+      trigger: result.trigger, identity: result.identity, seq: result.seq, outcome: result.outcome,
+      instead: result.instead, error: result.error, retryAt: result.retryAt)
+  }
+}
+
+extension KeyRow.Result {
+  init(_ result: OperationResult) {
+    self.init(
+      trigger: result.trigger, identity: result.identity, seq: result.seq, outcome: result.outcome,
+      instead: result.instead, error: result.error, retryAt: result.retryAt)
+  }
+
+  /// - Parameter isAbsorbed: of an event whose place the record's took.
+  init?(_ record: LogRecord, isAbsorbed: Bool) {
+    guard let outcome = OperationOutcome(record.outcome) else { return nil }
+    self.init(
+      trigger: record.trigger, identity: record.identity, seq: record.seq,
+      outcome: isAbsorbed ? .superseded : outcome, instead: isAbsorbed ? outcome : nil, error: record.error,
+      retryAt: record.retryAt)
+  }
+
+  func write(to buffer: CBORBuffer) {
+    buffer.array(7)
+    buffer.text(trigger)
+    buffer.int(identity)
+    buffer.int(seq)
+    buffer.uint(UInt64(outcome.rawValue))
+    if let error { buffer.text(error) } else { buffer.null() }
+    buffer.int(retryAt ?? 0)
+    if let instead { buffer.uint(UInt64(instead.rawValue)) } else { buffer.null() }
+  }
+
+  init(_ reader: inout CBORReader) throws(LogDamage) {
+    let start = reader.offset
+    // Six before format 4.
+    let count = try reader.array()
+    let (trigger, identity, seq) = (try reader.text(), try reader.int(), try reader.int())
+    guard let outcome = OperationOutcome(rawValue: UInt8(clamping: try reader.uint())) else {
+      throw LogDamage("unknown outcome", offset: start)
+    }
+    let error = reader.null() ? nil : try reader.text()
+    let retryAt = try reader.int()
+    var instead: OperationOutcome?
+    if count > 6, !reader.null() { instead = OperationOutcome(rawValue: UInt8(clamping: try reader.uint())) }
+    self.init(
+      trigger: trigger, identity: identity, seq: seq, outcome: outcome, instead: instead, error: error,
+      retryAt: retryAt == 0 ? nil : retryAt)
+  }
+}
+
+/// Rows that are kept together: what `KeyIndex` knows of each in `entries`, the rest in `rows`.
+package struct KeyPart: Sendable {
+  /// Rows of a part at most, and their bytes: what has to be read for one of them.
+  package static let size = 1024
+  package static let bytes = 1 << 20
+
+  package let rows: [KeyRow]
+  package init(_ rows: [KeyRow]) { self.rows = rows }
+
+  /// As many of the first rows as make a part; at least one.
+  package static func first(of rows: ArraySlice<KeyRow>) -> KeyPart {
+    var (count, sum) = (0, 0)
+    for row in rows.prefix(size) {
+      sum += row.bytes
+      if count > 0, sum > bytes { break }
+      count += 1
+    }
+    return KeyPart(Array(rows.prefix(count)))
+  }
+
+  /// For each row its hash and when it was admitted, eight bytes each.
+  package func entries(seed: UInt64) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(rows.count * 16)
+    for row in rows {
+      withUnsafeBytes(of: row.key.hash(seed: seed).littleEndian) { bytes.append(contentsOf: $0) }
+      withUnsafeBytes(of: row.admitted.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+    return bytes
+  }
+
+  /// A CBOR sequence.
+  package var encodedRows: [UInt8] {
+    let buffer = CBORBuffer(capacity: 128 * rows.count + 1)
+    for row in rows {
+      buffer.array(8)
+      buffer.text(row.key.scope)
+      buffer.text(row.key.key)
+      buffer.uint(row.digest)
+      buffer.int(row.admitted)
+      buffer.int(row.id.epoch)
+      buffer.int(row.id.number)
+      if let seq = row.amends { buffer.int(seq) } else { buffer.null() }
+      buffer.array(row.results.count)
+      for result in row.results { result.write(to: buffer) }
+    }
+    return Array(buffer.bytes)
+  }
+
+  /// One row of `encodedRows`. O(bytes before it).
+  static func row(_ place: Int, of rows: UnsafeRawBufferPointer) throws(LogDamage) -> KeyRow {
+    var reader = CBORReader(rows)
+    for _ in 0..<place { _ = try reader.raw() }
+    _ = try reader.array()
+    var row = KeyRow(
+      key: SenderKey(scope: try reader.text(), key: try reader.text()), id: EventID(epoch: 0, number: 0),
+      digest: try reader.uint(), admitted: try reader.int(), results: [])
+    row.id = EventID(epoch: try reader.int(), number: try reader.int())
+    row.amends = reader.null() ? nil : try reader.int()
+    for _ in 0..<(try reader.array()) { row.results.append(try KeyRow.Result(&reader)) }
+    return row
+  }
+}

@@ -1,0 +1,127 @@
+import TriggerCore
+
+/// What the fold knows of the keys of senders: those whose events are not decided. Of the others it makes rows, which
+/// somebody else keeps.
+extension LogFold {
+  /// A key whose event is not decided, and what came of it so far.
+  struct KeyState: Sendable, Equatable {
+    var digest: UInt64
+    var admitted: Int64
+    var id: EventID
+    var total: Int
+    var results: [KeyRow.Result] = []
+
+    func row(of key: SenderKey) -> KeyRow {
+      KeyRow(
+        key: key, id: id, digest: digest, admitted: admitted,
+        results: results.sorted { ($0.seq, $0.trigger) < ($1.seq, $1.trigger) })
+    }
+  }
+
+  /// Rows on their way to who keeps them: no part of what the fold is as of a seq.
+  struct FinishedKeys: Sendable, Equatable {
+    var rows: [KeyRow] = []
+    var bytes = 0
+    /// Nobody wants rows of records up to this seq.
+    var through = Int64.max
+    /// When the newest row was admitted.
+    var newest = Int64.min
+    static func == (_: FinishedKeys, _: FinishedKeys) -> Bool { true }
+  }
+
+  /// Rows of keys whose events were decided since they were taken last.
+  package var finishedKeys: [KeyRow] { finished.rows }
+
+  /// What they take, about.
+  package var finishedKeyBytes: Int { finished.bytes }
+
+  package mutating func takeFinishedKeys() -> [KeyRow] {
+    defer { (finished.rows, finished.bytes) = ([], 0) }
+    return finished.rows
+  }
+
+  /// From now on rows are made of what records after those of `kept` decide. Those of what a checkpoint of an older format
+  /// has are as of its end.
+  ///
+  package mutating func finishKeys(after kept: KeptKeys) {
+    (finished.through, finished.newest) = (kept.through, kept.newest)
+    if kept.through >= lastSeq { (finished.rows, finished.bytes) = ([], 0) }
+  }
+
+  /// A row is never older than one before it: a clock that went back for a while makes nobody forget.
+  private mutating func finish(_ row: KeyRow) {
+    if lastSeq <= finished.through { return }
+    var row = row
+    row.admitted = max(row.admitted, finished.newest)
+    finished.newest = row.admitted
+    finished.bytes += row.bytes
+    finished.rows.append(row)
+  }
+
+  mutating func noteKey(_ event: LogRecord.Outside, total: Int, admitted: Int64) {
+    guard case .client(let scope, let key, let digest)? = event.key else { return }
+    let place = SenderKey(scope: scope, key: key)
+    if keys[place]?.id != event.id {
+      keys[place] = KeyState(digest: digest, admitted: admitted, id: event.id, total: total)
+    }
+  }
+
+  mutating func noteResult(_ record: LogRecord, _ event: LogRecord.Outside, isAbsorbed: Bool) {
+    guard case .client(let scope, let key, _)? = event.key else { return }
+    let place = SenderKey(scope: scope, key: key)
+    guard keys[place]?.id == event.id, let result = KeyRow.Result(record, isAbsorbed: isAbsorbed) else {
+      return
+    }
+    keys[place]!.results.append(result)
+    if keys[place]!.results.count >= keys[place]!.total {
+      finish(keys.removeValue(forKey: place)!.row(of: place))
+    }
+  }
+
+  /// The record tells what came of a failed operation of an event with a key, or of one that was put in its place.
+  mutating func amendKey(
+    _ sender: LogRecord.Sender?, failed seq: Int64, by record: LogRecord, isAbsorbed: Bool
+  ) {
+    guard let sender, let result = KeyRow.Result(record, isAbsorbed: isAbsorbed) else { return }
+    finish(
+      KeyRow(
+        key: sender.place, id: sender.event, digest: 0, admitted: record.admitted, results: [result],
+        amends: seq))
+  }
+
+  // MARK: Coding
+
+  func writeKeys(to buffer: CBORBuffer) {
+    buffer.array(keys.count)
+    for (place, state) in keys.sorted(by: { ($0.key.scope, $0.key.key) < ($1.key.scope, $1.key.key) }) {
+      buffer.array(8)
+      buffer.text(place.scope)
+      buffer.text(place.key)
+      buffer.uint(state.digest)
+      buffer.int(state.admitted)
+      buffer.int(state.id.epoch)
+      buffer.int(state.id.number)
+      buffer.int(Int64(state.total))
+      buffer.array(state.results.count)
+      for result in state.results { result.write(to: buffer) }
+    }
+  }
+
+  /// Before format 4 all keys of the day were here.
+  mutating func readKeys(_ reader: inout CBORReader) throws(LogDamage) {
+    for _ in 0..<(try reader.array()) {
+      _ = try reader.array()
+      let place = SenderKey(scope: try reader.text(), key: try reader.text())
+      var state = KeyState(
+        digest: try reader.uint(), admitted: try reader.int(),
+        id: EventID(epoch: try reader.int(), number: try reader.int()), total: Int(try reader.int()))
+      for _ in 0..<(try reader.array()) { state.results.append(try KeyRow.Result(&reader)) }
+      if state.results.count < state.total {
+        keys[place] = state
+      } else {
+        finished.rows.append(state.row(of: place))
+      }
+    }
+    finished.rows.sort { ($0.admitted, $0.id) < ($1.admitted, $1.id) }
+  }
+}
