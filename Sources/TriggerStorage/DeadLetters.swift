@@ -55,12 +55,16 @@ extension DataDirectory {
     }
   }
 
-  /// The event of a failed operation, for its trigger alone.
+  /// The operation that failed, as one that tries it again.
   private func requeued(_ record: LogRecord) -> AcceptedEvent {
-    AcceptedEvent(
+    var event = AcceptedEvent(
       id: EventID(epoch: 0, number: record.seq), kind: record.kind, name: record.event,
       payload: record.payload, priority: record.priority, source: record.source, admitted: clock.now(),
       triggers: [record.trigger])
+    event.retryOf = record.seq
+    event.sender = record.sender ?? record.outside?.sender
+    event.hops = record.hops
+    return event
   }
 
   private func keep(_ event: AcceptedEvent) throws {

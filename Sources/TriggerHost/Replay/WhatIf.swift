@@ -39,6 +39,9 @@ public final class WhatIf {
   private var emitted = EmittedOperations()
   /// By failed seq: what history tries again later.
   private var retries: [Int64: EmittedOperations.Waiting] = [:]
+  /// By seq that has failed for good in both worlds: what somebody may have put back.
+  private var dead: [Int64: EmittedOperations.Waiting] = [:]
+  private var deadSeqs: Deque<Int64> = []
   private var summary = Summary()
 
   /// The other world.
@@ -160,7 +163,7 @@ public final class WhatIf {
     guard let origin = record.cause?.seq ?? record.retryOf, origin >= summary.first else {
       return try planGiven(record)
     }
-    let waiting = record.retryOf.map { retries.removeValue(forKey: $0) } ?? emitted.take(record)
+    let waiting = record.retryOf.map { takeFailed($0) } ?? emitted.take(record)
     guard let waiting else { return .drop(reason: whyGone(record)) }
     if record.outcome == .skipped { return .skip }
     let operation = operation(record, waiting.trigger, payload: waiting.payload, hops: waiting.hops)
@@ -216,7 +219,10 @@ public final class WhatIf {
     if let cause = record.cause, cause.seq >= summary.first {
       return "seq \(cause.seq) does not emit it to '\(record.trigger)'"
     }
-    if let failed = record.retryOf { return "seq \(failed) is not tried again" }
+    if let failed = record.retryOf {
+      return record.isRequeued
+        ? "seq \(failed) does not fail, so nobody puts it back" : "seq \(failed) is not tried again"
+    }
     return "'\(record.trigger)' is not bound to \(record.kind) \(record.event)"
   }
 
@@ -266,14 +272,23 @@ public final class WhatIf {
     if isCommitted { try admitEvents(of: operation, record) }
   }
 
-  /// History tries it again, and the new scripts would.
+  /// History tries it again, and the new scripts would; or it has failed for good, and may be put back.
   private func noteFailure(of operation: Operation, _ record: LogRecord) {
-    guard record.retryAt != nil, let retry = operation.trigger.options.retry,
-      record.tries + 1 < retry.attempts
-    else { return }
-    retries[record.seq] = EmittedOperations.Waiting(
+    let waiting = EmittedOperations.Waiting(
       trigger: operation.trigger, payload: Array(operation.payload), hops: Int(operation.hops),
       family: operation.family)
+    if record.retryAt != nil {
+      guard let retry = operation.trigger.options.retry, record.tries + 1 < retry.attempts else { return }
+      retries[record.seq] = waiting
+    } else if record.outcome == .failed {
+      dead[record.seq] = waiting
+      deadSeqs.append(record.seq)
+      if deadSeqs.count > LogFold.deadKept { dead[deadSeqs.removeFirst()] = nil }
+    }
+  }
+
+  private func takeFailed(_ seq: Int64) -> EmittedOperations.Waiting? {
+    retries.removeValue(forKey: seq) ?? dead.removeValue(forKey: seq)
   }
 
   private func tell(_ difference: Difference) {

@@ -70,7 +70,8 @@ package enum ScriptingPage {
 
     An error that nobody catches ends the execution: nothing of it is applied, and the log has the message with its line
     and the calls that led there. With `retry` it is tried again, after a pause. What fails for good is kept with its
-    event, in a data directory: `trigger-host dead list` shows it, `dead requeue` runs it again when the script is mended.
+    event, in a data directory: `trigger-host dead list` shows it, `dead requeue` runs it again, for the trigger
+    that failed, when the script is mended.
 
     Raise one yourself where an event is no good: `error("no such item: " .. event.item)`, or `assert`.
 

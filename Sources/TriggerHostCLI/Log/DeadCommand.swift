@@ -9,7 +9,9 @@ struct DeadCommand: ParsableCommand {
     commandName: "dead",
     abstract: "List operations that failed for good, put them back, or let them go.",
     discussion: """
-      An operation fails for good when its trigger's retry has no try left; without retry, at once.
+      An operation fails for good when its trigger's retry has no try left; without retry, at once. Put back, it \
+      is one operation for its trigger alone, caused by what failed: replay and why tell so. When it cannot run, \
+      since its trigger is gone, it is on the list again.
 
         trigger-host dead list --data data
         trigger-host dead show 1042 --data data
@@ -62,8 +64,22 @@ struct DeadCommand: ParsableCommand {
     func settle(_ action: DataDirectory.DeadAction) throws {
       let letters = DeadLetters(try LogReader(path: kept.path()))
       let records = try all ? letters.records(trigger: trigger) : letters.records(seqs)
+      if action == .requeued { try sayWhatIsGone(records) }
       try DataDirectory(path: kept.path()).settle(dead: records, action)
       print("\(counted(records.count, "operation")) \(action.rawValue).")
+    }
+
+    /// Triggers may come back before the start.
+    private func sayWhatIsGone(_ records: [LogRecord]) throws {
+      let log = try History(kept.path())
+      guard let number = try log.reader.scriptTrees().last?.identity.number, let tree = try log.tree(number)
+      else { return }
+      let known = Set(tree.triggers.map(\.name))
+      for record in records where record.tree > 0 && !known.contains(record.trigger) {
+        printError(
+          "warning: seq \(record.seq): no script of the newest tree is named '\(record.trigger)'; unless one is when the host starts, it is skipped, and on the list again"
+        )
+      }
     }
   }
 
@@ -90,7 +106,8 @@ extension DeadLetters {
   /// - Throws: when one is not on the list.
   fileprivate func records(_ wanted: [Int64]) throws -> [LogRecord] {
     let known = Set(try seqs())
-    return try wanted.map { seq in
+    // One that is named twice is one.
+    return try Set(wanted).sorted().map { seq in
       guard known.contains(seq), let record = try record(seq) else {
         printError("seq \(seq) is not among those that failed for good; see trigger-host dead list")
         throw ExitCode(1)
@@ -106,8 +123,9 @@ extension LogRecord {
   }
 
   fileprivate var deadLine: String {
-    let first = error?.split(separator: "\n").first ?? ""
-    let count = tries > 0 ? "  try \(tries + 1)" : ""
+    let first =
+      error?.split(separator: "\n").first ?? (outcome == .skipped ? "skipped: its trigger was gone" : "")
+    let count = tries > 0 ? "  try \(tries + 1)" : isRequeued ? "  seq \(retryOf!) put back" : ""
     return "seq \(seq)  \(Timestamp(nanoseconds: admitted))  \(trigger)\(count)  \(first)"
   }
 

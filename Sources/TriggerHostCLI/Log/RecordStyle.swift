@@ -28,7 +28,9 @@ struct RecordStyle {
     var text = "seq \(record.seq)  \(time)  \(paint.strong(record.trigger))  \(event)  \(outcome)"
     if record.identity != record.seq { text += "  first seq \(record.identity)" }
     if record.attempts > 1 { text += "  \(record.attempts) attempts" }
-    if let failed = record.retryOf { text += "  try \(record.tries + 1) of seq \(failed)" }
+    if let failed = record.retryOf {
+      text += record.isRequeued ? "  seq \(failed) put back" : "  try \(record.tries + 1) of seq \(failed)"
+    }
     if record.tree > 0 { text += "  tree \(record.tree)" }
     return text
   }

@@ -69,6 +69,10 @@ extension LogRecord {
     ]
     fields.add(decoded(payload), as: "payload")
     if let cause { fields["cause"] = ["seq": .int(cause.seq), "index": .int(Int64(cause.index))] }
+    if let retryOf {
+      fields["retry_of"] = .int(retryOf)
+      fields["tries"] = .int(Int64(tries))
+    }
     if let error { fields["error"] = .string(error) }
     if isKilled { fields["killed"] = true }
     if !digests.isEmpty { fields["digests"] = digests.json }
