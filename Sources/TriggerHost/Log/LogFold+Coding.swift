@@ -23,11 +23,13 @@ extension LogFold {
     }
     buffer.array(feeds.count)
     for (feed, rows) in feeds.sorted(by: { $0.key < $1.key }) {
-      buffer.array(3)
+      buffer.array(2 + 2 * rows.stretches.count)
       buffer.text(feed)
       buffer.int(rows.floor)
-      buffer.array(rows.taken.count)
-      for row in rows.taken.sorted() { buffer.int(row) }
+      for stretch in rows.stretches {
+        buffer.int(stretch.lowerBound)
+        buffer.int(stretch.upperBound)
+      }
     }
     buffer.array(fires.count)
     for (job, instant) in fires.sorted(by: { $0.key < $1.key }) {
@@ -36,8 +38,8 @@ extension LogFold {
       buffer.int(instant)
     }
     writeKeys(to: buffer)
-    buffer.array(dead.count)
-    for seq in dead { buffer.int(seq) }
+    buffer.array(failed.count)
+    for seq in failed { buffer.int(seq) }
     return Array(buffer.bytes)
   }
 
@@ -59,11 +61,10 @@ extension LogFold {
       seen[id] = state
     }
     for _ in 0..<(try reader.array()) {
-      _ = try reader.array()
+      let (start, count) = (reader.offset, try reader.array())
+      guard count >= 2 else { throw LogDamage("no rows of a feed", offset: start) }
       let feed = try reader.text()
-      var rows = Rows(floor: try reader.int())
-      for _ in 0..<(try reader.array()) { rows.taken.insert(try reader.int()) }
-      feeds[feed] = rows
+      feeds[feed] = try Self.readRows(&reader, fields: count - 2)
     }
     for _ in 0..<(try reader.array()) {
       _ = try reader.array()
@@ -71,6 +72,22 @@ extension LogFold {
       fires[job] = try reader.int()
     }
     try readKeys(&reader)
-    for _ in 0..<(try reader.array()) { dead.append(try reader.int()) }
+    for _ in 0..<(try reader.array()) { failed.append(try reader.int()) }
+  }
+
+  /// - Parameter fields: numbers of stretches' ends; one: the list of single rows that formats 1 to 3 have.
+  private static func readRows(_ reader: inout CBORReader, fields: Int) throws(LogDamage) -> FeedRows {
+    var rows = FeedRows(floor: try reader.int())
+    if fields == 1 {
+      for _ in 0..<(try reader.array()) { rows.insert(try reader.int()) }
+      return rows
+    }
+    for _ in 0..<fields / 2 {
+      let start = reader.offset
+      let (first, last) = (try reader.int(), try reader.int())
+      guard first > 0, first <= last else { throw LogDamage("no rows of a feed", offset: start) }
+      rows.insert(first...last)
+    }
+    return rows
   }
 }

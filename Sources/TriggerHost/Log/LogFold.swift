@@ -1,3 +1,4 @@
+import DequeModule
 import TriggerCore
 
 /// What a log leaves to remember beside the stores: operations that were admitted and not decided, how far
@@ -24,12 +25,13 @@ package struct LogFold: Sendable, Equatable {
     var total: Int
     var decided = 0
     var triggers: Set<String> = []
-  }
 
-  /// How far a feed's rows are: those up to `floor`, and single ones after it.
-  package struct Rows: Sendable, Equatable {
-    package var floor: Int64 = 0
-    package var taken: Set<Int64> = []
+    /// - Returns: true when all operations are decided.
+    mutating func note(_ record: LogRecord) -> Bool {
+      triggers.insert(record.trigger)
+      if record.outcome != .deferred { decided += 1 }
+      return decided >= total
+    }
   }
 
   /// Failed operations that are remembered for `dead`; beyond, the oldest are forgotten.
@@ -41,15 +43,17 @@ package struct LogFold: Sendable, Equatable {
   /// waits for its time.
   var pending: [Slot: LogRecord] = [:]
   var seen: [EventID: Seen] = [:]
-  package internal(set) var feeds: [String: Rows] = [:]
+  package internal(set) var feeds: [String: FeedRows] = [:]
   /// The newest fire of each job, nanoseconds since 1970.
   package internal(set) var fires: [String: Int64] = [:]
   var keys: [SenderKey: KeyState] = [:]
   var finished = FinishedKeys()
-  /// Seqs that failed for good, oldest first.
-  package internal(set) var dead: [Int64] = []
+  var failed: Deque<Int64> = []
 
   package init() {}
+
+  /// Seqs that failed for good, oldest first.
+  package var dead: [Int64] { Array(failed) }
 
   // MARK: Records
 
@@ -106,8 +110,8 @@ package struct LogFold: Sendable, Equatable {
   }
 
   private mutating func bury(_ seq: Int64) {
-    dead.append(seq)
-    if dead.count > Self.deadKept { dead.removeFirst() }
+    failed.append(seq)
+    if failed.count > Self.deadKept { failed.removeFirst() }
   }
 
   private mutating func emit(_ record: LogRecord) {
@@ -145,21 +149,17 @@ package struct LogFold: Sendable, Equatable {
 
   /// One operation of the event is decided or deferred, by itself or in another one that absorbed it.
   private mutating func note(_ event: LogRecord.Outside, by record: LogRecord, isAbsorbed: Bool) {
-    let isFirst = seen[event.id] == nil
-    var state = seen[event.id] ?? Seen(total: max(1, event.triggers.count))
-    if isFirst {
+    let total = max(1, event.triggers.count)
+    if seen[event.id] == nil {
       noteSource(event)
-      noteKey(event, total: state.total, admitted: record.admitted)
+      noteKey(event, total: total, admitted: record.admitted)
       // The event counts whole or not at all. (An absorbed one's content is in the accepted event.)
       if !isAbsorbed { admitSiblings(of: event, record) }
     }
-    state.triggers.insert(record.trigger)
     if isAbsorbed { pending[Slot(origin: .event(event.id), trigger: record.trigger)] = nil }
-    if record.outcome != .deferred {
-      state.decided += 1
-      noteResult(record, event, isAbsorbed: isAbsorbed)
-    }
-    seen[event.id] = state.decided < state.total ? state : nil
+    if record.outcome != .deferred { noteResult(record, event, isAbsorbed: isAbsorbed) }
+    // In place: a copy for each of the event's operations would cost the square of them.
+    if seen[event.id, default: Seen(total: total)].note(record) { seen[event.id] = nil }
   }
 
   private mutating func admitSiblings(of event: LogRecord.Outside, _ record: LogRecord) {
@@ -178,13 +178,7 @@ package struct LogFold: Sendable, Equatable {
     switch event.key {
     case nil, .client?: break
     case .row(let feed, let number, let floor)?:
-      var rows = feeds[feed] ?? Rows()
-      rows.taken.insert(number)
-      if floor > rows.floor {
-        rows.floor = floor
-        rows.taken = rows.taken.filter { $0 > floor }
-      }
-      feeds[feed] = rows
+      feeds[feed, default: FeedRows()].note(number, floor: floor)
     case .fire(let job, let instant)?: fires[job] = max(fires[job] ?? .min, instant)
     }
   }

@@ -101,8 +101,7 @@ final class Host: Sendable {
   /// Where a feed goes on; nil when nothing is kept.
   func progress(of feed: FeedSettings) -> RowProgress? {
     guard let storage else { return nil }
-    guard let rows = storage.progress.feeds[feed.name] else { return RowProgress() }
-    return RowProgress(floor: rows.floor, taken: rows.taken)
+    return RowProgress(storage.progress.feeds[feed.name] ?? FeedRows())
   }
 
   /// What is on disk, for people; nil when nothing is.
