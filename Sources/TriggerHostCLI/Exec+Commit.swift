@@ -15,7 +15,7 @@ extension Exec {
     var (name, tree) = try trigger(path, config)
     let configuration = try EngineConfiguration(config, workers: nil)
     let opened = try OpenDirectory(
-      DataOptions(path: data!, durability: .group), seed: configuration.seed)
+      DataOptions(path: data!, durability: .group), seed: configuration.seed, retention: config.log.retention)
     let coordinator = CommitCoordinator(configuration, log: opened.log)
     let files = try coordinator.register(config, following: opened)
     let storage = try HostStorage(opened, coordinator, config.log)

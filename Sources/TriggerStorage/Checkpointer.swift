@@ -2,20 +2,6 @@ import Foundation
 import TriggerCore
 import TriggerHost
 
-/// How much history a data directory keeps.
-public struct LogRetention: Sendable, Hashable {
-  /// Records older than this may go; nil: none for their age.
-  public var age: Duration?
-  /// Bytes of records, of which the oldest may go; nil: none for their size.
-  public var bytes: Int?
-
-  /// Everything is kept unless said otherwise.
-  public init(age: Duration? = nil, bytes: Int? = nil) {
-    self.age = age
-    self.bytes = bytes
-  }
-}
-
 /// Writes the state down now and then, so that recovery need not read the whole log, and lets go of history
 /// that need not be kept. On a thread of its own; commits go on meanwhile.
 ///
@@ -26,14 +12,26 @@ public final class Checkpointer: @unchecked Sendable {
   private let log: DurableLog
   private let coordinator: CommitCoordinator
   private let reader: LogReader
-  private let retention: LogRetention
+  private let trimmer: LogTrimmer
   private let interval: Duration
+  private let bytesBetween: Int
   private let lock = NSLock()
   private var fold: LogFold
   private var keys: KeyPartWriter
   private var lastSeq: Int64
   private var lastBytes = 0
+  /// Of the newest checkpoint, in bytes, as far as it is known.
+  private var lastSize = 0
+  private var lastDuration = Duration.zero
   private var lastTime = ContinuousClock.now
+  private var lastTrim = ContinuousClock.now - .seconds(60)
+  /// The newest seq when we last looked, and when the write-ahead log was last emptied: when nothing has come since.
+  private var lookedAt: Int64 = -1
+  private var settled: Int64 = -1
+  /// The retention waits for a checkpoint.
+  private var isWanted = false
+  /// Checkpoints that recovery has passed over: they go when there is a new one.
+  private var damaged: [CheckpointDamage]
   private let wakeUp = NSCondition()
   private var isStopping = false  // guarded by `wakeUp`
   private var hasEnded = true  // guarded by `wakeUp`
@@ -42,22 +40,26 @@ public final class Checkpointer: @unchecked Sendable {
   static let bytesBetween = 64 << 20
   /// Keys of senders that are decided and wait in memory for a part of the log; beyond, parts are written.
   private static let recentKeys = 16 * KeyPart.size
-  /// Complete checkpoints that are kept at least: should the newest be damaged, there is another.
-  private static let kept = 2
+  /// What can be trimmed is looked for this often.
+  private static let trimInterval = Duration.seconds(10)
 
   /// - Parameters:
   ///   - recovery: what `recover` gave.
+  ///   - damaged: checkpoints that it passed over. A new one is due at once then.
   ///   - interval: a checkpoint is due after it, when anything was committed.
   /// - Throws: `StorageError` when the log cannot be read.
   public init(
     _ log: DurableLog, _ coordinator: CommitCoordinator, recovery: Recovery,
-    retention: LogRetention = LogRetention(), interval: Duration = .seconds(300)
+    damaged: [CheckpointDamage] = [], retention: LogRetention = LogRetention(),
+    interval: Duration = .seconds(300)
   ) throws {
     self.log = log
     self.coordinator = coordinator
     reader = try LogReader(of: log.directory)
-    self.retention = retention
-    self.interval = interval
+    trimmer = LogTrimmer(log, reader, retention)
+    self.interval = min(interval, retention.age.map { max(.seconds(1), $0 / 4) } ?? interval)
+    bytesBetween = retention.bytes.map { min(Self.bytesBetween, max(1 << 20, $0 / 8)) } ?? Self.bytesBetween
+    self.damaged = damaged
     fold = recovery.fold
     lastSeq = recovery.lastSeq
     keys = try KeyPartWriter(log, coordinator, reader)
@@ -66,12 +68,12 @@ public final class Checkpointer: @unchecked Sendable {
 
   /// Takes checkpoints when they are due, until `stop`.
   ///
-  /// - Parameter failed: told why a checkpoint was not written; the next one is tried in its time.
+  /// - Parameter failed: told why a checkpoint was not written, or nothing was trimmed; it is tried again in its time.
   public func start(failed: @escaping @Sendable (String) -> Void) {
     hasEnded = false
     let thread = Thread { [self] in
       while !waitASecond() {
-        do { try isDue ? checkpoint() : keepKeys() } catch { failed("no checkpoint: \(error)") }
+        do { try isDue ? checkpoint() : tidy() } catch { failed("no checkpoint: \(error)") }
       }
       wakeUp.lock()
       hasEnded = true
@@ -91,6 +93,12 @@ public final class Checkpointer: @unchecked Sendable {
     wakeUp.unlock()
   }
 
+  /// Ends the thread, and the checkpointer's reading of the log: nothing can be asked of it afterwards.
+  public func close() {
+    stop()
+    lock.withLock { reader.close() }
+  }
+
   /// True when it is time to end.
   private func waitASecond() -> Bool {
     wakeUp.lock()
@@ -101,9 +109,26 @@ public final class Checkpointer: @unchecked Sendable {
 
   private var isDue: Bool {
     lock.withLock {
-      log.durable > lastSeq
-        && (ContinuousClock.now - lastTime >= interval || log.recordBytes - lastBytes >= Self.bytesBetween)
+      let now = ContinuousClock.now
+      if !damaged.isEmpty { return true }
+      // One that takes long must not be all that a host does.
+      if isWanted { return now - lastTime >= lastDuration * 4 }
+      return log.durable > lastSeq
+        && (now - lastTime >= interval || log.recordBytes - lastBytes >= max(bytesBetween, lastSize / 2))
     }
+  }
+
+  private func trimNowAndThen() throws {
+    guard ContinuousClock.now - lastTrim >= Self.trimInterval else { return }
+    lastTrim = .now
+    isWanted = try trimmer.trim()
+    // Nothing comes in: what a burst has left in the write-ahead log is moved.
+    let newest = log.durable
+    if newest == lookedAt, newest != settled {
+      log.settle()
+      settled = newest
+    }
+    lookedAt = newest
   }
 
   /// Records written since the last checkpoint. Any thread.
@@ -115,19 +140,20 @@ public final class Checkpointer: @unchecked Sendable {
   /// - Throws: `StorageError`, `LogError`.
   public func checkpoint() throws {
     try lock.withLock {
-      let bytes = log.recordBytes
+      let (bytes, started) = (log.recordBytes, ContinuousClock.now)
       try write()
-      (lastBytes, lastTime) = (bytes, .now)
+      (lastBytes, lastTime, lastDuration) = (bytes, .now, .now - started)
       try keys.removeForgotten()
-      try retain()
+      (lastTrim, isWanted) = (.now, try trimmer.trim())
     }
   }
 
-  /// Between checkpoints: what comes of keys does not gather in memory.
-  private func keepKeys() throws {
+  /// Between checkpoints: what comes of keys does not gather in memory, and the directory stays within its bounds.
+  private func tidy() throws {
     try lock.withLock {
       try keepRecentKeys()
       try keys.removeForgotten()
+      try trimNowAndThen()
     }
   }
 
@@ -140,11 +166,12 @@ public final class Checkpointer: @unchecked Sendable {
   private func write() throws {
     let id = try newID()
     let walk = coordinator.walk()
-    var number: Int64 = 0
+    var (seal, bytes) = (KeptCheckpoint.Seal(), 0)
     while let part = try walk.next() {
-      let place = number
-      try log.perform { try Self.write(part, number: place, of: id, to: $0) }
-      number += 1
+      let (number, checksum) = (seal.parts, part.bytes.withUnsafeBytes { LogBlock.checksum($0) })
+      try log.perform { try Self.write(part, checksum, number: number, of: id, to: $0) }
+      seal.add(part: checksum)
+      bytes += part.bytes.count
       try keepRecentKeys()
     }
     // Together: what the stores hold, and as of which seq. It is later than all parts.
@@ -156,31 +183,38 @@ public final class Checkpointer: @unchecked Sendable {
     // The checkpoint does not have them.
     try keys.write(from: &fold, all: true, through: last)
     let now = log.directory.clock.now()
-    let (since, written, encoded) = (walk.since, fold.encoded, digests.encoded)
-    try FoldParts.write(written, of: id, to: log)
+    let (since, encoded, state) = (walk.since, fold.encoded, digests.encoded)
+    try FoldParts.write(encoded, of: id, to: log)
+    let checksum = encoded.withUnsafeBytes { fold in
+      state.withUnsafeBytes { LogBlock.checksum(fold: fold, digests: $0) }
+    }
+    let (parts, size) = (seal.parts, Int64(bytes + encoded.count + state.count))
+    let value = seal.value(id: id, since: since, last: last, time: now, bytes: size, fold: checksum)
     try log.perform { database in
-      try written.withUnsafeBytes { fold in
-        try encoded.withUnsafeBytes { digests in
+      try encoded.withUnsafeBytes { fold in
+        try state.withUnsafeBytes { digests in
           try database.run(
-            "INSERT INTO checkpoints (id, since, last, time, checksum, fold, digests) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO checkpoints (\(KeptCheckpoint.columns), fold, digests) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-              .int(id), .int(since), .int(last), .int(now),
-              .int(LogBlock.checksum(fold: fold, digests: digests)),
+              .int(id), .int(since), .int(last), .int(now), .int(checksum), .int(parts), .int(size),
+              .int(value),
               .blob(UnsafeRawBufferPointer(rebasing: fold.prefix(FoldParts.size))), .blob(digests),
             ])
         }
       }
     }
     lastSeq = last
+    lastSize = Int(size)
+    for damage in damaged { try trimmer.remove(checkpoint: damage.checkpoint) }
+    damaged = []
   }
 
   private static func write(
-    _ part: StorePart, number: Int64, of id: Int64, to database: Database
+    _ part: StorePart, _ checksum: Int64, number: Int64, of id: Int64, to database: Database
   ) throws {
     let (rest, cuts) = try part.bytes.withUnsafeBytes { bytes in
       part.contents.isEmpty ? (part.bytes, []) : try Contents(database: database).cut(bytes, part.contents)
     }
-    let checksum = part.bytes.withUnsafeBytes { LogBlock.checksum($0) }
     try rest.withUnsafeBytes { rest in
       try database.run(
         "INSERT INTO chunks (checkpoint, number, checksum, data, cuts) VALUES (?, ?, ?, ?, ?)",
@@ -212,72 +246,6 @@ public final class Checkpointer: @unchecked Sendable {
     }
     guard fold.lastSeq == last else {
       throw LogError("the log ends with seq \(fold.lastSeq), expected \(last)")
-    }
-  }
-
-  // MARK: Retention
-
-  /// Removes checkpoints and blocks that nobody needs: what is kept begins with a checkpoint.
-  private func retain() throws {
-    let needed = try firstNeeded()
-    var all: [(id: Int64, since: Int64, last: Int64)] = []
-    try reader.database.run("SELECT id, since, last FROM checkpoints ORDER BY last, id") {
-      all.append(($0.int(0), $0.int(1), $0.int(2)))
-    }
-    let newest = Set(all.suffix(Self.kept).map(\.id))
-    // History begins here: the newest checkpoint that every seq to keep comes after.
-    let base = needed > 1 ? all.last { $0.last < needed } : nil
-    for checkpoint in all where !newest.contains(checkpoint.id) && checkpoint.id != base?.id {
-      // First what makes it one: nobody may find it with parts that are gone.
-      try log.perform { try $0.run("DELETE FROM checkpoints WHERE id = \(checkpoint.id)") }
-      try remove("chunks", where: "checkpoint = \(checkpoint.id)")
-    }
-    if let base { try remove("blocks", where: "last <= \(base.since)") }
-  }
-
-  /// The oldest seq that the retention wants kept.
-  private func firstNeeded() throws -> Int64 {
-    var first: Int64 = 1
-    if let age = retention.age {
-      let (seconds, _) = age.components
-      let cutoff = log.directory.clock.now() - seconds * 1_000_000_000
-      try reader.database.run(
-        "SELECT coalesce(max(last), 0) + 1 FROM blocks WHERE time < ?", [.int(cutoff)]
-      ) { first = max(first, $0.int(0)) }
-    }
-    if let limit = retention.bytes {
-      var (sum, isOver) = (0, false)
-      // A content counts where it is needed last.
-      try reader.database.run(
-        """
-        SELECT last, length(records) + CASE cuts WHEN 0 THEN 0 ELSE (
-          SELECT coalesce(sum(length(bytes)), 0) FROM contents WHERE id IN (
-            SELECT content FROM block_cuts AS cut WHERE block = first AND NOT EXISTS (
-              SELECT 1 FROM block_cuts WHERE content = cut.content AND block > first))) END
-        FROM blocks ORDER BY first DESC
-        """
-      ) { row in
-        sum += Int(row.int(1))
-        guard sum > limit, !isOver else { return }
-        isOver = true
-        first = max(first, row.int(0) + 1)
-      }
-    }
-    // The newest block stays: it says where the log ends.
-    try reader.database.run("SELECT max(first) FROM blocks") { first = min(first, $0.int(0)) }
-    return first
-  }
-
-  /// In small steps, each in a group of its own: no commit waits for long. The file does not shrink; what is
-  /// written later takes the place.
-  private func remove(_ table: String, where condition: String) throws {
-    var left: Int64 = 1
-    while left > 0 {
-      try log.perform { database in
-        try database.run(
-          "DELETE FROM \(table) WHERE rowid IN (SELECT rowid FROM \(table) WHERE \(condition) LIMIT 16)")
-      }
-      try reader.database.run("SELECT count(*) FROM \(table) WHERE \(condition)") { left = $0.int(0) }
     }
   }
 }

@@ -96,7 +96,7 @@ struct Contents {
   /// The whole block of records that begins with a seq. O(bytes).
   ///
   /// - Parameter cuts: how many contents are to come to the rest.
-  func block(_ first: Int64, rest: UnsafeRawBufferPointer, cuts: Int) throws -> [UInt8] {
+  func block(_ first: Int64, rest: UnsafeRawBufferPointer, cuts: Int64) throws -> [UInt8] {
     try whole(
       rest, cuts,
       "SELECT offset, bytes FROM block_cuts JOIN contents ON id = content WHERE block = ? ORDER BY offset",
@@ -105,7 +105,7 @@ struct Contents {
 
   /// The whole part of a checkpoint. O(bytes).
   func chunk(
-    _ checkpoint: Int64, _ number: Int64, rest: UnsafeRawBufferPointer, cuts: Int
+    _ checkpoint: Int64, _ number: Int64, rest: UnsafeRawBufferPointer, cuts: Int64
   ) throws -> [UInt8] {
     try whole(
       rest, cuts,
@@ -114,13 +114,14 @@ struct Contents {
   }
 
   private func whole(
-    _ rest: UnsafeRawBufferPointer, _ cuts: Int, _ sql: String, _ fields: [Database.Field]
+    _ rest: UnsafeRawBufferPointer, _ cuts: Int64, _ sql: String, _ fields: [Database.Field]
   ) throws -> [UInt8] {
     var whole: [UInt8] = []
-    var (taken, found) = (0, 0)
+    var (taken, found) = (0, Int64(0))
     try database.run(sql, fields) { row in
-      let between = Int(row.int(0)) - whole.count
-      guard between >= 0, taken + between <= rest.count else { throw Damage() }
+      let offset = Int(row.int(0))
+      guard offset >= whole.count, offset - whole.count <= rest.count - taken else { throw Damage() }
+      let between = offset - whole.count
       whole.append(contentsOf: rest[taken..<taken + between])
       whole.append(contentsOf: row.blob(1))
       taken += between

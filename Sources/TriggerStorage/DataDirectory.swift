@@ -23,27 +23,60 @@ public final class DataDirectory: @unchecked Sendable {
   let clock: EngineClock
   /// Files of the newest script tree, once they were needed.
   var newestFiles: [String: [UInt8]]?
+  /// What is wrong with the newest script tree, when that was found; the next one is kept whole then.
+  package var treeDamage: String?
   /// Which log this is: random, made with it. What keeps a copy of its stores knows it by this.
   public private(set) var logID: Int64 = 0
+  /// What the directory had and has no more, and may begin without (`acceptsLoss`).
+  public private(set) var loss: LogLoss?
+  private var newestFile: NewestFile?
+  private var epoch: Int64 = 0
 
   /// Opens a directory to write in, made when it is not there.
   ///
-  /// - Throws: `StorageError` when another process has it, or its format is newer.
-  public init(path: String, clock: EngineClock = EngineClock()) throws {
+  /// - Parameter acceptsLoss: go on with what is there, when commits that were there are missing.
+  /// - Throws: `StorageError` when another process has it, its format is newer, commits are missing, or nothing can be
+  ///   written there.
+  public init(path: String, clock: EngineClock = EngineClock(), acceptsLoss: Bool = false) throws {
     self.path = path
     self.clock = clock
-    guard mkdir(path, 0o755) == 0 || errno == EEXIST else {
-      throw StorageError("\(path): cannot be made: \(String(cString: strerror(errno)))")
+    let code = mkdir(path, 0o755) == 0 ? 0 : errno
+    guard code == 0 || access(path, F_OK) == 0 else {
+      throw StorageError("\(path): cannot be made: \(String(cString: strerror(code)))")
     }
     lock = try Self.takeLock(path)
     do {
+      if !acceptsLoss { try Self.refuseLoneWriteAheadLog(path) }
+      let newest = try Self.newest(in: path)
+      let loss = LogLoss.find(in: path) { newest }
+      if let loss, !acceptsLoss {
+        throw StorageError(
+          """
+          \(path): \(loss). Was log.sqlite or log.sqlite-wal removed, cut or replaced, or the directory copied while a \
+          host ran? Put the files back, or go on with what is there: trigger-host run --accept-loss
+          """)
+      }
+      self.loss = loss
+      epoch = max(newest?.epoch ?? 0, loss?.lostEpoch ?? 0)
       database = try Database(path: path + "/log.sqlite")
+      if database.isReadOnly { throw Self.cannotWrite(path + "/log.sqlite", EACCES) }
       try DataFormat.prepare(database, path: path)
       logID = try database.integer("SELECT value FROM meta WHERE name = 'log'") ?? 0
+      newestFile = try NewestFile(directory: path)
     } catch {
       Glibc.close(lock)
+      lock = -1
       throw error
     }
+  }
+
+  /// What the log says of its end; nil without one. Reads only: the last connection that may write moves what is left of
+  /// a write-ahead log into the file when it goes, and a refusal must change nothing.
+  private static func newest(in path: String) throws -> NewestMark? {
+    guard size(path + "/log.sqlite") > 0 else { return nil }
+    let database = try Database(path: path + "/log.sqlite", creates: false, isReadOnly: true)
+    defer { database.close() }
+    return try DataFormat.newest(database, path: path)
   }
 
   deinit { close() }
@@ -51,6 +84,7 @@ public final class DataDirectory: @unchecked Sendable {
   /// Lets another process have the directory. Nothing may be written afterwards.
   public func close() {
     guard lock >= 0 else { return }
+    database.close()
     Glibc.close(lock)
     lock = -1
   }
@@ -60,7 +94,7 @@ public final class DataDirectory: @unchecked Sendable {
     let file = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     guard file >= 0 else {
       if errno == ENOTDIR { throw StorageError("\(path) is a file; name a directory to keep everything in") }
-      throw StorageError("\(path)/lock: \(String(cString: strerror(errno)))")
+      throw cannotWrite(path, errno)
     }
     guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
       var bytes = [UInt8](repeating: 0, count: 32)
@@ -75,6 +109,27 @@ public final class DataDirectory: @unchecked Sendable {
     ftruncate(file, 0)
     _ = pid.utf8.withContiguousStorageIfAvailable { write(file, $0.baseAddress, $0.count) }
     return file
+  }
+
+  private static func cannotWrite(_ path: String, _ code: Int32) -> StorageError {
+    StorageError(
+      "\(path) cannot be written (\(String(cString: strerror(code)))), and a host keeps everything there: give it the right to, or run it on a copy"
+    )
+  }
+
+  /// SQLite removes a write-ahead log whose database is not there.
+  private static func refuseLoneWriteAheadLog(_ path: String) throws(StorageError) {
+    guard size(path + "/log.sqlite") == 0, size(path + "/log.sqlite-wal") > 0 else { return }
+    throw StorageError(
+      """
+      \(path): log.sqlite is \(access(path + "/log.sqlite", F_OK) == 0 ? "empty" : "missing") beside log.sqlite-wal, which \
+      is nothing without it. Put it back, or begin anew without what was committed: trigger-host run --accept-loss
+      """)
+  }
+
+  private static func size(_ path: String) -> Int {
+    var status = stat()
+    return stat(path, &status) == 0 ? Int(status.st_size) : 0
   }
 
   /// A directory without a file of its own to lock: for a database that is not in the file system.
@@ -99,12 +154,37 @@ public final class DataDirectory: @unchecked Sendable {
     try Database(path: path + "/log.sqlite").run("PRAGMA wal_checkpoint(TRUNCATE)")
   }
 
+  /// As above, on the connection that writes.
+  ///
+  /// - Parameter wait: milliseconds that somebody else's reading may last.
+  /// - Returns: false when it lasts longer: nothing is done then.
+  func emptyWriteAheadLog(wait: Int32) throws -> Bool {
+    database.wait(milliseconds: wait)
+    defer { database.wait(milliseconds: 5000) }
+    return try database.integer("PRAGMA wal_checkpoint(TRUNCATE)") == 0
+  }
+
+  /// Leaves one file without free pages. Nobody else may write.
+  ///
+  /// - Returns: false when a reader was in the way.
+  func compact() throws -> Bool {
+    let end = ContinuousClock.now + .seconds(2)
+    var free = try freePages()
+    // What takes longer is left to the next host.
+    while free > 0, ContinuousClock.now < end {
+      try database.run("PRAGMA incremental_vacuum(2000)")
+      let left = try freePages()
+      if left >= free { break }
+      free = left
+    }
+    return try emptyWriteAheadLog(wait: 1000)
+  }
+
+  private func freePages() throws -> Int64 { try database.integer("PRAGMA freelist_count") ?? 0 }
+
   /// What the log takes on disk, in bytes. Any thread.
   public var bytes: Int {
-    ["log.sqlite", "log.sqlite-wal"].reduce(0) { sum, name in
-      var status = stat()
-      return stat(path + "/" + name, &status) == 0 ? sum + Int(status.st_size) : sum
-    }
+    ["log.sqlite", "log.sqlite-wal"].reduce(0) { $0 + Self.size(path + "/" + $1) }
   }
 
   /// Since when a schedule is known: as of now when its rule is new.
@@ -129,11 +209,20 @@ public final class DataDirectory: @unchecked Sendable {
   ///
   /// - Returns: its number, from 1.
   public func beginEpoch(now: Int64, seed: UInt64, versions: String) throws -> Int64 {
-    var epoch: Int64 = 1
-    try database.run("SELECT coalesce(max(epoch), 0) + 1 FROM epochs") { epoch = $0.int(0) }
+    // What was given out in epochs that are lost is not given out again.
+    let number = max(epoch, try database.integer("SELECT max(epoch) FROM epochs") ?? 0)
+    guard number >= 0, number < .max else {
+      throw StorageError("\(path): epoch \(number) in log.sqlite is damaged")
+    }
+    epoch = number + 1
     try database.run(
       "INSERT INTO epochs VALUES (?, ?, ?, ?)",
       [.int(epoch), .int(now), .int(Int64(bitPattern: seed)), .text(versions)])
+    let seq = try DataFormat.newest(database, path: path)?.seq ?? 0
+    newestFile?.replace(NewestMark(log: logID, epoch: epoch, seq: seq))
     return epoch
   }
+
+  /// Every seq up to this one is on disk. On the thread that the connection belongs to.
+  func note(newest seq: Int64) { newestFile?.write(NewestMark(log: logID, epoch: epoch, seq: seq)) }
 }

@@ -1,17 +1,34 @@
 import TriggerCore
 import TriggerHost
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
 /// The layout of a data directory's database, and how an older one is brought up to it.
 enum DataFormat {
   /// What this version writes. Format 1 had neither times of blocks nor wrapped fields in records, and a blob for each
-  /// script tree; format 2 kept every content in its record; format 3 said nothing of what stores hold, and had all keys
-  /// of senders in each checkpoint.
+  /// script tree; format 2 kept every content in its record; format 3 said nothing of what stores hold, had all keys of
+  /// senders in each checkpoint, and longer pages, which were not given back.
   static let current: Int64 = 4
 
   /// The format that a database has; nil when it is new.
   static func of(_ database: Database) throws -> Int64? {
     guard try database.integer("SELECT 1 FROM sqlite_master WHERE name = 'meta'") != nil else { return nil }
     return try database.integer("SELECT value FROM meta WHERE name = 'format'")
+  }
+
+  /// How far the log goes; nil when it has no tables yet.
+  static func newest(_ database: Database, path: String) throws -> NewestMark? {
+    guard let format = try of(database) else { return nil }
+    if format > current { throw newer(format, path) }
+    return NewestMark(
+      log: try database.integer("SELECT value FROM meta WHERE name = 'log'") ?? 0,
+      epoch: try database.integer("SELECT max(epoch) FROM epochs") ?? 0,
+      // The newest block is never let go of.
+      seq: try database.integer("SELECT last FROM blocks ORDER BY first DESC LIMIT 1") ?? 0)
   }
 
   /// Makes a new database's tables, or brings an older one up, all or nothing.
@@ -22,8 +39,7 @@ enum DataFormat {
     let format = try of(database)
     if let format, format > current { throw newer(format, path) }
     if format == nil {
-      // Blocks are long, so pages are too; it must come before anything is written.
-      try database.run("PRAGMA page_size = 16384")
+      try setPages(database)
     }
     try database.run("PRAGMA journal_mode = WAL")
     // A sync that failed has left bytes in the system's cache that no later one writes, so what a process before
@@ -41,15 +57,46 @@ enum DataFormat {
         try database.run("INSERT OR IGNORE INTO meta VALUES ('log', ?)", [.int(.random(in: 1 ... .max))])
       }
     }
+    if let format, format < current { try makeShrinkable(database, path: path) }
     // A checkpoint that was not finished.
     for table in ["chunks", "fold_parts"] {
       try database.run("DELETE FROM \(table) WHERE checkpoint NOT IN (SELECT id FROM checkpoints)")
     }
   }
 
+  /// How a file's pages are. Before anything is written; later it takes a `VACUUM`, outside of the write-ahead mode.
+  private static func setPages(_ database: Database) throws {
+    // A commit by itself writes one whole page: as long as those of the file system, so it writes no more than it must.
+    try database.run("PRAGMA page_size = 4096")
+    // Pages that become free can be given back.
+    try database.run("PRAGMA auto_vacuum = INCREMENTAL")
+  }
+
+  /// Files of older formats keep their free pages for ever, and have long ones. Written anew they do not; not when that
+  /// would take long, or there is no room for it, or somebody reads.
+  private static func makeShrinkable(_ database: Database, path: String) throws {
+    guard try database.integer("PRAGMA auto_vacuum") != 2 else { return }
+    let bytes = try (database.integer("PRAGMA page_count") ?? 0) * (database.integer("PRAGMA page_size") ?? 0)
+    var room = statvfs()
+    guard bytes <= 1 << 30, statvfs(path, &room) == 0,
+      Double(room.f_bavail) * Double(room.f_frsize) > Double(2 * bytes + 64 << 20)
+    else { return }
+    do {
+      try database.run("PRAGMA journal_mode = DELETE")
+      try setPages(database)
+      try database.run("VACUUM")
+    } catch let error as StorageError where error.isBusy {}
+    try database.run("PRAGMA journal_mode = WAL")
+  }
+
   /// Refuses to read what has another format.
   static func check(_ database: Database, path: String) throws {
-    guard let format = try of(database), format != current else { return }
+    guard let format = try of(database) else {
+      throw StorageError(
+        "\(path): log.sqlite has no log yet: a first start was cut off, or it is another program's. trigger-host run --data \(path) begins one"
+      )
+    }
+    if format == current { return }
     if format > current { throw newer(format, path) }
     throw StorageError(
       "\(path) has format \(format), this version reads format \(current): start a host on it, which brings it up (trigger-host run --data \(path))"
@@ -90,6 +137,8 @@ enum DataFormat {
   private static let columns = [
     ("blocks", "time INTEGER NOT NULL DEFAULT 0"), ("blocks", "cuts INTEGER NOT NULL DEFAULT 0"),
     ("chunks", "cuts INTEGER NOT NULL DEFAULT 0"), ("checkpoints", "digests BLOB"),
+    ("checkpoints", "parts INTEGER NOT NULL DEFAULT 0"), ("checkpoints", "bytes INTEGER NOT NULL DEFAULT 0"),
+    ("checkpoints", "seal INTEGER NOT NULL DEFAULT 0"),
   ]
 
   private static func makeTables(_ database: Database) throws {

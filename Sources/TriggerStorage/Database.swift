@@ -12,6 +12,9 @@ final class Database {
   private var statements: [String: OpaquePointer] = [:]
   /// Bytes that a text, a blob or a row may have (SQLITE_MAX_LENGTH; usually a billion).
   let longest: Int
+  private var isClosed = false
+  /// Pages in the write-ahead log after the last commit of this connection, once they are counted.
+  fileprivate(set) var writeAheadPages = 0
 
   /// Opens a file, made when `creates`.
   ///
@@ -19,13 +22,15 @@ final class Database {
   ///
   /// - Parameter fileSystem: name of a VFS that was registered with SQLite; nil: the system's files.
   init(
-    path: String, creates: Bool = true, isReadOnly: Bool = false, fileSystem: String? = nil
+    path: String, creates: Bool = true, isReadOnly: Bool = false, isURI: Bool = false,
+    fileSystem: String? = nil
   ) throws(StorageError) {
     var handle: OpaquePointer?
     let flags =
       isReadOnly
       ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (creates ? SQLITE_OPEN_CREATE : 0)
-    let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX, fileSystem)
+    let code = sqlite3_open_v2(
+      path, &handle, flags | SQLITE_OPEN_NOMUTEX | (isURI ? SQLITE_OPEN_URI : 0), fileSystem)
     guard code == SQLITE_OK, let handle else {
       let message = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "no memory"
       sqlite3_close_v2(handle)
@@ -37,19 +42,53 @@ final class Database {
     try check(sqlite3_busy_timeout(handle, 5000))
   }
 
-  deinit {
-    // What it returns is the failure of the last run, which was thrown there.
-    for statement in statements.values { sqlite3_finalize(statement) }
-    let code = sqlite3_close_v2(handle)
-    precondition(code == SQLITE_OK, "a connection of our own cannot be closed: \(code)")
-  }
-
   /// The one place where codes of SQLite are looked at, but for those that tell how a statement goes on.
   ///
   /// - Throws: `StorageError` with what the connection says of it.
   func check(_ code: Int32) throws(StorageError) {
     if code != SQLITE_OK { throw failure(code) }
   }
+
+  /// Opens a file that nobody changes meanwhile, to read it.
+  convenience init(path: String, isImmutable: Bool) throws(StorageError) {
+    let plain = { (byte: UInt8) in
+      byte == UInt8(ascii: "/") || byte == UInt8(ascii: ".") || UnicodeScalar(byte).properties.isASCIIHexDigit
+    }
+    let name = path.utf8.map {
+      plain($0) ? String(UnicodeScalar($0)) : "%" + ($0 < 16 ? "0" : "") + String($0, radix: 16)
+    }
+    try self.init(path: "file:\(name.joined())?immutable=1", creates: false, isReadOnly: true, isURI: true)
+  }
+
+  deinit { close() }
+
+  /// Ends the connection; what is asked of it afterwards is refused. The last one to a file moves what is in the
+  /// write-ahead log into it, and removes that. Safe to call twice.
+  func close() {
+    if isClosed { return }
+    isClosed = true
+    // What it returns is the failure of the last run, which was thrown there.
+    for statement in statements.values { sqlite3_finalize(statement) }
+    statements = [:]
+    let code = sqlite3_close_v2(handle)
+    precondition(code == SQLITE_OK, "a connection of our own cannot be closed: \(code)")
+  }
+
+  /// Counts pages of the write-ahead log from now on, and leaves it to the caller to move them into the file:
+  /// SQLite's own way does not tell of errors.
+  func countWriteAhead() throws {
+    try run("PRAGMA wal_autocheckpoint = 0")
+    let context = Unmanaged.passUnretained(self).toOpaque()
+    sqlite3_wal_hook(
+      handle,
+      { context, _, _, pages in
+        Unmanaged<Database>.fromOpaque(context!).takeUnretainedValue().writeAheadPages = Int(pages)
+        return SQLITE_OK
+      }, context)
+  }
+
+  /// Nothing can be written, whatever it was opened for.
+  var isReadOnly: Bool { sqlite3_db_readonly(handle, "main") == 1 }
 
   /// A value to bind, or of a column.
   enum Field {
@@ -154,6 +193,7 @@ final class Database {
   }
 
   private func prepared(_ sql: String) throws(StorageError) -> OpaquePointer {
+    if isClosed { throw StorageError("the database is closed") }
     if let known = statements[sql] { return known }
     var statement: OpaquePointer?
     try check(

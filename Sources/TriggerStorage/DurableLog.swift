@@ -30,6 +30,11 @@ public final class DurableLog: CommitLog {
   private let listener = Listener<Int64>()
   private let stepper = Listener<Void>()
   private let failureListener = Listener<String>()
+  private let noticeListener = Listener<String>()
+  /// What is written is on disk.
+  private let isSynced: Bool
+  /// Bytes that SQLite's write-ahead log may take, but for a little while.
+  let writeAheadLimit: Int
 
   /// What waits to be written. Guarded by its condition.
   private final class Shared: @unchecked Sendable {
@@ -64,9 +69,17 @@ public final class DurableLog: CommitLog {
   ///
   /// - Parameters:
   ///   - lastSeq: the newest seq in the log.
-  public convenience init(_ directory: DataDirectory, durability: Durability, lastSeq: Int64) throws {
-    try self.init(stepped: directory, durability: durability, lastSeq: lastSeq, flushBytes: .max)
-    flusher = try WALFlusher(path: directory.path + "/log.sqlite")
+  ///   - retention: what the directory may take; the write-ahead log takes a part of it.
+  public convenience init(
+    _ directory: DataDirectory, durability: Durability, lastSeq: Int64,
+    retention: LogRetention = LogRetention()
+  ) throws {
+    try self.init(
+      stepped: directory, durability: durability, lastSeq: lastSeq, flushBytes: .max,
+      writeAheadLimit: min(max((retention.bytes ?? .max) / 8, 2 << 20), 16 << 20))
+    // After a burst it becomes short again.
+    try directory.database.run("PRAGMA journal_size_limit = \(writeAheadLimit)")
+    flusher = try WALFlusher(path: directory.path + "/log.sqlite", limit: writeAheadLimit)
     shared.hasEnded = false
     let thread = Thread { [self] in
       while writeGroup(waits: true) {}
@@ -84,14 +97,16 @@ public final class DurableLog: CommitLog {
   /// - Parameter flushBytes: after groups of so many bytes what is in SQLite's write-ahead log is moved into the
   ///   database, after that group.
   package init(
-    stepped directory: DataDirectory, durability: Durability, lastSeq: Int64, flushBytes: Int = 1 << 20
+    stepped directory: DataDirectory, durability: Durability, lastSeq: Int64, flushBytes: Int = 1 << 20,
+    writeAheadLimit: Int = 16 << 20
   ) throws {
     self.directory = directory
+    self.writeAheadLimit = writeAheadLimit
+    isSynced = durability == .group
     self.flushBytes = flushBytes
     newest = Atomic(lastSeq)
     try directory.database.run("PRAGMA synchronous = \(durability == .group ? "FULL" : "NORMAL")")
-    // SQLite's own way does not tell of errors.
-    try directory.database.run("PRAGMA wal_autocheckpoint = 0")
+    try directory.database.countWriteAhead()
     shared.hasEnded = true
   }
 
@@ -106,6 +121,22 @@ public final class DurableLog: CommitLog {
   /// - Parameter body: called once, when the disk refuses: nothing is written from then on.
   public func whenFailed(_ body: @escaping @Sendable (String) -> Void) {
     failureListener.set(body)
+  }
+
+  /// - Parameter body: told on the log's thread what people should know: somebody keeps the write-ahead log from
+  ///   being emptied.
+  public func whenNoticed(_ body: @escaping @Sendable (String) -> Void) { noticeListener.set(body) }
+
+  /// Empties the write-ahead log when nothing is written; a reader's old state puts it off. Any thread, returns at
+  /// once.
+  func settle() {
+    change { group in
+      group.kept.append { [self] in
+        do {
+          if try directory.emptyWriteAheadLog(wait: 0) { directory.note(newest: durable) }
+        } catch { fail("\(error)") }
+      }
+    }
   }
 
   /// Copies a record. Waits when 32 MiB wait for the disk.
@@ -197,8 +228,12 @@ public final class DurableLog: CommitLog {
     shared.condition.broadcast()
     while !shared.hasEnded { shared.condition.wait() }
     shared.condition.unlock()
-    flusher?.stop()
-    flusher = nil
+    if let flusher {
+      flusher.stop()
+      self.flusher = nil
+      // Best effort: everything is on disk, in a larger file at worst.
+      if failure == nil, (try? directory.compact()) == true { directory.note(newest: durable) }
+    }
     directory.close()
   }
 
@@ -216,7 +251,10 @@ public final class DurableLog: CommitLog {
     }
     bytesWritten.add(group.records.count, ordering: .relaxed)
     let hasRecords = !group.records.isEmpty
-    if hasRecords { newest.store(group.last, ordering: .releasing) }
+    if hasRecords {
+      newest.store(group.last, ordering: .releasing)
+      if isSynced { directory.note(newest: group.last) }
+    }
     // A row of another table fills less than a page.
     let bytes = group.records.count + (group.accepted.count + group.settled.count + group.jobs.count) << 12
     shared.condition.lock()
@@ -236,7 +274,10 @@ public final class DurableLog: CommitLog {
   }
 
   private func flush(after bytes: Int) throws {
-    if let flusher { return try flusher.afterGroup(directory.database, bytes: bytes) }
+    if let flusher {
+      if let notice = try flusher.afterGroup(directory.database) { noticeListener(notice) }
+      return
+    }
     unflushed += bytes
     guard unflushed >= flushBytes else { return }
     unflushed = 0

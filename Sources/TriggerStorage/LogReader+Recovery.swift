@@ -37,7 +37,7 @@ extension LogReader {
     try visitViews(from: oldest, to: recovery.begin) { recovery.recall($0) }
   }
 
-  /// Loads the newest checkpoint that gives the state it was taken of.
+  /// Loads the newest checkpoint that is what was written, and gives the state it was taken of.
   ///
   /// - Returns: the seq that the stores are as of then; 0 without a checkpoint.
   private func load(into recovery: Recovery, notAfter limit: Int64) throws -> Int64 {
@@ -45,7 +45,9 @@ extension LogReader {
       do {
         try load(checkpoint, into: recovery)
         return checkpoint.last
-      } catch let damage as StateDamage { damaged.append(checkpoint.damaged("\(damage)")) }
+      } catch let damage as StateDamage { damaged.append(checkpoint.damaged("\(damage)")) } catch let damage
+        as CheckpointDamage
+      { if try isKept(checkpoint) { damaged.append(damage) } }
     }
     if recovery.hasBegun { recovery.beginAnew() }
     try requireRecords(after: 0)
@@ -54,12 +56,13 @@ extension LogReader {
 
   /// Loads a checkpoint, and the records that it has in part.
   ///
-  /// - Throws: `StateDamage` when that is not the state it was taken of.
+  /// - Throws: `CheckpointDamage` when it is not what was written: nothing of it is loaded then; `StateDamage` when it is,
+  ///   and that is not the state it was taken of.
   func load(_ checkpoint: KeptCheckpoint, into recovery: Recovery) throws {
-    let (fold, digests) = try says(checkpoint)
+    let (fold, digests) = try check(checkpoint)
     try requireRecords(after: checkpoint.since)
     recovery.begin(fold, since: checkpoint.since, digests: digests)
-    try visitParts(of: checkpoint) { try recovery.load($0) }
+    try visitParts(of: checkpoint) { part, _ in try recovery.load(part) }
     try recovery.endCheckpoint()
     if checkpoint.last > checkpoint.since {
       try visitViews(from: checkpoint.since + 1, to: checkpoint.last) { try recovery.apply($0) }
@@ -77,38 +80,28 @@ extension LogReader {
   }
 
   func visitInbox(_ body: (AcceptedEvent) throws -> Void) throws {
-    try database.run("SELECT epoch, number, checksum, event FROM inbox ORDER BY epoch, number") { row in
-      guard LogBlock.checksum(row.blob(3)) == row.int(2),
-        let event = try? AcceptedEvent(decoding: row.blob(3))
-      else { throw LogError("\(path): the accepted event \(row.int(0))-\(row.int(1)) is damaged") }
+    try visitInboxRows { epoch, number, event in
+      guard let event else { throw LogError("\(path): the accepted event \(epoch)-\(number) is damaged") }
       try body(event)
+    }
+  }
+
+  /// - Parameter body: gets nil for an event that is damaged.
+  func visitInboxRows(_ body: (_ epoch: Int64, _ number: Int64, AcceptedEvent?) throws -> Void) throws {
+    try database.run("SELECT epoch, number, checksum, event FROM inbox ORDER BY epoch, number") { row in
+      let (bytes, id) = (row.blob(3), EventID(epoch: row.int(0), number: row.int(1)))
+      let event = LogBlock.checksum(bytes) == row.int(2) ? try? AcceptedEvent(decoding: bytes) : nil
+      try body(id.epoch, id.number, event?.id == id ? event : nil)
     }
   }
 
   /// What a log remembers beside the stores, as of its end.
   package func fold() throws -> LogFold {
-    var fold = LogFold()
-    try database.run(
-      "SELECT id, checksum, fold, digests FROM checkpoints ORDER BY last DESC, id DESC LIMIT 1"
-    ) {
-      row in
-      guard
-        let newest = try self.fold(row.blob(2), of: row.int(0), digests: row.blob(3), checksum: row.int(1))
-      else {
-        throw LogError("\(path): the newest checkpoint is damaged")
-      }
-      fold = newest
+    var fold = try intactCheckpoint(damaged: { damaged.append($0) })?.fold ?? LogFold()
+    if fold.lastSeq == 0, let damage = damaged.first, try firstSeq() > 1 {
+      throw LogError("\(path): \(damage); the records before it are not kept any more (log.retain)")
     }
     try visitViews(from: fold.lastSeq + 1) { try fold.apply($0) }
     return fold
-  }
-
-  /// The fold of a checkpoint; nil when it is damaged.
-  func fold(
-    _ first: UnsafeRawBufferPointer, of checkpoint: Int64, digests: UnsafeRawBufferPointer, checksum: Int64
-  ) throws -> LogFold? {
-    try FoldParts.whole(first, of: checkpoint, in: database).withUnsafeBytes { fold in
-      LogBlock.checksum(fold: fold, digests: digests) == checksum ? try? LogFold(decoding: fold) : nil
-    }
   }
 }

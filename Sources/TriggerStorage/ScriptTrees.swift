@@ -39,6 +39,18 @@ struct ScriptTrees {
     return (found, files)
   }
 
+  /// Paths of the files of a tree.
+  func paths(_ number: Int) throws -> [String] {
+    var paths: [String] = []
+    try database.run(
+      """
+      SELECT path FROM script_files AS file WHERE content IS NOT NULL
+      AND tree = (SELECT max(tree) FROM script_files WHERE path = file.path AND tree <= ?)
+      """, [.int(Int64(number))]
+    ) { paths.append($0.text(0)) }
+    return paths
+  }
+
   /// Keeps a tree that follows the newest one; equal files keep its number. In a transaction.
   ///
   /// - Parameters:
@@ -174,7 +186,14 @@ extension DataDirectory {
   ) throws -> ScriptTree.Identity {
     let trees = ScriptTrees(database: database)
     if newestFiles == nil, let newest = try trees.newest() {
-      newestFiles = try trees.tree(newest.number)?.files
+      do { newestFiles = try trees.tree(newest.number)?.files } catch let error as StorageError
+        where error.code == 0
+      {
+        // A content of it is not what was written: what is there now is kept whole.
+        treeDamage = "\(error)"
+        newestFiles = Dictionary(
+          try trees.paths(newest.number).map { ($0, [UInt8]("\u{0}damaged".utf8)) }, uniquingKeysWith: { $1 })
+      }
     }
     let identity = try trees.keep(files, after: newestFiles ?? [:], now: now, seed: seed, seq: seq)
     newestFiles = files

@@ -8,17 +8,20 @@ import TriggerHost
 /// groups keep coming it never reaches the end. So the writer moves the little that is left itself, right
 /// after: then SQLite begins the write-ahead log anew.
 final class WALFlusher: @unchecked Sendable {  // everything mutable is guarded by `condition`
-  /// Bytes of groups that are moved at a time: often and little, since the sync of what was moved shares the
+  /// Bytes of pages that are moved at a time: often and little, since the sync of what was moved shares the
   /// disk with the writer's own.
   private static let step = 1 << 20
-  /// Bytes of groups after which the writer moves the rest, so that the write-ahead log begins anew: seldom,
+  /// Bytes of pages after which the writer moves the rest, so that the write-ahead log begins anew: seldom,
   /// for those commits wait.
-  private static let restart = 64 << 20
+  private let limit: Int
 
   private let database: Database
-  // The writer's: bytes since the last step, and since the last restart.
-  private var bytes = 0
-  private var total = 0
+  // The writer's: bytes of the write-ahead log when a step was last asked for, when the writer last moved the rest
+  // itself, and at which somebody is told.
+  private var asked = 0
+  private var tried = 0
+  private var told: Int
+  private let pageBytes: Int
   private let condition = NSCondition()
   private var isWanted = false
   private var isMoved = false
@@ -28,46 +31,57 @@ final class WALFlusher: @unchecked Sendable {  // everything mutable is guarded 
 
   /// Starts a thread with a connection of its own.
   ///
+  /// - Parameter limit: bytes that the write-ahead log may take, about.
   /// - Throws: `StorageError`.
-  init(path: String) throws {
+  init(path: String, limit: Int) throws {
+    self.limit = limit
+    told = 4 * limit
     database = try Database(path: path, creates: false)
+    pageBytes = Int(try database.integer("PRAGMA page_size") ?? 4096) + 24
     let thread = Thread { [self] in loop() }
     thread.name = "log-flush"
     thread.start()
   }
 
-  /// Call after each group, on the writer's thread, with its connection.
+  /// Call after each group, on the writer's thread, with its connection, which counts pages.
   ///
-  /// - Parameter count: bytes that the group wrote.
+  /// - Returns: what people should know.
   /// - Throws: what the disk said to this or to the thread. It must not go unheard: bytes that a failed sync has
   ///   not written stay unwritten, and with `async` nobody else would sync them.
-  func afterGroup(_ writer: Database, bytes count: Int) throws {
-    bytes += count
-    total += count
+  func afterGroup(_ writer: Database) throws -> String? {
+    let size = writer.writeAheadPages * pageBytes
+    if size < asked { (asked, tried, told) = (0, 0, 4 * limit) }
     condition.lock()
     let (isMoved, failure) = (self.isMoved, self.failure)
     self.isMoved = false
     condition.unlock()
     if let failure { throw failure }
-    if isMoved, total >= Self.restart {
-      total = 0
-      return try writer.run("PRAGMA wal_checkpoint(PASSIVE)")
+    // Not again and again while a reader is in the way.
+    if size >= limit, isMoved || size >= 2 * limit, size - tried >= Self.step {
+      tried = size
+      try writer.run("PRAGMA wal_checkpoint(PASSIVE)")
+      guard size >= told else { return nil }
+      told = 2 * size
+      return
+        "the write-ahead log has grown to \(size >> 20) MiB: a program holds an old state of the log open (a backup, sqlite3, trigger-host replay), and it shrinks when that ends"
     }
-    if bytes < Self.step { return }
-    bytes = 0
+    if size - asked < Self.step { return nil }
+    asked = size
     condition.lock()
     if !isWanted { condition.signal() }
     isWanted = true
     condition.unlock()
+    return nil
   }
 
-  /// Ends the thread.
+  /// Ends the thread and its connection.
   func stop() {
     condition.lock()
     isStopping = true
     condition.broadcast()
     while !hasEnded { condition.wait() }
     condition.unlock()
+    database.close()
   }
 
   private func loop() {

@@ -217,7 +217,9 @@ import TriggerHost
           "INSERT INTO block_cuts VALUES (?, ?, ?)",
           [.int(Int64(block)), .int(Int64(cut.offset)), .int(cut.content)])
       }
-      let whole = try rest.withUnsafeBytes { try contents.block(Int64(block), rest: $0, cuts: cuts.count) }
+      let whole = try rest.withUnsafeBytes {
+        try contents.block(Int64(block), rest: $0, cuts: Int64(cuts.count))
+      }
       #expect(whole == bytes, "seed \(seed), block \(block)")
     }
     #expect(

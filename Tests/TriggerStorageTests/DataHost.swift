@@ -36,16 +36,20 @@ final class DataHost {
   let queue: TriggerQueue
   let log: DurableLog
   let recovery: Recovery
+  private let reader: LogReader
 
   init(
     _ path: String, workers: Int = 2, durability: Durability = .group,
     scripts: [String: String] = DataHost.scripts, clock: EngineClock = EngineClock(),
+    retention: LogRetention = LogRetention(),
     register: (CommitCoordinator) throws -> Void = { _ in },
     configure: (inout EngineConfiguration) -> Void = { _ in }
   ) throws {
-    let directory = try DataDirectory(path: path)
+    let directory = try DataDirectory(path: path, clock: clock)
     let reader = try LogReader(path: path)
-    log = try DurableLog(directory, durability: durability, lastSeq: try reader.lastSeq())
+    self.reader = reader
+    log = try DurableLog(
+      directory, durability: durability, lastSeq: try reader.lastSeq(), retention: retention)
     var configuration = EngineConfiguration(workers: workers)
     configure(&configuration)
     coordinator = CommitCoordinator(configuration, clock: clock, log: log)
@@ -66,6 +70,7 @@ final class DataHost {
 
   func close() {
     queue.stop()
+    reader.close()
     log.close()
   }
 

@@ -137,7 +137,8 @@ import TriggerHost
   @Test func aNewerFormatIsRefused() throws {
     let path = temporaryDirectory()
     defer { try? FileManager.default.removeItem(atPath: path) }
-    try DataDirectory(path: path).database.run("UPDATE meta SET value = 99 WHERE name = 'format'")
+    try DataDirectory(path: path).close()
+    try Database(path: path + "/log.sqlite").run("UPDATE meta SET value = 99 WHERE name = 'format'")
     let error = #expect(throws: StorageError.self) { try DataDirectory(path: path) }
     #expect(error?.description.contains("has format 99") == true, "\(error!)")
   }

@@ -6,6 +6,8 @@ import TriggerStorage
 struct DataOptions {
   var path: String
   var durability: Durability
+  /// Go on when commits that were there are missing.
+  var acceptsLoss = false
 }
 
 struct DataArguments: ParsableArguments {
@@ -19,6 +21,9 @@ struct DataArguments: ParsableArguments {
     ))
   var durability: Durability?
 
+  @Flag(help: "Go on with what is left of the data directory when commits that were there are missing.")
+  var acceptLoss = false
+
   func validate() throws {
     if memory, data != nil { throw ValidationError("--memory and --data exclude each other") }
     if memory, let durability, durability != .memory {
@@ -30,10 +35,11 @@ struct DataArguments: ParsableArguments {
   func options(_ config: HostConfig) -> DataOptions? {
     let durability = self.durability ?? Durability(rawValue: config.durability.rawValue) ?? .group
     guard !memory, durability != .memory, let path = data ?? config.data?.resolved else { return nil }
-    return DataOptions(path: path, durability: durability)
+    return DataOptions(path: path, durability: durability, acceptsLoss: acceptLoss)
   }
 }
 
 extension Durability: ExpressibleByArgument {}
 extension StorageError: ExpectedFailure {}
 extension LogError: ExpectedFailure {}
+extension CheckpointDamage: ExpectedFailure {}

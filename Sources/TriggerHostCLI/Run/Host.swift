@@ -25,7 +25,9 @@ final class Host: Sendable {
   init(config: HostConfig, workers: Int? = nil, data: DataOptions? = nil) throws {
     self.config = config
     let configuration = try EngineConfiguration(config, workers: workers)
-    let opened = try data.map { try OpenDirectory($0, seed: configuration.seed) }
+    let opened = try data.map {
+      try OpenDirectory($0, seed: configuration.seed, retention: config.log.retention)
+    }
     let coordinator = CommitCoordinator(configuration, log: opened?.log)
     self.coordinator = coordinator
     files = try coordinator.register(config, following: opened)

@@ -14,12 +14,13 @@ struct OpenDirectory {
   /// Opens an epoch.
   ///
   /// - Throws: `StorageError` when another host has it, or its format is newer.
-  init(_ options: DataOptions, seed: UInt64) throws {
-    directory = try DataDirectory(path: options.path)
+  init(_ options: DataOptions, seed: UInt64, retention: LogRetention) throws {
+    directory = try DataDirectory(path: options.path, acceptsLoss: options.acceptsLoss)
     epoch = try directory.beginEpoch(
       now: EngineClock().now(), seed: seed, versions: EnvironmentVersions.text)
     reader = try LogReader(path: options.path)
-    log = try DurableLog(directory, durability: options.durability, lastSeq: try reader.lastSeq())
+    log = try DurableLog(
+      directory, durability: options.durability, lastSeq: try reader.lastSeq(), retention: retention)
   }
 }
 
@@ -28,6 +29,8 @@ final class HostStorage: Sendable {
   let directory: DataDirectory
   let log: DurableLog
   private let checkpointer: Checkpointer
+  // Used while the host starts, and for scripts of operations that an earlier run has deferred.
+  private nonisolated(unsafe) let reader: LogReader
   /// As of the last stop.
   let progress: LogFold
   /// One line for who starts the host.
@@ -46,23 +49,32 @@ final class HostStorage: Sendable {
     log = opened.log
     let started = ContinuousClock.now
     let reader = opened.reader
+    self.reader = reader
     try log.withDirectory { try $0.mendNewestTree(from: reader) }
     let recovery = try coordinator.recover(scripts: { try reader.scripts($0) }) { try reader.recover($0) }
     let seconds = (ContinuousClock.now - started) / .seconds(1)
-    let start = recovery.begin == 0 ? "the first record" : "an older one"
+    let start = recovery.begin == 0 ? "the first record" : "the one before it, of seq \(recovery.begin),"
     for damage in reader.damaged {
-      printError("\(directory.path): \(damage)\nNothing is lost: the host goes on from \(start) and the log.")
+      printError(
+        "\(directory.path): \(damage)\nNothing is lost: the host goes on from \(start) and the log, and writes a new checkpoint."
+      )
     }
     let epoch = opened.epoch
+    if let loss = directory.loss {
+      printError(
+        "\(directory.path): \(loss). Going on without, as --accept-loss says; seqs are given out again, in epoch \(epoch)."
+      )
+    }
     coordinator.open(epoch: epoch)
     var progress = recovery.fold
     // They are the checkpointer's.
     _ = progress.takeFinishedKeys()
     self.progress = progress
     checkpointer = try Checkpointer(
-      log, coordinator, recovery: recovery,
-      retention: LogRetention(age: settings.retainAge, bytes: settings.retainBytes),
+      log, coordinator, recovery: recovery, damaged: reader.damaged,
+      retention: settings.retention,
       interval: settings.checkpoint)
+    log.whenNoticed { [path = directory.path] in printError("\(path): \($0)") }
     checkpointer.start { printError($0) }
     let left = recovery.fold.unfinished.count
     summary =
@@ -78,7 +90,15 @@ final class HostStorage: Sendable {
   /// - Parameter seq: the first that may use it; 0 when it is not known yet.
   func keep(_ files: [String: [UInt8]], seq: Int64 = 0) throws -> ScriptTree.Identity {
     let now = EngineClock().now()
-    return try log.withDirectory { try $0.keep(files, now: now, seed: 0, seq: seq) }
+    let (identity, damage) = try log.withDirectory { directory in
+      defer { directory.treeDamage = nil }
+      return (try directory.keep(files, now: now, seed: 0, seq: seq), directory.treeDamage)
+    }
+    if let damage {
+      printError(
+        "\(directory.path): \(damage). The scripts of now are kept whole, as tree \(identity.number).")
+    }
+    return identity
   }
 
   func note(seq: Int64, ofTree number: Int) throws {
@@ -99,8 +119,15 @@ final class HostStorage: Sendable {
     if log.failure == nil, checkpointer.recordsSince >= Self.commitsForLastCheckpoint {
       do { try checkpointer.checkpoint() } catch { printError("no checkpoint: \(error)") }
     }
+    checkpointer.close()
+    reader.close()
     log.close()
   }
+}
+
+extension HostConfig.Log {
+  /// What `log.retain` says.
+  var retention: LogRetention { LogRetention(age: retainAge, bytes: retainBytes) }
 }
 
 /// `512 bytes`, `12.3 MB`.
