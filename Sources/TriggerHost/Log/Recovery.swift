@@ -264,8 +264,8 @@ extension EngineState {
     records.store(
       RecordRing.Item(
         seq: record.seq, identity: record.identity, admitted: record.admitted, decided: record.admitted,
-        trigger: Int32(trigger), attempts: Int32(record.attempts),
-        conflicts: Int32(max(0, record.attempts - 1)),
+        trigger: Int32(trigger), attempts: Int32(clamping: record.attempts),
+        conflicts: Int32(clamping: max(0, record.attempts - 1)),
         outcome: record.outcome))
     if let error = record.error { records.store(error: error.utf8Text, for: record.seq) }
   }

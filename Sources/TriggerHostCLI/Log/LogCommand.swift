@@ -40,63 +40,44 @@ struct LogCommand: ParsableCommand {
   struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract:
-        "Check checksums and order of the whole log and its scripts, and whether it gives the state it gave; exit 1 at the first damage.",
+        "Check everything that is kept, and whether it gives the state that was committed; exit 1 for damage.",
       discussion: """
+        Pages of the file, records, checkpoints, scripts, accepted events: every damage is named, with its place. \
         The stores are put together again, from each checkpoint and from the first record that is kept, and compared \
         with the digests that were kept with the commits. Of two directories that end with the same seq, stores with \
         equal digests are equal.
         """)
     @OptionGroup var kept: KeptData
-    @Flag(help: "Print one JSON object: intact, records, first, last, digests as {store: digest}, error.")
+    @Flag(
+      help:
+        "Print one JSON object: intact, records, first, last, digests as {store: digest}, damages, error (the first of them)."
+    )
     var json = false
 
     func run() throws {
-      let history = try History(kept.path())
-      var (count, first, last) = (Int64(0), Int64(0), Int64(0))
-      var failure: String?
-      var digests: StateDigests?
-      do {
-        var trees: Set<Int> = [0]
-        try history.reader.visit { record in
-          if count == 0 { first = record.seq }
-          if trees.insert(record.tree).inserted { try check(tree: record.tree, history, at: record.seq) }
-          (count, last) = (count + 1, record.seq)
+      let path = try kept.path()
+      let verified = try LogVerification(try LogReader(path: path))
+      if json {
+        var fields: [String: Value] = [
+          "intact": .bool(verified.damages.isEmpty), "records": .int(verified.records),
+          "first": .int(verified.first), "last": .int(verified.last),
+          "damages": .array(
+            verified.damages.map { ["place": .string($0.place), "what": .string($0.what)] }),
+        ]
+        if let digests = verified.digests { fields["digests"] = digests.stores.json }
+        if let damage = verified.damages.first { fields["error"] = .string("\(path): \(damage)") }
+        print(try JSON.text(.map(fields)))
+      } else if verified.damages.isEmpty {
+        print("\(verified.records) records are intact.")
+        if let digests = verified.digests, !digests.stores.isEmpty {
+          print("As of seq \(digests.seq):")
+          for store in digests.stores { print("  \(store.digest)  \(store.name)") }
         }
-        let state = try StateVerification(history.reader)
-        digests = state.digests
-        failure = state.damages.first.map { "\(history.reader.path): \($0.place): \($0.what)" }
-      } catch let error as LogError { failure = "\(error)" } catch let error as MissingScripts {
-        failure = error.description
+      } else {
+        for damage in verified.damages { printError("\(path): \(damage)") }
+        print("\(verified.records) records are intact; \(counted(verified.damages.count, "damage")) found.")
       }
-      try say(count, first, last, digests, failure)
-      if failure != nil { throw ExitCode(1) }
-    }
-
-    private struct MissingScripts: Error, CustomStringConvertible { var description: String }
-
-    private func check(tree: Int, _ history: History, at seq: Int64) throws {
-      guard try history.reader.tree(tree) == nil else { return }
-      throw MissingScripts(
-        description: "\(try kept.path()): script tree \(tree), which seq \(seq) ran with, is missing")
-    }
-
-    private func say(
-      _ count: Int64, _ first: Int64, _ last: Int64, _ digests: StateDigests?, _ failure: String?
-    ) throws {
-      guard json else {
-        if let failure { return printError(failure) }
-        print("\(count) records are intact.")
-        guard let digests, !digests.stores.isEmpty else { return }
-        print("As of seq \(digests.seq):")
-        for store in digests.stores { print("  \(store.digest)  \(store.name)") }
-        return
-      }
-      var fields: [String: Value] = [
-        "intact": .bool(failure == nil), "records": .int(count), "first": .int(first), "last": .int(last),
-      ]
-      if let digests { fields["digests"] = digests.stores.json }
-      if let failure { fields["error"] = .string(failure) }
-      print(try JSON.text(.map(fields)))
+      if !verified.damages.isEmpty { throw ExitCode(1) }
     }
   }
 }

@@ -70,6 +70,8 @@ private let orders = DatabaseTable("orders", columns: [.init("quantity", .intege
   /// A machine crash may take the newest commits of an `async` log and leave them in the table.
   private func loseTheEnd(after seq: Int64) throws {
     try Database(path: path + "/log.sqlite").run("DELETE FROM blocks WHERE last > ?", [.int(seq)])
+    // It says of such a log what was on disk for sure.
+    try NewestFile(directory: path).replace(NewestMark())
   }
 
   @Test func aheadOfTheLog() async throws {
