@@ -165,7 +165,7 @@ extension HostConfig {
 extension HostConfig.Loaded {
   fileprivate mutating func readCronFiles() {
     for path in config.cron {
-      guard exists(path, kind: S_IFREG, what: "cron file") else { continue }
+      guard exists(path, kind: .file, what: "cron file") else { continue }
       let cron = loadCronFile(path: path.resolved)
       report.add(cron.report)
       config.schedules += cron.entries
@@ -178,25 +178,25 @@ extension HostConfig.Loaded {
   }
 
   fileprivate mutating func checkFiles() {
-    _ = exists(config.scripts, kind: S_IFDIR, what: "scripts directory")
-    for feed in config.feeds { _ = exists(feed.file, kind: S_IFREG, what: "feed file") }
+    _ = exists(config.scripts, kind: .directory, what: "scripts directory")
+    for feed in config.feeds { _ = exists(feed.file, kind: .file, what: "feed file") }
     for (name, store) in config.stores.sorted(by: { $0.key < $1.key }) {
       if let files = store.files {
-        _ = exists(files.directory, kind: S_IFDIR, what: "directory of store '\(name)',")
+        _ = exists(files.directory, kind: .directory, what: "directory of store '\(name)',")
       }
     }
     for problem in config.overlaps(data: config.data?.resolved) { report.add(problem) }
   }
 
-  private mutating func exists(_ path: HostConfig.Path, kind: mode_t, what: String) -> Bool {
-    var status = stat()
+  private mutating func exists(_ path: HostConfig.Path, kind: FileStatus.Kind, what: String) -> Bool {
     let message: String
-    if stat(path.resolved, &status) != 0 {
-      message = "\(what) `\(path.text)` cannot be used: \(errorText(errno))"
-    } else if status.st_mode & S_IFMT != kind {
-      message = "\(what) `\(path.text)` is not a \(kind == S_IFDIR ? "directory" : "regular file")"
+    if let status = FileStatus.of(path.resolved) {
+      if status.kind == kind { return true }
+      message =
+        "\(what) `\(path.text)` is not a \(kind == .directory ? "directory" : "regular file") but "
+        + status.kindInWords
     } else {
-      return true
+      message = "\(what) `\(path.text)` cannot be used: \(errorText(errno))"
     }
     report.add(ConfigProblem(file: config.file, line: path.line, message: message))
     return false

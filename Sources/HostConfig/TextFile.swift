@@ -1,4 +1,5 @@
 import Foundation
+import TriggerCore
 import TriggerFiles
 
 /// Reads a small text file whole: at most 1 MiB of UTF-8, a byte order mark removed.
@@ -7,9 +8,13 @@ import TriggerFiles
 func readTextFile(_ path: String, name: String) -> Result<String, ConfigProblem> {
   readFile(path, name: name, cap: ConfigNode.Limit.fileSize).flatMap { bytes in
     let body = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes[3...] : bytes[...]
-    if let text = String(validating: body, as: UTF8.self) { return .success(text) }
-    let line = 1 + lineOfFirstInvalidByte(body)
-    return .failure(ConfigProblem(file: name, line: line, message: "not UTF-8 text"))
+    do throws(InvalidUTF8) { return .success(try String(text: body)) } catch {
+      var fault = error
+      let before = body.prefix(error.offset)
+      if let feed = before.lastIndex(of: UInt8(ascii: "\n")) { fault.offset -= feed - body.startIndex + 1 }
+      let line = 1 + before.count { $0 == UInt8(ascii: "\n") }
+      return .failure(ConfigProblem(file: name, line: line, message: "\(fault)"))
+    }
   }
 }
 
@@ -29,13 +34,4 @@ private func readFile(_ path: String, name: String, cap: Int) -> Result<[UInt8],
 func resolve(_ path: String, below directory: String) -> String {
   if path.hasPrefix("/") || directory.isEmpty { return path }
   return directory.hasSuffix("/") ? directory + path : "\(directory)/\(path)"
-}
-
-private func lineOfFirstInvalidByte(_ bytes: ArraySlice<UInt8>) -> Int {
-  var lines = 0
-  for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
-    if String(validating: line, as: UTF8.self) == nil { break }
-    lines += 1
-  }
-  return lines
 }

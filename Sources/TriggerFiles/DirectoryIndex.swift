@@ -268,7 +268,7 @@ package struct DirectoryIndex {
       readIfChanged(path, status, isForced: reason == .event)
     default:
       guard includes(path) else { return }
-      fail(path, "is not a regular file")
+      fail(path, "is not a regular file but \(status.kindInWords)")
     }
   }
 

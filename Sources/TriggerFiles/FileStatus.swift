@@ -16,6 +16,7 @@ package struct FileStatus: Hashable, Sendable {
   }
 
   package var kind: Kind
+  private var format: UInt32
   package var identity: Identity
   package var size: Int
   /// Permission bits.
@@ -34,6 +35,7 @@ package struct FileStatus: Hashable, Sendable {
       case S_IFLNK: .link
       default: .other
       }
+    format = UInt32(status.st_mode & S_IFMT)
     identity = Identity(
       device: UInt64(truncatingIfNeeded: status.st_dev), inode: UInt64(status.st_ino))
     size = Int(status.st_size)
@@ -48,6 +50,18 @@ package struct FileStatus: Hashable, Sendable {
     #endif
   }
 
+  /// `a named pipe`: for messages about what was to be a file.
+  package var kindInWords: String {
+    switch mode_t(format) {
+    case S_IFIFO: "a named pipe"
+    case S_IFDIR: "a directory"
+    case S_IFCHR, S_IFBLK: "a device"
+    case S_IFSOCK: "a socket"
+    case S_IFREG: "a regular file"
+    default: "something else"
+    }
+  }
+
   private static func nanoseconds(_ time: timespec) -> Int64 {
     Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
@@ -60,10 +74,10 @@ package struct FileStatus: Hashable, Sendable {
     return FileStatus(status)
   }
 
-  /// Of an entry of an open directory, itself when it is a link.
-  package static func of(_ name: String, in directory: Int32) -> FileStatus? {
+  /// Of an entry of an open directory, by default itself when it is a link.
+  package static func of(_ name: String, in directory: Int32, followsLinks: Bool = false) -> FileStatus? {
     var status = stat()
-    guard fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
+    guard fstatat(directory, name, &status, followsLinks ? 0 : AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
     return FileStatus(status)
   }
 

@@ -22,14 +22,13 @@ package enum FileReading {
 package func readFile(
   _ path: String, in directory: Int32 = AT_FDCWD, cap: Int, followsLink: Bool = true
 ) -> FileReading {
-  let flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | (followsLink ? 0 : O_NOFOLLOW)
-  let file = openat(directory, path, flags)
-  guard file >= 0 else {
-    return errno == ENOENT || errno == ENOTDIR ? .absent : .problem("cannot be read: \(errorText(errno))")
+  let file: Int32
+  switch openFile(path, in: directory, followsLink: followsLink) {
+  case .success(let descriptor): file = descriptor
+  case .failure(let problem): return problem.isAbsent ? .absent : .problem(problem.message)
   }
   defer { close(file) }
   guard let before = FileStatus.of(file) else { return .problem("cannot be read: \(errorText(errno))") }
-  guard before.kind == .file else { return .problem("is not a regular file") }
   guard before.size <= cap else { return .problem(tooLarge(cap)) }
   switch readAll(file, expecting: before.size, cap: cap) {
   case .success(let bytes):
@@ -39,8 +38,44 @@ package func readFile(
   }
 }
 
-private struct ReadProblem: Error {
-  var message: String
+/// Why a file cannot be read.
+package struct ReadProblem: Error {
+  package var message: String
+  /// Nothing is there.
+  package var isAbsent = false
+  /// What is there is no file: a named pipe, a device, a socket or a directory.
+  package var isOtherKind = false
+}
+
+/// Opens a regular file to read, and nothing else: what else there is may keep a reader for ever.
+///
+/// - Returns: its descriptor, the caller's.
+package func openFile(
+  _ path: String, in directory: Int32 = AT_FDCWD, followsLink: Bool = true
+) -> Result<Int32, ReadProblem> {
+  func fail(_ code: Int32) -> Result<Int32, ReadProblem> {
+    .failure(
+      ReadProblem(
+        message: "cannot be read: \(errorText(code))", isAbsent: code == ENOENT || code == ENOTDIR))
+  }
+  func refuse(_ status: FileStatus) -> Result<Int32, ReadProblem> {
+    .failure(ReadProblem(message: "is not a regular file but \(status.kindInWords)", isOtherKind: true))
+  }
+  let flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (followsLink ? 0 : O_NOFOLLOW)
+  let file = openat(directory, path, flags)
+  guard file >= 0 else {
+    let code = errno
+    // A socket cannot be opened at all.
+    let status = code == ENXIO ? FileStatus.of(path, in: directory, followsLinks: true) : nil
+    return status.map(refuse) ?? fail(code)
+  }
+  guard let status = FileStatus.of(file) else {
+    defer { close(file) }
+    return fail(errno)
+  }
+  if status.kind == .file { return .success(file) }
+  close(file)
+  return refuse(status)
 }
 
 private func tooLarge(_ cap: Int) -> String {

@@ -68,7 +68,8 @@ struct Check: ParsableCommand {
   /// Feeds that are there, with a header that does not do.
   private func unusableFeeds(_ config: HostConfig) -> [Finding] {
     config.feeds.compactMap { settings in
-      guard FileManager.default.fileExists(atPath: settings.file.resolved) else { return nil }
+      // What is not a file, the configuration's report has said.
+      guard FileStatus.of(settings.file.resolved)?.kind == .file else { return nil }
       do throws(ConfigProblem) { _ = try Feed(settings) } catch { return Finding(error) }
       return nil
     }

@@ -1,5 +1,7 @@
 import ArgumentParser
 import Foundation
+import TriggerCore
+import TriggerFiles
 
 /// The text of an argument, or of the file that it names as `@FILE`.
 ///
@@ -13,31 +15,56 @@ func textOrFile(_ argument: String, _ option: String) throws -> String {
   case .failure(let error): throw ValidationError("\(option): \(path) cannot be read: \(error)")
   }
   let body = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes[3...] : bytes[...]
-  guard let text = String(validating: body, as: UTF8.self) else {
-    throw ValidationError("\(option): \(path) is not UTF-8 text")
+  do throws(InvalidUTF8) { return try String(text: body) } catch {
+    throw ValidationError("\(option): \(path): \(error)")
   }
-  return text
+}
+
+/// Bytes that an argument may be long.
+private let argumentLimit = 64 << 20
+
+private struct ArgumentProblem: Error, CustomStringConvertible {
+  var description: String
+}
+
+/// Reads a file to its end, also one that is a pipe (`@<(jq ...)`). One that nobody writes into is not waited for,
+/// and one without an end is given up.
+private func readWhole(_ path: String) -> Result<[UInt8], ArgumentProblem> {
+  func fail(_ code: Int32) -> Result<[UInt8], ArgumentProblem> {
+    .failure(ArgumentProblem(description: errorText(code)))
+  }
+  let file = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+  guard file >= 0 else { return fail(errno) }
+  defer { close(file) }
+  var status = stat()
+  fstat(file, &status)
+  let isPipe = status.st_mode & S_IFMT == S_IFIFO
+  var bytes: [UInt8] = []
+  var part = [UInt8](repeating: 0, count: 1 << 16)
+  while true {
+    let count = read(file, &part, part.count)
+    if count > 0 {
+      bytes += part[..<count]
+      if bytes.count > argumentLimit {
+        return .failure(ArgumentProblem(description: "it is larger than \(argumentLimit >> 20) MiB"))
+      }
+    } else if count == 0 {
+      if isPipe, bytes.isEmpty {
+        return .failure(ArgumentProblem(description: "nobody writes into this pipe"))
+      }
+      return .success(bytes)
+    } else if errno == EAGAIN {
+      var wanted = pollfd(fd: file, events: Int16(POLLIN), revents: 0)
+      poll(&wanted, 1, -1)
+    } else if errno != EINTR {
+      return fail(errno)
+    }
+  }
 }
 
 /// What the system says of a call that failed: Foundation's errors do not tell.
 struct SystemError: Error, CustomStringConvertible {
   private let code = errno
 
-  var description: String {
-    let text = String(cString: strerror(code))
-    return text.prefix(1).lowercased() + text.dropFirst()
-  }
-}
-
-/// Reads a file to its end, also one that is a pipe.
-private func readWhole(_ path: String) -> Result<[UInt8], SystemError> {
-  guard let file = fopen(path, "r") else { return .failure(SystemError()) }
-  defer { fclose(file) }
-  var bytes: [UInt8] = []
-  var part = [UInt8](repeating: 0, count: 1 << 16)
-  while true {
-    let count = fread(&part, 1, part.count, file)
-    bytes += part[..<count]
-    if count == 0 { return ferror(file) == 0 ? .success(bytes) : .failure(SystemError()) }
-  }
+  var description: String { errorText(code) }
 }

@@ -1,5 +1,7 @@
 import ArgumentParser
+import Foundation
 import HostConfig
+import TriggerCore
 
 @main
 struct TriggerHostCommand: AsyncParsableCommand {
@@ -23,6 +25,11 @@ struct TriggerHostCommand: AsyncParsableCommand {
     ])
 
   static func main() async {
+    StandardDescriptors.fill()
+    if let fault = faultOfArguments() {
+      printError("Error: \(fault)\n  See 'trigger-host --help' for more information.")
+      exit(withError: ExitCode(2))
+    }
     var command: any ParsableCommand
     do { command = try parseAsRoot() } catch { exit(withCode: error) }
     do {
@@ -37,6 +44,18 @@ struct TriggerHostCommand: AsyncParsableCommand {
         "Error: \(error.message)\n  See '\(path(of: type(of: command))) --help' for more information.")
       exit(withError: ExitCode(2))
     } catch { exit(withCode: error) }
+  }
+
+  /// `CommandLine` repairs what is no text, and takes another key or file for the one that was named.
+  private static func faultOfArguments() -> String? {
+    for index in 0..<Int(CommandLine.argc) {
+      guard let argument = CommandLine.unsafeArgv[index] else { return nil }
+      let bytes = UnsafeRawBufferPointer(start: argument, count: strlen(argument))
+      do throws(InvalidUTF8) { _ = try String(text: bytes) } catch {
+        return "argument \(index), '\(CommandLine.arguments[index].withoutControls)': \(error)"
+      }
+    }
+    return nil
   }
 
   /// ArgumentParser's own codes for usage (64) become 2; what it does not know is ours (70).

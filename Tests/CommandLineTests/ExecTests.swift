@@ -38,7 +38,7 @@ import Testing
     for (event, error) in [
       ("@gone.json", "Error: --event: gone.json cannot be read: no such file or directory"),
       ("@triggers", "Error: --event: triggers cannot be read: is a directory"),
-      ("@bytes.json", "Error: --event: bytes.json is not UTF-8 text"),
+      ("@bytes.json", "Error: --event: bytes.json: not UTF-8 text: 0xff at byte 1"),
     ] {
       let ended = try await triggerHost("exec", "triggers/good.lua", "--event", event, in: directory.path)
       #expect(ended.status == 2 && ended.errorLines.first == error, "\(ended)")

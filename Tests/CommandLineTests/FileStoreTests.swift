@@ -181,7 +181,7 @@ import TriggerCore
       "store 'configs': passwd: cannot be written: it is a link that is not followed",
       "store 'configs': pipe: cannot be written: it is no regular file",
       "store 'configs': passwd: the link leaves the directory (it leads to /etc/passwd)",
-      "store 'configs': pipe: is not a regular file",
+      "store 'configs': pipe: is not a regular file but a named pipe",
       "refused by store 'configs': more than 20 files",
     ] { #expect(ended.errors.contains(line), "\(line) in \(ended.errors)") }
     let checked = try await triggerHost("check", directory.path)

@@ -54,18 +54,26 @@ final class RunningCommand: Sendable {
   /// The near end of a console.
   private let keyboard: FileHandle?
 
+  /// A line of a shell, in which `"$host"` is the binary: for arguments that are no text, and descriptors.
+  convenience init(shell line: String, in directory: String? = nil) throws {
+    let binary = try #require(Self.binary, "trigger-host is not beside the test bundle")
+    try self.init(
+      ["-c", line], in: directory, environment: ["host": binary.path], executable: "/bin/bash")
+  }
+
   /// - Parameter directory: the working directory; nil is the tests' own.
   /// - Parameter input: a file for standard input; nil is nothing.
   /// - Parameter environment: added to the tests' own.
+  /// - Parameter executable: nil is the binary.
   init(
     _ arguments: [String], in directory: String? = nil, output kind: Output = .pipe, input: String? = nil,
-    environment: [String: String] = [:]
+    environment: [String: String] = [:], executable: String? = nil
   ) throws {
     let output = kind == .terminal || kind == .console ? try Self.terminal() : Self.pipe()
     keyboard = kind == .console ? output.read : nil
     let errors = Self.pipe()
     let binary = try #require(Self.binary, "trigger-host is not beside the test bundle")
-    process.executableURL = binary
+    process.executableURL = executable.map { URL(fileURLWithPath: $0) } ?? binary
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }

@@ -285,6 +285,6 @@ import Testing
   @Test func textThatIsNotUTF8HasALine() throws {
     let directory = try TemporaryDirectory()
     let path = try directory.write("host.yaml", Array("workers: 1\nscripts: ".utf8) + [0xFF, 0x0A])
-    #expect(HostConfig.load(path: path).report.description == "\(path):2: not UTF-8 text")
+    #expect(HostConfig.load(path: path).report.description == "\(path):2: not UTF-8 text: 0xff at byte 10")
   }
 }

@@ -72,7 +72,7 @@ import TriggerCore
       ])
     #expect(
       try rows(Array("a\n".utf8) + [0xFF, 0x0A] + Array("ok\n".utf8))
-        == ["data.csv:2: column 1 is not UTF-8 text", "3: a='ok'"])
+        == ["data.csv:2: column 1: not UTF-8 text: 0xff at byte 1 of it", "3: a='ok'"])
   }
 
   @Test func rowsAreBounded() throws {
@@ -116,7 +116,7 @@ import TriggerCore
     let bytes = Array("{\"a\": 1.0}\r\n\n{\"b\":2}\n".utf8) + [0xC3, 0x0A] + Array("{}".utf8)
     #expect(
       try rows(bytes, name: "data.jsonl")
-        == ["1: {\"a\": 1.0}", "3: {\"b\":2}", "data.jsonl:4: not UTF-8 text", "5: {}"])
+        == ["1: {\"a\": 1.0}", "3: {\"b\":2}", "data.jsonl:4: not UTF-8 text: 0xc3 at byte 1", "5: {}"])
   }
 
   @Test func realBars() throws {

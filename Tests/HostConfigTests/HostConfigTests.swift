@@ -142,7 +142,7 @@ import TriggerHost
     )
     #expect(
       try problems("host.yaml").first
-        == "D/host.yaml:3: directory of store 's0', `host.yaml` is not a directory")
+        == "D/host.yaml:3: directory of store 's0', `host.yaml` is not a directory but a regular file")
   }
 
   @Test func readsFeeds() throws {
@@ -233,7 +233,7 @@ import TriggerHost
     let report = HostConfig.load(path: path).report
     #expect(
       report.description == """
-        \(path):1: scripts directory `triggers` is not a directory
+        \(path):1: scripts directory `triggers` is not a directory but a regular file
         \(path):2: cron file `gone.yaml` cannot be used: no such file or directory
         \(path):3: feed file `no.csv` cannot be used: no such file or directory
         \(directory.path)/cron.yaml:2: the schedule name `a` is used twice; first in \(path):4

@@ -55,7 +55,7 @@ import TriggerCore
     (#""\ud800""#, .badUTF8, "1:2: a lone surrogate; characters beyond U+FFFF take a pair"),
     (#""\ud800\u0041""#, .badUTF8, "1:2: a lone surrogate; characters beyond U+FFFF take a pair"),
     (#""\udc00\ud800""#, .badUTF8, "1:2: a lone surrogate; characters beyond U+FFFF take a pair"),
-    (#"{"a":1,"\u0061":2}"#, .duplicateKey, "1:8: the key is already in the map"),
+    (#"{"a":1,"\u0061":2}"#, .duplicateKey, "1:8: the key 'a' is already in the map"),
     (
       "9223372036854775808", .numberRange,
       "1:1: the integer does not fit 64 bits; write it as a string or with .0"

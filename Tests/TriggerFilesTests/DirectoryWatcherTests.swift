@@ -256,7 +256,7 @@ import TriggerCore
     let directory = try TemporaryDirectory(["a": "1"])
     let followed = Followed(directory.path, options(noticing))
     #expect(mkfifo(directory("pipe"), 0o600) == 0)
-    #expect(followed.next()?.problems.map(\.description) == ["pipe: is not a regular file"])
+    #expect(followed.next()?.problems.map(\.description) == ["pipe: is not a regular file but a named pipe"])
   }
 
   @Test(arguments: kinds) func gitChecksOut(_ noticing: DirectoryWatcher.Noticing) throws {

@@ -43,9 +43,13 @@ package final class Feed: Sequence, IteratorProtocol {
   package init(_ settings: FeedSettings) throws(ConfigProblem) {
     file = settings.file.text
     format = settings.format
-    let descriptor = open(settings.file.resolved, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw ConfigProblem(file: file, message: "cannot be read: \(errorText(errno))")
+    let descriptor: Int32
+    // How far a feed was read is kept as a number of rows: only a file has the same ones again.
+    switch openFile(settings.file.resolved) {
+    case .success(let file): descriptor = file
+    case .failure(let problem):
+      let hint = problem.isOtherKind ? "; what comes as a stream goes to run --stdin" : ""
+      throw ConfigProblem(file: file, message: problem.message + hint)
     }
     lines = LineReader(descriptor: descriptor, cap: Feed.rowLimit)
     if format == .csv { try readHeader(settings.columns) }
@@ -71,10 +75,9 @@ extension Feed {
     if line.isCut { return problem(line, "longer than 64 KiB") }
     var bytes = line.bytes[...]
     if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      return problem(line, "not UTF-8 text")
+    do throws(InvalidUTF8) { return .success(.json(try String(text: bytes))) } catch {
+      return problem(line, "\(error)")
     }
-    return .success(.json(text))
   }
 }
 
@@ -157,10 +160,14 @@ extension Feed {
     var texts: [String] = []
     texts.reserveCapacity(record.fields.count)
     for field in record.fields {
-      guard let text = String(validating: field, as: UTF8.self) else {
-        return problem(first, "column \(texts.count + 1) is not UTF-8 text")
+      let place = "column \(texts.count + 1)"
+      // What other encodings write for every second byte is text, too, but not what was meant.
+      if field.contains(0) {
+        return problem(first, "\(place): a NUL byte; a feed is UTF-8 text, is this UTF-16?")
       }
-      texts.append(text)
+      do throws(InvalidUTF8) { texts.append(try String(text: field)) } catch {
+        return problem(first, "\(place): \(error) of it")
+      }
     }
     return .success(texts)
   }

@@ -2,7 +2,8 @@ import Foundation
 
 /// Reads a file line by line in blocks of 64 KiB, whatever the file's size.
 ///
-/// Owns its descriptor; confined to whoever iterates.
+/// Owns its descriptor, unless that is one of the process's standard ones: those stay open, as the next file that is
+/// opened would take their place. Confined to whoever iterates.
 package final class LineReader {
   package struct Line {
     /// From 1.
@@ -33,7 +34,7 @@ package final class LineReader {
   }
 
   deinit {
-    close(descriptor)
+    if descriptor > STDERR_FILENO { close(descriptor) }
   }
 
   /// The next line, or nil at the end of the file. An empty last line does not count.

@@ -9,6 +9,11 @@ extension JSONParser {
     return ValueError(code, "\(line):\(column): \(message)", offset: start)
   }
 
+  /// A key in a message: what is long is cut.
+  static func shown(_ key: String) -> String {
+    key.count <= 60 ? "'\(key)'" : "'\(key.prefix(60))...'"
+  }
+
   static func isWordByte(_ byte: UInt8) -> Bool {
     switch byte {
     case 48...57, 65...90, 95, 97...122: true

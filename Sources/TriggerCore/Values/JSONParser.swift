@@ -58,7 +58,7 @@ struct JSONParser {
       guard skip(UInt8(ascii: ":")) else { throw unexpected("':'") }
       let value = try value(depthLeft: depthLeft)
       if entries.updateValue(value, forKey: key) != nil {
-        throw error(.duplicateKey, "the key is already in the map", at: keyStart)
+        throw error(.duplicateKey, "the key \(Self.shown(key)) is already in the map", at: keyStart)
       }
       if skip(UInt8(ascii: "}")) { return .map(entries) }
       guard skip(UInt8(ascii: ",")) else { throw unexpected("',' or '}'") }

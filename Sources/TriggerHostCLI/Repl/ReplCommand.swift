@@ -148,6 +148,9 @@ private final class ReplConsole {
         }
         return isGood || isTerminal
       case .abandoned: pending = ""
+      case .unreadable(let fault):
+        printError("repl: \(fault)")
+        (isGood, pending) = (false, "")
       case .text(let line):
         pending += pending.isEmpty ? line : "\n" + line
         switch repl.evaluate(pending) {

@@ -1,4 +1,6 @@
 import Foundation
+import HostConfig
+import TriggerCore
 
 /// Lines from a person at a terminal, with editing, history and completion; or plain lines, when there is none.
 final class LineInput {
@@ -11,6 +13,9 @@ final class LineInput {
   private var history: LineHistory
   private let completer: Completer
   private let paint = Paint()
+  private let plain = LineReader(descriptor: STDIN_FILENO, cap: LineInput.lineLimit)
+
+  private static let lineLimit = 1 << 20
 
   init(history: LineHistory, completer: @escaping Completer) {
     isTerminal = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1
@@ -24,12 +29,14 @@ final class LineInput {
     case text(String)
     /// Given up with Ctrl-C.
     case abandoned
+    /// Cannot be taken, and why.
+    case unreadable(String)
     case endOfInput
   }
 
   /// The next line. A terminal shows the prompt.
   func next(_ prompt: String) -> Line {
-    guard isTerminal else { return readLine().map { .text($0) } ?? .endOfInput }
+    guard isTerminal else { return plainLine() }
     set { settings in
       let output = settings.c_oflag
       cfmakeraw(&settings)
@@ -39,6 +46,15 @@ final class LineInput {
     // While a line runs, keys are kept as they were typed, Ctrl-D too, for the next line; but Ctrl-C is a signal.
     defer { set { $0.c_lflag &= ~tcflag_t(ICANON | ECHO) } }
     return edit(prompt)
+  }
+
+  private func plainLine() -> Line {
+    guard let line = plain.next() else { return .endOfInput }
+    if line.isCut { return .unreadable("line \(line.number) is longer than \(Self.lineLimit >> 20) MiB") }
+    do throws(InvalidUTF8) {
+      return .text(
+        try String(text: line.bytes.last == UInt8(ascii: "\r") ? line.bytes.dropLast() : line.bytes[...]))
+    } catch { return .unreadable("line \(line.number): \(error)") }
   }
 
   /// Gives the terminal back as it was. Any thread.
@@ -136,11 +152,12 @@ struct LineHistory {
   }
 
   static var usualPath: String? {
-    let environment = ProcessInfo.processInfo.environment
-    if let state = environment["XDG_STATE_HOME"], state.hasPrefix("/") {
+    // `ProcessInfo` repairs what is no text, and would name another directory.
+    func variable(_ name: String) -> String? { getenv(name).flatMap { String(validatingCString: $0) } }
+    if let state = variable("XDG_STATE_HOME"), state.hasPrefix("/") {
       return "\(state)/trigger-host/history"
     }
-    return environment["HOME"].map { "\($0)/.trigger-host_history" }
+    return variable("HOME").map { "\($0)/.trigger-host_history" }
   }
 
   /// Keeps a line, unless it is empty or the same as the last one. A file that cannot be written is no reason to

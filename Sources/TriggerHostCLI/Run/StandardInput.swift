@@ -42,11 +42,13 @@ extension Host {
         "error": .string("line \(line.number) is longer than \(Feed.rowLimit) bytes"),
       ])
     }
-    let text = String(decoding: line.bytes, as: UTF8.self)
-    if text.allSatisfy(\.isWhitespace) { return }
-    do { try admit(line: text, number: line.number) } catch let error as LineError {
+    do {
+      let text = try String(text: line.bytes)
+      if text.allSatisfy(\.isWhitespace) { return }
+      try admit(line: text, number: line.number)
+    } catch let error as LineError {
       answer(["id": error.id, "error": .string(error.message)])
-    } catch { answer(["id": .int(Int64(line.number)), "error": .string("\(error)")]) }
+    } catch { answer(["id": .int(Int64(line.number)), "error": .string("line \(line.number): \(error)")]) }
   }
 
   private struct LineError: Error {

@@ -108,7 +108,7 @@ import TriggerTestKit
     #expect(host.commitEdits()?.edits == [FileEdit(path: "c", content: nil)])
     let problems = host.problems { $0.contains { $0.hasPrefix("a: not written") } }
     #expect(problems?.contains("a: larger than 1048560 bytes") == true)
-    #expect(problems?.contains("b: is not a regular file") == true)
+    #expect(problems?.contains("b: is not a regular file but a named pipe") == true)
     #expect(host.texts == ["a": "2", "b": "1"])
     // Mended, and newer than what the store has.
     directory.save("a", "mine")
