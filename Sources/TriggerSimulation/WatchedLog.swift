@@ -27,13 +27,15 @@ final class WatchedLog: CommitLog, @unchecked Sendable {  // a simulation has on
 
   func append(
     seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
-  ) {
+  ) -> Int {
     do { observer(try LogRecord(decoding: record)) } catch {
       preconditionFailure("a record of the engine cannot be read: \(error)")
     }
     appended = seq
-    log?.append(seq: seq, record, settling: events, contents: contents)
+    return log?.append(seq: seq, record, settling: events, contents: contents) ?? .max
   }
+
+  var room: Int { log?.room ?? .max }
 
   var durable: Int64 { acknowledgesEarly ? appended : log?.durable ?? .max }
   func whenDurable(_ body: @escaping @Sendable (Int64) -> Void) { log?.whenDurable(body) }

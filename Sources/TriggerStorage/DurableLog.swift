@@ -50,7 +50,7 @@ public final class DurableLog: CommitLog {
     var failure: String?
   }
 
-  /// Records that may wait; then commits wait for the disk.
+  /// Bytes of records that may wait for the disk before the log is behind.
   private static let bytesWaiting = 32 << 20
 
   /// A group of so many records or more says that much comes in.
@@ -139,18 +139,24 @@ public final class DurableLog: CommitLog {
     }
   }
 
-  /// Copies a record. Waits when 32 MiB wait for the disk.
+  /// Copies a record.
+  @discardableResult
   public func append(
     seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
-  ) {
+  ) -> Int {
     shared.condition.lock()
     defer { shared.condition.unlock() }
-    while shared.group.records.count > Self.bytesWaiting, shared.failure == nil, !shared.hasEnded {
-      shared.condition.wait()
-    }
-    if shared.failure != nil { return }
+    if shared.failure != nil { return 0 }
     shared.group.append(seq: seq, record, settling: events, contents: contents)
     if shared.isIdle { shared.condition.broadcast() }
+    return Self.bytesWaiting - shared.group.records.count
+  }
+
+  /// What is being written does not count: the next group may be gathered meanwhile.
+  public var room: Int {
+    shared.condition.lock()
+    defer { shared.condition.unlock() }
+    return shared.failure == nil ? Self.bytesWaiting - shared.group.records.count : 0
   }
 
   /// Keeps the event in the group being gathered, unless a record of the same group settles it.
@@ -169,37 +175,23 @@ public final class DurableLog: CommitLog {
   ///
   /// - Throws: `StorageError` when the log has failed.
   func perform(_ job: @escaping LogGroup.Job) throws {
-    let done = NSCondition()
-    nonisolated(unsafe) var isDone = false  // guarded by `done`
+    let end = GroupEnd()
     change { group in
       group.jobs.append(job)
-      group.kept.append {
-        done.lock()
-        isDone = true
-        done.broadcast()
-        done.unlock()
-      }
+      group.waiting.append(end.come)
     }
-    done.lock()
-    defer { done.unlock() }
-    // A log that fails calls nobody: look now and then.
-    while !isDone {
-      if let failure = failure { throw StorageError(failure) }
-      if let stepper = stepper.body {
-        done.unlock()
-        stepper(())
-        done.lock()
-        continue
-      }
-      _ = done.wait(until: Date(timeIntervalSinceNow: 0.2))
-    }
+    while let stepper = stepper.body, !end.hasCome { stepper(()) }
+    try end.wait()
   }
 
   private func change(_ body: (inout LogGroup) -> Void) {
     shared.condition.lock()
-    if shared.failure == nil { body(&shared.group) }
+    var refused = LogGroup()
+    if shared.failure == nil { body(&shared.group) } else { body(&refused) }
+    let failure = shared.failure
     if shared.isIdle { shared.condition.broadcast() }
     shared.condition.unlock()
+    for body in refused.waiting { body(failure.map { StorageError($0) }) }
   }
 
   /// Why nothing is written any more; nil while all is well. Any thread.
@@ -246,7 +238,7 @@ public final class DurableLog: CommitLog {
   package func writeGroup(waits: Bool) -> Bool {
     guard var group = take(waits: waits) else { return false }
     do { try group.write(to: directory.database, at: directory.clock.now()) } catch {
-      fail("\(error)")
+      fail("\(error)", group.waiting)
       return false
     }
     bytesWritten.add(group.records.count, ordering: .relaxed)
@@ -266,6 +258,7 @@ public final class DurableLog: CommitLog {
     shared.condition.unlock()
     if hasRecords { listener(group.last) }
     for body in group.kept { body() }
+    for body in group.waiting { body(nil) }
     do { try flush(after: bytes) } catch {
       fail("\(error)")
       return false
@@ -318,13 +311,43 @@ public final class DurableLog: CommitLog {
     lastCount = shared.group.count
   }
 
-  private func fail(_ message: String) {
+  /// - Parameter waiting: who waits for the group that could not be written.
+  private func fail(_ message: String, _ waiting: [LogGroup.Waiting] = []) {
     shared.condition.lock()
     shared.failure = message
+    let waiting = waiting + shared.group.waiting
     shared.group.removeAll()
     shared.isWriting = false
     shared.condition.broadcast()
     shared.condition.unlock()
+    for body in waiting { body(StorageError(message)) }
     failureListener(message)
+  }
+}
+
+/// Lets one thread wait until a group is written, or never will be.
+private final class GroupEnd: @unchecked Sendable {  // guarded by `condition`
+  private let condition = NSCondition()
+  private var result: Result<Void, StorageError>?
+
+  @Sendable func come(_ failure: StorageError?) {
+    condition.lock()
+    result = failure.map { .failure($0) } ?? .success(())
+    condition.broadcast()
+    condition.unlock()
+  }
+
+  var hasCome: Bool {
+    condition.lock()
+    defer { condition.unlock() }
+    return result != nil
+  }
+
+  func wait() throws(StorageError) {
+    condition.lock()
+    while result == nil { condition.wait() }
+    let result = result!
+    condition.unlock()
+    try result.get()
   }
 }

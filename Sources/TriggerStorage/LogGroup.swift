@@ -16,12 +16,18 @@ struct LogGroup {
   var settled: [EventID] = []
   /// Who was promised something that this group keeps.
   var kept: [@Sendable () -> Void] = []
+  /// Who waits until this group is written, or will not be.
+  var waiting: [Waiting] = []
   /// Other work on the database: parts of a checkpoint, retention.
   var jobs: [Job] = []
 
   typealias Job = (Database) throws -> Void
+  /// - Parameter failure: why the group could not be written.
+  typealias Waiting = @Sendable (_ failure: StorageError?) -> Void
 
-  var isEmpty: Bool { records.isEmpty && accepted.isEmpty && settled.isEmpty && kept.isEmpty && jobs.isEmpty }
+  var isEmpty: Bool {
+    records.isEmpty && accepted.isEmpty && settled.isEmpty && kept.isEmpty && waiting.isEmpty && jobs.isEmpty
+  }
 
   mutating func append(
     seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents ranges: [Range<Int>]
@@ -44,6 +50,7 @@ struct LogGroup {
     accepted = [:]
     settled = []
     kept = []
+    waiting = []
     jobs = []
   }
 

@@ -83,7 +83,7 @@ private let inOrder = {
     private let listener = Mutex<(@Sendable (Int64) -> Void)?>(nil)
     func append(
       seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
-    ) {}
+    ) -> Int { .max }
     var durable: Int64 { seq.load(ordering: .acquiring) }
     func whenDurable(_ body: @escaping @Sendable (Int64) -> Void) { listener.withLock { $0 = body } }
     func flush() {}

@@ -13,7 +13,10 @@ import TriggerHost
 
     func append(
       seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
-    ) { state.withLock { $0 = (seq, 0) } }
+    ) -> Int {
+      state.withLock { $0 = (seq, 0) }
+      return .max
+    }
 
     var durable: Int64 {
       state.withLock { state in

@@ -180,4 +180,32 @@ import TriggerHost
       }
     }
   }
+
+  /// A disk that does not move: who appends is told, and does not wait.
+  @Test func anAppendNeverWaitsForTheDisk() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let log = try DurableLog(try DataDirectory(path: path), durability: .async, lastSeq: 0)
+    let (isHeld, goOn) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    let job = Task.detached {
+      try log.withDirectory { _ in
+        isHeld.signal()
+        goOn.wait()
+      }
+    }
+    try await wait(for: "the writer to be held") { isHeld.wait(timeout: .now()) == .success }
+    let record = [UInt8](repeating: 0, count: 1 << 20)
+    var room: [Int] = []
+    for seq in Int64(1)...40 {
+      room.append(record.withUnsafeBytes { log.append(seq: seq, $0, settling: [], contents: []) })
+    }
+    #expect(room == (1...40).map { (32 - $0) << 20 })
+    #expect(log.room == -8 << 20)
+    #expect(log.durable == 0)
+    goOn.signal()
+    try await job.value
+    log.flush()
+    #expect(log.durable == 40 && log.room == 32 << 20)
+    log.close()
+  }
 }

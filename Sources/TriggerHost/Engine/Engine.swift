@@ -184,6 +184,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       stats.queued = queued.load(ordering: .relaxed)
       stats.retainedVersions = state.reclaimer.waiting
       stats.backends = backends
+      stats.isLogBehind = state.isLogBehind
       for (name, counts) in zip(names, state.triggerStats) {
         stats.triggers[name, default: TriggerStats()] += counts
       }

@@ -13,7 +13,7 @@ extension EngineState {
   mutating func advance(at now: Int64) -> Bool {
     if isStopping { return false }
     let before = order.frontier
-    loop: while true {
+    loop: while recorder?.isFull != true {
       if !parking.isEmpty { seatParked(at: now) }
       switch order.step() {
       case .wait: break loop

@@ -162,7 +162,7 @@ struct EngineState {
       batch.append(operation)
     }
     // Others wait for these: nothing new before they are handed in.
-    if !batch.isEmpty { return }
+    if !batch.isEmpty || isLogBehind { return }
     var budget = configuration.batchNanoseconds
     while batch.count < share, order.undecided < runAhead, let operation = lanes.dequeue(atLeast: atLeast) {
       if !parking.isEmpty, parking.holds(orderKey: operation.orderKey) {
@@ -199,8 +199,13 @@ struct EngineState {
     }
   }
 
+  /// The disk does not keep up: what is queued waits, and what has been dequeued goes on.
+  var isLogBehind: Bool { recorder?.isBehind == true }
+
   /// True when `nextWork` would give something.
-  var hasWork: Bool { !reruns.isEmpty || (lanes.count > 0 && order.undecided < runAhead) }
+  var hasWork: Bool {
+    !reruns.isEmpty || (lanes.count > 0 && order.undecided < runAhead && !isLogBehind)
+  }
 
   private mutating func takeRerun(atLeast: Priority) -> Operation? {
     if atLeast == .low { return reruns.popFirst() }

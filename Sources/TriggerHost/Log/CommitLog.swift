@@ -9,15 +9,23 @@ public protocol CommitLog: AnyObject, Sendable {
   var wantsReads: Bool { get }
 
   /// Takes one record (`LogRecord(decoding:)` reads it). Called under the engine lock: copy the bytes and
-  /// return; no I/O here. May wait when the log is far behind, which stops all commits meanwhile.
+  /// return; no I/O here, and no waiting: everybody would wait along, those too who only look.
   ///
   /// - Parameters:
   ///   - events: accepted events whose last operation this decides; they need not be kept any more once the
   ///     record is.
   ///   - contents: where in the record bytes lie that are likely to be in other records as well, in order and
   ///     apart (`StoreBackend.deduplicationThreshold`).
+  /// - Returns: `room`, now that the record has been taken.
+  @discardableResult
   func append(
-    seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>])
+    seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
+  ) -> Int
+
+  /// How many bytes may come before the log is behind. At 0 and below the engine takes nothing new from the queue
+  /// until there is room again; what it has taken runs, and its records come all the same, up to
+  /// `LogRecorder.overdraft`. Any thread, also under the engine lock.
+  var room: Int { get }
 
   /// The newest seq that is as durable as the log promises. Outside, nothing after it is seen: no read, no
   /// outcome, no acknowledgement. Any thread.
@@ -43,6 +51,8 @@ public protocol CommitLog: AnyObject, Sendable {
 extension CommitLog {
   /// A log that is durable at once.
   public var durable: Int64 { .max }
+  /// A log that is never behind.
+  public var room: Int { .max }
   /// Never called: there is nothing to wait for.
   public func whenDurable(_ body: @escaping @Sendable (_ seq: Int64) -> Void) {}
   /// Returns at once.
@@ -80,15 +90,17 @@ public final class MemoryCommitLog: CommitLog {
   public init(wantsReads: Bool = false) { self.wantsReads = wantsReads }
 
   /// Keeps a record. Seqs are dense.
+  @discardableResult
   public func append(
     seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
-  ) {
+  ) -> Int {
     let bytes = Array(record)
     records.withLock { records in
       precondition(records.last == 0 || seq == records.last + 1, "log got seq \(seq) after \(records.last)")
       records.last = seq
       records.bytes.append(bytes)
     }
+    return .max
   }
 
   /// All records so far, as they were appended.

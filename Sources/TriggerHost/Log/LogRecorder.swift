@@ -8,6 +8,26 @@ final class LogRecorder {
   private let scratch = CBORBuffer(capacity: 1 << 10)
   /// In `intents`, and then in `record`.
   private var contents: [Range<Int>] = []
+  /// Of the log, as it was last looked at.
+  private var room = Int.max
+
+  /// Bytes that may wait beyond the log's own bound, for what was under way when that was reached. A record that is
+  /// taken at the last moment may be as long as an execution's output (`maximumOutputBytes`).
+  static let overdraft = 32 << 20
+
+  /// Nothing new should be begun.
+  var isBehind: Bool {
+    if room > 0 { return false }
+    room = log.room
+    return room <= 0
+  }
+
+  /// Nothing should be decided: memory would fill with records.
+  var isFull: Bool {
+    if room > -Self.overdraft { return false }
+    room = log.room
+    return room <= -Self.overdraft
+  }
 
   /// - Parameter digestInterval: every so many seqs a record says what the stores hold.
   init(_ log: any CommitLog, stores: StoreDirectory, digestInterval: Int64) {
@@ -35,7 +55,7 @@ final class LogRecorder {
     let start = LogCoding.write(
       operation, seq: seq, outcome: outcome, attempt: attempt, intents: intents.bytes, emissions: emissions,
       retryAt: retryAt, digests: digests, wantsReads: log.wantsReads, to: record, scratch: scratch)
-    log.append(
+    room = log.append(
       seq: seq, record.bytes, settling: events,
       contents: outcome == .committed && !contents.isEmpty ? contents.map { $0.shifted(by: start) } : [])
   }
