@@ -71,6 +71,7 @@ struct Plan: CustomStringConvertible {
   ) -> EngineConfiguration {
     func oneOf<Choice>(_ choices: Choice...) -> Choice { choices.randomElement(using: &random)! }
     var configuration = EngineConfiguration(workers: workers)
+    configuration.tellsInPlace = true
     configuration.strictOrder = oneOf(true, false, false, false)
     configuration.window = oneOf(4, 16, 64, 256)
     configuration.runAhead = min(oneOf(2, 16, 256), configuration.window)

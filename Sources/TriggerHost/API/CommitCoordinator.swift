@@ -53,8 +53,8 @@ public final class CommitCoordinator: Sendable {
   /// Ids of events begin with the epoch: one of its own for every start of a host. Before the queue starts.
   public func open(epoch: Int64) { engine.open(epoch: epoch) }
 
-  /// - Parameter body: called once, when the log can take no more records, with the reason, on the log's
-  ///   thread. The engine takes no more events then and stops; what was acknowledged is in the log.
+  /// - Parameter body: called once, when the log can take no more records, with the reason, on a thread of its
+  ///   own. The engine takes no more events then and stops; what was acknowledged is in the log.
   public func whenFailed(_ body: (@Sendable (_ reason: String) -> Void)?) { engine.setFailureObserver(body) }
 
   /// A store by name, as documents, whatever its backend. It need not exist yet.

@@ -28,6 +28,14 @@ public final class TriggerQueue: Sendable {
   /// before `start` and twice.
   public func stop() { engine.stop() }
 
+  // Parts of `stop`, for who gives each its time: see `Engine`.
+  package func drain() { engine.drain() }
+  package func finishRunning(within bound: Duration) -> Leftovers { engine.finishRunning(within: bound) }
+  package func cancelRunning(within bound: Duration) -> [String] { engine.cancelRunning(within: bound) ?? [] }
+  package func flushLog() { engine.flushLog() }
+  package func stopBackends() { engine.backends.stop() }
+  package func release() { engine.release() }
+
   /// Puts these triggers in force at once, and no others: Swift triggers by the bindings in their options,
   /// scripts by those in their tables. Queued operations of triggers whose name is gone end `skipped`.
   public func bind(_ triggers: [any Trigger], scripts: ScriptTree? = nil) {
@@ -101,26 +109,68 @@ public final class TriggerQueue: Sendable {
   ) async throws -> Int {
     while true {
       if let count = offer(event, cancellation: cancellation, completion: completion) { return count }
+      try await makeRoom(for: completion == nil ? nil : event.source)
+    }
+  }
+
+  /// As above, with a function that is called where the outcome is told: it must do next to nothing.
+  package func enqueue(
+    telling: @escaping @Sendable (OperationResult) -> Void, _ event: Event
+  ) async throws -> Int {
+    while true {
+      if let count = offer(telling: telling, event) { return count }
       try await makeRoom()
     }
   }
 
-  /// Admits an event without waiting; nil when the queue is full. Any thread.
+  /// Admits an event without waiting; nil when the queue is full, or 10,000 calls wait for the completions of the
+  /// event's source. Any thread.
   ///
   /// - Parameters:
-  ///   - completion: called once for each operation that it makes, with its outcome, on a thread of the
-  ///     engine, outside its locks: be quick.
-  ///   - whenKept: see `Event.isKept`.
+  ///   - completion: called once for each operation that it makes, with its outcome, in seq order, one call after
+  ///     another for the events of a source, on a thread for that. One that takes long holds up its source's
+  ///     intake, and nothing else.
+  ///   - whenKept: see `Event.isKept`; called like `completion`.
   public func offer(
     _ event: Event, cancellation: Cancellation? = nil,
     completion: (@Sendable (OperationResult) -> Void)? = nil, whenKept: (@Sendable () -> Void)? = nil
   ) -> Int? {
+    if completion != nil || whenKept != nil, !hasRoom(for: event.source) { return nil }
+    return offer(
+      telling: aside(event.source, completion), event, cancellation: cancellation,
+      keeping: aside(event.source, whenKept))
+  }
+
+  /// As above, with functions that are called where the outcome is told: they must do next to nothing.
+  package func offer(
+    telling: (@Sendable (OperationResult) -> Void)?, _ event: Event, cancellation: Cancellation? = nil,
+    keeping: (@Sendable () -> Void)? = nil
+  ) -> Int? {
     var arrival = event.arrival
     arrival.cancellation = cancellation
-    arrival.whenKept = whenKept
-    return event.payload.withUnsafeBufferPointer {
-      engine.admit(arrival, payload: $0, completion: completion)
-    }
+    arrival.whenKept = keeping
+    return event.payload.withUnsafeBufferPointer { engine.admit(arrival, payload: $0, completion: telling) }
+  }
+
+  // MARK: Receivers
+
+  private func hasRoom(for source: UInt64) -> Bool {
+    engine.configuration.tellsInPlace || engine.receivers.hasRoom(.source(source))
+  }
+
+  /// The function as one that returns at once: what a user gave is called on a thread for that.
+  private func aside<Message: Sendable>(
+    _ source: UInt64, _ body: (@Sendable (Message) -> Void)?
+  ) -> (@Sendable (Message) -> Void)? {
+    guard let body, !engine.configuration.tellsInPlace else { return body }
+    let receivers = engine.receivers
+    return { message in receivers.call(.source(source)) { body(message) } }
+  }
+
+  private func aside(_ source: UInt64, _ body: (@Sendable () -> Void)?) -> (@Sendable () -> Void)? {
+    guard let body, !engine.configuration.tellsInPlace else { return body }
+    let receivers = engine.receivers
+    return { receivers.call(.source(source), body) }
   }
 
   /// Admits an event that its sender may send again: one with a key that has come within the last 24 hours is
@@ -129,15 +179,26 @@ public final class TriggerQueue: Sendable {
   /// - Parameters:
   ///   - scope: whose keys these are; keys of different scopes have nothing to do with each other.
   ///   - results: called once with the event's id and the results of all its operations, in seq order; at
-  ///     once for a repeated event that is decided already.
+  ///     once for a repeated event that is decided already. Called like the completion of any event.
   ///   - whenKept: see `Event.isKept`; gets the event's id. For a repeated event: when that is decided.
-  /// - Returns: the event's id, for a repeated one that of the first; nil when the queue is full: `results` is
+  /// - Returns: the event's id, for a repeated one that of the first; nil when there is no room: `results` is
   ///   not called then.
   /// - Throws: `KeyReused` when the key came with another event; `KeysFull` when as many are known as may be; what
   ///   the disk says when the results of a repeated event cannot be read: nothing is run then.
   public func offer(
     _ event: Event, scope: String, key: String, whenKept: (@Sendable (EventID) -> Void)? = nil,
     results: @escaping @Sendable (EventID, [OperationResult]) -> Void
+  ) throws -> EventID? {
+    guard hasRoom(for: event.source) else { return nil }
+    let told = aside(event.source) { (answer: (EventID, [OperationResult])) in results(answer.0, answer.1) }!
+    return try offer(
+      event, scope: scope, key: key, keeping: aside(event.source, whenKept), telling: { told(($0, $1)) })
+  }
+
+  /// As above, with functions that are called where the outcome is told: they must do next to nothing.
+  package func offer(
+    _ event: Event, scope: String, key: String, keeping whenKept: (@Sendable (EventID) -> Void)?,
+    telling results: @escaping @Sendable (EventID, [OperationResult]) -> Void
   ) throws -> EventID? {
     let admission = try event.payload.withUnsafeBufferPointer {
       try engine.admit(
@@ -169,14 +230,23 @@ public final class TriggerQueue: Sendable {
       if let count = offer(event, toTrigger: name, cancellation: cancellation, completion: completion) {
         return count > 0
       }
-      try await makeRoom()
+      try await makeRoom(for: completion == nil ? nil : event.source)
     }
   }
 
-  /// As above without waiting: 1, 0 when no trigger has the name, nil when the queue is full.
+  /// As above without waiting: 1, 0 when no trigger has the name, nil when there is no room.
   public func offer(
     _ event: Event, toTrigger name: String, cancellation: Cancellation? = nil,
     completion: (@Sendable (OperationResult) -> Void)? = nil
+  ) -> Int? {
+    if completion != nil, !hasRoom(for: event.source) { return nil }
+    return offer(
+      telling: aside(event.source, completion), event, toTrigger: name, cancellation: cancellation)
+  }
+
+  package func offer(
+    telling completion: (@Sendable (OperationResult) -> Void)?, _ event: Event, toTrigger name: String,
+    cancellation: Cancellation?
   ) -> Int? {
     guard let trigger = engine.installed(name) else { return 0 }
     var arrival = event.arrival
@@ -194,7 +264,7 @@ public final class TriggerQueue: Sendable {
     defer { engine.forget(watch) }
     var expected: Int?
     while expected == nil {
-      expected = offer(event) { results.yield($0) }
+      expected = offer(telling: { results.yield($0) }, event)
       if expected == nil { try await makeRoom() }
     }
     return try await Self.collect(expected!, from: stream)
@@ -235,8 +305,8 @@ public final class TriggerQueue: Sendable {
     return admit(loaded, arrival, event.payload, completion) ? 1 : nil
   }
 
-  /// True once `stop` was called, or the log has failed.
-  package var isStopped: Bool { engine.isStopping.load(ordering: .acquiring) }
+  /// True once `stop` or `drain` was called, or the log has failed.
+  package var isStopped: Bool { !engine.takesEvents }
 
   private func admit(
     _ trigger: LoadedTrigger, _ arrival: Engine.Arrival, _ payload: [UInt8],
@@ -248,16 +318,22 @@ public final class TriggerQueue: Sendable {
   }
 
   /// Suspends until the queue has room for events from outside, or the queue is stopped.
-  public func waitForRoom() async { await engine.waitForRoom() }
+  ///
+  /// - Parameter source: of events with completions: until there is room for more of its calls, too.
+  public func waitForRoom(for source: UInt64? = nil) async {
+    if let source { await engine.receivers.waitForRoom(.source(source)) }
+    await engine.waitForRoom()
+  }
 
-  private func makeRoom() async throws {
+  private func makeRoom(for source: UInt64? = nil) async throws {
     if let message = engine.failureMessage { throw LogFailed(description: message) }
-    if engine.configuration.whenFull == .refuse {
+    if engine.isEnding.load(ordering: .acquiring) { throw CancellationError() }
+    if engine.configuration.whenFull == .refuse, !engine.hasRoom {
       throw QueueFull(capacity: engine.configuration.queueCapacity)
     }
-    await engine.waitForRoom()
+    await waitForRoom(for: source)
     if let message = engine.failureMessage { throw LogFailed(description: message) }
-    if engine.isStopping.load(ordering: .acquiring) { throw CancellationError() }
+    if engine.isEnding.load(ordering: .acquiring) { throw CancellationError() }
   }
 
   /// - Throws: `CancellationError` when the task is cancelled or the queue stops before all are decided.
@@ -273,11 +349,13 @@ public final class TriggerQueue: Sendable {
     throw CancellationError()
   }
 
-  /// Waits until everything admitted, and all that came of it, is decided, or the queue is stopped.
+  /// Waits until everything admitted, and all that came of it, is decided, durable and told, or the queue is
+  /// stopped. A receiver that never returns is waited for.
   public func waitUntilIdle() async { await engine.waitUntilIdle() }
 
-  /// Called for every decided operation that failed, logged something, or has a sender that waits for it. On
-  /// a thread of the engine: be quick. Takes the place of the observer before it; nil for none.
+  /// Called for every decided operation that failed, logged something, or has a sender that waits for it: in seq
+  /// order, one call after another, on a thread for that. While 10,000 wait for it no more come; how many those
+  /// were is in `EngineStats.untold`. Takes the place of the observer before it; nil for none.
   public func observe(_ body: (@Sendable (OperationResult, [ExecutionLog]) -> Void)?) {
     let observer: (@Sendable (DecidedOperation) -> Void)?
     if let body {

@@ -132,8 +132,8 @@ public final class TriggerScheduler: Sendable {
   /// The job's next fire, jitter included; nil when none comes.
   public func nextFire(of name: String) -> Timestamp? { state.withLock { $0.machine.nextDue(of: name) } }
 
-  /// Called for every fire that does not become a run, on the cooperative pool: be quick. Takes the place of
-  /// the observer before it; nil for none.
+  /// Called for every fire that does not become a run, one call after another, on a thread for that; while 10,000
+  /// wait for it, no more come. Takes the place of the observer before it; nil for none.
   public func observe(_ body: (@Sendable (Notice) -> Void)?) { state.withLock { $0.observer = body } }
 
   // MARK: Life
@@ -172,10 +172,10 @@ public final class TriggerScheduler: Sendable {
 
   /// Starts what is due.
   package func fireDue() {
-    let (actions, observer) = state.withLock { state in
+    let actions = state.withLock { state in
       // What is decided here is firing until it is in the queue: nobody sees a moment between.
       state.firing += 1
-      return (state.isRunning ? state.machine.advance(to: now) : [], state.observer)
+      return state.isRunning ? state.machine.advance(to: now) : []
     }
     defer { hasFired() }
     for action in actions {
@@ -185,9 +185,9 @@ public final class TriggerScheduler: Sendable {
         state.withLock { $0.cancellations.removeValue(forKey: old) }?.cancel()
         start(fire)
       case .waits: break
-      case .dropped(let fire): observer?(.dropped(job: fire.job, instant: fire.instant))
+      case .dropped(let fire): report(.dropped(job: fire.job, instant: fire.instant))
       case .missed(let fire, let count):
-        observer?(.missed(job: fire.job, instant: fire.instant, count: count))
+        report(.missed(job: fire.job, instant: fire.instant, count: count))
       }
     }
     rewind()
@@ -258,12 +258,12 @@ public final class TriggerScheduler: Sendable {
     let event = job.event(of: fire)
     let count: Int?
     switch job.action {
-    case .event: count = queue.offer(event, cancellation: cancellation, completion: completion)
+    case .event: count = queue.offer(telling: completion, event, cancellation: cancellation)
     case .trigger(let name):
       if let trigger {
         count = queue.offer(event, to: trigger, cancellation: cancellation, completion: completion)
       } else {
-        count = queue.offer(event, toTrigger: name, cancellation: cancellation, completion: completion)
+        count = queue.offer(telling: completion, event, toTrigger: name, cancellation: cancellation)
       }
     }
     if count == 0 { report(.nothingToRun(job: job.name, target: job.target)) }
@@ -283,7 +283,10 @@ public final class TriggerScheduler: Sendable {
     return 0
   }
 
-  private func report(_ notice: Notice) { state.withLock { $0.observer }?(notice) }
+  private func report(_ notice: Notice) {
+    guard let observer = state.withLock({ $0.observer }) else { return }
+    _ = queue.engine.receivers.offer(.scheduler, weight: 1) { observer(notice) }
+  }
 
   private func ended(_ fire: ScheduleMachine.Fire) {
     let next = state.withLock { state in

@@ -37,8 +37,11 @@ extension Engine {
 
   /// True when the queue has room for an event from outside.
   var hasRoom: Bool {
-    queued.load(ordering: .relaxed) < configuration.queueCapacity && !hasFailed.load(ordering: .relaxed)
+    queued.load(ordering: .relaxed) < configuration.queueCapacity && takesEvents
   }
+
+  /// The engine neither stops nor has a log that has failed.
+  var takesEvents: Bool { !isEnding.load(ordering: .acquiring) && !hasFailed.load(ordering: .relaxed) }
 
   /// An id for an event to come.
   func makeEventID() -> EventID {
@@ -200,7 +203,7 @@ extension Engine {
   func waitForRoom() async {
     await withCheckedContinuation { continuation in
       let mayGo = intakeLock.withLock {
-        if hasRoom || isStopping.load(ordering: .acquiring) { return true }
+        if hasRoom || isEnding.load(ordering: .acquiring) { return true }
         waitingForRoom.append(continuation)
         return false
       }
@@ -208,18 +211,19 @@ extension Engine {
     }
   }
 
-  /// Suspends until everything admitted so far, and all that came of it, is decided, durable, and seen by readers.
+  /// Suspends until everything admitted so far, and all that came of it, is decided, durable, seen by readers and
+  /// told, or the engine has stopped.
   func waitUntilIdle() async {
     await waitUntilDecided()
-    if log == nil { return }
     let seq = withState { $0.order.frontier }
-    await outbox.wait(for: seq) { registry.visible.load(ordering: .acquiring) >= seq }
+    await outbox.wait(for: seq, visible: log == nil ? .max : registry.visible.load(ordering: .acquiring))
+    await receivers.waitUntilEnd()
   }
 
   private func waitUntilDecided() async {
     await withCheckedContinuation { continuation in
       let isIdle = intakeLock.withLock {
-        if unfinished.load(ordering: .acquiring) == 0 { return true }
+        if unfinished.load(ordering: .acquiring) == 0 || isEnding.load(ordering: .acquiring) { return true }
         waitingForIdle.append(continuation)
         return false
       }

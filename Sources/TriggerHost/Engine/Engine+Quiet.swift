@@ -18,7 +18,7 @@ extension Engine {
     }
     if log == nil || isStopping.load(ordering: .acquiring) { return }
     let seq = withState { $0.order.frontier }
-    await outbox.wait(for: seq) { registry.visible.load(ordering: .acquiring) >= seq }
+    await outbox.wait(for: seq, visible: registry.visible.load(ordering: .acquiring))
   }
 
   /// Lets those go on who wait for the engine to be quiet, when it is. Whoever waits is in the list before it

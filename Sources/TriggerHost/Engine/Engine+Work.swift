@@ -34,13 +34,14 @@ extension Engine {
     } while worker.batch.isEmpty
     let coalesced = state.takeAbsorbed()
     let decided = stats(decided: state) - undecidedBefore + state.takeSuperseded()
-    let announcements = ready(state.takeAnnouncements(), state)
+    let durable = post(&state)
     let mightFeedAnother = state.hasWork
+    let isDrained = state.isDraining && state.isQuiet
     lock.unlock()
-    // Outcomes first: who waits for the engine to be idle has heard of all of them.
-    announce(announcements)
+    if let durable { outbox.tell(upTo: durable, announce) }
     settle(taken: taken + coalesced, decided: decided + coalesced)
     if mightFeedAnother { wakeWorker() }
+    if isDrained { drained.wake() }
     return true
   }
 
@@ -130,27 +131,26 @@ extension Engine {
     for continuation in waiting { continuation.resume() }
   }
 
-  /// What may be told at once; the rest waits in the outbox. Engine lock.
-  private func ready(
-    _ announcements: [EngineState.Announcement], _ state: borrowing EngineState
-  ) -> [EngineState.Announcement] {
-    if log == nil { return announcements }
+  /// Takes over what is to be told; how far it may be told, nil when nothing came. Engine lock.
+  private func post(_ state: inout EngineState) -> Int64? {
+    let announcements = state.takeAnnouncements()
+    if announcements.isEmpty { return nil }
     outbox.add(announcements)
     // Who hears of an outcome sees what it did: the log may be further than it has told of.
-    return outbox.take(upTo: state.showDurable())
+    return state.showDurable()
   }
 
   /// The log has moved: everything up to `seq` may be seen.
   func tellDurable(_ seq: Int64) {
     registry.visible.max(seq, ordering: .releasing)
     backends.wake()
-    announce(outbox.take(upTo: seq))
-    outbox.release(upTo: seq)
+    outbox.tell(upTo: seq, announce)
   }
 
+  /// Tells who waits for an outcome, and the observer. The outbox's turn: nothing of a user's is called here.
   private func announce(_ announcements: [EngineState.Announcement]) {
-    guard !announcements.isEmpty else { return }
     let observer = observer.body
+    var seen: [DecidedOperation] = []
     for item in announcements {
       let result = OperationResult(
         trigger: item.trigger, identity: item.operation.identity, seq: item.seq,
@@ -159,7 +159,13 @@ extension Engine {
         retryAt: item.retryAt > 0 ? item.retryAt : nil)
       item.operation.completion?(result)
       for other in item.operation.absorbed { other.completion?(result.asSuperseding) }
-      observer?(DecidedOperation(result: result, attempts: Int(item.operation.attempts), logs: item.logs))
+      guard observer != nil else { continue }
+      seen.append(DecidedOperation(result: result, attempts: Int(item.operation.attempts), logs: item.logs))
+    }
+    guard let observer, !seen.isEmpty else { return }
+    if configuration.tellsInPlace { return seen.forEach(observer) }
+    if !receivers.offer(.observer, weight: seen.count, { [seen] in seen.forEach(observer) }) {
+      untold.wrappingAdd(seen.count, ordering: .relaxed)
     }
   }
 
@@ -219,16 +225,18 @@ extension Engine {
     if moved { route(&state) }
     let decided = stats(decided: state) - decidedBefore
     let coalesced = state.takeAbsorbed()
-    let announcements = ready(state.takeAnnouncements(), state)
+    let durable = post(&state)
     let waiting = [state.lanes.mostUrgent, state.reruns.map(\.priority).max()].compactMap { $0 }.max()
     let hasWork = state.hasWork
+    let isDrained = state.isDraining && state.isQuiet
     let isActive =
       state.order.undecided > 0 || state.lanes.count > 0 || state.heldCount > 0 || !state.parking.isEmpty
     let gateDue = state.nextDue
     lock.unlock()
-    announce(announcements)
+    if let durable { outbox.tell(upTo: durable, announce) }
     settle(taken: coalesced, decided: decided + coalesced)
     if hasWork { wakeWorker() }
+    if isDrained { drained.wake() }
     return Turn(waiting: waiting, isActive: isActive, gateDue: gateDue)
   }
 

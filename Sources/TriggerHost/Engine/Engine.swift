@@ -35,15 +35,22 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   let watchdogWakeUp = WakeUp()
   let isWatchdogAsleep = Atomic<Bool>(false)
   let idle = IdleWorkers<Worker>()
+  /// No event is taken any more: it drains, or stops.
+  let isEnding = Atomic<Bool>(false)
   let isStopping = Atomic<Bool>(false)
+  let drained = WakeUp()
   let isStarted = Atomic<Bool>(false)
   var hasStarted: Bool { isStarted.load(ordering: .acquiring) }
 
-  /// Sees every announcement (errors, logs of decided attempts), on a worker's thread.
+  /// Sees every announcement (errors, logs of decided attempts).
   let observer = Listener<DecidedOperation>()
+  /// Calls what users gave to be called.
+  let receivers = Receivers()
+  /// Announcements that the observer was not told of, as too many waited for it.
+  let untold = Atomic<Int>(0)
 
   let log: (any CommitLog)?
-  let outbox = Outbox()
+  let outbox: Outbox
   let stopWatches = Mutex<(newest: Int, bodies: [Int: @Sendable () -> Void])>((0, [:]))
   var recovered = LogFold()  // set before start
   var accepted: Set<EventID> = []  // set before start: recovered events that the log still keeps
@@ -70,6 +77,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       configuration: configuration, registry: registry, stores: stores, log: log, backends: backends)
     self.log = log
     keys = IdempotencyKeys { configuration.keys(areInLog: $0) }
+    outbox = Outbox(durable: log == nil ? .max : 0)
     log?.whenDurable { [weak self] in self?.tellDurable($0) }
     log?.whenFailed { [weak self] in self?.fail($0) }
   }
@@ -97,42 +105,6 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     admitRecovered()
   }
 
-  /// Ends all threads; what is queued stays undone. Running attempts are cancelled.
-  func stop() {
-    guard isStarted.load(ordering: .acquiring),
-      !isStopping.exchange(true, ordering: .acquiringAndReleasing)
-    else { return }
-    let workers = withState { state in
-      state.isStopping = true
-      return self.workers
-    }
-    for worker in workers {
-      worker.cancel()
-      worker.wakeUp.wake()
-    }
-    for worker in workers { worker.join() }
-    watchdog?.stop()
-    watchdog = nil
-    lock.withLock { self.workers = [] }
-    log?.flush()
-    registry.visible.max(min(withState { $0.order.frontier }, log?.durable ?? .max), ordering: .releasing)
-    backends.stop()
-    let waiting = intakeLock.withLock {
-      let result = waitingForRoom + waitingForIdle + waitingForQuiet
-      waitingForRoom = []
-      waitingForIdle = []
-      waitingForQuiet = []
-      return result
-    }
-    for continuation in waiting { continuation.resume() }
-    let watches = stopWatches.withLock { watches in
-      defer { watches.bodies = [:] }
-      return Array(watches.bodies.values)
-    }
-    for body in watches { body() }
-    keys.close()
-  }
-
   /// Calls `body` when the engine stops, at once when it has. Returns what `forget` wants.
   func whenStopped(_ body: @escaping @Sendable () -> Void) -> Int {
     let (id, hasStopped) = stopWatches.withLock { watches in
@@ -154,14 +126,15 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     failure.withLock { $0 = message }
     hasFailed.store(true, ordering: .releasing)
     resumeWaitingForRoom()
-    failureObserver(message)
+    // Whatever the observer does, the engine ends.
+    Thread.detach(name: "failed") { self.failureObserver(message) }
     Thread.detach(name: "stop") { self.stop() }
   }
 
   /// Why the engine takes no more events; nil while it does.
   var failureMessage: String? { hasFailed.load(ordering: .acquiring) ? failure.withLock { $0 } : nil }
 
-  /// - Parameter body: called once, when the log fails, on the log's thread.
+  /// - Parameter body: called once, when the log fails, on a thread of its own.
   func setFailureObserver(_ body: (@Sendable (String) -> Void)?) { failureObserver.set(body) }
 
   // MARK: Looking in from outside
@@ -184,6 +157,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       stats.queued = queued.load(ordering: .relaxed)
       stats.retainedVersions = state.reclaimer.waiting
       stats.backends = backends
+      stats.untold = untold.load(ordering: .relaxed)
       stats.isLogBehind = state.isLogBehind
       for (name, counts) in zip(names, state.triggerStats) {
         stats.triggers[name, default: TriggerStats()] += counts

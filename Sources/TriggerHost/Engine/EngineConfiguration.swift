@@ -51,6 +51,9 @@ public struct EngineConfiguration: Sendable {
   /// conflict; when that happens to it again, it fails with `snapshot_too_old`.
   public var retainedVersions = 1_000_000
 
+  /// Receivers are called where an outcome is told, and not on threads of their own: where there are none, in a
+  /// simulation.
+  package var tellsInPlace = false
   package var valueLimits = ValueLimits()
   /// What may be in stores, by name: where the backend that would say so is not there, as in tests and replays.
   package var rules: [String: any StoreRule] = [:]

@@ -52,12 +52,12 @@ final class EngineLock: @unchecked Sendable {  // a mutex is made to be shared
 }
 
 /// Lets one thread sleep until another wakes it; a wake before the sleep is not lost.
-final class WakeUp: @unchecked Sendable {  // `isSet` is guarded by `lock`
+package final class WakeUp: @unchecked Sendable {  // `isSet` is guarded by `lock`
   private let lock = EngineLock()
   private let condition: UnsafeMutablePointer<pthread_cond_t>
   private var isSet = false
 
-  init() {
+  package init() {
     condition = .allocate(capacity: 1)
     condition.initialize(to: pthread_cond_t())
     var attributes = pthread_condattr_t()
@@ -72,23 +72,25 @@ final class WakeUp: @unchecked Sendable {  // `isSet` is guarded by `lock`
     condition.deallocate()
   }
 
-  func wake() {
+  package func wake() {
     lock.withLock { isSet = true }
     pthread_cond_signal(condition)
   }
 
-  func sleep() {
+  package func sleep() {
     lock.withLock {
       while !isSet { lock.wait(condition) }
       isSet = false
     }
   }
 
-  /// Sleeps at most this long.
-  func sleep(nanoseconds: Int64) {
+  /// Sleeps at most this long. False when nobody has woken it.
+  @discardableResult
+  package func sleep(nanoseconds: Int64) -> Bool {
     lock.withLock {
       if !isSet { lock.wait(condition, nanoseconds: nanoseconds) }
-      isSet = false
+      defer { isSet = false }
+      return isSet
     }
   }
 }

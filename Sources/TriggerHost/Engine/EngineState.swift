@@ -24,6 +24,8 @@ struct EngineState {
   /// Operations that have been dequeued and must run before anything new: conflicts, and what was taken
   /// back from a worker that is stuck.
   var reruns: Deque<Operation> = []
+  /// The engine is about to stop: nothing new is begun.
+  var isDraining = false
   /// The engine stops: attempts are being cancelled, which is no outcome. Nothing is decided any more.
   var isStopping = false
   var records: RecordRing
@@ -162,7 +164,7 @@ struct EngineState {
       batch.append(operation)
     }
     // Others wait for these: nothing new before they are handed in.
-    if !batch.isEmpty || isLogBehind { return }
+    if !batch.isEmpty || isLogBehind || isDraining { return }
     var budget = configuration.batchNanoseconds
     while batch.count < share, order.undecided < runAhead, let operation = lanes.dequeue(atLeast: atLeast) {
       if !parking.isEmpty, parking.holds(orderKey: operation.orderKey) {
@@ -204,7 +206,7 @@ struct EngineState {
 
   /// True when `nextWork` would give something.
   var hasWork: Bool {
-    !reruns.isEmpty || (lanes.count > 0 && order.undecided < runAhead && !isLogBehind)
+    !reruns.isEmpty || (lanes.count > 0 && order.undecided < runAhead && !isLogBehind && !isDraining)
   }
 
   private mutating func takeRerun(atLeast: Priority) -> Operation? {
@@ -263,6 +265,18 @@ struct EngineState {
     order = CommitOrder(
       window: configuration.window, frontier: seq, limits: configuration.orderLimits)
     registry.visible.max(seq, ordering: .releasing)
+  }
+
+  /// Everything that was begun is decided.
+  var isQuiet: Bool { order.undecided == 0 && parking.isEmpty && reruns.isEmpty }
+
+  /// What is admitted and not decided.
+  func leftovers() -> Leftovers {
+    var left = Leftovers(queued: lanes.count + heldCount + arrived.count, delayed: delayed.count)
+    gates.forEach { _ in left.held += 1 }
+    order.forEachUndecided { _, operation, _ in left.running.append(operation.trigger.name) }
+    parking.visit { operation, _ in left.running.append(operation.trigger.name) }
+    return left
   }
 
   mutating func takeAnnouncements() -> [Announcement] {

@@ -267,6 +267,8 @@ public struct EngineStats: Sendable {
   /// Workers that were stuck in C and replaced: each is a defect of this engine. The thread, and what it has
   /// in memory, stays until it comes to its end.
   public var abandoned = 0
+  /// Decided operations that `TriggerQueue.observe` was not told of, as it did not keep up.
+  public var untold = 0
   /// The disk does not keep up: nothing new is taken from the queue until it does.
   public var isLogBehind = false
   /// How far the backends that follow the commits are, by store.

@@ -62,10 +62,23 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   }
 
   /// Waits until the thread has ended, or is given up.
-  func join() {
-    ended.sleep()
+  ///
+  /// - Parameter late: nil: as long as it takes.
+  /// - Returns: false when it has not, and is left to itself.
+  func join(until late: ContinuousClock.Instant?) -> Bool {
+    if let late {
+      while !ended.sleep(nanoseconds: max(1, (late - .now).nanoseconds)) {
+        if ContinuousClock.now >= late { return false }
+      }
+    } else {
+      ended.sleep()
+    }
     if !isAbandoned.load(ordering: .acquiring) { pthread_join(thread, nil) }
+    return true
   }
+
+  /// The trigger whose attempt does not end. Engine lock.
+  var stuckIn: String? { handedIn < min(kept, batch.count) ? batch[handedIn].trigger.name : nil }
 
   private func loop() {
     lua.bind()

@@ -1,48 +1,87 @@
 import DequeModule
 
-/// Outcomes that are decided and not yet durable, and those who wait for a seq to be durable: durable before
-/// visible. Filled under the engine lock, emptied by whoever learns that the log has moved. Any thread.
+/// Outcomes that are decided and not yet told: durable before visible. One at a time tells, in the order of the seqs;
+/// who comes meanwhile leaves it to that one. So what is told must not wait for anybody: it moves a number or resumes
+/// a task (`Receivers` calls what users gave). Filled under the engine lock. Any thread.
 final class Outbox: @unchecked Sendable {  // guarded by `lock`
+  typealias Announcement = EngineState.Announcement
+
   private let lock = EngineLock()
-  private var announcements: Deque<EngineState.Announcement> = []
+  private var announcements: Deque<Announcement> = []
+  /// What is told now.
+  private var batch: [Announcement] = []
+  /// Up to this seq may be told.
+  private var durable: Int64
+  private var isTelling = false
+  private var isClosed = false
   private var waiting: [(seq: Int64, continuation: CheckedContinuation<Void, Never>)] = []
 
+  /// - Parameter durable: `.max` when there is no log.
+  init(durable: Int64) { self.durable = durable }
+
   /// Announcements come in the order of their seqs; seq 0 is one that needs no log.
-  func add(_ new: [EngineState.Announcement]) {
+  func add(_ new: [Announcement]) {
     if new.isEmpty { return }
     lock.withLock { announcements.append(contentsOf: new) }
   }
 
-  /// What may be told now that everything up to `durable` is. Tell it, then call `release`.
-  func take(upTo durable: Int64) -> [EngineState.Announcement] {
-    var ready: [EngineState.Announcement] = []
-    lock.withLock {
-      while let first = announcements.first, first.seq <= durable {
-        ready.append(announcements.removeFirst())
-      }
+  /// Tells what may be told, unless somebody does.
+  ///
+  /// - Parameter seq: everything up to it is durable, and seen by readers.
+  func tell(upTo seq: Int64, _ body: ([Announcement]) -> Void) {
+    lock.lock()
+    durable = max(durable, seq)
+    if isTelling { return lock.unlock() }
+    isTelling = true
+    while takeReady() {
+      let batch = batch
+      lock.unlock()
+      body(batch)
+      lock.lock()
     }
-    return ready
-  }
-
-  /// Lets those go on who wait for a seq up to `durable`.
-  func release(upTo durable: Int64) {
-    let resumed = lock.withLock {
-      let resumed = waiting.filter { $0.seq <= durable }.map(\.continuation)
-      waiting.removeAll { $0.seq <= durable }
-      return resumed
-    }
+    isTelling = false
+    let resumed = takeResumed()
+    lock.unlock()
     for continuation in resumed { continuation.resume() }
   }
 
-  /// Suspends until `release` is told of `seq`, unless it has been: `isVisible` says so.
-  func wait(for seq: Int64, isVisible: () -> Bool) async {
+  private func takeReady() -> Bool {
+    batch.removeAll(keepingCapacity: true)
+    while let first = announcements.first, first.seq <= durable { batch.append(announcements.removeFirst()) }
+    return !batch.isEmpty
+  }
+
+  private func takeResumed() -> [CheckedContinuation<Void, Never>] {
+    if waiting.isEmpty { return [] }
+    let limit = isClosed ? .max : durable
+    let resumed = waiting.filter { $0.seq <= limit }.map(\.continuation)
+    waiting.removeAll { $0.seq <= limit }
+    return resumed
+  }
+
+  /// Suspends until everything up to `seq` is durable and told, or the engine has stopped.
+  ///
+  /// - Parameter visible: what readers see; nobody may have told of what an earlier run has done.
+  func wait(for seq: Int64, visible: Int64) async {
     await withCheckedContinuation { continuation in
       let isThere = lock.withLock {
-        if isVisible() { return true }
+        durable = max(durable, visible)
+        if isClosed || durable >= seq && !isTelling && (announcements.first?.seq ?? .max) > seq {
+          return true
+        }
         waiting.append((seq, continuation))
         return false
       }
       if isThere { continuation.resume() }
     }
+  }
+
+  /// Nobody waits any more.
+  func close() {
+    let resumed = lock.withLock {
+      isClosed = true
+      return takeResumed()
+    }
+    for continuation in resumed { continuation.resume() }
   }
 }

@@ -80,7 +80,7 @@ struct Producer: Sendable {
     let giveUp = 30_000
     let completion = outcomes?.next()
     for _ in 0..<giveUp {
-      if queue.offer(event, completion: completion) != nil { return }
+      if queue.offer(telling: completion, event) != nil { return }
       usleep(1000)
     }
     throw BenchFailure(error: "the queue was full for 30 s: no operation ends")

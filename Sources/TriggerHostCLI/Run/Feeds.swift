@@ -86,12 +86,13 @@ extension Host {
 
   /// A feed waits for room whatever the configuration says: it has nobody to refuse to.
   private func admit(_ event: Event, _ row: Int64, _ progress: RowProgress?) async throws {
-    var completion: (@Sendable (OperationResult) -> Void)?
-    if let progress { completion = { _ in progress.one(row) } }
     while true {
       do {
-        let count = try await queue.enqueue(event, completion: completion)
-        progress?.expect(row, count)
+        guard let progress else {
+          try await queue.enqueue(event)
+          return
+        }
+        progress.expect(row, try await queue.enqueue(telling: { _ in progress.one(row) }, event))
         return
       } catch is QueueFull { await queue.waitForRoom() }
     }

@@ -1,0 +1,103 @@
+import Synchronization
+
+/// What an engine leaves undone when it stops.
+package struct Leftovers: Sendable, Equatable {
+  /// In the queue.
+  package var queued = 0
+  /// At a trigger's gate.
+  package var held = 0
+  /// Failed operations whose next try has not come.
+  package var delayed = 0
+  /// Names of the triggers that were under way.
+  package var running: [String] = []
+}
+
+/// The engine ends, part by part: who ends a process gives each part its time.
+extension Engine {
+  /// Ends all threads; what is queued stays undone. Running attempts are cancelled.
+  func stop() {
+    guard cancelRunning(within: nil) != nil else { return }
+    flushLog()
+    backends.stop()
+    release()
+  }
+
+  /// Takes no event any more and begins nothing that waits; what has been begun goes on. Returns at once.
+  func drain() {
+    guard !isEnding.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    withState { $0.isDraining = true }
+    resumeWaiting()
+  }
+
+  /// After `drain`: waits until everything that was begun is decided, or the time is up.
+  ///
+  /// - Returns: what is left. It is in the log as far as anybody was promised anything.
+  func finishRunning(within bound: Duration) -> Leftovers {
+    let late = ContinuousClock.now + bound
+    while isStarted.load(ordering: .acquiring), !withState({ $0.isQuiet }) {
+      let left = late - .now
+      if left <= .zero { break }
+      drained.sleep(nanoseconds: left.nanoseconds + 1)
+    }
+    let arriving = intakeLock.withLock { incoming.count }
+    var left = withState { $0.leftovers() }
+    left.queued += arriving
+    return left
+  }
+
+  /// Cancels what runs, which is no outcome, and ends the threads.
+  ///
+  /// - Parameter bound: for all threads together; nil: as long as it takes.
+  /// - Returns: names of the triggers whose attempts have not ended; nil when the engine has not started, or stops
+  ///   already.
+  @discardableResult
+  func cancelRunning(within bound: Duration?) -> [String]? {
+    guard isStarted.load(ordering: .acquiring),
+      !isStopping.exchange(true, ordering: .acquiringAndReleasing)
+    else { return nil }
+    isEnding.store(true, ordering: .releasing)
+    let workers = withState { state in
+      state.isStopping = true
+      return self.workers
+    }
+    for worker in workers {
+      worker.cancel()
+      worker.wakeUp.wake()
+    }
+    let late = bound.map { ContinuousClock.now + $0 }
+    let stuck = workers.filter { !$0.join(until: late) }
+    watchdog?.stop()
+    watchdog = nil
+    return withState { _ in
+      self.workers = []
+      return stuck.map { $0.stuckIn ?? $0.name }
+    }
+  }
+
+  /// Returns when everything that was decided is as durable as the log promises, and seen by readers.
+  func flushLog() {
+    log?.flush()
+    registry.visible.max(min(withState { $0.order.frontier }, log?.durable ?? .max), ordering: .releasing)
+  }
+
+  /// Nobody waits for the engine any more.
+  func release() {
+    resumeWaiting()
+    outbox.close()
+    receivers.close()
+    let watches = stopWatches.withLock { watches in
+      defer { watches.bodies = [:] }
+      return Array(watches.bodies.values)
+    }
+    for body in watches { body() }
+    keys.close()
+  }
+
+  private func resumeWaiting() {
+    let resumed = intakeLock.withLock {
+      defer { (waitingForRoom, waitingForIdle, waitingForQuiet) = ([], [], []) }
+      return waitingForRoom + waitingForIdle + waitingForQuiet
+    }
+    for continuation in resumed { continuation.resume() }
+  }
+}
