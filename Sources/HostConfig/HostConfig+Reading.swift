@@ -45,7 +45,7 @@ extension HostConfig {
 
   static let keys = [
     "scripts", "cron", "order", "workers", "strict_stores", "queue", "limits", "data", "durability", "log",
-    "stores", "log_level", "feeds", "schedules",
+    "stop_timeout", "stores", "log_level", "feeds", "schedules",
   ]
 
   private mutating func read(_ map: MapReader) {
@@ -63,6 +63,7 @@ extension HostConfig {
     if let text = map.string("data"), let node = map.node("data") { data = path(text, line: node.line) }
     durability = map.choice("durability") ?? durability
     readLog(map)
+    stopTimeout = map.timeSpan("stop_timeout", allowZero: true) ?? stopTimeout
     readStores(map)
     logLevel = map.choice("log_level") ?? logLevel
     readFeeds(map)

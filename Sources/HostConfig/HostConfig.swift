@@ -116,6 +116,8 @@ package struct HostConfig: Sendable {
   package var data: Path?
   package var durability = Durability.group
   package var log = Log()
+  /// How long the end of a host waits for what runs.
+  package var stopTimeout = Duration.seconds(5)
   /// By name.
   package var stores: [String: Store] = [:]
   package var logLevel = LogLevel.info

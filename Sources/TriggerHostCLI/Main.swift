@@ -32,6 +32,7 @@ struct TriggerHostCommand: AsyncParsableCommand {
     }
     var command: any ParsableCommand
     do { command = try parseAsRoot() } catch { exit(withCode: error) }
+    defer { Output.flush() }
     do {
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
@@ -42,6 +43,7 @@ struct TriggerHostCommand: AsyncParsableCommand {
       // What only running could find. Usage lines would not help with it.
       printError(
         "Error: \(error.message)\n  See '\(path(of: type(of: command))) --help' for more information.")
+      Output.flush()
       exit(withError: ExitCode(2))
     } catch { exit(withCode: error) }
   }
@@ -60,21 +62,26 @@ struct TriggerHostCommand: AsyncParsableCommand {
 
   /// ArgumentParser's own codes for usage (64) become 2; what it does not know is ours (70).
   private static func exit(withCode error: any Error) -> Never {
+    let code: ExitCode
     switch exitCode(for: error) {
     case .success: exit(withError: error)
     case .validationFailure:
       printError(fullMessage(for: error))
-      exit(withError: ExitCode(2))
+      code = ExitCode(2)
     default:
-      if error is ExitCode { exit(withError: error) }
-      if error is any ExpectedFailure {
+      if let error = error as? ExitCode {
+        code = error
+      } else if error is any ExpectedFailure {
         printError("\(error)")
-        exit(withError: ExitCode(1))
+        code = ExitCode(1)
+      } else {
+        printError(
+          "internal error: \(error)\nThis is a defect of trigger-host; please report it with what you did.")
+        code = ExitCode(70)
       }
-      printError(
-        "internal error: \(error)\nThis is a defect of trigger-host; please report it with what you did.")
-      exit(withError: ExitCode(70))
     }
+    Output.flush()
+    exit(withError: code)
   }
 
   /// `trigger-host cron next`: what a user types to get to a command.

@@ -95,9 +95,10 @@ import Testing
     let directory = try TemporaryDirectory([
       "triggers/long.lua": """
       return { on = { every = "10ms" }, timeout = "50s", execute = function() while true do end end }
-      """
+      """,
+      "host.yaml": "stop_timeout: 1h\n",
     ])
-    let host = try RunningCommand(["run", "--scripts", directory("triggers")])
+    let host = try RunningCommand(["run"], in: directory.path)
     try await host.line(containing: "seq ")
     host.signal(SIGINT)
     try await host.line(containing: "Press Ctrl-C again")

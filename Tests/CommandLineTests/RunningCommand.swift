@@ -15,6 +15,7 @@ final class RunningCommand: Sendable {
     /// The two pipes and the process, as far as they have not ended.
     var openParts = 3
     var status: Int32 = 0
+    var isRunning = true
     var isTimedOut = false
     var waiting: [CheckedContinuation<Bool, Never>] = []
 
@@ -46,6 +47,8 @@ final class RunningCommand: Sendable {
     case pipe
     /// A pipe that nobody reads, as after `| head -1`.
     case closedPipe
+    /// A pipe that is read from the first `readOn`.
+    case stalledPipe
     case terminal
     /// A terminal that is standard input as well: `type` is its keyboard.
     case console
@@ -53,6 +56,8 @@ final class RunningCommand: Sendable {
 
   /// The near end of a console.
   private let keyboard: FileHandle?
+  /// Ends of pipes that are not read yet.
+  private let unread = Mutex<[@Sendable () -> Void]>([])
 
   /// A line of a shell, in which `"$host"` is the binary: for arguments that are no text, and descriptors.
   convenience init(shell line: String, in directory: String? = nil) throws {
@@ -65,9 +70,10 @@ final class RunningCommand: Sendable {
   /// - Parameter input: a file for standard input; nil is nothing.
   /// - Parameter environment: added to the tests' own.
   /// - Parameter executable: nil is the binary.
+  /// - Parameter hasStalledErrors: whether standard error is read from the first `readOn` only.
   init(
     _ arguments: [String], in directory: String? = nil, output kind: Output = .pipe, input: String? = nil,
-    environment: [String: String] = [:], executable: String? = nil
+    environment: [String: String] = [:], executable: String? = nil, hasStalledErrors: Bool = false
   ) throws {
     let output = kind == .terminal || kind == .console ? try Self.terminal() : Self.pipe()
     keyboard = kind == .console ? output.read : nil
@@ -89,6 +95,7 @@ final class RunningCommand: Sendable {
       let isExit = process.terminationReason == .exit
       change {
         $0.status = isExit ? process.terminationStatus : -process.terminationStatus
+        $0.isRunning = false
         $0.openParts -= 1
       }
     }
@@ -99,9 +106,9 @@ final class RunningCommand: Sendable {
       try output.read.close()
       change { $0.openParts -= 1 }
     } else {
-      read(output.read) { $0.output.append($1) }
+      read(output.read, later: kind == .stalledPipe) { $0.output.append($1) }
     }
-    read(errors.read) { $0.errors.append($1) }
+    read(errors.read, later: hasStalledErrors) { $0.errors.append($1) }
     DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Self.timeLimit)) { [weak self] in
       self?.endLate()
     }
@@ -149,7 +156,10 @@ final class RunningCommand: Sendable {
     return (ends[0], ends[1])
   }
 
-  private func read(_ file: FileHandle, _ add: @escaping @Sendable (inout State, Data) -> Void) {
+  private func read(
+    _ file: FileHandle, later: Bool, _ add: @escaping @Sendable (inout State, Data) -> Void
+  ) {
+    if later { return unread.withLock { $0.append { self.read(file, later: false, add) } } }
     Thread.detachNewThread { [self] in
       var block = [UInt8](repeating: 0, count: 1 << 16)
       // A terminal whose other end is gone fails with EIO: the end as well.
@@ -184,6 +194,20 @@ final class RunningCommand: Sendable {
   }
 
   // MARK: From outside
+
+  /// Reads what was not read until now.
+  func readOn() {
+    let reads = unread.withLock { unread in
+      defer { unread = [] }
+      return unread
+    }
+    for read in reads { read() }
+  }
+
+  /// Waits for the process to end, whether its pipes have been read or not.
+  func exited() async {
+    await wait { !$0.isRunning || $0.isTimedOut }
+  }
 
   /// Keys of a console.
   func type(_ text: String) { try? keyboard?.write(contentsOf: Data(text.utf8)) }

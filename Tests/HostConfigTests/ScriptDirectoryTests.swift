@@ -83,7 +83,10 @@ import Testing
     let directory = try TemporaryDirectory()
     #expect(mkfifo(directory.path + "/pipe.lua", 0o600) == 0)
     let scripts = ScriptDirectory.read(directory.path, name: "triggers")
-    #expect(scripts.report.problems.map(\.description) == ["triggers/pipe.lua: is not a regular file but a named pipe"])
+    #expect(
+      scripts.report.problems.map(\.description) == [
+        "triggers/pipe.lua: is not a regular file but a named pipe"
+      ])
   }
 
   @Test func missingOrWrongDirectory() throws {

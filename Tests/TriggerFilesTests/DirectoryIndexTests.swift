@@ -36,7 +36,8 @@ import TriggerCore
       index.sortedProblems.map(\.description) == [
         "circle: the link leads in a circle", "large: larger than 1000 bytes",
         "nowhere: the link leads to \(real)/nothing: no such file or directory",
-        "passwd: the link leaves the directory (it leads to /etc/passwd)", "pipe: is not a regular file but a named pipe",
+        "passwd: the link leaves the directory (it leads to /etc/passwd)",
+        "pipe: is not a regular file but a named pipe",
         "socket: the link leaves the directory (it leads to /dev/null)",
         "sub/new\\u{a}line: the name must not contain control characters",
         "tab\\u{9}.lua: the name must not contain control characters",

@@ -61,7 +61,8 @@ final class LineInput {
   var restore: @Sendable () -> Void {
     { [settings] in
       guard var settings else { return }
-      tcsetattr(STDIN_FILENO, TCSADRAIN, &settings)
+      // Not once all output is shown: a paused terminal shows none.
+      tcsetattr(STDIN_FILENO, TCSANOW, &settings)
     }
   }
 

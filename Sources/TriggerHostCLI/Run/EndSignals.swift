@@ -7,7 +7,7 @@ import Synchronization
 /// One request may come as two signals: `timeout`, `make` and others pass theirs on to a process that a
 /// terminal or they themselves have reached already. What follows the first within `echo` is the same one.
 final class EndSignals: Sendable {
-  private static let echo = Duration.milliseconds(200)
+  private static let echo = Duration.milliseconds(100)
 
   private struct State {
     var first: ContinuousClock.Instant?

@@ -20,10 +20,15 @@ final class Host: Sendable {
   let storage: HostStorage?
   private let files: FileStores
   private let follower = Mutex<ScriptFollower?>(nil)
+  /// To the events of standard input.
+  let answers: Answers?
 
-  /// - Parameter data: the directory to keep everything in; nil keeps it in memory.
-  init(config: HostConfig, workers: Int? = nil, data: DataOptions? = nil) throws {
+  /// - Parameters:
+  ///   - data: the directory to keep everything in; nil keeps it in memory.
+  ///   - answers: whether events of standard input will be answered.
+  init(config: HostConfig, workers: Int? = nil, data: DataOptions? = nil, answers: Bool = false) throws {
     self.config = config
+    self.answers = answers ? Answers() : nil
     let configuration = try EngineConfiguration(config, workers: workers)
     let opened = try data.map {
       try OpenDirectory($0, seed: configuration.seed, retention: config.log.retention)
@@ -36,7 +41,7 @@ final class Host: Sendable {
       printError(
         "the log cannot be written: \(message)\nNothing acknowledged is lost. Stopping; start again when the disk is well."
       )
-      exit(1)
+      Output.endProcess(1)
     }
     storage = try opened.map { try HostStorage($0, coordinator, config.log) }
     queue = TriggerQueue(coordinator)
@@ -91,14 +96,22 @@ final class Host: Sendable {
   /// Nothing new comes from the schedules; what is queued goes on.
   func stopSchedules() { scheduler.stop() }
 
-  /// Ends at once; what is queued stays undone.
-  func stop() {
-    follower.withLock { $0 }?.stop()
+  // MARK: The end
+
+  /// Takes no event any more, and begins none that waits. Returns at once.
+  func stopTaking() {
     scheduler.stop()
-    queue.stop()
-    files.stop()
-    storage?.close()
+    queue.drain()
   }
+
+  /// After the queue has stopped.
+  func stopFiles() {
+    follower.withLock { $0 }?.stop()
+    files.stop()
+  }
+
+  /// After the queue has stopped.
+  func closeStorage() { storage?.close() }
 
   /// Where a feed goes on; nil when nothing is kept.
   func progress(of feed: FeedSettings) -> RowProgress? {

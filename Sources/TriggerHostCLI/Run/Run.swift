@@ -17,8 +17,10 @@ struct Run: AsyncParsableCommand {
         {"event": "visit", "payload": {"page": "home"}}
         {"event": "visit", "kind": "message", "payload": {}, "key": "visit-17"}
 
-      Ctrl-C ends it with a summary. With --data everything is kept: kill it at any moment and start it \
-      again, and it goes on where it was. Without, state lives in memory and is gone afterwards.
+      Ctrl-C ends it with a summary: what runs is finished, for stop_timeout (host.yaml) at most, and what \
+      waits is left. With --data everything is kept: end it or kill it at any moment and start it again, and \
+      it goes on where it was. Without, state lives in memory and is gone afterwards. What it prints waits for \
+      nobody: while nobody reads, log lines are left out and counted.
       """)
 
   @OptionGroup var project: ProjectOptions
@@ -40,45 +42,46 @@ struct Run: AsyncParsableCommand {
         "Say what to run: --config host.yaml or --scripts DIR; there is no host.yaml here.")
     }
     try report(loaded.report)
-    // A log reader that goes away does not end the host.
+    // A log reader that goes away does not end the host, and one that does not read does not stop it.
     signal(SIGPIPE, SIG_IGN)
+    Output.beginWriters()
+    let signals = EndSignals()
+    signals.onFirst {
+      // Whatever it is at: it may be killed at any moment.
+      printLine("Ending before it has started.")
+      Output.endProcess(0)
+    }
     let options = data.options(loaded.config)
     try report(ConfigReport(loaded.config.overlaps(data: options?.path)))
-    let host = try Host(config: loaded.config, workers: workers, data: options)
-    let signals = EndSignals()
-    try await host.start()
+    let host = try Host(config: loaded.config, workers: workers, data: options, answers: stdin)
     let status = StatusLine(host: host)
-    status.start()
-    let end = await work(host, until: signals)
-    status.stop()
-    host.stop()
-    printLine(host.summary())
-    if case .failure(let error) = end, !(error is CancellationError) { throw error }
-  }
-
-  /// Reads the feeds and serves until a signal comes, or nothing is left to do.
-  private func work(_ host: Host, until signals: EndSignals) async -> Result<Void, any Error> {
-    let feeding = Task {
-      async let lines: Void = stdin ? host.serveStandardInput() : ()
-      try await host.feed()
-      await lines
-    }
-    signals.onFirst {
-      printLine("Ending: finishing what is queued. Press Ctrl-C again to end at once.")
-      feeding.cancel()
-      host.stopSchedules()
-    }
-    let end = await feeding.result
-    if case .success = end {
-      await host.queue.waitUntilIdle()
-      if !exitWhenIdle, !signals.haveCome {
+    let ending = Ending(host, status)
+    signals.onFirst { ending.begin() }
+    do {
+      try await host.start()
+      status.start()
+      try await work(host)
+      if !exitWhenIdle {
         if !host.config.feeds.isEmpty { printLine(host.summary() + "\n\nAll feeds are read.") }
         printLine("Serving; press Ctrl-C to end.")
         await signals.wait()
       }
+    } catch {
+      await ending.finish()
+      throw error
     }
-    host.stopSchedules()
+    await ending.finish()
+  }
+
+  /// Reads the feeds and standard input, and returns when nothing is left to do.
+  private func work(_ host: Host) async throws {
+    async let lines: Void = stdin ? host.serveStandardInput() : ()
+    try await host.feed()
+    await lines
     await host.queue.waitUntilIdle()
-    return end
+    if exitWhenIdle {
+      host.stopSchedules()
+      await host.queue.waitUntilIdle()
+    }
   }
 }

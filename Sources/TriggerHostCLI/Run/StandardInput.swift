@@ -23,12 +23,21 @@ extension Host {
   /// event is sure to be run, whatever happens. A `key` that has come within a day is answered like the first
   /// time, and nothing is run again. What is wrong is answered at once with `{"id": 7, "error": "..."}`. `id` is
   /// whatever was sent, the line number by default.
+  ///
+  /// No answer is ever left out. While too many wait for who reads them, no more lines are read. When the host ends, a
+  /// line that it has not taken is answered with an error; what it has taken and not decided gets no answer: send that
+  /// again, with its key.
   func serveStandardInput() async {
     let (ends, end) = AsyncStream.makeStream(of: Void.self)
     // Reads block, and so does a full queue: not on the cooperative pool.
     Thread {
       let lines = LineReader(descriptor: STDIN_FILENO, cap: Feed.rowLimit)
-      while let line = lines.next() { self.take(line) }
+      while let line = lines.next() {
+        self.answers?.waitForRoom()
+        self.take(line)
+        // What comes after is not even read: there may be no end of it.
+        if self.queue.isStopped { break }
+      }
       end.finish()
     }.start()
     // Ends with the input, or when the task is cancelled: the thread goes with the process then.
@@ -109,10 +118,13 @@ extension Host {
       }
       key = text
     }
-    do { try send(event, key: key, id: id) } catch { throw refuse("\(error)") }
+    let isTaken: Bool
+    do { isTaken = try send(event, key: key, id: id) } catch { throw refuse("\(error)") }
+    if !isTaken { throw refuse("not taken, as the host is ending: send it when it has started again") }
   }
 
-  private func send(_ event: Event, key: String?, id: Value) throws {
+  /// False when the host ends: nothing of the event is there.
+  private func send(_ event: Event, key: String?, id: Value) throws -> Bool {
     var event = event
     let eventID = queue.makeEventID()
     event.id = eventID
@@ -128,15 +140,18 @@ extension Host {
     while queue.failure == nil, !queue.isStopped {
       if let key {
         let first = try queue.offer(
-          event, scope: event.name, key: key, whenKept: whenKept, results: whenDecided)
-        if first != nil { return }
+          event, scope: event.name, key: key, keeping: whenKept, telling: whenDecided)
+        if first != nil { return true }
       } else {
-        let count = queue.offer(
-          event, completion: { collected.add($0) }, whenKept: { whenKept(eventID) })
-        if let count { return collected.expect(count) }
+        let count = queue.offer(telling: { collected.add($0) }, event, keeping: { whenKept(eventID) })
+        if let count {
+          collected.expect(count)
+          return true
+        }
       }
       waitForRoom()
     }
+    return false
   }
 
   private func waitForRoom() {
@@ -165,7 +180,5 @@ extension Host {
     ])
   }
 
-  private func answer(_ value: Value) {
-    if let text = try? JSON.text(value) { printLine(text) }
-  }
+  private func answer(_ value: Value) { answers?.add(value) }
 }

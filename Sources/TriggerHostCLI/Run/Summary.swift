@@ -10,9 +10,32 @@ extension Host {
   }
 
   /// What the host did, for people: totals, one line per trigger, one per store.
-  func summary() -> String {
+  ///
+  /// - Parameter left: what it leaves undone; nil while it goes on.
+  func summary(_ left: Leftovers? = nil) -> String {
     let stats = coordinator.stats
-    return (["", totals(stats)] + triggerLines(stats) + storeLines()).joined(separator: "\n").withoutControls
+    let notes = [left.flatMap(undone), unread(stats)].compactMap { $0 }
+    return (["", totals(stats)] + notes + triggerLines(stats) + storeLines()).joined(separator: "\n")
+      .withoutControls
+  }
+
+  /// What was taken and not done, and what becomes of it.
+  private func undone(_ left: Leftovers) -> String? {
+    let cut = left.running.isEmpty ? "" : " (\(Set(left.running).sorted().prefix(5).joined(separator: ", ")))"
+    let parts = [
+      (left.queued, "queued"), (left.held, "held back by debounce, throttle or mode"),
+      (left.delayed, "waiting for another try"), (left.running.count, "cut off\(cut)"),
+    ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+    if parts.isEmpty { return nil }
+    let fate = storage == nil ? "lost, as nothing is kept" : "left for the next start"
+    // Only what was accepted is sure to be on disk; the sender of anything else has no answer.
+    let hint = storage != nil && answers != nil ? "; send again what had no answer" : ""
+    return "\(fate): \(parts.joined(separator: ", "))\(hint)"
+  }
+
+  private func unread(_ stats: EngineStats) -> String? {
+    let lost = Output.lost + stats.untold
+    return lost == 0 ? nil : "\(counted(lost, "log line")) left out, as nobody read them in time"
   }
 
   private func totals(_ stats: EngineStats) -> String {

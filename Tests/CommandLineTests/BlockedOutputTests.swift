@@ -1,0 +1,133 @@
+import Foundation
+import Testing
+
+/// Nobody who listens stops who commits: pipes that are not read, and terminals that are paused.
+@Suite struct BlockedOutputTests {
+  /// Counts and says much; at 300 it fails, which standard error tells.
+  private static let talker = """
+    return { on = { every = "2ms" }, execute = function(event, ctx)
+      local n = (ctx:store("s"):get("n") or 0) + 1
+      ctx:log("info", n .. string.rep("x", 20000))
+      ctx:log("error", "also here")
+      if n == 300 then ctx:store("s"):get("at") return { ctx:store("s"):put("n", n), ctx:emit("milestone") } end
+      return { ctx:store("s"):put("n", n) }
+    end }
+    """
+  private static let milestone = """
+    return { on = { event = "milestone" }, execute = function() error("three hundred commits") end }
+    """
+
+  private func project() throws -> TemporaryDirectory {
+    try TemporaryDirectory([
+      "triggers/talker.lua": Self.talker, "triggers/milestone.lua": Self.milestone,
+      "host.yaml": "log_level: info\n",
+    ])
+  }
+
+  /// Every commit of the host waited once 64 kB had not been read, and two signals did nothing.
+  @Test func standardOutputThatNobodyReadsStopsNoCommit() async throws {
+    let directory = try project()
+    let host = try RunningCommand(["run"], in: directory.path, output: .stalledPipe)
+    try await host.line(containing: "three hundred commits")
+    host.signal(SIGTERM)
+    await host.exited()
+    host.readOn()
+    let ended = try await host.end()
+    #expect(ended.status == 0, "\(ended.errors)")
+    // What was read are whole lines, from the first on.
+    #expect(ended.output.contains("[talker 1.1] info: 1x"))
+    #expect(ended.output.utf8.count < 4 << 20)
+  }
+
+  @Test func standardErrorThatNobodyReadsStopsNoCommit() async throws {
+    let directory = try project()
+    try directory.edit("triggers/milestone.lua") {
+      $0.replacing("error(\"three", with: "print(\"three").replacing(
+        "commits\")", with: "commits\") return {}")
+    }
+    try directory.edit("triggers/talker.lua") {
+      $0.replacing("ctx:log(\"info\", n .. string.rep(\"x\", 20000))", with: "")
+    }
+    // Fails each time, on standard error.
+    try Data(
+      "return { on = { every = \"1ms\" }, execute = function() error(string.rep(\"y\", 20000)) end }\n".utf8
+    )
+    .write(to: URL(fileURLWithPath: directory("triggers/failing.lua")))
+    let host = try RunningCommand(["run"], in: directory.path, hasStalledErrors: true)
+    try await host.line(containing: "three hundred commits")
+    host.signal(SIGTERM)
+    await host.exited()
+    host.readOn()
+    #expect(try await host.end().status == 0)
+  }
+
+  /// Neither is read: it ends all the same, and what it did is on disk.
+  @Test func itEndsThoughNobodyReads() async throws {
+    let directory = try project()
+    let host = try RunningCommand(
+      ["run", "--data", "data"], in: directory.path, output: .stalledPipe, hasStalledErrors: true)
+    // Its log says how far it is.
+    while host.isRunning {
+      let seen = try await triggerHost("why", "s", "n", "--data", "data", in: directory.path)
+      if seen.status == 0, seen.output.contains("talker") { break }
+    }
+    host.signal(SIGTERM)
+    await host.exited()
+    host.readOn()
+    let ended = try await host.end()
+    #expect(ended.status == 0)
+    let verified = try await triggerHost("log", "verify", "--data", "data", in: directory.path)
+    #expect(verified.status == 0, "\(verified)")
+  }
+
+  /// When the reader comes back it learns how much is missing.
+  @Test func whatIsLeftOutIsCounted() async throws {
+    let directory = try project()
+    let host = try RunningCommand(["run"], in: directory.path, output: .stalledPipe)
+    try await host.line(containing: "three hundred commits")
+    host.readOn()
+    try await host.line(containing: " left out here: nobody read them in time)")
+    host.signal(SIGINT)
+    let ended = try await host.end()
+    #expect(
+      ended.lines.contains { $0.hasSuffix(" left out, as nobody read them in time") },
+      "\(ended.lines.suffix(9))")
+  }
+
+  /// Acknowledgements are never left out: their reader holds up what is read from standard input, and nothing else.
+  @Test func answersHoldUpTheirOwnSource() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/visit.lua": """
+      return { on = { event = "visit" }, execute = function(event, ctx)
+        return { ctx:store("s"):add("visits", 1) }
+      end }
+      """,
+      // Says when no visit has come for a while.
+      "triggers/watch.lua": """
+      return { on = { every = "5ms" }, execute = function(event, ctx)
+        local s = ctx:store("s")
+        local visits, seen = s:get("visits") or 0, s:get("seen") or { visits = 0, times = 0 }
+        local times = visits > 0 and visits == seen.visits and seen.times + 1 or 0
+        if times == 100 then error("no visit after " .. visits) end
+        return { s:put("seen", { visits = visits, times = times }) }
+      end }
+      """,
+      "host.yaml": "workers: 2\n",
+    ])
+    let long = String(repeating: "i", count: 300)
+    let lines = (1...30_000).map { "{\"event\":\"visit\",\"id\":\"\($0) \(long)\"}\n" }.joined()
+    try Data(lines.utf8).write(to: URL(fileURLWithPath: directory("in.jsonl")))
+    let host = try RunningCommand(
+      ["run", "--stdin", "--exit-when-idle"], in: directory.path, output: .stalledPipe,
+      input: directory("in.jsonl"))
+    let rest = try await host.line(containing: "no visit after ")
+    let visits = try #require(Int(rest.split(separator: " ").last ?? ""))
+    #expect(visits < 30_000)
+    host.readOn()
+    let ended = try await host.end()
+    #expect(ended.status == 0)
+    let answered = ended.lines.filter { $0.contains("\"event_id\"") }
+    #expect(answered.count == 30_000)
+    #expect(Set(answered).count == 30_000)
+  }
+}
