@@ -327,13 +327,13 @@ public final class TriggerQueue: Sendable {
 
   private func makeRoom(for source: UInt64? = nil) async throws {
     if let message = engine.failureMessage { throw LogFailed(description: message) }
-    if engine.isEnding.load(ordering: .acquiring) { throw CancellationError() }
+    if engine.isEnding { throw CancellationError() }
     if engine.configuration.whenFull == .refuse, !engine.hasRoom {
       throw QueueFull(capacity: engine.configuration.queueCapacity)
     }
     await waitForRoom(for: source)
     if let message = engine.failureMessage { throw LogFailed(description: message) }
-    if engine.isEnding.load(ordering: .acquiring) { throw CancellationError() }
+    if engine.isEnding { throw CancellationError() }
   }
 
   /// - Throws: `CancellationError` when the task is cancelled or the queue stops before all are decided.

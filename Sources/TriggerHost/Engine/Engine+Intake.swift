@@ -30,6 +30,8 @@ extension Engine {
     var due: Int64 = 0
     /// Who sent the event of the failed seq, when it had a key.
     var sender: LogRecord.Sender?
+    /// It was admitted by an earlier run, and has not been dequeued.
+    var hasWaited = false
     /// Of an operation of an earlier run.
     var outside: OutsideEvent?
     var absorbed: [Operation.Absorbed] = []
@@ -41,7 +43,7 @@ extension Engine {
   }
 
   /// The engine neither stops nor has a log that has failed.
-  var takesEvents: Bool { !isEnding.load(ordering: .acquiring) && !hasFailed.load(ordering: .relaxed) }
+  var takesEvents: Bool { !isEnding && !hasFailed.load(ordering: .relaxed) }
 
   /// An id for an event to come.
   func makeEventID() -> EventID {
@@ -149,6 +151,7 @@ extension Engine {
         ? Cancellation(within: arrival.cancellation) : arrival.cancellation)
     operation.absorbed = arrival.absorbed
     operation.family = arrival.family
+    operation.hasWaited = arrival.hasWaited
     return operation
   }
 
@@ -203,7 +206,7 @@ extension Engine {
   func waitForRoom() async {
     await withCheckedContinuation { continuation in
       let mayGo = intakeLock.withLock {
-        if hasRoom || isEnding.load(ordering: .acquiring) { return true }
+        if hasRoom || isEnding { return true }
         waitingForRoom.append(continuation)
         return false
       }
@@ -223,7 +226,7 @@ extension Engine {
   private func waitUntilDecided() async {
     await withCheckedContinuation { continuation in
       let isIdle = intakeLock.withLock {
-        if unfinished.load(ordering: .acquiring) == 0 || isEnding.load(ordering: .acquiring) { return true }
+        if unfinished.load(ordering: .acquiring) == 0 || isEnding { return true }
         waitingForIdle.append(continuation)
         return false
       }

@@ -43,6 +43,7 @@ extension Engine {
         hops: UInt8(clamping: record.hops), isInternal: true)
       arrival.cause = record.cause
       arrival.identity = record.identity
+      arrival.hasWaited = record.identity == 0
       arrival.admitted = record.cause == nil || record.identity != 0 ? record.admitted : nil
       arrival.retryOf = record.retryOf
       arrival.tries = record.tries

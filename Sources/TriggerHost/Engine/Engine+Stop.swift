@@ -24,8 +24,7 @@ extension Engine {
 
   /// Takes no event any more and begins nothing that waits; what has been begun goes on. Returns at once.
   func drain() {
-    guard !isEnding.exchange(true, ordering: .acquiringAndReleasing) else { return }
-    withState { $0.isDraining = true }
+    guard !draining.isOn.exchange(true, ordering: .acquiringAndReleasing) else { return }
     resumeWaiting()
   }
 
@@ -55,7 +54,7 @@ extension Engine {
     guard isStarted.load(ordering: .acquiring),
       !isStopping.exchange(true, ordering: .acquiringAndReleasing)
     else { return nil }
-    isEnding.store(true, ordering: .releasing)
+    draining.isOn.store(true, ordering: .releasing)
     let workers = withState { state in
       state.isStopping = true
       return self.workers

@@ -35,8 +35,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   let watchdogWakeUp = WakeUp()
   let isWatchdogAsleep = Atomic<Bool>(false)
   let idle = IdleWorkers<Worker>()
-  /// No event is taken any more: it drains, or stops.
-  let isEnding = Atomic<Bool>(false)
+  /// No event is taken any more and nothing is begun: it drains, or stops.
+  let draining: EngineState.Draining
+  var isEnding: Bool { draining.isOn.load(ordering: .acquiring) }
   let isStopping = Atomic<Bool>(false)
   let drained = WakeUp()
   let isStarted = Atomic<Bool>(false)
@@ -75,6 +76,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     backends = BackendFeed(registry)
     state = EngineState(
       configuration: configuration, registry: registry, stores: stores, log: log, backends: backends)
+    draining = state.draining
     self.log = log
     keys = IdempotencyKeys { configuration.keys(areInLog: $0) }
     outbox = Outbox(durable: log == nil ? .max : 0)
@@ -100,9 +102,10 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     backends.start(after: withState { $0.order.frontier })
     let watchdog = Watchdog(engine: self, workers: workers)
     self.watchdog = watchdog
+    // All of it before anybody takes any of it: what waited at a gate together is found there together.
+    admitRecovered()
     for worker in workers { worker.start() }
     watchdog.start()
-    admitRecovered()
   }
 
   /// Calls `body` when the engine stops, at once when it has. Returns what `forget` wants.

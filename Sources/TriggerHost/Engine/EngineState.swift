@@ -1,5 +1,6 @@
 import DequeModule
 import HeapModule
+import Synchronization
 import TriggerCore
 
 /// Everything the engine lock guards: the queue, the order, what is parked, the records. It decides; the
@@ -24,8 +25,13 @@ struct EngineState {
   /// Operations that have been dequeued and must run before anything new: conflicts, and what was taken
   /// back from a worker that is stuck.
   var reruns: Deque<Operation> = []
-  /// The engine is about to stop: nothing new is begun.
-  var isDraining = false
+  /// The engine is about to stop: nothing new is begun. Set without the lock, which may be wanted by many.
+  let draining = Draining()
+  var isDraining: Bool { draining.isOn.load(ordering: .relaxed) }
+
+  final class Draining: Sendable {
+    let isOn = Atomic<Bool>(false)
+  }
   /// The engine stops: attempts are being cancelled, which is no outcome. Nothing is decided any more.
   var isStopping = false
   var records: RecordRing

@@ -69,6 +69,8 @@ final class Operation: GatedRun, @unchecked Sendable {
   var isDropped = false
   /// Another has taken its place while it was queued: it gets no seq, and goes when its turn comes.
   var isSuperseded = false
+  /// It was admitted by an earlier run of the host, and had no seq.
+  var hasWaited = false
   var isRunning = false
   var attempts: Int32 = 0
   var conflicts: Int32 = 0
@@ -105,7 +107,8 @@ final class Operation: GatedRun, @unchecked Sendable {
 
   /// Takes the place of another operation of its trigger.
   func absorb(_ other: Operation) {
-    absorbed += other.absorbed
+    // What has gathered moves on as it is: copied for each event that a gate holds, it would be the square of them.
+    if absorbed.isEmpty { swap(&absorbed, &other.absorbed) } else { absorbed += other.absorbed }
     if other.completion != nil || other.origin != nil {
       absorbed.append(Absorbed(completion: other.completion, origin: other.origin))
     }

@@ -42,17 +42,20 @@ struct TriggerGate<Run: GatedRun> {
 
   /// A run arrives. `absorbed` is the older one of it and the one that was held: it ends with the newer.
   mutating func arrive(_ run: Run, at now: Int64) -> (verdict: Verdict, absorbed: (older: Run, newer: Run)?) {
-    guard let due = due(at: now) else { return (pass(run, at: now), nil) }
+    guard let due = due(of: run, at: now) else { return (pass(run, at: now), nil) }
     if let other = held?.run, run.isOlder(than: other) { return (.hold, (run, other)) }
     let absorbed = held.map { (older: $0.run, newer: run) }
     held = (run, due)
     return (.hold, absorbed)
   }
 
-  /// Until when a run that comes now is held; nil when it is not.
-  private func due(at now: Int64) -> Int64? {
+  /// Until when a run is held that comes now; nil when it is not.
+  private func due(of run: Run, at now: Int64) -> Int64? {
     if debounce > 0 { return now + debounce }
-    guard throttle > 0, let last = lastPass, now - last < throttle else { return nil }
+    guard throttle > 0 else { return nil }
+    // After a start what waited passes as one, the newest for all: each by itself would be more than the span lets pass.
+    guard let last = lastPass else { return run.hasWaited ? now : held?.due }
+    guard now - last < throttle else { return nil }
     return last + throttle
   }
 
@@ -99,9 +102,12 @@ struct TriggerGate<Run: GatedRun> {
 protocol GatedRun: AnyObject {
   /// The seq of the failed run that it tries again; nil when it is the first try.
   var retryOf: Int64? { get }
+  /// It came before the host's last stop, and its gate does not know of it.
+  var hasWaited: Bool { get }
 }
 
 extension GatedRun {
+  var hasWaited: Bool { false }
   /// Only a retry can be older than what has come before it.
   func isOlder(than other: Self) -> Bool {
     guard let retryOf else { return false }

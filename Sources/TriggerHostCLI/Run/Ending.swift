@@ -58,6 +58,7 @@ final class Ending: Sendable {
   /// - Returns: false when something may be missing on disk that could have been there.
   private func run() -> Bool {
     let queue = host.queue
+    stage("the schedules", Bound.cancelled) { [host] in host.stopSchedules() }
     let left = queue.finishRunning(within: host.config.stopTimeout)
     let stuck = queue.cancelRunning(within: Bound.cancelled)
     for name in stuck { late("a worker, in '\(name)'", Bound.cancelled) }

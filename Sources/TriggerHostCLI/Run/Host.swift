@@ -99,10 +99,7 @@ final class Host: Sendable {
   // MARK: The end
 
   /// Takes no event any more, and begins none that waits. Returns at once.
-  func stopTaking() {
-    scheduler.stop()
-    queue.drain()
-  }
+  func stopTaking() { queue.drain() }
 
   /// After the queue has stopped.
   func stopFiles() {

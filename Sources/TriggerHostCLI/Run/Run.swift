@@ -37,6 +37,12 @@ struct Run: AsyncParsableCommand {
   }
 
   func run() async throws {
+    let signals = EndSignals()
+    signals.onFirst {
+      // Whatever it is at: it may be killed at any moment.
+      printLine("Ending before it has started.")
+      Output.endProcess(0)
+    }
     guard let loaded = project.load() else {
       throw ValidationError(
         "Say what to run: --config host.yaml or --scripts DIR; there is no host.yaml here.")
@@ -45,12 +51,6 @@ struct Run: AsyncParsableCommand {
     // A log reader that goes away does not end the host, and one that does not read does not stop it.
     signal(SIGPIPE, SIG_IGN)
     Output.beginWriters()
-    let signals = EndSignals()
-    signals.onFirst {
-      // Whatever it is at: it may be killed at any moment.
-      printLine("Ending before it has started.")
-      Output.endProcess(0)
-    }
     let options = data.options(loaded.config)
     try report(ConfigReport(loaded.config.overlaps(data: options?.path)))
     let host = try Host(config: loaded.config, workers: workers, data: options, answers: stdin)
