@@ -89,10 +89,16 @@ package struct FileStatus: Hashable, Sendable {
 
   /// Changed so short a time before `now` that a further change may not show: clocks of file systems tick
   /// every 2 s (FAT), 1 s (older network mounts) or some ms.
-  func isFresh(at now: Int64) -> Bool { max(modified, changed) > now - 2_500_000_000 }
+  func isFresh(at now: Int64) -> Bool { isNear(now, within: 2_500_000_000) }
 
   /// Whether nothing has happened to it for so many nanoseconds.
-  package func isQuiet(for span: Int64) -> Bool { max(modified, changed) < Self.now() - span }
+  package func isQuiet(for span: Int64) -> Bool { !isNear(Self.now(), within: span) }
+
+  /// A time far ahead is of before somebody set the clock back.
+  private func isNear(_ now: Int64, within span: Int64) -> Bool {
+    let age = now - max(modified, changed)
+    return age < span && age > -span
+  }
 
   /// The clock of `modified`, as far as the file system is a local one.
   static func now() -> Int64 {

@@ -14,7 +14,7 @@ final class Life {
   private let clock: ManualClock
 
   private var checkpointer: Checkpointer?
-  private let fires: [String: Int64]
+  private let fires: [String: FiredInstants]
   /// Where it began.
   let lastSeq: Int64
   /// What the log had to do when it was opened.
@@ -108,8 +108,8 @@ final class Life {
     engine = SteppedEngine(queue, interruption: interruption)
     for job in jobs {
       let known = try log.log?.withDirectory { try $0.since(ofSchedule: job.name, rule: "\(job.rule)") }
-      let since = known.map { Timestamp(nanoseconds: max($0, fires[job.name] ?? .min)) }
-      try scheduler.add(job, since: since)
+      try scheduler.add(
+        job, since: known.map { Timestamp(nanoseconds: $0) }, fired: log.log == nil ? nil : fires[job.name])
     }
     scheduler.start()
   }

@@ -177,7 +177,7 @@ extension Simulation {
       return false
     }
     if let due = [look.gateDue, life.engine.retryDue].compactMap({ $0 }).min() {
-      clock.advance(by: .nanoseconds(max(0, due - clock.now())))
+      clock.advance(by: .nanoseconds(max(0, due - clock.monotonic())))
       return false
     }
     return life.engine.unfinished == 0 && life.engine.visible == history.last

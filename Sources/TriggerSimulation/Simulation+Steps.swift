@@ -237,10 +237,11 @@ extension Simulation {
 
   /// The clock goes on to when something is due.
   private func fire() {
-    let gate = life.engine.watch().gateDue
+    let gate = life.engine.watch().gateDue.map { $0 - clock.monotonic() }
     let job = life.scheduler.jobs.compactMap { life.scheduler.nextFire(of: $0.name)?.nanoseconds }.min()
+      .map { $0 - clock.now() }
     guard let due = [gate, job].compactMap({ $0 }).min() else { return }
-    let span = max(0, due - clock.now())
+    let span = max(0, due)
     note("fire in \(span)")
     clock.advance(by: .nanoseconds(span))
     fireDue()

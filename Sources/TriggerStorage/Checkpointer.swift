@@ -32,7 +32,7 @@ public final class Checkpointer: @unchecked Sendable {
   private var isWanted = false
   /// Checkpoints that recovery has passed over: they go when there is a new one.
   private var damaged: [CheckpointDamage]
-  private let wakeUp = NSCondition()
+  private let wakeUp = Condition()
   private var isStopping = false  // guarded by `wakeUp`
   private var hasEnded = true  // guarded by `wakeUp`
 
@@ -103,7 +103,7 @@ public final class Checkpointer: @unchecked Sendable {
   private func waitASecond() -> Bool {
     wakeUp.lock()
     defer { wakeUp.unlock() }
-    if !isStopping { _ = wakeUp.wait(until: Date(timeIntervalSinceNow: 1)) }
+    if !isStopping { wakeUp.wait(for: .seconds(1)) }
     return isStopping
   }
 

@@ -187,7 +187,7 @@ public final class DataDirectory: @unchecked Sendable {
     ["log.sqlite", "log.sqlite-wal"].reduce(0) { $0 + Self.size(path + "/" + $1) }
   }
 
-  /// Since when a schedule is known: as of now when its rule is new.
+  /// Since when a schedule is known: as of now when its rule is new, or the clock has been set back behind that.
   ///
   /// - Parameters:
   ///   - rule: any text that is the same for the same rule.
@@ -197,8 +197,8 @@ public final class DataDirectory: @unchecked Sendable {
     try database.run("SELECT rule, since FROM schedules WHERE name = ?", [.text(name)]) {
       known = ($0.text(0), $0.int(1))
     }
-    if let known, known.rule == rule { return known.since }
     let now = clock.now()
+    if let known, known.rule == rule, known.since <= now { return known.since }
     try database.run(
       "INSERT OR REPLACE INTO schedules VALUES (?, ?, ?)", [.text(name), .text(rule), .int(now)])
     return now

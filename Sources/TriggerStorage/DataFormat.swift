@@ -11,7 +11,7 @@ import TriggerHost
 enum DataFormat {
   /// What this version writes. Format 1 had neither times of blocks nor wrapped fields in records, and a blob for each
   /// script tree; format 2 kept every content in its record; format 3 said nothing of what stores hold, had all keys of
-  /// senders in each checkpoint, and longer pages, which were not given back.
+  /// senders in each checkpoint, of each schedule its newest fire alone, and longer pages, which were not given back.
   static let current: Int64 = 4
 
   /// The format that a database has; nil when it is new.

@@ -38,7 +38,7 @@ public final class DurableLog: CommitLog {
 
   /// What waits to be written. Guarded by its condition.
   private final class Shared: @unchecked Sendable {
-    let condition = NSCondition()
+    let condition = Condition()
     var group = LogGroup()
     /// Memory of the group before, for the next one.
     var spare: [UInt8] = []
@@ -303,8 +303,7 @@ public final class DurableLog: CommitLog {
     if lastCount >= Self.busyGroup, !shared.isClosing {
       let until = lastStart + Self.interval
       while ContinuousClock.now < until, shared.group.records.count < Self.fullGroup, !shared.isClosing {
-        let left = (until - ContinuousClock.now) / .seconds(1)
-        _ = shared.condition.wait(until: Date(timeIntervalSinceNow: left))
+        shared.condition.wait(for: until - .now)
       }
     }
     lastStart = max(now, ContinuousClock.now)

@@ -26,7 +26,7 @@ import TriggerCore
     let engine = queue.engine
     async let awake: Void = withCheckedContinuation { continuation in
       Thread.detach(name: "watchdog") {
-        engine.sleepUntilAdmission()
+        engine.sleepUntilAdmission(nanoseconds: 3_600_000_000_000)
         continuation.resume()
       }
     }

@@ -57,6 +57,10 @@ public final class CommitCoordinator: Sendable {
   ///   own. The engine takes no more events then and stops; what was acknowledged is in the log.
   public func whenFailed(_ body: (@Sendable (_ reason: String) -> Void)?) { engine.setFailureObserver(body) }
 
+  /// - Parameter body: called when somebody has set the wall clock, soon after, on a thread of the engine. Spans take
+  ///   no notice of it; what happens at wall times goes by the new one.
+  public func whenClockSteps(_ body: (@Sendable (ClockStep) -> Void)?) { engine.clockObserver.set(body) }
+
   /// A store by name, as documents, whatever its backend. It need not exist yet.
   ///
   /// - Throws: when the name is empty, unknown while `strictStores` is on, or one store too many (10,000).

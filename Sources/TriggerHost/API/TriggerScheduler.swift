@@ -8,18 +8,46 @@ import TriggerCore
 public final class TriggerScheduler: Sendable {
   /// A fire that did not become a run, for logs and metrics.
   public enum Notice: Sendable, CustomStringConvertible {
-    /// `count` fires up to `instant` came too late (host down or overloaded); above 100 they are not counted.
-    case missed(job: String, instant: Timestamp, count: Int)
+    /// So many fires came too late (host down or overloaded).
+    case missed(job: String, Fires)
+    /// So many fires were due together with newer ones, and more than are to run then.
+    case leftOut(job: String, Fires)
+    /// The clock was set back, or is wrong: the fire at `instant` is ahead of it. The job goes on with `next`.
+    case ahead(job: String, instant: Timestamp, next: Timestamp?)
     /// `max_instances` runs of the job are going on.
     case dropped(job: String, instant: Timestamp)
     /// No trigger has the name, or none is bound to the event.
     case nothingToRun(job: String, target: String)
 
+    /// Several fires of a job.
+    public struct Fires: Sendable, Hashable, CustomStringConvertible {
+      /// The oldest and the newest of them.
+      public let first, last: Timestamp
+      /// How many; with `isMore` there are more.
+      public let count: Int
+      /// They were too many to be counted.
+      public let isMore: Bool
+
+      init(_ fires: ScheduleMachine.Fires) {
+        (first, last, count, isMore) = (fires.first, fires.last, fires.count, fires.isMore)
+      }
+
+      /// `3 fires from 2026-01-01T00:00:01Z to 2026-01-01T00:00:03Z`.
+      public var description: String {
+        if count == 1, !isMore { return "1 fire at \(first)" }
+        return "\(isMore ? "more than " : "")\(count) fires from \(first) to \(last)"
+      }
+    }
+
     /// One line for the log, with the job's name.
     public var description: String {
       switch self {
-      case .missed(let job, let instant, let count):
-        "schedule '\(job)': \(count > ScheduleMachine.catchUpLimit ? "over \(ScheduleMachine.catchUpLimit)" : "\(count)") missed, the newest at \(instant); raise misfire_grace_time to run late ones"
+      case .missed(let job, let fires):
+        "schedule '\(job)': \(fires) missed: later than misfire_grace_time allows, raise it to run late ones"
+      case .leftOut(let job, let fires):
+        "schedule '\(job)': \(fires) left out, for newer ones were due too: of several the newest runs, with coalesce: false the newest \(ScheduleMachine.catchUpLimit)"
+      case .ahead(let job, let instant, let next):
+        "schedule '\(job)': its fire at \(instant) is ahead of the clock and put aside; \(next.map { "the next is at \($0)" } ?? "no other comes")"
       case .dropped(let job, let instant):
         "schedule '\(job)': the fire at \(instant) is dropped, the run before it still goes on; see mode and max_instances"
       case .nothingToRun(let job, let target): "schedule '\(job)': nothing runs at '\(target)'"
@@ -105,9 +133,16 @@ public final class TriggerScheduler: Sendable {
   /// - Throws: `ScheduleError` when the name is taken.
   public func add(_ job: ScheduledJob, since: Timestamp? = nil) throws { try add(job, nil, since: since) }
 
-  private func add(_ job: ScheduledJob, _ trigger: (any Trigger)?, since: Timestamp? = nil) throws {
+  /// As above, with all fires that a log knows of.
+  package func add(_ job: ScheduledJob, since: Timestamp?, fired: FiredInstants?) throws {
+    try add(job, nil, since: since, fired: fired)
+  }
+
+  private func add(
+    _ job: ScheduledJob, _ trigger: (any Trigger)?, since: Timestamp? = nil, fired: FiredInstants? = nil
+  ) throws {
     try state.withLock { state in
-      guard state.machine.add(job, at: now, since: since) else {
+      guard state.machine.add(job, at: clock.read(), since: since, fired: fired ?? FiredInstants()) else {
         throw ScheduleError("a schedule named '\(job.name)' exists already; give one of them another name")
       }
       state.triggers[job.name] = trigger
@@ -155,16 +190,15 @@ public final class TriggerScheduler: Sendable {
 
   // MARK: The shell
 
-  private var now: Timestamp { Timestamp(nanoseconds: clock.now()) }
-
-  /// Waits for the machine's next due time, in the place of whatever was waited for before.
+  /// Waits for the machine's next due time, in the place of whatever was waited for before. Looks now and then all the
+  /// same: somebody may set the clock.
   private func rewind() {
     state.withLock { state in
       state.timer?.cancel()
       state.timer = nil
       guard hasTimer, state.isRunning, let due = state.machine.nextDue else { return }
       state.timer = Task { [weak self, clock] in
-        guard (try? await clock.sleep(until: due.nanoseconds)) != nil, !Task.isCancelled else { return }
+        guard (try? await clock.sleep(until: due)) != nil, !Task.isCancelled else { return }
         self?.fireDue()
       }
     }
@@ -175,9 +209,14 @@ public final class TriggerScheduler: Sendable {
     let actions = state.withLock { state in
       // What is decided here is firing until it is in the queue: nobody sees a moment between.
       state.firing += 1
-      return state.isRunning ? state.machine.advance(to: now) : []
+      return state.isRunning ? state.machine.advance(to: clock.read()) : []
     }
     defer { hasFired() }
+    perform(actions)
+    rewind()
+  }
+
+  private func perform(_ actions: [ScheduleMachine.Action]) {
     for action in actions {
       switch action {
       case .start(let fire): start(fire)
@@ -186,17 +225,17 @@ public final class TriggerScheduler: Sendable {
         start(fire)
       case .waits: break
       case .dropped(let fire): report(.dropped(job: fire.job, instant: fire.instant))
-      case .missed(let fire, let count):
-        report(.missed(job: fire.job, instant: fire.instant, count: count))
+      case .missed(let fires): report(.missed(job: fires.job, Notice.Fires(fires)))
+      case .leftOut(let fires): report(.leftOut(job: fires.job, Notice.Fires(fires)))
+      case .ahead(let fire, let next): report(.ahead(job: fire.job, instant: fire.instant, next: next))
       }
     }
-    rewind()
   }
 
   /// True while something that is due has not reached the queue: for tests that move the clock.
   package var isFiring: Bool {
     state.withLock { state in
-      state.firing > 0 || state.isRunning && state.machine.nextDue.map { $0 <= now } == true
+      state.firing > 0 || state.isRunning && state.machine.nextDue.map { clock.read().hasReached($0) } == true
     }
   }
 
@@ -289,11 +328,11 @@ public final class TriggerScheduler: Sendable {
   }
 
   private func ended(_ fire: ScheduleMachine.Fire) {
-    let next = state.withLock { state in
+    let actions = state.withLock { state in
       state.cancellations[fire] = nil
-      return state.machine.ended(fire)
+      return state.machine.ended(fire, at: clock.read())
     }
-    if let next { start(next) }
+    perform(actions)
   }
 }
 
@@ -342,7 +381,8 @@ extension ScheduledJob {
       }
     var event = Event(eventName, .map(content), kind: kind, priority: priority)
     // A fire that was admitted happens, and once.
-    event.key = .fire(job: name, instant: fire.instant.nanoseconds)
+    event.key = .fire(
+      job: name, instant: fire.instant.nanoseconds, after: fire.after.nanoseconds)
     event.isKept = true
     return event
   }

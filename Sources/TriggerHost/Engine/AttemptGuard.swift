@@ -1,4 +1,5 @@
 import Synchronization
+import TriggerCore
 import TriggerLua
 
 #if canImport(Glibc)
@@ -15,28 +16,29 @@ final class AttemptGuard: Sendable {
     // `lua` answers any thread; `attempt` and `begun` belong to the guard's thread.
     private let lua: LuaWorkerControl
     private let thread = pthread_self()
-    /// CPU nanoseconds of one attempt; ten times that in wall time is the backstop.
+    /// CPU nanoseconds of one attempt; ten times that in time that passed is the backstop.
     let limit = Atomic<Int64>(.max)
     /// Wall nanoseconds of one attempt that are enough in any case.
     let most = Atomic<Int64>(.max)
     private var attempt: UInt64 = 0
-    private var begun = (cpu: Int64(0), wall: Int64(0))
+    private var cpuBegun: Int64 = 0
+    private var elapsed: Int64 = 0
 
     fileprivate init(_ lua: LuaWorkerControl) { self.lua = lua }
 
-    fileprivate func look() {
+    /// - Parameter passed: nanoseconds since the last look.
+    fileprivate func look(_ passed: Int64) {
       let running = lua.running
       if running == 0 { return attempt = 0 }
       guard let cpu = Thread.cpuTime(of: thread) else { return }
-      let wall = Thread.time(CLOCK_MONOTONIC)
       if attempt != running {
         attempt = running
-        begun = (cpu, wall)
+        (cpuBegun, elapsed) = (cpu, 0)
         return
       }
       let limit = limit.load(ordering: .relaxed)
-      let elapsed = wall - begun.wall
-      if cpu - begun.cpu >= limit || elapsed / 10 >= limit || elapsed >= most.load(ordering: .relaxed) {
+      elapsed += passed
+      if cpu - cpuBegun >= limit || elapsed / 10 >= limit || elapsed >= most.load(ordering: .relaxed) {
         lua.kill(running, reason: .timeout)
       }
     }
@@ -49,8 +51,10 @@ final class AttemptGuard: Sendable {
     let isStopping = Atomic<Bool>(false)
 
     func loop() {
+      var passage = Passage(MonotonicTime(nanoseconds: Thread.time(CLOCK_MONOTONIC)))
       while !isStopping.load(ordering: .acquiring) {
-        watched.withLock { for item in $0 { item.look() } }
+        let (passed, _) = passage.look(MonotonicTime(nanoseconds: Thread.time(CLOCK_MONOTONIC)))
+        watched.withLock { for item in $0 { item.look(passed) } }
         wakeUp.sleep(nanoseconds: AttemptGuard.tick)
       }
     }

@@ -27,7 +27,7 @@ extension Engine {
     /// The failed seq that this tries again, after how many tries, and when.
     var retryOf: Int64?
     var tries = 0
-    var due: Int64 = 0
+    var due: MonotonicTime?
     /// Who sent the event of the failed seq, when it had a key.
     var sender: LogRecord.Sender?
     /// It was admitted by an earlier run, and has not been dequeued.
@@ -149,6 +149,7 @@ extension Engine {
       // A trigger that restarts cancels its own runs, and nothing else that its event's sender may take back.
       cancellation: trigger.options.mode == .restart
         ? Cancellation(within: arrival.cancellation) : arrival.cancellation)
+    operation.clockSteps = clockSteps.load(ordering: .relaxed)
     operation.absorbed = arrival.absorbed
     operation.family = arrival.family
     operation.hasWaited = arrival.hasWaited

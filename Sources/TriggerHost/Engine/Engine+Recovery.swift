@@ -34,6 +34,7 @@ extension Engine {
     recovered = LogFold()
     let events = Self.outsideEvents(of: records, accepted: accepted)
     let earlier = earlierSets(records)
+    let now = clock.read()
     for record in records {
       let trigger =
         (record.identity != 0 ? earlier[record.tree]?[record.trigger] : nil) ?? installed(record.trigger)
@@ -47,7 +48,7 @@ extension Engine {
       arrival.admitted = record.cause == nil || record.identity != 0 ? record.admitted : nil
       arrival.retryOf = record.retryOf
       arrival.tries = record.tries
-      arrival.due = record.retryAt ?? 0
+      arrival.due = record.retryAt.map { Self.due($0, pause: record.retryPause, at: now) }
       arrival.sender = record.sender
       arrival.outside = record.outside.flatMap { events[$0.id] }
       arrival.absorbed = record.absorbed.map { item in
@@ -68,6 +69,14 @@ extension Engine {
             ?? completion(for: arrival.outside))
       }
     }
+  }
+
+  /// What was to happen at a wall time, after a pause, does when that is; at the latest when the pause has passed anew,
+  /// for the clock may have been set back meanwhile.
+  private static func due(_ time: Int64, pause: Int64, at now: ClockReading) -> MonotonicTime {
+    let left = time.subtractingReportingOverflow(now.wall)
+    if left.overflow || left.partialValue <= 0 { return now.monotonic }
+    return now.monotonic + (pause > 0 ? min(left.partialValue, pause) : left.partialValue)
   }
 
   /// One that had no seq yet has what its event brought or, with nil, what its trigger declares: the record

@@ -14,7 +14,7 @@ extension Engine {
       lock.unlock()
       return false
     }
-    let now = clock.now()
+    let now = clock.monotonic()
     worker.handIn(to: &state, at: now)
     let undecidedBefore = stats(decided: state)
     let moved = state.advance(at: now)
@@ -49,7 +49,7 @@ extension Engine {
     state.stats.committed &+ state.stats.failed &+ state.stats.skipped
   }
 
-  private func takeIncoming(_ state: inout EngineState, at now: Int64) {
+  private func takeIncoming(_ state: inout EngineState, at now: MonotonicTime) {
     intakeLock.lock()
     swap(&incoming, &state.arrived)
     intakeLock.unlock()
@@ -87,7 +87,7 @@ extension Engine {
 
   /// Failed operations go round again, each as a new one, with the newest script of their trigger.
   private func admitRetries(_ state: inout EngineState) {
-    for (failed, seq, time) in state.retries {
+    for (failed, seq, time, due) in state.retries {
       var arrival = Arrival(
         kind: failed.kind, name: String(decoding: failed.name, as: UTF8.self), source: failed.source,
         priority: failed.priority, hops: failed.hops, isInternal: true)
@@ -96,7 +96,7 @@ extension Engine {
       arrival.admitted = time
       arrival.retryOf = seq
       arrival.tries = failed.tries + 1
-      arrival.due = time
+      arrival.due = due
       arrival.sender = failed.senderOfEvent
       let trigger =
         failed.trigger.isAdopted ? failed.trigger : installed(failed.trigger.name) ?? failed.trigger
@@ -181,10 +181,12 @@ extension Engine {
     if isWatchdogAsleep.load(ordering: .sequentiallyConsistent) { watchdogWakeUp.wake() }
   }
 
-  /// The watchdog has nothing to watch: returns when something is admitted.
-  func sleepUntilAdmission() {
+  /// The watchdog has nothing to watch: returns when something is admitted, at the latest after so long.
+  func sleepUntilAdmission(nanoseconds: Int64) {
     isWatchdogAsleep.store(true, ordering: .sequentiallyConsistent)
-    if unfinished.load(ordering: .sequentiallyConsistent) == 0 { watchdogWakeUp.sleep() }
+    if unfinished.load(ordering: .sequentiallyConsistent) == 0 {
+      watchdogWakeUp.sleep(nanoseconds: nanoseconds)
+    }
     isWatchdogAsleep.store(false, ordering: .sequentiallyConsistent)
   }
 
@@ -200,7 +202,7 @@ extension Engine {
   /// A Swift trigger's attempt ended, off the workers' threads.
   func finishDetached(_ operation: Operation) {
     lock.lock()
-    state.complete(operation, at: clock.now())
+    state.complete(operation, at: clock.monotonic())
     lock.unlock()
     nudge()
   }
@@ -212,9 +214,16 @@ extension Engine {
 
   /// Takes over what stuck workers hold, defers what holds up others, moves the frontier.
   @discardableResult
-  func turn(defers: Bool, stuck: [(worker: Worker, cpuTaken: Int64)] = []) -> Turn {
+  func turn(defers: Bool, stuck: [(worker: Worker, cpuTaken: Int64)] = [], paused: Int64 = 0) -> Turn {
     lock.lock()
-    let now = clock.now()
+    let reading = clock.read()
+    let now = reading.monotonic
+    let step = state.clock.look(reading)
+    if step != nil {
+      state.clockSteps += 1
+      clockSteps.store(state.clockSteps, ordering: .relaxed)
+    }
+    if paused > 0 { state.leaveOut(paused, at: now) }
     if defers { state.expireOldest() }
     for (worker, cpuTaken) in stuck { worker.giveUpBatch(to: &state, at: now, cpuTaken: cpuTaken) }
     takeIncoming(&state, at: now)
@@ -233,6 +242,7 @@ extension Engine {
       state.order.undecided > 0 || state.lanes.count > 0 || state.heldCount > 0 || !state.parking.isEmpty
     let gateDue = state.nextDue
     lock.unlock()
+    if let step { clockObserver(ClockStep(by: .nanoseconds(step.by), to: Timestamp(nanoseconds: step.to))) }
     if let durable { outbox.tell(upTo: durable, announce) }
     settle(taken: coalesced, decided: decided + coalesced)
     if hasWork { wakeWorker() }
@@ -247,7 +257,7 @@ extension Engine {
   func replace(_ worker: Worker, stuckIn attempt: UInt64) -> Worker? {
     let fresh = Worker(engine: self, name: worker.name, atLeast: worker.atLeast)
     let isReplaced = withState { state in
-      guard worker.abandon(attempt, in: &state, at: clock.now()) else { return false }
+      guard worker.abandon(attempt, in: &state, at: clock.monotonic()) else { return false }
       guard !state.isStopping, let place = workers.firstIndex(where: { $0 === worker }) else { return false }
       workers[place] = fresh
       return true
@@ -264,7 +274,7 @@ extension Engine {
     var waiting: Priority?
     /// Something is queued or undecided.
     var isActive: Bool
-    /// When a gate lets its held run pass, on the engine's clock.
-    var gateDue: Int64?
+    /// When a gate lets its held run pass, or a failed operation is tried again.
+    var gateDue: MonotonicTime?
   }
 }

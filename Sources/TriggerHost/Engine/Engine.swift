@@ -64,6 +64,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   let failure = Mutex<String?>(nil)
   let hasFailed = Atomic<Bool>(false)
   let failureObserver = Listener<String>()
+  /// How often the wall clock was seen to be set.
+  let clockSteps = Atomic<Int>(0)
+  let clockObserver = Listener<ClockStep>()
 
   func setObserver(_ new: (@Sendable (DecidedOperation) -> Void)?) { observer.set(new) }
 
@@ -75,7 +78,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       isStrict: configuration.strictStores, limit: configuration.maximumStores, rules: configuration.rules)
     backends = BackendFeed(registry)
     state = EngineState(
-      configuration: configuration, registry: registry, stores: stores, log: log, backends: backends)
+      configuration: configuration, registry: registry, stores: stores, log: log, backends: backends,
+      clock: clock.read())
     draining = state.draining
     self.log = log
     keys = IdempotencyKeys { configuration.keys(areInLog: $0) }

@@ -1,4 +1,5 @@
 import Synchronization
+import TriggerCore
 
 #if canImport(Glibc)
   import Glibc
@@ -6,90 +7,160 @@ import Synchronization
   import Darwin
 #endif
 
-/// Where the engine takes time from: nanoseconds since 1970-01-01T00:00:00Z. Any thread.
-public class EngineClock: @unchecked Sendable {  // no state of its own; subclasses guard theirs
-  /// The machine's clock.
-  public init() {}
+/// Both times of one moment.
+public struct ClockReading: Sendable, Hashable {
+  /// What clocks on the wall show, in nanoseconds since 1970-01-01T00:00:00Z: for what leaves the process or is
+  /// written down. Somebody may set it.
+  public var wall: Int64
+  /// What spans are measured with.
+  public var monotonic: MonotonicTime
 
-  /// Wall time. Costs about 25 ns.
-  public func now() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
-  }
-
-  /// Suspends until the clock shows `time` or later. A clock that somebody sets is noticed within a second.
-  ///
-  /// - Throws: `CancellationError` when the task is cancelled.
-  public func sleep(until time: Int64) async throws {
-    while true {
-      let left = time.subtractingReportingOverflow(now())
-      if !left.overflow, left.partialValue <= 0 { return }
-      let nap = left.overflow ? 1_000_000_000 : min(left.partialValue, 1_000_000_000)
-      try await Task.sleep(for: .nanoseconds(nap))
-    }
+  /// - Parameter wall: nanoseconds since 1970-01-01T00:00:00Z.
+  public init(wall: Int64, monotonic: MonotonicTime) {
+    self.wall = wall
+    self.monotonic = monotonic
   }
 }
 
-/// A clock that stands still until it is told to move: for tests and simulation.
-public final class ManualClock: EngineClock, @unchecked Sendable {  // the time is atomic
-  private let time: Atomic<Int64>
-  private let sleepers = Mutex<Sleepers>(Sleepers())
+/// Where the engine takes time from. Any thread.
+public class EngineClock: @unchecked Sendable {  // no state of its own; subclasses guard theirs
+  /// The machine's clocks.
+  public init() {}
 
-  private struct Sleepers {
+  /// Wall time, nanoseconds since 1970-01-01T00:00:00Z. Somebody may set it: for spans there is `monotonic`. Costs
+  /// about 25 ns.
+  public func now() -> Int64 { Thread.time(CLOCK_REALTIME) }
+
+  /// Goes on while the machine is suspended, so that a span is over when it would have been without. Costs as much.
+  public func monotonic() -> MonotonicTime { MonotonicTime(nanoseconds: Thread.time(Self.id)) }
+
+  /// Both times of one moment: what passes between the two looks would be taken for a clock that was set, and on a busy
+  /// machine that may be seconds. So it looks again until hardly anything does.
+  public func read() -> ClockReading {
+    var (best, reading) = (Int64.max, ClockReading(wall: 0, monotonic: .never))
+    var before = monotonic()
+    for _ in 0..<20 where best > 1_000_000 {
+      let wall = now()
+      let after = monotonic()
+      if after - before < best {
+        (best, reading) = (after - before, ClockReading(wall: wall, monotonic: after))
+      }
+      before = after
+    }
+    return reading
+  }
+
+  #if canImport(Glibc)
+    private static let id = CLOCK_BOOTTIME
+  #else
+    private static let id = CLOCK_MONOTONIC
+  #endif
+
+  /// Suspends until either clock shows what `due` says, but for at most about a second: somebody may set the wall
+  /// clock, so look again.
+  ///
+  /// - Throws: `CancellationError` when the task is cancelled.
+  public func sleep(until due: ClockReading) async throws {
+    let now = read()
+    if now.hasReached(due) { return }
+    // Neither is negative, and what is too far to be told is not the least.
+    let left = [1_000_000_000, due.monotonic - now.monotonic, due.wall &- now.wall].filter { $0 > 0 }.min()!
+    try await Task.sleep(for: .nanoseconds(left))
+  }
+}
+
+extension ClockReading {
+  /// Either clock is there.
+  func hasReached(_ due: ClockReading) -> Bool { wall >= due.wall || monotonic >= due.monotonic }
+}
+
+/// A clock that stands still until it is told to move: for tests and simulation.
+public final class ManualClock: EngineClock, @unchecked Sendable {  // everything is in the mutex
+  private struct State {
+    var time: ClockReading
     var newest = 0
-    var waiting: [Int: (until: Int64, continuation: CheckedContinuation<Void, any Error>)] = [:]
+    var waiting: [Int: (due: ClockReading, continuation: CheckedContinuation<Void, any Error>)] = [:]
     /// Cancelled before they waited.
     var cancelled: Set<Int> = []
-  }
 
-  /// - Parameter now: nanoseconds since 1970-01-01T00:00:00Z.
-  public init(now: Int64 = 0) {
-    time = Atomic(now)
-    super.init()
-  }
-
-  override public func now() -> Int64 { time.load(ordering: .relaxed) }
-
-  /// Moves the time on and wakes those whose time has come.
-  public func advance(by duration: Duration) {
-    sleepers.withLock { sleepers in
-      let now = time.wrappingAdd(duration.nanoseconds, ordering: .relaxed).newValue
-      for (id, sleeper) in sleepers.waiting where sleeper.until <= now {
-        sleepers.waiting[id] = nil
+    mutating func wake(all: Bool = false) {
+      for (id, sleeper) in waiting where all || time.hasReached(sleeper.due) {
+        waiting[id] = nil
         sleeper.continuation.resume()
       }
     }
   }
+  private let state: Mutex<State>
+
+  /// - Parameter now: nanoseconds since 1970-01-01T00:00:00Z.
+  public init(now: Int64 = 0) {
+    state = Mutex(State(time: ClockReading(wall: now, monotonic: MonotonicTime(nanoseconds: 0))))
+    super.init()
+  }
+
+  override public func now() -> Int64 { read().wall }
+  override public func monotonic() -> MonotonicTime { read().monotonic }
+  override public func read() -> ClockReading { state.withLock { $0.time } }
+
+  /// Time passes: both clocks move on, and those wake whose time has come.
+  public func advance(by duration: Duration) {
+    state.withLock { state in
+      state.time.wall += duration.nanoseconds
+      state.time.monotonic = state.time.monotonic + duration.nanoseconds
+      state.wake()
+    }
+  }
+
+  /// Somebody sets the wall clock, ahead or back; no time passes. All who sleep wake, to look again.
+  public func step(by duration: Duration) {
+    state.withLock { state in
+      state.time.wall += duration.nanoseconds
+      state.wake(all: true)
+    }
+  }
 
   /// How many tasks wait for the time to move on.
-  public var sleeperCount: Int { sleepers.withLock { $0.waiting.count } }
+  public var sleeperCount: Int { state.withLock { $0.waiting.count } }
 
-  override public func sleep(until time: Int64) async throws {
-    let id = sleepers.withLock { sleepers in
-      sleepers.newest += 1
-      return sleepers.newest
+  override public func sleep(until due: ClockReading) async throws {
+    let id = state.withLock { state in
+      state.newest += 1
+      return state.newest
     }
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-        sleepers.withLock { sleepers in
-          if sleepers.cancelled.remove(id) != nil {
+        state.withLock { state in
+          if state.cancelled.remove(id) != nil {
             continuation.resume(throwing: CancellationError())
-          } else if time <= now() {
+          } else if state.time.hasReached(due) {
             continuation.resume()
           } else {
-            sleepers.waiting[id] = (time, continuation)
+            state.waiting[id] = (due, continuation)
           }
         }
       }
     } onCancel: {
-      sleepers.withLock { sleepers in
-        if let sleeper = sleepers.waiting.removeValue(forKey: id) {
+      state.withLock { state in
+        if let sleeper = state.waiting.removeValue(forKey: id) {
           sleeper.continuation.resume(throwing: CancellationError())
         } else {
-          sleepers.cancelled.insert(id)
+          state.cancelled.insert(id)
         }
       }
     }
+  }
+}
+
+/// Somebody has set the wall clock.
+public struct ClockStep: Sendable, Hashable, CustomStringConvertible {
+  /// How far; below zero: back.
+  public let by: Duration
+  /// What it shows now.
+  public let to: Timestamp
+
+  /// `the clock was set back by 3600.0 s, to 2026-01-01T08:00:00Z`.
+  public var description: String {
+    let tenths = (abs(by.nanoseconds) + 50_000_000) / 100_000_000
+    return "the clock was set \(by < .zero ? "back" : "ahead") by \(tenths / 10).\(tenths % 10) s, to \(to)"
   }
 }

@@ -3,14 +3,14 @@ import TriggerCore
 /// Results come in, the frontier moves. Engine lock.
 extension EngineState {
   /// A worker finished an attempt of the operation.
-  mutating func complete(_ operation: Operation, at now: Int64) {
+  mutating func complete(_ operation: Operation, at now: MonotonicTime) {
     operation.isRunning = false
     if let attempt = operation.attempt, attempt.isExpired, attempt.context != nil { attempt.forgetKeys() }
     if operation.isParked { parking.finish(operation) } else { order.finish(operation.seq, at: now) }
   }
 
   /// Decides whatever the frontier allows. Returns true when it moved.
-  mutating func advance(at now: Int64) -> Bool {
+  mutating func advance(at now: MonotonicTime) -> Bool {
     if isStopping { return false }
     let before = order.frontier
     loop: while recorder?.isFull != true {
@@ -30,7 +30,7 @@ extension EngineState {
   }
 
   /// Defers whatever holds up finished operations for too long. Returns true when anything was.
-  mutating func deferOverdue(at now: Int64) -> Bool {
+  mutating func deferOverdue(at now: MonotonicTime) -> Bool {
     let overdue = order.overdue(at: now) { Self.work(of: $0, at: now) }
     for seq in overdue {
       // A seq may have been deferred meanwhile, as a follower of an earlier one.
@@ -42,16 +42,25 @@ extension EngineState {
   /// How long the attempt has been at work. A script is judged by its CPU time: one that merely waits for a
   /// core, on a busy machine, would be no quicker under another seq. Ten times that in wall time is the
   /// backstop, as for `timeout`. A Swift trigger may wait for something outside: its wall time counts.
-  private static func work(of operation: Operation, at now: Int64) -> Int64 {
+  private static func work(of operation: Operation, at now: MonotonicTime) -> Int64 {
     let wall = now - operation.begun
     if operation.trigger.kind == .swift { return wall }
     return max(operation.cpuTaken, wall / 10)
   }
 
+  /// The process stood still for so long, in nanoseconds, until just now: nobody was at work then.
+  mutating func leaveOut(_ pause: Int64, at now: MonotonicTime) {
+    func shift(_ operation: Operation) {
+      if operation.isRunning { operation.begun = min(now, operation.begun + pause) }
+    }
+    order.forEachUndecided { _, operation, _ in shift(operation) }
+    parking.visit { operation, _ in shift(operation) }
+  }
+
   /// Called once per tick of the watchdog: others may run ahead up to the whole window while the attempt at
   /// the frontier proves to be slow. For a script that waits for a core nobody should: they would take the
   /// core from it, for attempts that conflict with it.
-  mutating func adaptRunAhead(at now: Int64) {
+  mutating func adaptRunAhead(at now: MonotonicTime) {
     let seq = order.frontier + 1
     let first = order.isUndecided(seq) ? order.running(seq) : nil
     isBlocked =
@@ -61,7 +70,7 @@ extension EngineState {
   // MARK: One seq
 
   /// Checks and decides the finished operation at the frontier. False when it must run again first.
-  private mutating func decide(_ operation: Operation, at now: Int64) -> Bool {
+  private mutating func decide(_ operation: Operation, at now: MonotonicTime) -> Bool {
     let attempt = operation.attempt!
     if attempt.snapshot < order.frontier, !holds(operation, attempt) {
       restart(operation, at: now)
@@ -100,24 +109,26 @@ extension EngineState {
         attempt.error = error.message
       }
     }
-    let retryAt = outcome == .failed ? retryTime(of: operation, at: now) : 0
+    let pause = outcome == .failed ? pause(before: operation) : nil
+    let retryAt = pause.map { clock.wall(at: now + $0) } ?? 0
     recorder?.append(
       operation, seq: operation.seq, outcome: outcome, attempt: attempt,
       emissions: emissions.last?.seq == operation.seq ? emissions[emissions.count - 1].events : [],
-      retryAt: retryAt, settling: settled(by: operation))
+      retryAt: retryAt, pause: pause ?? 0, settling: settled(by: operation))
     order.decided()
-    if retryAt > 0 { retries.append((operation, operation.seq, retryAt)) }
+    if let pause { retries.append((operation, operation.seq, retryAt, now + pause)) }
     conclude(operation, attempt, outcome, retryAt: retryAt, at: now)
     return true
   }
 
-  /// When the failed operation is tried again, 0: never. A loop would only go round again.
-  private func retryTime(of operation: Operation, at now: Int64) -> Int64 {
+  /// How long until the failed operation is tried again, in nanoseconds; nil: it is not. A loop would only go round
+  /// again.
+  private func pause(before operation: Operation) -> Int64? {
     guard let retry = operation.trigger.options.retry, operation.tries + 1 < retry.attempts,
       operation.hops < configuration.maximumHops,
       operation.family.map({ $0.count < configuration.maximumOffspring }) ?? true
-    else { return 0 }
-    return now + retry.delay(before: operation.tries + 1, identity: operation.identity).nanoseconds
+    else { return nil }
+    return retry.delay(before: operation.tries + 1, identity: operation.identity).nanoseconds
   }
 
   /// The operation is decided, and with it what it had absorbed. Accepted events that this was the last
@@ -133,7 +144,7 @@ extension EngineState {
   }
 
   private mutating func conclude(
-    _ operation: Operation, _ attempt: Attempt, _ outcome: Outcome, retryAt: Int64, at now: Int64
+    _ operation: Operation, _ attempt: Attempt, _ outcome: Outcome, retryAt: Int64, at now: MonotonicTime
   ) {
     switch outcome {
     case .committed: stats.committed &+= 1
@@ -142,10 +153,14 @@ extension EngineState {
     case .deferred: break
     }
     countByTrigger(operation) { $0.count(outcome) }
-    latency[Int(operation.priority.rawValue)].add(nanoseconds: now &- operation.admitted)
+    let decided = clock.wall(at: now)
+    // Of one that saw the clock being set nobody can tell.
+    if operation.clockSteps == clockSteps {
+      latency[Int(operation.priority.rawValue)].add(nanoseconds: decided &- operation.admitted)
+    }
     records.store(
       RecordRing.Item(
-        seq: operation.seq, identity: operation.identity, admitted: operation.admitted, decided: now,
+        seq: operation.seq, identity: operation.identity, admitted: operation.admitted, decided: decided,
         trigger: Int32(operation.trigger.index), attempts: operation.attempts, conflicts: operation.conflicts,
         outcome: outcome))
     if let error = attempt.error { records.store(error: error, for: operation.seq) }
@@ -209,7 +224,7 @@ extension EngineState {
     reruns.append(operation)
   }
 
-  private mutating func restart(_ operation: Operation, at now: Int64) {
+  private mutating func restart(_ operation: Operation, at now: MonotonicTime) {
     countConflict(operation)
     order.restart(operation.seq, at: now)
     runAgain(operation)
@@ -217,7 +232,7 @@ extension EngineState {
 
   /// A conflict at the frontier makes everybody wait for one attempt: finished operations behind it that
   /// are stale already run again at the same time, not one after another.
-  private mutating func restartStale(after seq: Int64, at now: Int64) {
+  private mutating func restartStale(after seq: Int64, at now: MonotonicTime) {
     for later in (seq + 1)..<min(order.next, seq + 1 + configuration.staleChecks)
     where order.isFinished(later) {
       guard let operation = order.undecidedOperation(later), let attempt = operation.attempt else { continue }
@@ -273,7 +288,7 @@ extension EngineState {
 
   /// Parked operations that are finished and behind nobody take a seq at the tail. One whose reads are
   /// stale already would only conflict there, so it runs again first.
-  private mutating func seatParked(at now: Int64) {
+  private mutating func seatParked(at now: MonotonicTime) {
     while !order.isFull, let operation = parking.nextReady() {
       let attempt = operation.attempt!
       guard holds(operation, attempt) else {
@@ -290,11 +305,11 @@ extension EngineState {
     }
   }
 
-  private mutating func passDeferred(_ seq: Int64, at now: Int64) {
+  private mutating func passDeferred(_ seq: Int64, at now: MonotonicTime) {
     guard let operation = deferredSeqs.removeValue(forKey: seq) else { return }
     records.store(
       RecordRing.Item(
-        seq: seq, identity: operation.identity, admitted: operation.admitted, decided: now,
+        seq: seq, identity: operation.identity, admitted: operation.admitted, decided: clock.wall(at: now),
         trigger: Int32(operation.trigger.index), attempts: operation.attempts, conflicts: operation.conflicts,
         outcome: .deferred))
     recorder?.append(operation, seq: seq, outcome: .deferred, attempt: nil)

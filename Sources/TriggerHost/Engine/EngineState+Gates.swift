@@ -1,56 +1,58 @@
 /// What happens before the queue to operations of triggers that limit their own runs. Engine lock.
 extension EngineState {
   /// An operation from the intake: to its gate, or straight into the queue.
-  mutating func arrive(_ operation: Operation, at now: Int64) {
-    if operation.due > now { return delayed.insert(Delayed(due: operation.due, operation: operation)) }
+  mutating func arrive(_ operation: Operation, at now: MonotonicTime) {
+    if let due = operation.due, due > now { return delayed.insert(Delayed(due: due, operation: operation)) }
     enter(operation, at: now)
   }
 
   /// Lets those go on whose time has come.
-  mutating func openDelayed(at now: Int64) {
+  mutating func openDelayed(at now: MonotonicTime) {
     while let first = delayed.min, first.due <= now {
       delayed.removeMin()
       enter(first.operation, at: now)
     }
   }
 
-  private mutating func enter(_ operation: Operation, at now: Int64) {
-    guard operation.gateKey != 0 else { return admit(operation) }
+  private mutating func enter(_ operation: Operation, at now: MonotonicTime) {
+    guard operation.gateKey != 0 else { return admit(operation, at: now) }
     if operation.identity != 0 {
       // It had passed before the host's last stop.
       gates.resume(operation, key: operation.gateKey, options: operation.trigger.options)
-      return admit(operation)
+      return admit(operation, at: now)
     }
     let (verdict, absorbed) = gates.arrive(
       operation, key: operation.gateKey, options: operation.trigger.options, at: now)
     if let absorbed { absorb(absorbed.older, into: absorbed.newer) }
-    follow(verdict, for: operation)
+    follow(verdict, for: operation, at: now)
   }
 
   /// Lets those pass whose time has come.
-  mutating func openGates(at now: Int64) {
-    for (operation, verdict) in gates.advance(to: now) { follow(verdict, for: operation) }
+  mutating func openGates(at now: MonotonicTime) {
+    for (operation, verdict) in gates.advance(to: now) { follow(verdict, for: operation, at: now) }
   }
 
   /// A gated operation is decided.
-  mutating func endGated(_ operation: Operation, at now: Int64) {
-    if let next = gates.end(operation, key: operation.gateKey, at: now) { admit(next) }
+  mutating func endGated(_ operation: Operation, at now: MonotonicTime) {
+    if let next = gates.end(operation, key: operation.gateKey, at: now) { admit(next, at: now) }
   }
 
   /// A gated operation goes on as part of one that is queued.
-  mutating func mergeGated(_ operation: Operation, into waiting: Operation) {
-    if operation.gateKey != waiting.gateKey { return endGated(operation, at: operation.admitted) }
-    if let next = gates.merge(operation, into: waiting, key: operation.gateKey) { admit(next) }
+  mutating func mergeGated(_ operation: Operation, into waiting: Operation, at now: MonotonicTime) {
+    if operation.gateKey != waiting.gateKey { return endGated(operation, at: now) }
+    if let next = gates.merge(operation, into: waiting, key: operation.gateKey) { admit(next, at: now) }
   }
 
-  private mutating func follow(_ verdict: TriggerGate<Operation>.Verdict, for operation: Operation) {
+  private mutating func follow(
+    _ verdict: TriggerGate<Operation>.Verdict, for operation: Operation, at now: MonotonicTime
+  ) {
     switch verdict {
-    case .pass: admit(operation)
+    case .pass: admit(operation, at: now)
     case .hold: break
     case .drop: drop(operation)
     case .replace(let old):
       replace(old, by: operation)
-      admit(operation)
+      admit(operation, at: now)
     }
   }
 
@@ -94,7 +96,7 @@ extension EngineState {
 
 /// An operation that waits for its time outside the queue: a retry.
 struct Delayed: Comparable {
-  var due: Int64
+  var due: MonotonicTime
   var operation: Operation
 
   static func < (left: Delayed, right: Delayed) -> Bool { left.due < right.due }

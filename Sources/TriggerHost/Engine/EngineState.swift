@@ -70,10 +70,14 @@ struct EngineState {
   var arrived: [Operation] = []
   /// What stands before the queue for triggers that limit their own runs.
   var gates = Gates<Operation>()
+  /// What the wall clock shows, without a look at it for each operation.
+  var clock: ClockWatch
+  /// How often somebody has set it.
+  var clockSteps = 0
   /// Retries whose time has not come.
   var delayed = Heap<Delayed>()
   /// Failed operations that are to be tried again, to be routed.
-  var retries: [(failed: Operation, seq: Int64, at: Int64)] = []
+  var retries: [(failed: Operation, seq: Int64, at: Int64, due: MonotonicTime)] = []
   /// Operations that ended without a seq since last asked: absorbed by others, or dropped at a gate.
   private var absorbedSinceTaken = 0
   /// Of those dequeued since last asked, the ones that had been superseded in the queue.
@@ -114,8 +118,9 @@ struct EngineState {
 
   init(
     configuration: EngineConfiguration, registry: SnapshotRegistry, stores: StoreDirectory,
-    log: (any CommitLog)?, backends: BackendFeed
+    log: (any CommitLog)?, backends: BackendFeed, clock: ClockReading
   ) {
+    self.clock = ClockWatch(clock)
     self.configuration = configuration
     self.registry = registry
     self.backends = backends
@@ -130,7 +135,7 @@ struct EngineState {
   // MARK: Queue
 
   /// Puts an admitted operation into its lane, or lets a queued one absorb it.
-  mutating func admit(_ operation: Operation) {
+  mutating func admit(_ operation: Operation, at now: MonotonicTime) {
     // One that had a seq before the host's last stop is not queued for the first time.
     if operation.coalesceKey != 0, operation.identity == 0 {
       if let waiting = coalescing[operation.coalesceKey] {
@@ -146,7 +151,7 @@ struct EngineState {
         }
         stats.coalesced += 1
         absorbedSinceTaken += 1
-        if operation.gateKey != 0 { mergeGated(operation, into: waiting) }
+        if operation.gateKey != 0 { mergeGated(operation, into: waiting, at: now) }
         return
       }
       coalescing[operation.coalesceKey] = operation
@@ -163,7 +168,7 @@ struct EngineState {
   /// The next operations for a worker: what must run again first, then new ones from the queue, as many as
   /// are cheap enough to be taken together. When a set was put in force (`justPut`) there may be more.
   mutating func nextWork(
-    atLeast: Priority, share: Int, at now: Int64, into batch: inout [Operation]
+    atLeast: Priority, share: Int, at now: MonotonicTime, into batch: inout [Operation]
   ) {
     while batch.count < configuration.batch, let operation = takeRerun(atLeast: atLeast) {
       begin(operation, at: now)
@@ -222,7 +227,7 @@ struct EngineState {
   }
 
   @inline(__always)
-  private mutating func begin(_ operation: Operation, at now: Int64) {
+  private mutating func begin(_ operation: Operation, at now: MonotonicTime) {
     operation.begun = now
     operation.cpuTaken = 0
     let attempt = operation.attempt ?? freeAttempts.popLast() ?? Attempt()

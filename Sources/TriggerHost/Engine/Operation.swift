@@ -30,12 +30,14 @@ final class Operation: GatedRun, @unchecked Sendable {
   private(set) var tries: Int
   /// Who sent the event of the failed seq, when it had a key.
   private(set) var sender: LogRecord.Sender?
-  /// It waits outside the queue until then, nanoseconds since 1970; 0: it does not.
-  let due: Int64
+  /// It waits outside the queue until then; nil: it does not.
+  let due: MonotonicTime?
   /// Operations with equal keys keep their arrival order: trigger and source, or trigger and `order_by`.
   let orderKey: UInt64
   /// Admission time, nanoseconds since 1970.
   private(set) var admitted: Int64
+  /// How often the wall clock had been set by then.
+  var clockSteps = 0
   /// Event name and payload in one block: name bytes, then the payload in canonical encoding.
   private var block: UnsafeMutableRawPointer
   private(set) var nameCount: Int
@@ -62,7 +64,7 @@ final class Operation: GatedRun, @unchecked Sendable {
   /// The current seq, 0 while it has none (queued, or deferred and running on).
   var seq: Int64 = 0
   /// When its attempt was given to a worker, and the CPU time the attempt was seen to have taken.
-  var begun: Int64 = 0
+  var begun = MonotonicTime(nanoseconds: 0)
   var cpuTaken: Int64 = 0
   var isParked = false
   /// Its trigger's gate has dropped it: it gets a seq, for the log to tell, and ends `skipped`.
@@ -122,7 +124,7 @@ final class Operation: GatedRun, @unchecked Sendable {
     trigger: LoadedTrigger, priority: Priority, hops: UInt8, orderKey: UInt64, admitted: Int64,
     kind: EventKind = .event, source: UInt64 = 0, cause: LogRecord.Cause? = nil,
     outside: OutsideEvent? = nil, retryOf: Int64? = nil, tries: Int = 0, sender: LogRecord.Sender? = nil,
-    due: Int64 = 0, identity: Int64 = 0,
+    due: MonotonicTime? = nil, identity: Int64 = 0,
     name: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>, coalesceKey: UInt64 = 0,
     gateKey: UInt64 = 0,
     completion: (@Sendable (OperationResult) -> Void)? = nil, cancellation: Cancellation? = nil

@@ -32,7 +32,7 @@ package final class SteppedEngine {
     var holdsBatch = false
     var running: Int?
     var isInLua = false
-    var started: Int64 = 0
+    var started = MonotonicTime(nanoseconds: 0)
   }
 
   private let engine: Engine
@@ -89,7 +89,7 @@ package final class SteppedEngine {
     precondition(seats[worker].running == nil && !seats[worker].holdsBatch, "worker \(worker) is at work")
     engine.exchange(seats[worker].worker)
     seats[worker].worker.forgetSets()
-    seats[worker].started = engine.clock.now()
+    seats[worker].started = engine.clock.monotonic()
     seats[worker].holdsBatch = !seats[worker].worker.batch.isEmpty
     return seats[worker].worker.batch.count
   }
@@ -132,8 +132,8 @@ package final class SteppedEngine {
   package struct Look {
     /// Something is queued or undecided.
     package var isActive: Bool
-    /// When a gate lets its held run pass.
-    package var gateDue: Int64?
+    /// When a gate lets its held run pass, or a failed operation is tried again.
+    package var gateDue: MonotonicTime?
   }
 
   /// The watchdog's turn.
@@ -149,7 +149,7 @@ package final class SteppedEngine {
   /// Number of the script tree in force.
   package var tree: Int { engine.triggersInForce.tree?.identity.number ?? 0 }
   /// When the next failed operation is tried again.
-  package var retryDue: Int64? { engine.withState { $0.delayed.min?.due } }
+  package var retryDue: MonotonicTime? { engine.withState { $0.delayed.min?.due } }
 
   package var frontier: Int64 { engine.withState { $0.order.frontier } }
   /// The newest seq that readers see.

@@ -1,4 +1,5 @@
 import Synchronization
+import TriggerCore
 
 #if canImport(Glibc)
   import Glibc
@@ -12,19 +13,23 @@ import Synchronization
 final class Watchdog: @unchecked Sendable {  // `watches` and `workers` belong to the watchdog's thread
   private struct Watch {
     var attempt: UInt64 = 0
-    var since: Int64 = 0  // engine clock when first seen
+    /// Nanoseconds that were seen to pass since it was first seen.
+    var elapsed: Int64 = 0
     var cpuSince: Int64 = 0
     /// When its end was first seen to be asked for.
-    var endAsked: (wall: Int64, cpu: Int64)?
+    var endAsked: (elapsed: Int64, cpu: Int64)?
   }
 
   /// Nanoseconds.
   private static let longestNap: Int64 = 10_000_000
+  /// While nothing runs it looks at the clocks this often, in nanoseconds.
+  private static let idleNap: Int64 = 1_000_000_000
 
   private let engine: Engine  // a cycle until the engine stops
   private var workers: [Worker]
   private var watches: [Watch]
   private let wakeUp: WakeUp
+  private var passage: Passage  // the watchdog's thread
   private let isStopping = Atomic<Bool>(false)
   private var thread = pthread_t()
 
@@ -32,6 +37,7 @@ final class Watchdog: @unchecked Sendable {  // `watches` and `workers` belong t
     self.engine = engine
     self.workers = workers
     wakeUp = engine.watchdogWakeUp
+    passage = Passage(engine.clock.monotonic())
     watches = Array(repeating: Watch(), count: workers.count)
   }
 
@@ -46,8 +52,9 @@ final class Watchdog: @unchecked Sendable {  // `watches` and `workers` belong t
   private func loop() {
     let tick = engine.configuration.tick.nanoseconds
     while !isStopping.load(ordering: .acquiring) {
-      let stuck = lookAtWorkers()
-      let turn = engine.turn(defers: true, stuck: stuck)
+      let (passed, paused) = passage.look(engine.clock.monotonic())
+      let stuck = lookAtWorkers(passed)
+      let turn = engine.turn(defers: true, stuck: stuck, paused: paused)
       if let waiting = turn.waiting,
         stuck.count(where: { $0.worker.atLeast == .low }) == engine.configuration.workers
       {
@@ -57,24 +64,28 @@ final class Watchdog: @unchecked Sendable {  // `watches` and `workers` belong t
         wakeUp.sleep(nanoseconds: tick)
       } else if let due = turn.gateDue {
         // Looks now and then all the same: the engine's clock may be one that is set by hand.
-        wakeUp.sleep(nanoseconds: min(max(due - engine.clock.now(), tick), Self.longestNap))
+        wakeUp.sleep(nanoseconds: min(max(due - engine.clock.monotonic(), tick), Self.longestNap))
       } else {
-        engine.sleepUntilAdmission()
+        engine.sleepUntilAdmission(nanoseconds: Self.idleNap)
+        passage = Passage(engine.clock.monotonic())
       }
     }
   }
 
   /// Workers that are in the same attempt as at the last look, and the CPU time it has taken since it was
   /// first seen.
-  private func lookAtWorkers() -> [(worker: Worker, cpuTaken: Int64)] {
+  ///
+  /// - Parameter passed: nanoseconds since that look.
+  private func lookAtWorkers(_ passed: Int64) -> [(worker: Worker, cpuTaken: Int64)] {
     var stuck: [(worker: Worker, cpuTaken: Int64)] = []
     for (index, worker) in workers.enumerated() {
       let attempt = worker.running
       if attempt == 0 {
         watches[index].attempt = 0
       } else if watches[index].attempt != attempt {
-        watches[index] = Watch(attempt: attempt, since: engine.clock.now(), cpuSince: cpuTime(of: worker))
+        watches[index] = Watch(attempt: attempt, cpuSince: cpuTime(of: worker))
       } else {
+        watches[index].elapsed += passed
         let cpu = cpuTime(of: worker) - watches[index].cpuSince
         stuck.append((worker, cpu))
         endIfOverTime(worker, watches[index], cpu)
@@ -84,19 +95,18 @@ final class Watchdog: @unchecked Sendable {  // `watches` and `workers` belong t
     return stuck
   }
 
-  /// CPU time is what counts; ten times that in wall time is the backstop.
+  /// CPU time is what counts; ten times that in time that passed is the backstop.
   private func endIfOverTime(_ worker: Worker, _ watch: Watch, _ cpu: Int64) {
     let timeout = worker.timeout.load(ordering: .relaxed)
-    let wall = engine.clock.now() - watch.since
-    if cpu >= timeout || wall >= 10 * timeout { worker.kill(watch.attempt) }
+    if cpu >= timeout || watch.elapsed / 10 >= timeout { worker.kill(watch.attempt) }
   }
 
   /// An attempt ends within a fraction of a millisecond of being asked to, unless it is stuck in C.
   private func waitForEnd(_ index: Int, _ attempt: UInt64, _ cpu: Int64) {
-    let now = engine.clock.now()
-    guard let asked = watches[index].endAsked else { return watches[index].endAsked = (now, cpu) }
+    let elapsed = watches[index].elapsed
+    guard let asked = watches[index].endAsked else { return watches[index].endAsked = (elapsed, cpu) }
     let limit = engine.configuration.abandonAfter.nanoseconds
-    guard cpu - asked.cpu >= limit || now - asked.wall >= 10 * limit else { return }
+    guard cpu - asked.cpu >= limit || elapsed - asked.elapsed >= 10 * limit else { return }
     watches[index] = Watch()
     if let fresh = engine.replace(workers[index], stuckIn: attempt) { workers[index] = fresh }
   }

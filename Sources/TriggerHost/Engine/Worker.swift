@@ -96,7 +96,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   }
 
   private func runBatch() {
-    let started = engine.clock.now()
+    let started = engine.clock.monotonic()
     while let index = claim() {
       run(batch[index])
       report(index, since: started)
@@ -111,10 +111,10 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   }
 
   /// What `claim` gave has been run, in a batch that was begun at `started`.
-  func report(_ index: Int, since started: Int64) {
+  func report(_ index: Int, since started: MonotonicTime) {
     // The last of the batch. Once it is reported it may be decided, and its trigger go.
     if claimed.load(ordering: .relaxed) >= batch.count {
-      learnCost(of: batch[index].trigger, (engine.clock.now() - started) / Int64(index + 1))
+      learnCost(of: batch[index].trigger, (engine.clock.monotonic() - started) / Int64(index + 1))
     }
     done.store(index + 1, ordering: .releasing)
   }
@@ -165,7 +165,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   }
 
   /// Completes what has been run and not yet handed in.
-  func handIn(to state: inout EngineState, at now: Int64) {
+  func handIn(to state: inout EngineState, at now: MonotonicTime) {
     let end = done.load(ordering: .acquiring)
     while handedIn < end {
       let operation = batch[handedIn]
@@ -188,7 +188,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   /// others.
   ///
   /// - Parameter cpuTaken: nanoseconds, of the attempt it is stuck in.
-  func giveUpBatch(to state: inout EngineState, at now: Int64, cpuTaken: Int64) {
+  func giveUpBatch(to state: inout EngineState, at now: MonotonicTime, cpuTaken: Int64) {
     if isAbandoned.load(ordering: .relaxed) { return }
     // First, so that it begins nothing else: what is asked to end below is what it is stuck in, or nothing.
     let begun = claimed.exchange(batch.count, ordering: .acquiringAndReleasing)
@@ -205,7 +205,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
 
   /// Fails the attempt that this worker is stuck in, and gives the worker up. False when the attempt has ended by
   /// itself meanwhile. (It may end while this is going on: that comes too late then.)
-  func abandon(_ number: UInt64, in state: inout EngineState, at now: Int64) -> Bool {
+  func abandon(_ number: UInt64, in state: inout EngineState, at now: MonotonicTime) -> Bool {
     guard running == number else { return false }
     giveUpBatch(to: &state, at: now, cpuTaken: 0)
     guard handedIn < kept else { return false }

@@ -11,7 +11,20 @@ enum LogCoding {
   /// Before format 4 there was no sender.
   static let fewestFields = 23
 
-  private static func fields(_ digests: [StateDigests.Store]) -> Int { digests.isEmpty ? fields : fields + 1 }
+  private static func fields(_ digests: [StateDigests.Store], pause: Int64) -> Int {
+    if pause != 0 { return fields + 2 }
+    return digests.isEmpty ? fields : fields + 1
+  }
+
+  /// What few records have.
+  private static func writeEnd(_ digests: [StateDigests.Store], pause: Int64, to buffer: CBORBuffer) {
+    if !digests.isEmpty {
+      write(digests, to: buffer)
+    } else if pause != 0 {
+      buffer.null()
+    }
+    if pause != 0 { buffer.int(pause) }
+  }
 
   // MARK: Writing
 
@@ -20,14 +33,15 @@ enum LogCoding {
   /// - Parameters:
   ///   - intents: what `writeIntents` gave before they were applied.
   ///   - retryAt: when a failed operation is tried again, nanoseconds since 1970; 0: never.
+  ///   - pause: how long until then, in nanoseconds.
   ///   - digests: of stores, as of right after this seq.
   /// - Returns: where in the buffer the intents begin, when they were committed.
   static func write(
     _ operation: Operation, seq: Int64, outcome: Outcome, attempt: Attempt?, intents: UnsafeRawBufferPointer,
-    emissions: [EngineState.Emission.Event], retryAt: Int64, digests: [StateDigests.Store],
+    emissions: [EngineState.Emission.Event], retryAt: Int64, pause: Int64, digests: [StateDigests.Store],
     wantsReads: Bool, to buffer: CBORBuffer, scratch: CBORBuffer
   ) -> Int {
-    buffer.array(fields(digests))
+    buffer.array(fields(digests, pause: pause))
     buffer.int(seq)
     buffer.int(operation.identity - seq)
     buffer.uint(UInt64(outcome.rawValue))
@@ -78,7 +92,7 @@ enum LogCoding {
     }
     buffer.int(retryAt)
     write(operation.sender, to: buffer)
-    if !digests.isEmpty { write(digests, to: buffer) }
+    writeEnd(digests, pause: pause, to: buffer)
     return start
   }
 
@@ -161,11 +175,13 @@ enum LogCoding {
       buffer.text(feed)
       buffer.int(number)
       buffer.int(floor)
-    case .fire(let job, let instant)?:
-      buffer.array(3)
+    case .fire(let job, let instant, let after)?:
+      buffer.array(4)
       buffer.uint(2)
       buffer.text(job)
       buffer.int(instant)
+      // Relative: a period, and not some instant.
+      buffer.int(instant - after)
     }
   }
 
@@ -317,11 +333,14 @@ enum LogCoding {
   static func key(_ reader: inout CBORReader) throws(LogDamage) -> EventKey? {
     if reader.null() { return nil }
     let start = reader.offset
-    _ = try reader.array()
+    let count = try reader.array()
     switch try reader.uint() {
     case 0: return .client(scope: try reader.text(), key: try reader.text(), digest: try reader.uint())
     case 1: return .row(feed: try reader.text(), number: try reader.int(), floor: try reader.int())
-    case 2: return .fire(job: try reader.text(), instant: try reader.int())
+    case 2:
+      let (job, instant) = (try reader.text(), try reader.int())
+      // Format 3 had no more.
+      return .fire(job: job, instant: instant, after: instant - (count > 3 ? try reader.int() : 1))
     default: throw LogDamage("unknown kind of event key", offset: start)
     }
   }
@@ -352,6 +371,7 @@ extension LogRecord {
       self.sender = try LogCoding.sender(&sender)
     }
     digests = try view.stateDigests()?.stores ?? []
+    retryPause = view.retryPause
   }
 }
 
@@ -359,7 +379,7 @@ extension LogCoding {
   /// A record that was decoded, or made by a tool.
   static func write(_ record: LogRecord, to buffer: CBORBuffer) {
     let scratch = CBORBuffer(capacity: 256)
-    buffer.array(fields(record.digests))
+    buffer.array(fields(record.digests, pause: record.retryPause))
     buffer.int(record.seq)
     buffer.int(record.identity - record.seq)
     buffer.uint(UInt64(record.outcome.rawValue))
@@ -407,7 +427,7 @@ extension LogCoding {
     }
     buffer.int(record.retryAt ?? 0)
     write(record.sender, to: buffer)
-    if !record.digests.isEmpty { write(record.digests, to: buffer) }
+    writeEnd(record.digests, pause: record.retryPause, to: buffer)
   }
 
   private static func writeIntents(of record: LogRecord, to buffer: CBORBuffer) {

@@ -32,10 +32,15 @@ extension LogFold {
       }
     }
     buffer.array(fires.count)
-    for (job, instant) in fires.sorted(by: { $0.key < $1.key }) {
-      buffer.array(2)
+    for (job, fired) in fires.sorted(by: { $0.key < $1.key }) {
+      buffer.array(3)
       buffer.text(job)
-      buffer.int(instant)
+      buffer.int(fired.newest ?? 0)
+      buffer.array(2 * fired.runs.count)
+      for run in fired.runs {
+        buffer.int(run.after)
+        buffer.int(run.last)
+      }
     }
     writeKeys(to: buffer)
     buffer.array(failed.count)
@@ -67,9 +72,18 @@ extension LogFold {
       feeds[feed] = try Self.readRows(&reader, fields: count - 2)
     }
     for _ in 0..<(try reader.array()) {
-      _ = try reader.array()
-      let job = try reader.text()
-      fires[job] = try reader.int()
+      let count = try reader.array()
+      let (job, newest) = (try reader.text(), try reader.int())
+      var runs: [FiredInstants.Run] = []
+      if count > 2 {
+        for _ in 0..<(try reader.array() / 2) {
+          runs.append(FiredInstants.Run(after: try reader.int(), last: try reader.int()))
+        }
+      } else {
+        // Format 3 had no more.
+        runs = [FiredInstants.Run(after: newest - 1, last: newest)]
+      }
+      fires[job] = FiredInstants(runs: runs, newest: newest)
     }
     try readKeys(&reader)
     for _ in 0..<(try reader.array()) { failed.append(try reader.int()) }

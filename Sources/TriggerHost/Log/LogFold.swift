@@ -44,8 +44,8 @@ package struct LogFold: Sendable, Equatable {
   var pending: [Slot: LogRecord] = [:]
   var seen: [EventID: Seen] = [:]
   package internal(set) var feeds: [String: FeedRows] = [:]
-  /// The newest fire of each job, nanoseconds since 1970.
-  package internal(set) var fires: [String: Int64] = [:]
+  /// What each job has fired.
+  package internal(set) var fires: [String: FiredInstants] = [:]
   var keys: [SenderKey: KeyState] = [:]
   var finished = FinishedKeys()
   var failed: Deque<Int64> = []
@@ -105,6 +105,7 @@ package struct LogFold: Sendable, Equatable {
     retry.sender = record.senderOfEvent
     retry.tries = record.tries + 1
     retry.retryAt = due
+    retry.retryPause = record.retryPause
     retry.admitted = due
     pending[Slot(origin: .retry(of: record.seq), trigger: record.trigger)] = retry
   }
@@ -144,6 +145,7 @@ package struct LogFold: Sendable, Equatable {
     operation.tries = 0
     operation.sender = nil
     operation.retryAt = nil
+    operation.retryPause = 0
     return operation
   }
 
@@ -179,7 +181,8 @@ package struct LogFold: Sendable, Equatable {
     case nil, .client?: break
     case .row(let feed, let number, let floor)?:
       feeds[feed, default: FeedRows()].note(number, floor: floor)
-    case .fire(let job, let instant)?: fires[job] = max(fires[job] ?? .min, instant)
+    case .fire(let job, let instant, let after)?:
+      fires[job, default: FiredInstants()].add(instant, after: after)
     }
   }
 

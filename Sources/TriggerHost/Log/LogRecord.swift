@@ -120,6 +120,8 @@ public struct LogRecord: Sendable, Hashable {
   public var sender: Sender?
   /// When a failed operation is tried again, nanoseconds since 1970; nil: never.
   public var retryAt: Int64?
+  /// How long after its failure that is, in nanoseconds; 0 where an older version wrote the record.
+  public var retryPause: Int64 = 0
   /// Every now and then, of those stores that changed since it was last said: what they hold right after this seq, in
   /// byte order of their names.
   public var digests: [StateDigests.Store] = []

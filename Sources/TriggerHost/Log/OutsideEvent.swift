@@ -30,8 +30,9 @@ public enum EventKey: Sendable, Hashable {
   case client(scope: String, key: String, digest: UInt64)
   /// A row of a feed, counted from 1. Every row up to `floor` was decided when this one was admitted.
   case row(feed: String, number: Int64, floor: Int64)
-  /// A fire of a schedule: nominal instant in nanoseconds since 1970.
-  case fire(job: String, instant: Int64)
+  /// A fire of a schedule: nominal instant in nanoseconds since 1970. No instant between `after` and it is still to
+  /// fire.
+  case fire(job: String, instant: Int64, after: Int64)
 }
 
 /// An event from outside that is more to the engine than one operation: it has a key, an acknowledgement to

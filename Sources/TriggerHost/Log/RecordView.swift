@@ -33,6 +33,7 @@ package struct RecordView {
   let retryOf: Int64?
   let tries: Int
   let retryAt: Int64
+  let retryPause: Int64
   /// An encoded sender; nil when the record has none.
   let sender: UnsafeRawBufferPointer?
   /// Nil, or encoded digests of stores.
@@ -87,8 +88,10 @@ package struct RecordView {
     }
     retryAt = try reader.int()
     sender = count < LogCoding.fields || reader.null() ? nil : try reader.raw()
-    digests = count > LogCoding.fields && !reader.null() ? try reader.raw() : nil
-    for _ in (LogCoding.fields + 1)..<max(count, LogCoding.fields + 1) { _ = try reader.raw() }
+    let hasDigests = count > LogCoding.fields && !reader.null()
+    digests = hasDigests ? try reader.raw() : nil
+    retryPause = count > LogCoding.fields + 1 ? try reader.int() : 0
+    for _ in (LogCoding.fields + 2)..<max(count, LogCoding.fields + 2) { _ = try reader.raw() }
   }
 
   /// The records of a sequence of them, one after another.

@@ -1,3 +1,5 @@
+import TriggerCore
+
 /// The one total order: gives out seqs, knows which operations are finished, and says what the frontier
 /// allows next.
 ///
@@ -7,7 +9,7 @@
 ///                  └──── restart (conflict)
 ///
 /// A pure state machine over a ring of seqs `frontier + 1 ..< next`: no threads, time comes in as a number
-/// (nanoseconds of any fixed origin).
+/// (of a clock that nobody sets).
 struct CommitOrder<Operation: AnyObject> {
   struct Limits {
     /// A finished operation waits this long before lower-priority operations ahead of it are deferred.
@@ -35,7 +37,7 @@ struct CommitOrder<Operation: AnyObject> {
     var priority = Priority.normal
     var orderKey: UInt64 = 0
     /// When it finished; while it runs, when it last began anew after a conflict.
-    var since: Int64 = 0
+    var since = MonotonicTime(nanoseconds: 0)
   }
 
   let limits: Limits
@@ -70,7 +72,7 @@ struct CommitOrder<Operation: AnyObject> {
     return seq
   }
 
-  mutating func finish(_ seq: Int64, at now: Int64) {
+  mutating func finish(_ seq: Int64, at now: MonotonicTime) {
     precondition(slots[Int(seq & mask)].state == .running, "seq \(seq) finished twice")
     slots[Int(seq & mask)].state = .finished
     slots[Int(seq & mask)].since = now
@@ -78,7 +80,7 @@ struct CommitOrder<Operation: AnyObject> {
   }
 
   /// A finished operation runs again under its seq.
-  mutating func restart(_ seq: Int64, at now: Int64) {
+  mutating func restart(_ seq: Int64, at now: MonotonicTime) {
     precondition(slots[Int(seq & mask)].state == .finished, "seq \(seq) restarted while it runs")
     slots[Int(seq & mask)].state = .running
     slots[Int(seq & mask)].since = now
@@ -137,7 +139,7 @@ struct CommitOrder<Operation: AnyObject> {
   /// spans anew: at the frontier it cannot conflict, so it ends. O(undecided).
   ///
   /// - Parameter work: how long an operation's attempt has been at work, in nanoseconds.
-  func overdue(at now: Int64, work: (Operation) -> Int64) -> [Int64] {
+  func overdue(at now: MonotonicTime, work: (Operation) -> Int64) -> [Int64] {
     guard limits.defers, finished > 0 else { return [] }
     var result: [Int64] = []
     var waiting: Priority?  // the most urgent that has waited for the grace

@@ -1,3 +1,5 @@
+import TriggerCore
+
 /// The gates of all triggers that have one: by trigger, or by trigger and `order_by` value. A pure state
 /// machine. Gates that make no difference any more are forgotten.
 struct Gates<Run: GatedRun> {
@@ -9,7 +11,7 @@ struct Gates<Run: GatedRun> {
   var isEmpty: Bool { gates.isEmpty }
 
   /// When `advance` has something to do next. O(gates that hold a run for a time).
-  var nextDue: Int64? { timed.keys.compactMap { gates[$0]?.held?.due }.min() }
+  var nextDue: MonotonicTime? { timed.keys.compactMap { gates[$0]?.held?.due }.min() }
 
   /// Runs that are held for a time.
   var timedCount: Int { timed.count }
@@ -21,7 +23,7 @@ struct Gates<Run: GatedRun> {
 
   /// After `advance` to the same time.
   mutating func arrive(
-    _ run: Run, key: UInt64, options: TriggerOptions, at now: Int64
+    _ run: Run, key: UInt64, options: TriggerOptions, at now: MonotonicTime
   ) -> (verdict: TriggerGate<Run>.Verdict, absorbed: (older: Run, newer: Run)?) {
     arrivals += 1
     gates[key, default: TriggerGate(options)].follow(options)
@@ -37,7 +39,7 @@ struct Gates<Run: GatedRun> {
   }
 
   /// The runs whose time has come, in the order of their due times, then of their arrival.
-  mutating func advance(to now: Int64) -> [(run: Run, verdict: TriggerGate<Run>.Verdict)] {
+  mutating func advance(to now: MonotonicTime) -> [(run: Run, verdict: TriggerGate<Run>.Verdict)] {
     guard let due = nextDue, due <= now else { return [] }
     let ready = timed.map { (due: gates[$0]!.held!.due, arrival: $1, key: $0) }.filter { $0.due <= now }
     return ready.sorted { ($0.due, $0.arrival) < ($1.due, $1.arrival) }.compactMap { item in
@@ -46,7 +48,7 @@ struct Gates<Run: GatedRun> {
     }
   }
 
-  mutating func end(_ run: Run, key: UInt64, at now: Int64) -> Run? {
+  mutating func end(_ run: Run, key: UInt64, at now: MonotonicTime) -> Run? {
     let next = gates[key]?.end(run)
     forgetIfIdle(key, at: now)
     return next
@@ -62,7 +64,7 @@ struct Gates<Run: GatedRun> {
     for gate in gates.values { gate.forEachHeld(body) }
   }
 
-  private mutating func forgetIfIdle(_ key: UInt64, at now: Int64) {
+  private mutating func forgetIfIdle(_ key: UInt64, at now: MonotonicTime) {
     if let gate = gates[key], gate.isIdle(at: now) { gates[key] = nil }
   }
 }

@@ -1,5 +1,7 @@
+import TriggerCore
+
 /// What stands before the queue for a trigger with `debounce`, `throttle`, `mode` or `max_instances`: lets
-/// its runs pass, holds them, or drops them. A pure state machine; times are nanoseconds of one clock.
+/// its runs pass, holds them, or drops them. A pure state machine.
 ///
 /// `debounce` waits until no event has come for its span and then lets the newest pass. `throttle` lets one
 /// pass per span; of those that come meanwhile the newest passes when the span is over. A run that tries an
@@ -19,8 +21,8 @@ struct TriggerGate<Run: GatedRun> {
   private var throttle: Int64 = 0
   private var overlap: Overlap<ByIdentity>?
   /// The newest run that waits for its time.
-  private(set) var held: (run: Run, due: Int64)?
-  private var lastPass: Int64?
+  private(set) var held: (run: Run, due: MonotonicTime)?
+  private var lastPass: MonotonicTime?
 
   init(_ options: TriggerOptions) { follow(options) }
 
@@ -36,12 +38,14 @@ struct TriggerGate<Run: GatedRun> {
   }
 
   /// Nothing here makes a difference to a run that comes at `now`: the gate can be forgotten.
-  func isIdle(at now: Int64) -> Bool {
-    held == nil && (overlap?.running.isEmpty ?? true) && now - (lastPass ?? .min / 2) >= throttle
+  func isIdle(at now: MonotonicTime) -> Bool {
+    held == nil && (overlap?.running.isEmpty ?? true) && lastPass.map { now - $0 >= throttle } ?? true
   }
 
   /// A run arrives. `absorbed` is the older one of it and the one that was held: it ends with the newer.
-  mutating func arrive(_ run: Run, at now: Int64) -> (verdict: Verdict, absorbed: (older: Run, newer: Run)?) {
+  mutating func arrive(
+    _ run: Run, at now: MonotonicTime
+  ) -> (verdict: Verdict, absorbed: (older: Run, newer: Run)?) {
     guard let due = due(of: run, at: now) else { return (pass(run, at: now), nil) }
     if let other = held?.run, run.isOlder(than: other) { return (.hold, (run, other)) }
     let absorbed = held.map { (older: $0.run, newer: run) }
@@ -50,7 +54,7 @@ struct TriggerGate<Run: GatedRun> {
   }
 
   /// Until when a run is held that comes now; nil when it is not.
-  private func due(of run: Run, at now: Int64) -> Int64? {
+  private func due(of run: Run, at now: MonotonicTime) -> MonotonicTime? {
     if debounce > 0 { return now + debounce }
     guard throttle > 0 else { return nil }
     // After a start what waited passes as one, the newest for all: each by itself would be more than the span lets pass.
@@ -63,13 +67,13 @@ struct TriggerGate<Run: GatedRun> {
   mutating func resume(_ run: Run) { overlap?.resume(ByIdentity(run: run)) }
 
   /// The held run, when its time has come, and what becomes of it.
-  mutating func advance(to now: Int64) -> (run: Run, verdict: Verdict)? {
+  mutating func advance(to now: MonotonicTime) -> (run: Run, verdict: Verdict)? {
     guard let (run, due) = held, due <= now else { return nil }
     held = nil
     return (run, pass(run, at: now))
   }
 
-  private mutating func pass(_ run: Run, at now: Int64) -> Verdict {
+  private mutating func pass(_ run: Run, at now: MonotonicTime) -> Verdict {
     lastPass = now
     switch overlap?.admit(ByIdentity(run: run), mayReplace: { !run.isOlder(than: $0.run) }) {
     case nil, .start?: return .pass

@@ -1,16 +1,44 @@
+import DequeModule
 import TriggerCore
 
 /// Decides which jobs fire when. A pure state machine: `advance` is told the time and returns what to do;
 /// no threads, no clock, no I/O.
 ///
-/// A fire is identified by its job and its nominal instant. The machine goes through each job's instants in
-/// order and never back, so none fires twice, whatever the clock does.
+/// A fire is identified by its job and its nominal instant, and none happens twice, whatever the clock does. Jobs of
+/// wall times (`cron`, `at`) go by the clock that people set, those of spans (`every`) by the one that nobody sets:
+/// their instants are what the wall shows then.
 struct ScheduleMachine {
   /// One fire of a job.
   struct Fire: Hashable, Sendable {
     var job: String
     /// The nominal instant, before jitter.
     var instant: Timestamp
+    /// No instant after this one and before `instant` is still to fire. Says nothing of which fire it is.
+    var after: Timestamp
+
+    init(job: String, instant: Timestamp, after: Timestamp? = nil) {
+      self.job = job
+      self.instant = instant
+      self.after = after ?? Timestamp(nanoseconds: instant.nanoseconds - 1)
+    }
+
+    static func == (left: Fire, right: Fire) -> Bool {
+      left.instant == right.instant && left.job == right.job
+    }
+    func hash(into hasher: inout Hasher) {
+      hasher.combine(job)
+      hasher.combine(instant)
+    }
+  }
+
+  /// Several fires of a job that do not become runs.
+  struct Fires: Equatable, Sendable {
+    var job: String
+    var first: Timestamp
+    var last: Timestamp
+    var count = 1
+    /// There are more than `count`.
+    var isMore = false
   }
 
   enum Action: Equatable, Sendable {
@@ -21,46 +49,114 @@ struct ScheduleMachine {
     case waits(Fire)
     /// Not run: `max_instances` runs are going on.
     case dropped(Fire)
-    /// Not run: it was found out later than `misfire_grace_time` allows. `count` fires, `last` the newest;
-    /// beyond `catchUpLimit` they are not counted.
-    case missed(last: Fire, count: Int)
+    /// Not run: found out later than `misfire_grace_time` allows.
+    case missed(Fires)
+    /// Not run: of several fires only the newest do, one of them (`coalesce`) or `catchUpLimit`.
+    case leftOut(Fires)
+    /// The clock was set back behind what the job has fired: that does not fire again.
+    case ahead(Fire, next: Timestamp?)
   }
 
-  /// Most missed fires of a job that run one after another, and that are counted.
+  /// Most fires of a job that run one after another when several are due.
   static let catchUpLimit = 100
+  /// Most fires that are counted one by one.
+  static let countLimit = 1000
+
+  private struct Next {
+    var instant: Timestamp
+    /// With jitter, on the wall.
+    var due: Timestamp
+    /// On the clock that nobody sets, for a job of spans.
+    var monotonic: MonotonicTime?
+
+    /// How long ago it was due, in nanoseconds; below zero: it is not yet.
+    func lateness(at now: ClockReading) -> Int64 {
+      monotonic.map { now.monotonic - $0 } ?? now.wall &- due.nanoseconds
+    }
+  }
+
+  private struct Waiting {
+    var fire: Fire
+    var next: Next
+    /// It came due while others before it were still to run: it may be too late when its turn comes.
+    var mayExpire: Bool
+  }
 
   private struct Entry {
     var job: ScheduledJob
-    /// The instant to come and when it is due, that is, with jitter.
-    var next: (instant: Timestamp, due: Timestamp)?
-    var overlap: Overlap<Timestamp>
+    /// The instant to come.
+    var next: Next?
+    var overlap: Overlap<Fire>
+    /// What fires count from when none is known.
+    var since: Timestamp
+    var fired: FiredInstants
+    /// The last fire, while nobody has set the clock since.
+    var before: Timestamp?
+    /// Fires that were due together: they run one after another, oldest first.
+    var catchUp: Deque<Waiting> = []
+
+    var isElapsed: Bool {
+      switch job.rule {
+      case .every, .start: true
+      case .wall, .at: false
+      }
+    }
   }
 
   /// In the order they were added: with equal due times the earlier one goes first.
   private var entries: [Entry] = []
+  private var watch: ClockWatch?
+  /// To be said with the next actions.
+  private var notices: [Action] = []
 
   var jobs: [ScheduledJob] { entries.map(\.job) }
 
-  /// When `advance` has something to do next. O(jobs).
-  var nextDue: Timestamp? { entries.compactMap { $0.next?.due }.min() }
+  /// When `advance` has something to do next, on either clock. O(jobs).
+  var nextDue: ClockReading? {
+    var due = ClockReading(wall: .max, monotonic: .never)
+    for next in entries.compactMap(\.next) {
+      if let time = next.monotonic {
+        due.monotonic = min(due.monotonic, time)
+      } else {
+        due.wall = min(due.wall, next.due.nanoseconds)
+      }
+    }
+    if !notices.isEmpty { due.wall = .min }
+    return due.wall == .max && due.monotonic == .never ? nil : due
+  }
 
-  /// The job's next fire, jitter included.
+  /// The job's next fire, jitter included, on the wall.
   func nextDue(of name: String) -> Timestamp? { entries.first { $0.job.name == name }?.next?.due }
 
   /// Adds a job; its first fire is the first after `now` (`at` and `start` jobs: their own time).
   ///
-  /// - Parameter since: a job that was known before goes on after its last fire, or after this time when it
-  ///   has not fired: what it missed meanwhile counts as missed. `start` jobs fire anew.
+  /// - Parameters:
+  ///   - since: a job that was known before goes on after its last fire, or after this time when it
+  ///     has not fired: what it missed meanwhile counts as missed. `start` jobs fire anew.
+  ///   - fired: what it has fired before.
   /// - Returns: false when a job has the name already.
-  mutating func add(_ job: ScheduledJob, at now: Timestamp, since: Timestamp? = nil) -> Bool {
+  mutating func add(
+    _ job: ScheduledJob, at now: ClockReading, since: Timestamp? = nil, fired: FiredInstants = FiredInstants()
+  ) -> Bool {
     guard !entries.contains(where: { $0.job.name == job.name }) else { return false }
-    var entry = Entry(
-      job: job, next: nil, overlap: Overlap(mode: job.mode, maxInstances: job.maxInstances))
-    let base = since ?? now
-    let anchored = job.rule.anchored(at: base)
-    entry.job.rule = anchored
-    entry.next = (anchored == .start ? now : anchored.next(after: base)).map { ($0, job.due($0)) }
+    follow(now)
+    let wall = Timestamp(nanoseconds: now.wall)
+    let entry = Entry(
+      job: job, next: nil, overlap: Overlap(mode: job.mode, maxInstances: job.maxInstances),
+      since: min(since ?? wall, wall), fired: fired)
     entries.append(entry)
+    let index = entries.count - 1
+    switch job.rule {
+    case .start: entries[index].next = next(wall, index, at: now)
+    case .every:
+      let last = max(
+        entries[index].since, fired.newest.map { Timestamp(nanoseconds: $0) } ?? entries[index].since)
+      // A fire that is ahead of the clock must not silence it for longer than its span.
+      entries[index].job.rule = job.rule.anchored(at: min(last, wall))
+      plan(after: min(last, wall), index, at: now)
+    case .wall, .at: resume(index, at: now)
+    }
+    if let furthest = fired.furthest, furthest > now.wall { sayAhead(index, furthest) }
     return true
   }
 
@@ -72,77 +168,228 @@ struct ScheduleMachine {
   }
 
   /// What is due at `now`. O(jobs + fires).
-  mutating func advance(to now: Timestamp) -> [Action] {
+  mutating func advance(to now: ClockReading) -> [Action] {
+    follow(now)
     var found: [(due: Timestamp, action: Action)] = []
     for index in entries.indices {
-      guard let next = entries[index].next, next.due <= now else { continue }
-      let (run, missed) = takeDue(index, at: now)
-      if let missed { found.append((next.due, missed)) }
-      // Jitter longer than a period must not turn a job's fires around.
-      var due = next.due
-      for instant in run {
-        due = max(due, entries[index].job.due(instant))
-        found.append((due, start(instant, index)))
+      guard let next = entries[index].next, next.lateness(at: now) >= 0 else { continue }
+      let (fires, said) = takeDue(index, at: now)
+      found += said.map { (next.due, $0) }
+      guard let first = fires.first else { continue }
+      if fires.count == 1, entries[index].catchUp.isEmpty {
+        found.append((first.next.due, start(first.fire, index)))
+      } else {
+        found += queue(fires, index).map { (first.next.due, $0) }
+        found += runNext(index, at: now).map { (first.next.due, $0) }
       }
     }
+    defer { notices = [] }
     // By due time; fires due together in the order of their jobs.
-    return found.enumerated()
+    return notices
+      + found.enumerated()
       .sorted { ($0.element.due, $0.offset) < ($1.element.due, $1.offset) }
       .map(\.element.action)
   }
 
   /// A fire's run has ended. What waited for it may start now.
-  mutating func ended(_ fire: Fire) -> Fire? {
-    guard let index = entries.firstIndex(where: { $0.job.name == fire.job }) else { return nil }
-    return entries[index].overlap.end(fire.instant).map { Fire(job: fire.job, instant: $0) }
+  mutating func ended(_ fire: Fire, at now: ClockReading) -> [Action] {
+    guard let index = entries.firstIndex(where: { $0.job.name == fire.job }) else { return [] }
+    if let next = entries[index].overlap.end(fire) { return [.start(next)] }
+    return runNext(index, at: now)
+  }
+
+  // MARK: The clock
+
+  /// Notices when somebody has set the wall clock, and heals: in both directions, at once.
+  private mutating func follow(_ now: ClockReading) {
+    guard watch != nil else { return watch = ClockWatch(now) }
+    guard let step = watch!.look(now) else { return }
+    for index in entries.indices {
+      entries[index].before = nil
+      if entries[index].isElapsed {
+        shift(index, by: step.by)
+      } else if step.by < 0 {
+        resume(index, at: now)
+        if let furthest = entries[index].fired.furthest, furthest > now.wall { sayAhead(index, furthest) }
+      }
+    }
+  }
+
+  /// The next fire of a job of spans comes when it would have; only what the wall shows then is another time.
+  private mutating func shift(_ index: Int, by step: Int64) {
+    guard let next = entries[index].next else { return }
+    func moved(_ time: Timestamp) -> Timestamp { Timestamp(nanoseconds: time.nanoseconds &+ step) }
+    entries[index].next?.instant = moved(next.instant)
+    entries[index].next?.due = moved(next.due)
+    if case .every(let span, let from?) = entries[index].job.rule {
+      entries[index].job.rule = .every(span, from: moved(from))
+      makeUnused(index)
+    }
+  }
+
+  /// Instants of spans that come to lie on ones that have fired are moved by a nanosecond: they are others.
+  private mutating func makeUnused(_ index: Int) {
+    guard case .every(let span, let from?) = entries[index].job.rule, let next = entries[index].next else {
+      return
+    }
+    let step = max(1, span.nanoseconds)
+    var by: Int64 = 0
+    while entries[index].fired.runs.contains(where: { run in
+      let instant = next.instant.nanoseconds + by
+      return instant <= run.last && (run.last - instant) % step == 0
+    }), by < Int64(FiredInstants.kept) { by += 1 }
+    if by == 0 { return }
+    entries[index].job.rule = .every(span, from: Timestamp(nanoseconds: from.nanoseconds + by))
+    entries[index].next!.instant = Timestamp(nanoseconds: next.instant.nanoseconds + by)
+    entries[index].next!.due = Timestamp(nanoseconds: next.due.nanoseconds + by)
+  }
+
+  /// A job of wall times goes on with the first instant that is not behind the clock and has not fired; what is behind
+  /// and has not fired either was missed.
+  private mutating func resume(_ index: Int, at now: ClockReading) {
+    let entry = entries[index]
+    let last = entry.fired.last(notAfter: now.wall) ?? .min
+    let isInside = entry.fired.end(of: now.wall) != nil
+    let base = isInside ? now.wall : max(min(entry.since.nanoseconds, now.wall), last)
+    plan(after: Timestamp(nanoseconds: base), index, at: now)
+  }
+
+  private mutating func sayAhead(_ index: Int, _ furthest: Int64) {
+    let (name, next) = (entries[index].job.name, entries[index].next?.instant)
+    notices.append(.ahead(Fire(job: name, instant: Timestamp(nanoseconds: furthest)), next: next))
   }
 
   // MARK: One job
 
-  /// Moves a job on behind `now`: the instants to run, and what was missed.
-  private mutating func takeDue(_ index: Int, at now: Timestamp) -> (run: [Timestamp], missed: Action?) {
-    let job = entries[index].job
-    var due: [Timestamp] = []
-    var missed = 0
-    var lastMissed: Timestamp?
-    while let next = entries[index].next, next.due <= now {
-      if now.nanoseconds - next.due.nanoseconds > job.grace(after: next.instant) {
-        missed += 1
-        lastMissed = next.instant
-        if missed > Self.catchUpLimit { jump(index, near: now) } else { step(index) }
-      } else {
-        due.append(next.instant)
-        step(index)
+  private func next(_ instant: Timestamp, _ index: Int, at now: ClockReading) -> Next {
+    let due = entries[index].job.due(instant)
+    return Next(
+      instant: instant, due: due,
+      monotonic: entries[index].isElapsed ? now.monotonic + (due.nanoseconds &- now.wall) : nil)
+  }
+
+  /// The first instant after `time` that has not fired.
+  private mutating func plan(after time: Timestamp, _ index: Int, at now: ClockReading) {
+    var instant = entries[index].job.rule.next(after: time)
+    if !entries[index].isElapsed {
+      while let found = instant, let end = entries[index].fired.end(of: found.nanoseconds) {
+        instant = entries[index].job.rule.next(after: Timestamp(nanoseconds: end))
       }
     }
-    if job.coalesce { due = Array(due.suffix(1)) } else { due = Array(due.suffix(Self.catchUpLimit)) }
-    let action = lastMissed.map { Action.missed(last: Fire(job: job.name, instant: $0), count: missed) }
-    return (due, action)
+    entries[index].next = instant.map { next($0, index, at: now) }
+    if entries[index].isElapsed { makeUnused(index) }
   }
 
-  private mutating func step(_ index: Int) {
+  /// Moves a job on behind `now`: what is to run, and what is said of the rest.
+  private mutating func takeDue(
+    _ index: Int, at now: ClockReading
+  ) -> (fires: [Waiting], said: [Action]) {
     let job = entries[index].job
-    guard let current = entries[index].next else { return }
-    entries[index].next = job.rule.next(after: current.instant).map { ($0, job.due($0)) }
+    let kept = job.coalesce ? 1 : Self.catchUpLimit
+    var due: [Next] = []
+    var (missed, leftOut): (Fires?, Fires?) = (nil, nil)
+    while let next = entries[index].next, next.lateness(at: now) >= 0 {
+      let grace = job.grace(after: next.instant)
+      if next.lateness(at: now) > grace {
+        count(next.instant, of: job, in: &missed)
+        let old = now.wall.subtractingReportingOverflow(grace).partialValue - job.jitter.nanoseconds - 1
+        if missed!.count == Self.countLimit {
+          _ = jump(index, keeping: 1, notAfter: old, at: now, &missed)
+        }
+      } else {
+        due.append(next)
+        if due.count > kept { count(due.removeFirst().instant, of: job, in: &leftOut) }
+        if leftOut?.count == Self.countLimit, leftOut?.isMore == false {
+          let end = now.wall - job.jitter.nanoseconds
+          if jump(index, keeping: kept + 1, notAfter: end, at: now, &leftOut) { due = [] }
+        }
+      }
+      if entries[index].next?.instant == next.instant { plan(after: next.instant, index, at: now) }
+    }
+    return (
+      due.map { wait($0, index) },
+      [missed.map { .missed($0) }, leftOut.map { .leftOut($0) }].compactMap { $0 }
+    )
   }
 
-  /// Leaves out everything too old to run at once: a host that slept for a year does not count its seconds.
-  private mutating func jump(_ index: Int, near now: Timestamp) {
-    let job = entries[index].job
-    guard let current = entries[index].next else { return }
-    let old = now.nanoseconds - job.grace(after: current.instant) - job.jitter.nanoseconds - 1
-    let from = Timestamp(nanoseconds: max(old, current.instant.nanoseconds))
-    entries[index].next = job.rule.next(after: from).map { ($0, job.due($0)) }
+  private func count(_ instant: Timestamp, of job: ScheduledJob, in fires: inout Fires?) {
+    guard fires != nil else { return fires = Fires(job: job.name, first: instant, last: instant) }
+    fires!.last = instant
+    fires!.count += 1
   }
 
-  private mutating func start(_ instant: Timestamp, _ index: Int) -> Action {
-    let name = entries[index].job.name
-    let fire = Fire(job: name, instant: instant)
-    switch entries[index].overlap.admit(instant) {
+  /// Leaves out what would only be counted, for a host that slept for a year does not count its seconds: goes on with an
+  /// instant after which at least `kept` come up to `end`. False when there is none.
+  private mutating func jump(
+    _ index: Int, keeping kept: Int, notAfter end: Int64, at now: ClockReading, _ fires: inout Fires?
+  ) -> Bool {
+    guard let current = entries[index].next?.instant else { return false }
+    let rule = entries[index].job.rule
+    var span: Int64 = 1_000_000
+    while end - span > current.nanoseconds {
+      let from = Timestamp(nanoseconds: end - span)
+      var instant = rule.next(after: from)
+      for _ in 1..<kept { instant = instant.flatMap { rule.next(after: $0) } }
+      if let instant, instant.nanoseconds <= end {
+        fires!.isMore = true
+        plan(after: from, index, at: now)
+        return true
+      }
+      let (more, isTooMuch) = span.multipliedReportingOverflow(by: 4)
+      if isTooMuch { return false }
+      span = more
+    }
+    return false
+  }
+
+  private mutating func wait(_ next: Next, _ index: Int) -> Waiting {
+    let fire = Fire(job: entries[index].job.name, instant: next.instant, after: entries[index].before)
+    entries[index].before = next.instant
+    entries[index].fired.add(fire.instant.nanoseconds, after: fire.after.nanoseconds)
+    return Waiting(fire: fire, next: next, mayExpire: false)
+  }
+
+  private mutating func start(_ fire: Fire, _ index: Int) -> Action {
+    switch entries[index].overlap.admit(fire) {
     case .start: return .start(fire)
     case .drop: return .dropped(fire)
     case .wait: return .waits(fire)
-    case .replace(let old): return .replace(old: Fire(job: name, instant: old), by: fire)
+    case .replace(let old): return .replace(old: old, by: fire)
     }
+  }
+
+  // MARK: Several at once
+
+  /// Behind those that wait already, as far as there is room.
+  private mutating func queue(_ fires: [Waiting], _ index: Int) -> [Action] {
+    let isFirst = entries[index].catchUp.isEmpty
+    var leftOut: Fires?
+    for fire in fires {
+      if entries[index].catchUp.count < Self.catchUpLimit {
+        var fire = fire
+        fire.mayExpire = !isFirst
+        entries[index].catchUp.append(fire)
+      } else {
+        count(fire.fire.instant, of: entries[index].job, in: &leftOut)
+      }
+    }
+    return leftOut.map { [.leftOut($0)] } ?? []
+  }
+
+  /// Starts the oldest that waits when no other run of the job is going on.
+  private mutating func runNext(_ index: Int, at now: ClockReading) -> [Action] {
+    var missed: Fires?
+    var started: [Action] = []
+    while started.isEmpty, entries[index].overlap.running.isEmpty,
+      let first = entries[index].catchUp.popFirst()
+    {
+      let job = entries[index].job
+      if first.mayExpire, first.next.lateness(at: now) > job.grace(after: first.fire.instant) {
+        count(first.fire.instant, of: job, in: &missed)
+      } else {
+        started = [start(first.fire, index)]
+      }
+    }
+    return (missed.map { [.missed($0)] } ?? []) + started
   }
 }

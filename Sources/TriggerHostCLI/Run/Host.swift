@@ -43,6 +43,9 @@ final class Host: Sendable {
       )
       Output.endProcess(1)
     }
+    coordinator.whenClockSteps {
+      printLine("\($0); spans go on as they were, what happens at wall times goes by the new one")
+    }
     storage = try opened.map { try HostStorage($0, coordinator, config.log) }
     queue = TriggerQueue(coordinator)
     scheduler = TriggerScheduler(queue)
@@ -148,7 +151,9 @@ final class Host: Sendable {
   }
 
   private func add(_ job: ScheduledJob, from place: String) {
-    do { try scheduler.add(job, since: try storage?.since(of: job)) } catch {
+    do {
+      try scheduler.add(job, since: try storage?.since(of: job), fired: storage?.progress.fires[job.name])
+    } catch {
       return printError("\(place): \(error)")
     }
     if case .at(let time) = job.rule, scheduler.nextFire(of: job.name) == nil {

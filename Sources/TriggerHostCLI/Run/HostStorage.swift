@@ -105,12 +105,10 @@ final class HostStorage: Sendable {
     try log.withDirectory { try $0.note(seq: seq, ofTree: number) }
   }
 
-  /// Since when the job's fires count: its newest one, or when it became known.
+  /// Since when the job is known.
   func since(of job: ScheduledJob) throws -> Timestamp {
     let rule = "\(job.rule)"
-    let known = min(
-      try log.withDirectory { try $0.since(ofSchedule: job.name, rule: rule) }, EngineClock().now())
-    return Timestamp(nanoseconds: max(known, progress.fires[job.name] ?? .min))
+    return Timestamp(nanoseconds: try log.withDirectory { try $0.since(ofSchedule: job.name, rule: rule) })
   }
 
   /// After the engine has stopped.

@@ -17,7 +17,9 @@ final class NoticeLimit: Sendable {
   func text(of notice: TriggerScheduler.Notice, at now: ContinuousClock.Instant = .now) -> String? {
     let key =
       switch notice {
-      case .missed(let job, _, _): "missed \(job)"
+      case .missed(let job, _): "missed \(job)"
+      case .leftOut(let job, _): "left out \(job)"
+      case .ahead(let job, _, _): "ahead \(job)"
       case .dropped(let job, _): "dropped \(job)"
       case .nothingToRun(let job, _): "nothing \(job)"
       }

@@ -20,10 +20,10 @@ import Testing
   @Test func theFrontierGoesInSeqOrder() {
     var (order, items) = order(3)
     #expect(items.map(\.seq) == [1, 2, 3])
-    order.finish(3, at: 0)
-    order.finish(2, at: 0)
+    order.finish(3, at: moment(0))
+    order.finish(2, at: moment(0))
     guard case .wait = order.step() else { return #expect(Bool(false)) }
-    order.finish(1, at: 0)
+    order.finish(1, at: moment(0))
     for item in items {
       guard case .decide(let next) = order.step() else { return #expect(Bool(false)) }
       #expect(next === item)
@@ -35,7 +35,7 @@ import Testing
   @Test func deferredSeqsArePassed() {
     var (order, _) = order(3)
     order.putOff(2)
-    order.finish(1, at: 0)
+    order.finish(1, at: moment(0))
     _ = order.step()
     order.decided()
     guard case .passedDeferred(seq: 2) = order.step() else { return #expect(Bool(false)) }
@@ -50,8 +50,8 @@ import Testing
     _ = order.assign(low, priority: .low, orderKey: 1)
     _ = order.assign(other, priority: .high, orderKey: 2)
     _ = order.assign(high, priority: .high, orderKey: 3)
-    order.finish(3, at: 0)
-    func overdue(at now: Int64) -> [Int64] { order.overdue(at: now) { $0.work } }
+    order.finish(3, at: moment(0))
+    func overdue(at now: Int64) -> [Int64] { order.overdue(at: moment(now)) { $0.work } }
     #expect(overdue(at: 50).isEmpty, "it has not been at work")
     low.work = 20
     other.work = 20
@@ -60,7 +60,7 @@ import Testing
     other.work = 100
     #expect(overdue(at: 100) == [1, 2], "longer than the hold, whatever the priority")
     let strict = Order(window: 8, limits: .init(defers: false))
-    #expect(strict.overdue(at: 1_000_000) { _ in .max }.isEmpty)
+    #expect(strict.overdue(at: moment(1_000_000)) { _ in .max }.isEmpty)
   }
 
   /// Against a plain list of what was given out.
@@ -82,10 +82,10 @@ import Testing
           model.append((item, .running, key))
           #expect(item.seq == frontier + Int64(model.count), "seed \(seed): dense seqs")
         case 2 where !model.isEmpty && model[at].state == .running:
-          order.finish(frontier + 1 + Int64(at), at: 0)
+          order.finish(frontier + 1 + Int64(at), at: moment(0))
           model[at].state = .finished
         case 3 where !model.isEmpty && model[at].state == .finished:
-          order.restart(frontier + 1 + Int64(at), at: 0)
+          order.restart(frontier + 1 + Int64(at), at: moment(0))
           model[at].state = .running
         case 4 where !model.isEmpty && model[at].state != .deferred:
           order.putOff(frontier + 1 + Int64(at))

@@ -21,33 +21,34 @@ import TriggerCore
     var (gates, options) = gates { $0.debounce = .milliseconds(10) }
     let items = (0..<3).map { _ in Item() }
     for (index, item) in items.enumerated() {
-      let (verdict, absorbed) = gates.arrive(item, key: 1, options: options, at: Int64(index) * 5 * ms)
+      let (verdict, absorbed) = gates.arrive(
+        item, key: 1, options: options, at: moment(Int64(index) * 5 * ms))
       guard case .hold = verdict else { return #expect(Bool(false)) }
       #expect(absorbed?.older === (index == 0 ? nil : items[index - 1]))
       #expect(absorbed?.newer === (index == 0 ? nil : item))
     }
-    #expect(gates.nextDue == 20 * ms)
-    #expect(gates.advance(to: 19 * ms).isEmpty)
-    let passed = gates.advance(to: 20 * ms)
+    #expect(gates.nextDue?.nanoseconds == 20 * ms)
+    #expect(gates.advance(to: moment(19 * ms)).isEmpty)
+    let passed = gates.advance(to: moment(20 * ms))
     #expect(passed.count == 1 && passed[0].run === items[2])
-    #expect(gates.nextDue == nil)
+    #expect(gates.nextDue?.nanoseconds == nil)
   }
 
   @Test func throttleLetsOnePassPerSpan() {
     var (gates, options) = gates { $0.throttle = .milliseconds(10) }
     let items = (0..<4).map { _ in Item() }
-    guard case .pass = gates.arrive(items[0], key: 1, options: options, at: 0).verdict else {
+    guard case .pass = gates.arrive(items[0], key: 1, options: options, at: moment(0)).verdict else {
       return #expect(Bool(false))
     }
-    guard case .hold = gates.arrive(items[1], key: 1, options: options, at: 3 * ms).verdict else {
+    guard case .hold = gates.arrive(items[1], key: 1, options: options, at: moment(3 * ms)).verdict else {
       return #expect(Bool(false))
     }
-    let (_, absorbed) = gates.arrive(items[2], key: 1, options: options, at: 5 * ms)
+    let (_, absorbed) = gates.arrive(items[2], key: 1, options: options, at: moment(5 * ms))
     #expect(absorbed?.older === items[1] && absorbed?.newer === items[2])
-    let passed = gates.advance(to: 10 * ms)
+    let passed = gates.advance(to: moment(10 * ms))
     #expect(passed.count == 1 && passed[0].run === items[2])
     // Another key has a gate of its own.
-    guard case .pass = gates.arrive(items[3], key: 2, options: options, at: 11 * ms).verdict else {
+    guard case .pass = gates.arrive(items[3], key: 2, options: options, at: moment(11 * ms)).verdict else {
       return #expect(Bool(false))
     }
   }
@@ -55,48 +56,49 @@ import TriggerCore
   @Test func modesBoundTheRuns() {
     var (single, options) = gates { $0.mode = .single }
     let (a, b, c) = (Item(), Item(), Item())
-    guard case .pass = single.arrive(a, key: 1, options: options, at: 0).verdict,
-      case .drop = single.arrive(b, key: 1, options: options, at: 1).verdict
+    guard case .pass = single.arrive(a, key: 1, options: options, at: moment(0)).verdict,
+      case .drop = single.arrive(b, key: 1, options: options, at: moment(1)).verdict
     else { return #expect(Bool(false)) }
-    #expect(single.end(a, key: 1, at: 2) == nil)
+    #expect(single.end(a, key: 1, at: moment(2)) == nil)
     #expect(single.isEmpty, "a gate without runs is forgotten")
     options.mode = .queued
     var queued = Gates<Item>()
-    guard case .pass = queued.arrive(a, key: 1, options: options, at: 0).verdict,
-      case .hold = queued.arrive(b, key: 1, options: options, at: 0).verdict,
-      case .hold = queued.arrive(c, key: 1, options: options, at: 0).verdict
+    guard case .pass = queued.arrive(a, key: 1, options: options, at: moment(0)).verdict,
+      case .hold = queued.arrive(b, key: 1, options: options, at: moment(0)).verdict,
+      case .hold = queued.arrive(c, key: 1, options: options, at: moment(0)).verdict
     else { return #expect(Bool(false)) }
-    #expect(queued.end(a, key: 1, at: 0) === b)
-    #expect(queued.end(b, key: 1, at: 0) === c)
+    #expect(queued.end(a, key: 1, at: moment(0)) === b)
+    #expect(queued.end(b, key: 1, at: moment(0)) === c)
     options.mode = .restart
     var restart = Gates<Item>()
-    guard case .pass = restart.arrive(a, key: 1, options: options, at: 0).verdict,
-      case .replace(let old) = restart.arrive(b, key: 1, options: options, at: 0).verdict
+    guard case .pass = restart.arrive(a, key: 1, options: options, at: moment(0)).verdict,
+      case .replace(let old) = restart.arrive(b, key: 1, options: options, at: moment(0)).verdict
     else { return #expect(Bool(false)) }
     #expect(old === a)
-    #expect(restart.end(a, key: 1, at: 0) == nil)
+    #expect(restart.end(a, key: 1, at: moment(0)) == nil)
   }
 
   /// A retry is as old as the run that it tries again.
   @Test func aRetryTakesNoNewerOnesPlace() {
     var (restart, options) = gates { $0.mode = .restart }
     let (old, newer, newest, event) = (Item(retryOf: 3), Item(retryOf: 4), Item(retryOf: 5), Item())
-    guard case .pass = restart.arrive(newer, key: 1, options: options, at: 0).verdict,
-      case .drop = restart.arrive(old, key: 1, options: options, at: 0).verdict,
-      case .replace(let first) = restart.arrive(newest, key: 1, options: options, at: 0).verdict,
-      case .replace(let second) = restart.arrive(event, key: 1, options: options, at: 0).verdict,
-      case .drop = restart.arrive(Item(retryOf: 6), key: 1, options: options, at: 0).verdict
+    guard case .pass = restart.arrive(newer, key: 1, options: options, at: moment(0)).verdict,
+      case .drop = restart.arrive(old, key: 1, options: options, at: moment(0)).verdict,
+      case .replace(let first) = restart.arrive(newest, key: 1, options: options, at: moment(0)).verdict,
+      case .replace(let second) = restart.arrive(event, key: 1, options: options, at: moment(0)).verdict,
+      case .drop = restart.arrive(Item(retryOf: 6), key: 1, options: options, at: moment(0)).verdict
     else { return #expect(Bool(false)) }
     #expect(first === newer && second === newest)
     options = TriggerOptions()
     options.debounce = .milliseconds(10)
     var debounce = Gates<Item>()
-    _ = debounce.arrive(event, key: 1, options: options, at: 0)
-    let (verdict, absorbed) = debounce.arrive(old, key: 1, options: options, at: 5 * ms)
+    _ = debounce.arrive(event, key: 1, options: options, at: moment(0))
+    let (verdict, absorbed) = debounce.arrive(old, key: 1, options: options, at: moment(5 * ms))
     guard case .hold = verdict else { return #expect(Bool(false)) }
     #expect(absorbed?.older === old && absorbed?.newer === event)
     // It is no event that broke the silence.
-    #expect(debounce.advance(to: 10 * ms).map { ObjectIdentifier($0.run) } == [ObjectIdentifier(event)])
+    #expect(
+      debounce.advance(to: moment(10 * ms)).map { ObjectIdentifier($0.run) } == [ObjectIdentifier(event)])
   }
 
   @Test func whatIsDueTogetherPassesInTheOrderOfArrival() {
@@ -104,9 +106,9 @@ import TriggerCore
     var gates = Gates<Item>()
     let items = (0..<20).map { _ in Item() }
     for (index, item) in items.enumerated() {
-      _ = gates.arrive(item, key: UInt64(index) &* 0x9e37_79b9_7f4a_7c15, options: options, at: 0)
+      _ = gates.arrive(item, key: UInt64(index) &* 0x9e37_79b9_7f4a_7c15, options: options, at: moment(0))
     }
-    let passed = gates.advance(to: 10 * ms).map { ObjectIdentifier($0.run) }
+    let passed = gates.advance(to: moment(10 * ms)).map { ObjectIdentifier($0.run) }
     #expect(passed == items.map { ObjectIdentifier($0) })
   }
 
@@ -114,17 +116,17 @@ import TriggerCore
   @Test func optionsMayChange() {
     var (gates, options) = gates { $0.mode = .queued }
     let items = (0..<4).map { _ in Item() }
-    for item in items[0..<2] { _ = gates.arrive(item, key: 1, options: options, at: 0) }
+    for item in items[0..<2] { _ = gates.arrive(item, key: 1, options: options, at: moment(0)) }
     options.maxInstances = 3
-    guard case .hold = gates.arrive(items[2], key: 1, options: options, at: 0).verdict else {
+    guard case .hold = gates.arrive(items[2], key: 1, options: options, at: moment(0)).verdict else {
       return #expect(Bool(false), "it overtakes one that waits")
     }
-    #expect(gates.end(items[0], key: 1, at: 0) === items[1])
+    #expect(gates.end(items[0], key: 1, at: moment(0)) === items[1])
     options.throttle = .milliseconds(5)
-    guard case .hold = gates.arrive(items[3], key: 1, options: options, at: 1).verdict else {
+    guard case .hold = gates.arrive(items[3], key: 1, options: options, at: moment(1)).verdict else {
       return #expect(Bool(false))
     }
-    #expect(gates.nextDue == 5 * ms)
+    #expect(gates.nextDue?.nanoseconds == 5 * ms)
   }
 
   /// A run that had passed before a restart counts, and is not judged again.
@@ -133,11 +135,11 @@ import TriggerCore
     var gates = Gates<Item>()
     let (first, second) = (Item(), Item())
     gates.resume(first, key: 1, options: options)
-    guard case .drop = gates.arrive(second, key: 1, options: options, at: 0).verdict else {
+    guard case .drop = gates.arrive(second, key: 1, options: options, at: moment(0)).verdict else {
       return #expect(Bool(false))
     }
-    #expect(gates.end(first, key: 1, at: 0) == nil)
-    guard case .pass = gates.arrive(second, key: 1, options: options, at: 0).verdict else {
+    #expect(gates.end(first, key: 1, at: moment(0)) == nil)
+    guard case .pass = gates.arrive(second, key: 1, options: options, at: moment(0)).verdict else {
       return #expect(Bool(false))
     }
   }

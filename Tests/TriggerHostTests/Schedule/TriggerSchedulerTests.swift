@@ -94,10 +94,11 @@ import TriggerHost
     scheduler.start()
     try await wait(for: "the scheduler") { clock.sleeperCount > 0 }
     clock.advance(by: .seconds(5))
-    try await wait(for: "both notices") { notices.withLock { $0.count } >= 2 }
+    try await wait(for: "both notices") { notices.withLock { $0.count } >= 3 }
     #expect(
       notices.withLock { $0 } == [
-        "schedule 'lost': 3 missed, the newest at 2026-03-29T00:00:03Z; raise misfire_grace_time to run late ones",
+        "schedule 'lost': 3 fires from 2026-03-29T00:00:01Z to 2026-03-29T00:00:03Z missed: later than misfire_grace_time allows, raise it to run late ones",
+        "schedule 'lost': 1 fire at 2026-03-29T00:00:04Z left out, for newer ones were due too: of several the newest runs, with coalesce: false the newest 100",
         "schedule 'lost': nothing runs at 'nobody'",
       ])
   }

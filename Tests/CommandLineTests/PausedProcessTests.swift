@@ -1,0 +1,39 @@
+import Foundation
+import Testing
+
+/// A process that is stopped and goes on: clocks have gone on meanwhile, and nobody was at work.
+@Suite struct PausedProcessTests {
+  /// Each script takes a few milliseconds of CPU time of the 100 it has, so the backstop is a second.
+  @Test(.timeLimit(.minutes(5))) func aPauseCountsAgainstNoScript() async throws {
+    let directory = try TemporaryDirectory()
+    try directory.write(
+      "triggers/busy.lua",
+      """
+      return { on = { event = "go" }, timeout = "100ms", execute = function(event, ctx)
+        local sum = 0
+        for i = 1, 1000000 do sum = sum + i end
+        return { ctx:store("done"):add("count", 1), ctx:emit("go", {}) }
+      end }
+      """)
+    try directory.write("host.yaml", "limits: { hops: 250, hold: 5s }\n")
+    let events = (0..<20).map { #"{"event": "go", "id": \#($0)}"# + "\n" }.joined()
+    try directory.write("events.jsonl", events)
+    let host = try RunningCommand(
+      [
+        "run", "--config", directory("host.yaml"), "--scripts", directory("triggers"), "--stdin", "--workers",
+        "1",
+        "--exit-when-idle",
+      ], input: directory("events.jsonl"))
+    _ = try await host.line(containing: #""outcome":"committed""#)
+    for _ in 0..<3 {
+      host.signal(SIGSTOP)
+      // What is measured is that this time passes, for others.
+      try await Task.sleep(for: .milliseconds(1300))
+      host.signal(SIGCONT)
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    host.signal(SIGKILL)
+    let ended = try await host.end()
+    #expect(!ended.errors.contains("timeout"), "\(ended)")
+  }
+}
