@@ -21,6 +21,8 @@ struct History {
     /// Operations that their senders know to have been dropped.
     var dropped: Set<String> = []
     var now: Int64 = 0
+    /// Somebody has set the wall clock: wall times tell of no spans.
+    var clockWasSet = false
     /// Identities of operations whose attempts it has ended.
     var killed: Set<Int64> = []
     /// Numbers of events that it has taken back.
@@ -74,6 +76,8 @@ struct History {
   private(set) var ended: Set<String> = []
   /// Failed seqs that are to be tried again.
   private var retries: Set<Int64> = []
+  /// Failed seqs whose order key waits for them to be tried again.
+  private var turns: [String: Int64] = [:]
   private var finalIdentities: Set<Int64> = []
   private var newest: [String: (place: Place, seq: Int64)] = [:]
   private(set) var outcomes: [Outcome: Int] = [:]
@@ -95,6 +99,7 @@ struct History {
       try checkOnce(record, key, facts, refuse)
       // (One that is skipped has done nothing before or after another.)
       if record.outcome != .skipped { try checkOrder(record, facts, refuse) }
+      try checkTurn(record, refuse)
     }
     switch record.outcome {
     case .deferred: break
@@ -217,7 +222,9 @@ struct History {
     else {
       throw refuse("it does not try again what seq \(seq) was")
     }
-    guard let due = first.retryAt, due == record.admitted, due <= facts.now else {
+    // (One that is taken back need not wait.)
+    let mayBeEarly = facts.clockWasSet || record.outcome == .skipped
+    guard let due = first.retryAt, due == record.admitted, due <= facts.now || mayBeEarly else {
       throw refuse("it was due at \(first.retryAt ?? 0), and is decided at \(facts.now)")
     }
   }
@@ -252,6 +259,22 @@ struct History {
       throw refuse("\(key): seq \(before.seq) is of a later event")
     }
     newest[key] = (place, record.seq)
+  }
+
+  /// Until what failed has been tried for the last time, nothing else of its order key is decided.
+  private mutating func checkTurn(_ record: LogRecord, _ refuse: (String) -> Violation) throws {
+    guard let trigger = Scripts.byName[record.trigger], trigger.keepsOrder else { return }
+    let payload = try record.payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }
+    let key =
+      "\(record.trigger) \(trigger.isOrderedByKey ? payload["key"]?.stringValue ?? "" : "from \(record.source)")"
+    if let seq = turns[key] {
+      if record.retryOf == seq {
+        turns[key] = nil
+      } else if record.outcome != .skipped {
+        throw refuse("seq \(seq), of the same order key, is to be tried again before it")
+      }
+    }
+    if record.retryAt != nil { turns[key] = record.seq }
   }
 
   /// An operation has the priority of its event, or what its trigger declares; across restarts too.

@@ -17,6 +17,8 @@ struct Plan: CustomStringConvertible {
     /// The log writes what waits.
     case write
     case advance, fire
+    /// Somebody sets the wall clock, ahead or back.
+    case step
     case read, hold, giveBack
     case cancel
     case reload
@@ -96,7 +98,8 @@ struct Plan: CustomStringConvertible {
     let usual: KeyValuePairs<Action, Int> = [
       .send: 100, .resend: 10, .take: 150, .begin: 150, .end: 200, .stall: 10, .kill: 3, .watch: 60,
       .write: 60,
-      .advance: 80, .fire: 10, .read: 6, .hold: 4, .giveBack: 4, .cancel: 4, .reload: 2, .checkpoint: 2,
+      .advance: 80, .fire: 10, .step: 2, .read: 6, .hold: 4, .giveBack: 4, .cancel: 4, .reload: 2,
+      .checkpoint: 2,
       .failDisk: 2,
       .crash: 2,
     ]

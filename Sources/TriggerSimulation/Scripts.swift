@@ -30,6 +30,8 @@ enum Scripts {
       Priority.allCases.first { options.contains("priority = \"\($0)\"") } ?? .normal
     }
     var isMerging: Bool { options.contains("coalesce") }
+    /// Later operations of its order key wait until one that failed has been tried for the last time.
+    var keepsOrder: Bool { options.contains("retry") && !options.contains("free") }
     var mayCancel: Bool { options.contains("restart") }
   }
 
@@ -52,6 +54,28 @@ enum Scripts {
     Trigger(
       name: "retried", event: "retried",
       options: #"retry = { attempts = 3, backoff = "20ms", longest = "1s" }"#),
+    Trigger(
+      name: "retried-by-key", event: "retried-by-key",
+      options: #"order_by = "key", retry = { attempts = 4, backoff = "5ms", longest = "30ms" }"#),
+    Trigger(
+      name: "retried-debounced", event: "retried-debounced",
+      options: #"debounce = "10ms", order_by = "key", retry = { attempts = 3, backoff = "20ms" }"#),
+    Trigger(
+      name: "retried-free", event: "retried-free",
+      options:
+        #"order_by = "key", retry = { attempts = 3, backoff = "20ms", order = "free" }, coalesce = "key""#),
+    Trigger(
+      name: "retried-merged", event: "retried-merged",
+      options: #"order_by = "key", coalesce = "key", retry = { attempts = 3, backoff = "20ms" }"#),
+    Trigger(
+      name: "retried-queued", event: "retried-queued",
+      options: #"mode = "queued", order_by = "key", retry = { attempts = 3, backoff = "20ms" }"#),
+    Trigger(
+      name: "retried-restart", event: "retried-restart",
+      options: #"mode = "restart", retry = { attempts = 3, backoff = "1s" }"#),
+    Trigger(
+      name: "retried-single", event: "retried-single",
+      options: #"mode = "single", retry = { attempts = 3, backoff = "20ms" }, priority = "low""#),
     Trigger(name: "single", event: "single", options: #"mode = "single", priority = "high""#),
     Trigger(name: "throttled", event: "throttled", options: #"throttle = "50ms", order_by = "key""#),
     Trigger(name: "timer", event: "tick", options: #"priority = "high""#),

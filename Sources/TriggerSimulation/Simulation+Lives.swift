@@ -104,7 +104,13 @@ extension Simulation {
     timer.coalesce = Bool.random(using: &random)
     var start = ScheduledJob(name: "start", rule: .start, action: .trigger("timer"))
     start.payload = work()
-    return [every, timer, start]
+    var cron = ScheduledJob(
+      name: "cron", rule: try! ScheduledJob.Rule(cron: "* * * * * *", zone: Zone("UTC")!),
+      action: .event("tick"))
+    cron.payload = work()
+    cron.coalesce = Bool.random(using: &random)
+    cron.misfireGraceTime = .seconds(Int64.random(in: 1...20, using: &random))
+    return [every, timer, start, cron]
   }
 
   // MARK: The end

@@ -16,6 +16,7 @@ extension Simulation {
     case .write: write()
     case .advance: advance()
     case .fire: fire()
+    case .step: stepClock()
     case .read: try read()
     case .hold: hold()
     case .giveBack: try giveBack()
@@ -245,6 +246,18 @@ extension Simulation {
     note("fire in \(span)")
     clock.advance(by: .nanoseconds(span))
     fireDue()
+  }
+
+  /// Within two hours of the time that passed: keys of senders are remembered by the wall.
+  private func stepClock() {
+    let span =
+      Int64.random(in: -1...1, using: &random) * (Int64(1) << Int64.random(in: 20...42, using: &random))
+    let off = clock.now() - startOfTime - clock.monotonic().nanoseconds
+    guard span != 0, abs(off + span) < 7_200_000_000_000 else { return }
+    note("the clock is set by \(span)")
+    facts.clockWasSet = true
+    clock.step(by: .nanoseconds(span))
+    if chance(1, in: 2) { fireDue() }
   }
 
   private func fireDue() {

@@ -56,6 +56,7 @@ package final class Simulation: @unchecked Sendable {  // one thread; the engine
   let plan: Plan
   let disk: SimulatedDisk?
   let clock: ManualClock
+  let startOfTime: Int64 = 1_767_225_600_000_000_000
   var maker: EventMaker
   var trace: Trace
   var step = 0
@@ -124,7 +125,7 @@ package final class Simulation: @unchecked Sendable {  // one thread; the engine
     plan = Plan(&random)
     disk = plan.durability == .memory ? nil : SimulatedDisk(seed: random.next())
     if options.canary == .sync { disk?.lie() }
-    clock = ManualClock(now: 1_767_225_600_000_000_000)
+    clock = ManualClock(now: startOfTime)
     maker = EventMaker(plan)
     trace = Trace(kept: options.traceKept)
     facts.maximumHops = plan.configuration.maximumHops

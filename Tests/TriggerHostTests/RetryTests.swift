@@ -62,6 +62,7 @@ import TriggerTestKit
     ("retry = { attempts = 0 }", "retry.attempts must be a whole number from 1 to 100, got 0"),
     ("retry = true", "retry must be a number of tries or a table like { attempts = 3 }"),
     ("retry = { atempts = 2 }", "retry has no 'atempts'; did you mean 'attempts'?"),
+    ("retry = { order = 'lifo' }", "retry.order must be \"keep\" or \"free\", got"),
     ("retry = { backoff = 3 }", "retry.backoff must be a string"),
   ]) func whatCannotBeIsRefused(field: String, message: String) {
     let script = "return { on = { event = 'e' },\n\(field), execute = function() end }"

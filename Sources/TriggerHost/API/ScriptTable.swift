@@ -113,7 +113,12 @@ struct ScriptTable {
     case "attempts": policy.attempts = try count(path, value, 1...100)
     case "backoff": policy.backoff = try span(path, value)
     case "longest": policy.longest = try span(path, value)
-    default: throw unknown(path, among: ["attempts", "backoff", "longest"])
+    case "order":
+      guard case .string(let text) = value, let order = RetryPolicy.Order(rawValue: text) else {
+        throw mistake(path, "must be \"keep\" or \"free\", \(got(value))")
+      }
+      policy.order = order
+    default: throw unknown(path, among: ["attempts", "backoff", "longest", "order"])
     }
   }
 

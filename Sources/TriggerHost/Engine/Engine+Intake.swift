@@ -32,6 +32,9 @@ extension Engine {
     var sender: LogRecord.Sender?
     /// It was admitted by an earlier run, and has not been dequeued.
     var hasWaited = false
+    /// It tries again what keeps its place among those with its order key: which one, or with true its own.
+    var turnKey: UInt64 = 0
+    var takesTurn = false
     /// Of an operation of an earlier run.
     var outside: OutsideEvent?
     var absorbed: [Operation.Absorbed] = []
@@ -149,6 +152,7 @@ extension Engine {
       // A trigger that restarts cancels its own runs, and nothing else that its event's sender may take back.
       cancellation: trigger.options.mode == .restart
         ? Cancellation(within: arrival.cancellation) : arrival.cancellation)
+    operation.turnKey = arrival.takesTurn ? keys.order : arrival.turnKey
     operation.clockSteps = clockSteps.load(ordering: .relaxed)
     operation.absorbed = arrival.absorbed
     operation.family = arrival.family

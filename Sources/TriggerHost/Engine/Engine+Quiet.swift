@@ -24,13 +24,11 @@ extension Engine {
   /// Lets those go on who wait for the engine to be quiet, when it is. Whoever waits is in the list before it
   /// looks here, and whoever changes what is counted looks at `hasQuietWaiters` afterwards: one of them sees it.
   func tellQuiet() {
-    let now = clock.now()
+    let now = clock.monotonic()
     let waiting = withState { state in
       intakeLock.withLock { () -> [CheckedContinuation<Void, Never>] in
         let isDue = state.nextDue.map { $0 <= now } ?? false
-        guard !isDue, unfinished.load(ordering: .sequentiallyConsistent) == state.waitingForTime else {
-          return []
-        }
+        guard !isDue, !state.isActive, incoming.isEmpty else { return [] }
         defer { waitingForQuiet = [] }
         hasQuietWaiters.store(false, ordering: .sequentiallyConsistent)
         return waitingForQuiet
@@ -41,13 +39,14 @@ extension Engine {
 
   /// What waits for its time, the first due first. O(n log n).
   func waitingEvents() -> [WaitingEvent] {
+    let now = clock.read()
     let found = withState { state in
       var found: [WaitingEvent] = []
-      func add(_ operation: Operation, _ reason: WaitingEvent.Reason, _ due: Int64) {
+      func add(_ operation: Operation, _ reason: WaitingEvent.Reason, _ due: MonotonicTime) {
         found.append(
           WaitingEvent(
             trigger: operation.trigger.name, event: String(decoding: operation.name, as: UTF8.self),
-            reason: reason, due: Timestamp(nanoseconds: due)))
+            reason: reason, due: Timestamp(nanoseconds: now.wall + (due - now.monotonic))))
       }
       state.gates.forEachTimed { add($0, $0.trigger.options.debounce == nil ? .throttle : .debounce, $1) }
       for item in state.delayed.unordered { add(item.operation, .retry, item.due) }
@@ -70,10 +69,10 @@ extension Engine {
 
 extension EngineState {
   /// When an operation that waits for its time goes on next; nil when none does.
-  var nextDue: Int64? { [gates.nextDue, delayed.min?.due].compactMap { $0 }.min() }
+  var nextDue: MonotonicTime? { [gates.nextDue, delayed.min?.due].compactMap { $0 }.min() }
 
-  /// Admitted operations that go on only when their time has come.
-  var waitingForTime: Int { gates.timedCount + delayed.count }
+  /// Something goes on that no clock has to move for. What waits for the turn of a retry waits for its time.
+  var isActive: Bool { order.undecided > 0 || lanes.count > 0 || parking.isMoving }
 }
 
 /// An event that waits for its time before a trigger: the host's clock lets it go on, nothing else.
@@ -108,7 +107,10 @@ extension TriggerQueue {
   package func clockMoved() { engine.turn(defers: false) }
 
   /// When the first of `waiting` goes on, nanoseconds since 1970.
-  package var nextDue: Int64? { engine.withState { $0.nextDue } }
+  package var nextDue: Int64? {
+    let now = engine.clock.read()
+    return engine.withState { $0.nextDue }.map { now.wall + ($0 - now.monotonic) }
+  }
 
   /// Triggers that run now, by name, and how many operations are queued.
   package var work: (running: [String], queued: Int) { engine.work() }

@@ -47,6 +47,7 @@ extension Engine {
       arrival.hasWaited = record.identity == 0
       arrival.admitted = record.cause == nil || record.identity != 0 ? record.admitted : nil
       arrival.retryOf = record.retryOf
+      arrival.takesTurn = record.retryOf != nil && trigger.options.retry?.order == .keep
       arrival.tries = record.tries
       arrival.due = record.retryAt.map { Self.due($0, pause: record.retryPause, at: now) }
       arrival.sender = record.sender

@@ -98,6 +98,7 @@ extension Engine {
       arrival.tries = failed.tries + 1
       arrival.due = due
       arrival.sender = failed.senderOfEvent
+      arrival.turnKey = failed.turnKey
       let trigger =
         failed.trigger.isAdopted ? failed.trigger : installed(failed.trigger.name) ?? failed.trigger
       _ = admit(
@@ -238,8 +239,7 @@ extension Engine {
     let waiting = [state.lanes.mostUrgent, state.reruns.map(\.priority).max()].compactMap { $0 }.max()
     let hasWork = state.hasWork
     let isDrained = state.isDraining && state.isQuiet
-    let isActive =
-      state.order.undecided > 0 || state.lanes.count > 0 || state.heldCount > 0 || !state.parking.isEmpty
+    let isActive = state.isActive
     let gateDue = state.nextDue
     lock.unlock()
     if let step { clockObserver(ClockStep(by: .nanoseconds(step.by), to: Timestamp(nanoseconds: step.to))) }

@@ -6,7 +6,9 @@ extension EngineState {
   mutating func complete(_ operation: Operation, at now: MonotonicTime) {
     operation.isRunning = false
     if let attempt = operation.attempt, attempt.isExpired, attempt.context != nil { attempt.forgetKeys() }
-    if operation.isParked { parking.finish(operation) } else { order.finish(operation.seq, at: now) }
+    guard operation.isParked else { return order.finish(operation.seq, at: now) }
+    parking.finish(operation)
+    if parking.isBlocked(operation, orderKey: operation.orderKey) { letGoOfReads(operation) }
   }
 
   /// Decides whatever the frontier allows. Returns true when it moved.
@@ -116,7 +118,10 @@ extension EngineState {
       emissions: emissions.last?.seq == operation.seq ? emissions[emissions.count - 1].events : [],
       retryAt: retryAt, pause: pause ?? 0, settling: settled(by: operation))
     order.decided()
-    if let pause { retries.append((operation, operation.seq, retryAt, now + pause)) }
+    if let pause {
+      retries.append((operation, operation.seq, retryAt, now + pause))
+      keepPlace(of: operation)
+    }
     conclude(operation, attempt, outcome, retryAt: retryAt, at: now)
     return true
   }
@@ -129,6 +134,29 @@ extension EngineState {
       operation.family.map({ $0.count < configuration.maximumOffspring }) ?? true
     else { return nil }
     return retry.delay(before: operation.tries + 1, identity: operation.identity).nanoseconds
+  }
+
+  /// The failed operation is tried again: unless its trigger says otherwise, what comes after it with its order key
+  /// waits until that is decided.
+  private mutating func keepPlace(of operation: Operation) {
+    let key = operation.turnKey == 0 ? operation.orderKey : operation.turnKey
+    guard operation.trigger.options.retry?.order == .keep, parking.keepTurn(of: key, after: operation) else {
+      return
+    }
+    operation.turnKey = key
+    if operation.gateKey != 0 { keptAtGate[operation.seq] = operation }
+    // One that is to wait so long must not make others wait for it.
+    if let holder = parking.holder, holder.orderKey == key { endReservation(of: holder) }
+    for follower in order.followers(of: key, after: operation.seq) {
+      park(order.undecidedOperation(follower)!)
+    }
+  }
+
+  /// Parked behind the turn of a retry, for minutes perhaps: its attempt must hold no snapshot. It runs again then.
+  private mutating func letGoOfReads(_ operation: Operation) {
+    operation.isStale = true
+    operation.attempt?.reset()
+    operation.attempt?.snapshot = .max
   }
 
   /// The operation is decided, and with it what it had absorbed. Accepted events that this was the last
@@ -172,14 +200,23 @@ extension EngineState {
           operation: operation, trigger: operation.trigger.name, seq: operation.seq, outcome: outcome,
           error: attempt.error, retryAt: retryAt, logs: attempt.logs))
     }
-    if parking.holder === operation {
-      parking.release(operation)
-      if let reserved { recycle(reserved) }
-      reserved = nil
-    }
+    if parking.holder === operation { endReservation(of: operation) }
     operation.attempt = nil
     recycle(attempt)
-    if operation.gateKey != 0 { endGated(operation, at: now) }
+    if operation.gateKey != 0, keptAtGate.isEmpty || keptAtGate[operation.seq] !== operation {
+      endGated(operation, at: now)
+    }
+    if operation.turnKey != 0, retryAt == 0 || operation.trigger.options.retry?.order != .keep {
+      let key = operation.turnKey
+      operation.turnKey = 0
+      passTurn(of: key)
+    }
+  }
+
+  private mutating func endReservation(of holder: Operation) {
+    parking.release(holder)
+    if let reserved { recycle(reserved) }
+    reserved = nil
   }
 
   private mutating func recycle(_ attempt: Attempt) {
@@ -284,6 +321,7 @@ extension EngineState {
     parking.park(
       operation, identity: operation.identity, orderKey: operation.orderKey, isFinished: isFinished,
       waitsForHolder: waitsForHolder)
+    if isFinished, parking.isBlocked(operation, orderKey: operation.orderKey) { letGoOfReads(operation) }
   }
 
   /// Parked operations that are finished and behind nobody take a seq at the tail. One whose reads are
@@ -291,9 +329,9 @@ extension EngineState {
   private mutating func seatParked(at now: MonotonicTime) {
     while !order.isFull, let operation = parking.nextReady() {
       let attempt = operation.attempt!
-      guard holds(operation, attempt) else {
+      guard !operation.isStale, holds(operation, attempt) else {
         parking.restart(operation)
-        countConflict(operation)
+        if !operation.isStale { countConflict(operation) }
         runAgain(operation)
         continue
       }

@@ -1,9 +1,38 @@
+import HeapModule
+import TriggerCore
+
 /// What happens before the queue to operations of triggers that limit their own runs. Engine lock.
 extension EngineState {
   /// An operation from the intake: to its gate, or straight into the queue.
   mutating func arrive(_ operation: Operation, at now: MonotonicTime) {
-    if let due = operation.due, due > now { return delayed.insert(Delayed(due: due, operation: operation)) }
+    if operation.turnKey != 0 { takeTurn(operation, at: now) }
+    let mayWait = operation.turnKey == 0 || !operation.isCancelled
+    if let due = operation.due, due > now, mayWait {
+      return delayed.insert(Delayed(due: due, operation: operation))
+    }
     enter(operation, at: now)
+  }
+
+  /// It tries again what has kept its place, in the queue and at its gate.
+  private mutating func takeTurn(_ operation: Operation, at now: MonotonicTime) {
+    let failed = operation.retryOf.flatMap { keptAtGate.removeValue(forKey: $0) }
+    if !parking.takeTurn(of: operation.turnKey, for: operation) { operation.turnKey = 0 }
+    if let failed, failed.gateKey == operation.gateKey {
+      gates.replace(failed, by: operation, key: operation.gateKey)
+    } else {
+      if let failed { endGated(failed, at: now) }
+      guard operation.turnKey != 0, operation.gateKey != 0 else { return }
+      gates.resume(operation, key: operation.gateKey, options: operation.trigger.options)
+    }
+  }
+
+  /// Nothing will come of the run: whoever waits for it need not wait for its time.
+  private mutating func hasten(_ operation: Operation, at now: MonotonicTime) {
+    guard operation.turnKey != 0, let due = operation.due, due > now else { return }
+    delayed = Heap(
+      delayed.unordered.map {
+        $0.operation === operation ? Delayed(due: now, operation: operation) : $0
+      })
   }
 
   /// Lets those go on whose time has come.
@@ -15,7 +44,8 @@ extension EngineState {
   }
 
   private mutating func enter(_ operation: Operation, at now: MonotonicTime) {
-    guard operation.gateKey != 0 else { return admit(operation, at: now) }
+    // (One that keeps its place has passed its gate.)
+    guard operation.gateKey != 0, operation.turnKey == 0 else { return admit(operation, at: now) }
     if operation.identity != 0 {
       // It had passed before the host's last stop.
       gates.resume(operation, key: operation.gateKey, options: operation.trigger.options)
@@ -52,6 +82,7 @@ extension EngineState {
     case .drop: drop(operation)
     case .replace(let old):
       replace(old, by: operation)
+      hasten(old, at: now)
       admit(operation, at: now)
     }
   }

@@ -62,9 +62,9 @@ struct EngineState {
   var router = Router(triggers: [])
   /// True when some trigger is bound to `commit`.
   var wantsChangedKeys: Bool { !router.commitTriggers.isEmpty }
-  /// Operations whose turn came while an earlier one of their order key is parked: back to the front of
-  /// their lanes when the last of those has its seq.
-  private(set) var held: [UInt64: [(operation: Operation, lane: Int)]] = [:]
+  /// Operations that came to the front of their lanes while an earlier one of their order key is parked, or another has
+  /// the turn: back there when the last of those has its seq, or it is theirs.
+  private(set) var held: [UInt64: Deque<(operation: Operation, lane: Int)>] = [:]
   private(set) var heldCount = 0
   /// Just taken from the intake.
   var arrived: [Operation] = []
@@ -76,6 +76,8 @@ struct EngineState {
   var clockSteps = 0
   /// Retries whose time has not come.
   var delayed = Heap<Delayed>()
+  /// Failed operations that keep their place at a gate until their retry has come, by seq.
+  var keptAtGate: [Int64: Operation] = [:]
   /// Failed operations that are to be tried again, to be routed.
   var retries: [(failed: Operation, seq: Int64, at: Int64, due: MonotonicTime)] = []
   /// Operations that ended without a seq since last asked: absorbed by others, or dropped at a gate.
@@ -137,7 +139,8 @@ struct EngineState {
   /// Puts an admitted operation into its lane, or lets a queued one absorb it.
   mutating func admit(_ operation: Operation, at now: MonotonicTime) {
     // One that had a seq before the host's last stop is not queued for the first time.
-    if operation.coalesceKey != 0, operation.identity == 0 {
+    // Nor is one that keeps its place.
+    if operation.coalesceKey != 0, operation.identity == 0, operation.turnKey == 0 {
       if let waiting = coalescing[operation.coalesceKey] {
         // A retry is as old as its first try: it takes no newer one's place.
         if operation.isOlder(than: waiting) {
@@ -178,7 +181,7 @@ struct EngineState {
     if !batch.isEmpty || isLogBehind || isDraining { return }
     var budget = configuration.batchNanoseconds
     while batch.count < share, order.undecided < runAhead, let operation = lanes.dequeue(atLeast: atLeast) {
-      if !parking.isEmpty, parking.holds(orderKey: operation.orderKey) {
+      if !parking.isEmpty, !operation.isDropped, parking.holds(operation, orderKey: operation.orderKey) {
         lanes.keepPlace(orderKey: operation.orderKey)
         held[operation.orderKey, default: []].append((operation, lanes.lane))
         heldCount += 1
@@ -235,6 +238,7 @@ struct EngineState {
     operation.attempt = attempt
     operation.attempts &+= 1
     operation.isRunning = true
+    operation.isStale = false
   }
 
   /// Nobody of the order key is parked any more.
@@ -242,6 +246,18 @@ struct EngineState {
     guard let waiting = held.removeValue(forKey: orderKey) else { return }
     heldCount -= waiting.count
     for (operation, lane) in waiting.reversed() { lanes.putBack(operation, lane: lane, orderKey: orderKey) }
+  }
+
+  /// Whoever had the turn of an order key is decided: the next one goes on.
+  mutating func passTurn(of orderKey: UInt64) {
+    if let parked = parking.passTurn(of: orderKey) { return parked.turnKey = orderKey }
+    guard let (operation, lane) = held[orderKey]?.popFirst() else { return }
+    if held[orderKey]!.isEmpty { held[orderKey] = nil }
+    heldCount -= 1
+    // Behind it others may wait still: one by one, so that each failure puts off few.
+    _ = parking.takeTurn(of: orderKey, for: operation)
+    operation.turnKey = orderKey
+    lanes.putBack(operation, lane: lane, orderKey: orderKey)
   }
 
   /// An operation that a worker had taken and not begun.

@@ -128,12 +128,23 @@ public struct TriggerOptions: Sendable {
 /// How an operation that failed is tried again: as a new operation with the same event, under a seq of its
 /// own, after a pause that doubles each time.
 public struct RetryPolicy: Sendable, Hashable {
+  /// What becomes meanwhile of later operations with its order key.
+  public enum Order: String, Sendable, CaseIterable {
+    /// They wait until the last try is decided: operations of one trigger from one source, or with an equal
+    /// `orderBy` value, are decided in the order in which they came, however often one is tried.
+    case keep
+    /// They go on: a retry takes its place behind them.
+    case free
+  }
+
   /// Tries in all, the first included; 1 to 100.
   public var attempts: Int
   /// Pause before the second try.
   public var backoff: Duration
   /// The longest pause.
   public var longest: Duration
+  /// What becomes meanwhile of later operations with its order key.
+  public var order = Order.keep
 
   /// Three tries, a second and two apart, unless said otherwise.
   public init(attempts: Int = 3, backoff: Duration = .seconds(1), longest: Duration = .seconds(300)) {

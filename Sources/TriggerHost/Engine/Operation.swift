@@ -67,6 +67,10 @@ final class Operation: GatedRun, @unchecked Sendable {
   var begun = MonotonicTime(nanoseconds: 0)
   var cpuTaken: Int64 = 0
   var isParked = false
+  /// The order key whose turn it has (`Parking`); 0: none. Engine lock.
+  var turnKey: UInt64 = 0
+  /// What it read counts no more, for it waits for another one's turn, for as long as that may take.
+  var isStale = false
   /// Its trigger's gate has dropped it: it gets a seq, for the log to tell, and ends `skipped`.
   var isDropped = false
   /// Another has taken its place while it was queued: it gets no seq, and goes when its turn comes.
@@ -186,6 +190,7 @@ final class Operation: GatedRun, @unchecked Sendable {
     swap(&tries, &newer.tries)
     swap(&sender, &newer.sender)
     swap(&admitted, &newer.admitted)
+    swap(&clockSteps, &newer.clockSteps)
     swap(&completion, &newer.completion)
     swap(&cancellation, &newer.cancellation)
     swap(&family, &newer.family)

@@ -209,16 +209,16 @@ package struct LogFold: Sendable, Equatable {
     }
   }
 
-  /// What is left to do: deferred operations first, then what commits emitted, then events from outside, then
-  /// retries; each in the order it was admitted in.
+  /// What is left to do: retries first, for others may have to wait for them, then deferred operations, then what
+  /// commits emitted, then events from outside; each in the order it was admitted in.
   package var unfinished: [LogRecord] {
     func place(_ slot: Slot, _ record: LogRecord) -> [Int64] {
-      if record.identity != 0 { return [0, record.identity] }
+      if case .retry(let seq) = slot.origin { return [0, seq] }
+      if record.identity != 0 { return [1, record.identity] }
       switch slot.origin {
-      case .commit(let cause): return [1, cause.seq, Int64(cause.index)]
-      case .event(let id): return [2, id.epoch, id.number]
-      case .retry: return [3, record.retryAt ?? 0]
-      case .seq(let seq): return [0, seq]
+      case .retry(let seq), .seq(let seq): return [1, seq]
+      case .commit(let cause): return [2, cause.seq, Int64(cause.index)]
+      case .event(let id): return [3, id.epoch, id.number]
       }
     }
     return pending.map { (place: place($0, $1), slot: $0, record: $1) }

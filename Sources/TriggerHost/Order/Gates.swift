@@ -17,7 +17,7 @@ struct Gates<Run: GatedRun> {
   var timedCount: Int { timed.count }
 
   /// Visits every run that is held for a time, and when that ends.
-  func forEachTimed(_ body: (Run, _ due: Int64) -> Void) {
+  func forEachTimed(_ body: (Run, _ due: MonotonicTime) -> Void) {
     for key in timed.keys { if let held = gates[key]?.held { body(held.run, held.due) } }
   }
 
@@ -37,6 +37,9 @@ struct Gates<Run: GatedRun> {
   mutating func resume(_ run: Run, key: UInt64, options: TriggerOptions) {
     gates[key, default: TriggerGate(options)].resume(run)
   }
+
+  /// A run that failed is tried again: the other one goes on in its place.
+  mutating func replace(_ run: Run, by other: Run, key: UInt64) { gates[key]?.replace(run, by: other) }
 
   /// The runs whose time has come, in the order of their due times, then of their arrival.
   mutating func advance(to now: MonotonicTime) -> [(run: Run, verdict: TriggerGate<Run>.Verdict)] {

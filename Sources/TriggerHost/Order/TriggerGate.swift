@@ -66,6 +66,11 @@ struct TriggerGate<Run: GatedRun> {
   /// A run that has passed before goes on.
   mutating func resume(_ run: Run) { overlap?.resume(ByIdentity(run: run)) }
 
+  /// A run that failed is tried again: the other one goes on in its place.
+  mutating func replace(_ run: Run, by other: Run) {
+    overlap?.replace(ByIdentity(run: run), by: ByIdentity(run: other))
+  }
+
   /// The held run, when its time has come, and what becomes of it.
   mutating func advance(to now: MonotonicTime) -> (run: Run, verdict: Verdict)? {
     guard let (run, due) = held, due <= now else { return nil }

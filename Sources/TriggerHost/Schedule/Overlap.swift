@@ -65,6 +65,11 @@ struct Overlap<Run: Equatable> {
     return nil
   }
 
+  /// Another run goes on in the place of one that is going on.
+  mutating func replace(_ run: Run, by other: Run) {
+    if let index = running.firstIndex(of: run) { running[index] = other }
+  }
+
   /// A run has ended, in whatever way. Returns the waiting one that starts now.
   mutating func end(_ run: Run) -> Run? {
     guard let index = running.firstIndex(of: run) else { return nil }  // replaced before

@@ -204,7 +204,7 @@ extension LuaAPI {
     Field("max_instances", "integer", "How many executions `mode` lets be under way, 1 to 1000. Default: 1."),
     Field(
       "retry", "integer|TriggerRetry",
-      "Tries of an event whose execution fails, together: `3`, or `{ attempts = 5, backoff = \"1s\", longest = \"5m\" }` with a pause that doubles. A retry takes no newer event's place where `mode`, `debounce` or `throttle` let one of them run."
+      "Tries of an event whose execution fails, together: `3`, or `{ attempts = 5, backoff = \"1s\", longest = \"5m\" }` with a pause that doubles. Meanwhile later events wait: those with an equal `order_by` value or, without `order_by`, all from the same source; `order = \"free\"` lets them go on."
     ),
   ]
 
@@ -231,6 +231,10 @@ extension LuaAPI {
     Field("attempts", "integer", "Tries together, 1 to 100."),
     Field("backoff", "string", "The first pause, `\"1s\"` by default; each further one is twice as long."),
     Field("longest", "string", "No pause is longer."),
+    Field(
+      "order", "\"keep\"|\"free\"",
+      "`keep`, the default: later events with an equal `order_by` value, or from the same source, wait until the last try has ended, and for `mode` the execution goes on until then. `free`: they go on, and a retry takes its place behind them; it takes no newer event's place where `mode`, `debounce`, `throttle` or `coalesce` let one of them run."
+    ),
   ]
 
   /// What `execute` gets as its event beside what the sender put in.

@@ -20,7 +20,7 @@ import Testing
       let isLast = parking.leave(items[index])
       #expect(isLast == (index == 2))
     }
-    #expect(parking.isEmpty && !parking.holds(orderKey: 7))
+    #expect(parking.isEmpty && !parking.holds(Item(), orderKey: 7))
   }
 
   @Test func theReservationLetsItsHolderGoFirst() {
