@@ -2,6 +2,8 @@ import Foundation
 import Testing
 import TriggerCore
 
+@testable import TriggerStorage
+
 /// A host that is killed at any moment, with SIGKILL: what it has acknowledged is there, nothing is there twice,
 /// and it goes on where it was.
 @Suite(.serialized) struct CrashTests {
@@ -64,6 +66,55 @@ import TriggerCore
     #expect(counts["total"] == .int(Int64(counts.count - 1)))
     let verified = try await triggerHost("replay", "--data", directory("data"), "--verify")
     #expect(verified.status == 0, "\(verified)")
+  }
+
+  /// Checkpoints are taken while hundreds of keys come beside some that nobody touches, and then it is killed: every
+  /// key that was acknowledged is there.
+  @Test func killedAfterACheckpointBesideInserts() async throws {
+    let directory = try TemporaryDirectory([
+      "triggers/put.lua": """
+      return { on = { event = "put" }, timeout = "1m", execute = function(event, ctx)
+        local intents = {}
+        for i = 1, event.count do intents[i] = ctx:store("s"):put(event.prefix .. "/" .. i, i) end
+        return intents
+      end }
+      """,
+      "host.yaml": "scripts: triggers\ndata: data\nworkers: 2\nlog: { checkpoint: 1s }\n",
+    ])
+    let first = #"{"event": "put", "id": 0, "payload": {"prefix": "z", "count": 24}}"#
+    let rest = (1...1500).map {
+      #"{"event": "put", "id": \#($0), "payload": {"prefix": "y/\#($0)", "count": 100}}"#
+    }
+    try Data(([first] + rest).map { $0 + "\n" }.joined().utf8).write(
+      to: URL(fileURLWithPath: directory("events.jsonl")))
+    let host = try RunningCommand(
+      ["run", "--config", directory("host.yaml"), "--stdin"], input: directory("events.jsonl"))
+    try await waitForCheckpoint(in: directory("data/log.sqlite"))
+    host.signal(SIGKILL)
+    var acknowledged: Set<Int64> = []
+    for line in try await host.end().output.split(separator: "\n") {
+      collect(String(line), into: &acknowledged)
+    }
+    let state = try await triggerHost("replay", "--data", directory("data"), "--json")
+    guard case .map(let stores) = try JSON.parse(state.output), case .map(let keys)? = stores["s"]
+    else { return #expect(Bool(false), "\(state)") }
+    #expect(acknowledged.contains(0))
+    for id in acknowledged {
+      let (prefix, count) = id == 0 ? ("z", 24) : ("y/\(id)", 100)
+      #expect((1...count).allSatisfy { keys["\(prefix)/\($0)"] != nil }, "of event \(id)")
+    }
+  }
+
+  private func waitForCheckpoint(in log: String) async throws {
+    var found: Int64 = 0
+    let late = ContinuousClock.now + .seconds(60)
+    while found == 0, ContinuousClock.now < late {
+      await Task.yield()
+      guard FileManager.default.fileExists(atPath: log) else { continue }
+      // Not a word of it may be there yet.
+      try? Database(path: log).run("SELECT count(*) FROM checkpoints WHERE last > 0") { found = $0.int(0) }
+    }
+    try #require(found > 0, "no checkpoint in a minute")
   }
 
   private func collect(_ line: String, into acknowledged: inout Set<Int64>) {

@@ -46,6 +46,9 @@ import TriggerCore
           elseif write.kind == "delete" then intent = store:put(write.key, nil)
           elseif write.kind == "add" then intent = store:add(write.key, digest % 10)
           elseif write.kind == "max" then intent = store:max(write.key, digest)
+          elseif write.kind == "fill" or write.kind == "clear" then
+            local value = write.kind == "fill" and digest or nil
+            for i = 1, 20 do intents[#intents + 1] = store:put(write.key .. "/" .. i, value) end
           elseif write.kind == "append" then intent = store:append("list/" .. write.key, digest)
           elseif whole[write.store] then
             local copy = {}
@@ -81,17 +84,38 @@ import TriggerCore
     #expect(tree.problems.isEmpty)
     queue.bind([], scripts: tree)
     queue.start()
-    for _ in 0..<500 {
+    var checkpoints: [WalkedCheckpoint] = []
+    for number in 0..<500 {
+      // While those before it are running.
+      if number % 50 == 25 { checkpoints.append(try WalkedCheckpoint(coordinator, partBytes: 300)) }
       let event = Event("work", work(keys: keys, &random), source: UInt64.random(in: 0..<20, using: &random))
       _ = try await queue.enqueue(event, toTrigger: "\(Priority.allCases.randomElement(using: &random)!)")
     }
     await queue.waitUntilIdle()
     queue.stop()
+    checkpoints = Array(checkpoints.shuffled(using: &random).prefix(4))
     var model = LuaModel()
+    var states: [Int64: LuaModel] = [0: model]
     var difference: String?
-    for record in log.all where difference == nil { difference = try model.run(record) }
+    let records = log.all
+    for record in records where difference == nil {
+      difference = try model.run(record)
+      if checkpoints.contains(where: { $0.through == record.seq }) { states[record.seq] = model }
+    }
     #expect(difference == nil, "seed \(seed), \(workers) workers, \(keys) keys")
     guard difference == nil else { return }
+    states[records.last!.seq] = model
+    for checkpoint in checkpoints {
+      for last in [checkpoint.through, records.last!.seq] {
+        let restarted = try checkpoint.state(with: records, to: last)
+        for name in ["a", "b"] {
+          let (store, wanted) = (restarted[name], states[last]!.stores[name] ?? LuaModel.Store())
+          #expect(
+            store?.content ?? [:] == wanted.content && store?.seq ?? 0 == wanted.seq,
+            "store \(name) at seq \(last), from \(checkpoint.since)..., seed \(seed)")
+        }
+      }
+    }
     for name in coordinator.storeNames {
       let content = try coordinator.store(name).readSnapshot().value
       #expect(
@@ -115,7 +139,9 @@ import TriggerCore
       default: place("get")
       }
     }
-    let kinds = ["put", "put", "put", "delete", "add", "max", "append", "replace"]
+    let kinds = [
+      "put", "put", "put", "delete", "add", "max", "append", "replace", "fill", "fill", "clear", "clear",
+    ]
     let writes = (0..<Int.random(in: 0...3, using: &random)).map { _ in
       place(kinds.randomElement(using: &random)!)
     }
@@ -189,6 +215,8 @@ private struct LuaModel {
       switch kind {
       case "put": content[key] = .int(digest)
       case "delete": content[key] = nil
+      case "fill": for number in 1...20 { content["\(key)/\(number)"] = .int(digest) }
+      case "clear": for number in 1...20 { content["\(key)/\(number)"] = nil }
       case "add": content[key] = .int((content[key]?.intValue ?? 0) + digest % 10)
       case "max": content[key] = .int(max(content[key]?.intValue ?? .min, digest))
       case "append": content["list/\(key)"] = .array((content["list/\(key)"]?.items ?? []) + [.int(digest)])

@@ -54,7 +54,7 @@ import TriggerCore
     }
   }
 
-  @Test(arguments: 1...8, [0, 1, 2, 3])
+  @Test(arguments: 1...8, [0, 1, 2, 3, 4])
   func parallelEqualsSerial(workers: Int, shape: Int) async throws {
     let seed = testSeed()
     try await check(seed: seed, workers: workers, shape: Self.shapes[shape], operations: 1000)
@@ -65,6 +65,7 @@ import TriggerCore
     .init(keys: 3),
     .init(keys: 5000, scans: false, wholeStores: false),
     .init(keys: 12, scans: true, wholeStores: false, commutative: true, failures: false, emits: false),
+    .init(keys: 30, wholeStores: false, failures: false, emits: false, neighbours: true),
   ]
 
   private func check(seed: UInt64, workers: Int, shape: RandomWorkload.Shape, operations: Int) async throws {
@@ -91,7 +92,10 @@ import TriggerCore
         RandomTrigger(workload: workload, reader: Reader(stores: stores), priority: $0)
       })
     queue.start()
-    for _ in 0..<operations {
+    var checkpoints: [WalkedCheckpoint] = []
+    for number in 0..<operations {
+      // While those before it are running.
+      if number % 100 == 50 { checkpoints.append(try WalkedCheckpoint(coordinator, partBytes: 300)) }
       let priority = Priority.allCases.randomElement(using: &random)!
       let event = Event(
         "op/\(priority)", .map(["seed": .int(Int64.random(in: 0...Int64.max, using: &random))]),
@@ -100,24 +104,40 @@ import TriggerCore
     }
     await queue.waitUntilIdle()
     queue.stop()
+    checkpoints = Array(checkpoints.shuffled(using: &random).prefix(4))
     var model = Model()
+    var states: [Int64: Model] = [0: model]
     var firstDifference: String?
-    for record in log.all where firstDifference == nil {
+    let records = log.all
+    for record in records where firstDifference == nil {
       firstDifference =
         try difference(record, on: &model, workload: workload)
         ?? model.digestDifference(record, every: configuration.digestInterval)
+      if checkpoints.contains(where: { $0.through == record.seq }) { states[record.seq] = model }
     }
     #expect(firstDifference == nil, "seed \(seed), \(workers) workers")
     if firstDifference == nil {
       // (A store without a commit is there when it was registered.)
       let digests = coordinator.digests().stores.filter { $0.digest != StoreDigest() }
       #expect(digests == model.digests().filter { $0.digest != StoreDigest() }, "seed \(seed)")
+      states[records.last!.seq] = model
+      for checkpoint in checkpoints {
+        for last in [checkpoint.through, records.last!.seq] {
+          let (restarted, wanted) = (try checkpoint.state(with: records, to: last), states[last]!)
+          for name in RandomWorkload.stores {
+            let isEqual =
+              restarted[name]?.content ?? [:] == wanted.stores[name] ?? [:]
+              && restarted[name]?.seq ?? 0 == wanted.versions[name] ?? 0
+            #expect(isEqual, "store \(name) at seq \(last), from \(checkpoint.since)..., seed \(seed)")
+          }
+        }
+      }
       for (name, store) in stores {
         let isEqual = try store.readSnapshot().value == model.stores[name] ?? [:]
         #expect(isEqual, "store \(name), seed \(seed), \(workers) workers")
       }
     }
-    #expect(log.all.map(\.seq) == (0..<log.all.count).map { Int64($0 + 1) }, "dense order, seed \(seed)")
+    #expect(records.map(\.seq) == (0..<records.count).map { Int64($0 + 1) }, "dense order, seed \(seed)")
   }
 
   /// Runs the record's operation on the model; says how the engine's result differs, nil when it is the

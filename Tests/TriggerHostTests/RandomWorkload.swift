@@ -20,6 +20,8 @@ struct RandomWorkload: Sendable {
     var commutative = true
     var failures = true
     var emits = true
+    /// Keys that come and go by the dozen, right beside those that others look at.
+    var neighbours = false
   }
   struct Failure: Error, CustomStringConvertible { var description: String }
 
@@ -43,6 +45,10 @@ struct RandomWorkload: Sendable {
       let store = Self.stores.randomElement(using: &random)!
       let key = key(&random)
       switch Int.random(in: 0..<10, using: &random) {
+      case 2 where shape.neighbours, 3 where shape.neighbours:
+        let items = try reader.scan(store, String(key.prefix(Int.random(in: 1...3, using: &random))))
+        mix(.int(Int64(items.count)), &digest)
+        for item in items { mix(.string(item.key), &digest) }
       case 0 where shape.scans:
         for item in try reader.scan(store, String(key.prefix(2))) { mix(item.value, &digest) }
       case 1 where shape.wholeStores:
@@ -66,6 +72,11 @@ struct RandomWorkload: Sendable {
       // Children have negative seeds and no children of their own: a family that doubles at each of 64
       // hops would never end.
       case 4 where shape.emits && seed >= 0: changes.append(.emit(digest | .min))
+      case 6 where shape.neighbours, 7 where shape.neighbours:
+        let value: Value? = Bool.random(using: &random) ? .int(digest) : nil
+        for number in 0..<Int.random(in: 1...20, using: &random) {
+          changes.append(.put(store, "\(key)/\(number)", value))
+        }
       case 5:
         if let (store, seq, content) = wholeRead {
           changes.append(.replace(store, seq, content.merging([key: .int(digest)]) { $1 }))

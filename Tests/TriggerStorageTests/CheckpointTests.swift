@@ -61,7 +61,7 @@ import TriggerHost
       let host = try DataHost(path, scripts: Self.scripts)
       let checkpointer = try Checkpointer(host.log, host.coordinator, recovery: host.recovery)
       // Checkpoints one after another, while events come in.
-      async let checkpoints: Void = Self.takeFive(checkpointer)
+      async let checkpoints: Void = Self.take(5, checkpointer)
       for _ in 0..<300 { try await host.queue.enqueue(randomEvent(&random)) }
       try await checkpoints
       if round == 3 { await host.queue.waitUntilIdle() }
@@ -70,12 +70,61 @@ import TriggerHost
     }
   }
 
-  private static func takeFive(_ checkpointer: Checkpointer) async throws {
+  private static func take(_ count: Int, _ checkpointer: Checkpointer) async throws {
     try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
       Thread {
-        continuation.resume(with: Result { for _ in 0..<5 { try checkpointer.checkpoint() } })
+        continuation.resume(with: Result { for _ in 0..<count { try checkpointer.checkpoint() } })
       }.start()
     }
+  }
+
+  /// Keys that nobody touches, and hundreds that come and go beside them while checkpoints are taken: a host that
+  /// starts from any of them has at its seq what the records alone give.
+  @Test func everyCheckpointIsTheStateAtItsSeq() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let script = """
+      return { on = { event = "set" }, timeout = "1m", execute = function(event, ctx)
+        local intents = {}
+        for i = 1, event.count do
+          intents[i] = ctx:store("s"):put(event.prefix .. "/" .. i, event.value and event.value + i)
+        end
+        return intents
+      end }
+      """
+    @Sendable func event(_ prefix: String, _ count: Int64, _ value: Value?) -> Event {
+      var payload: [String: Value] = ["prefix": .string(prefix), "count": .int(count)]
+      payload["value"] = value
+      return Event("set", .map(payload))
+    }
+    let host = try DataHost(path, scripts: ["set.lua": script])
+    let checkpointer = try Checkpointer(host.log, host.coordinator, recovery: host.recovery)
+    _ = try await host.queue.perform(event("z", 24, 1))
+    let queue = host.queue
+    async let writes: Void = {
+      for round in 0..<120 {
+        try await queue.enqueue(event("y/\(round)", 100, 1))
+        if round % 3 == 0 { try await queue.enqueue(event("y/\(round / 2)", 100, nil)) }
+      }
+    }()
+    for _ in 0..<8 {
+      try await Self.take(1, checkpointer)
+      let reader = try LogReader(path: path)
+      var last: Int64 = 0
+      try reader.database.run("SELECT max(last) FROM checkpoints") { last = $0.int(0) }
+      let (short, whole) = (CommitCoordinator(), CommitCoordinator())
+      _ = try short.recover { recovery in
+        try reader.replay(into: recovery, to: last) { try recovery.apply($0) }
+      }
+      _ = try whole.recover { recovery in
+        try reader.visitViews(from: 1, to: last) { try recovery.apply($0) }
+      }
+      let (left, right) = (try short.store("s").readSnapshot(), try whole.store("s").readSnapshot())
+      #expect(left.value.keys.filter { $0.hasPrefix("z/") }.count == 24, "at seq \(last)")
+      #expect(left.value == right.value && left.seq == right.seq, "at seq \(last)")
+    }
+    try await writes
+    host.close()
   }
 
   /// From the newest checkpoint, and from the first record.

@@ -13,9 +13,6 @@ struct Gates<Run: GatedRun> {
   /// When `advance` has something to do next. O(gates that hold a run for a time).
   var nextDue: MonotonicTime? { timed.keys.compactMap { gates[$0]?.held?.due }.min() }
 
-  /// Runs that are held for a time.
-  var timedCount: Int { timed.count }
-
   /// Visits every run that is held for a time, and when that ends.
   func forEachTimed(_ body: (Run, _ due: MonotonicTime) -> Void) {
     for key in timed.keys { if let held = gates[key]?.held { body(held.run, held.due) } }
