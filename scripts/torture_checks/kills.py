@@ -275,7 +275,7 @@ def kills(round: Round) -> None:
     root = project(round.directory, {"take": TAKE, "echo": ECHO, "churn": CHURN}, config)
     sender = Sender(round)
     arguments = ["--workers", str(rng.choice([1, 2, 4]))]
-    for _ in range(4 if round.quick else 8):
+    for _ in range(3 if round.quick else 8):
         one_life(round, sender, root, arguments)
         if rng.random() < 0.25 and (root / "data" / "log.sqlite").exists():
             tool(round, "log", "verify", "--data", root / "data").good()

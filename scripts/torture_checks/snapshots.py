@@ -110,7 +110,7 @@ def snapshots(round: Round) -> None:
         host = Host(round, root, arguments=["--workers", rng.choice([2, 3, 4])])
         if life == 0:
             host.ask({"event": "setup"})
-        until = time.monotonic() + (3 if round.quick else 8)
+        until = time.monotonic() + (2 if round.quick else 8)
         while time.monotonic() < until:
             events = []
             for _ in range(20):
