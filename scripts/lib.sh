@@ -40,13 +40,14 @@ need_libraries() {
 need_test_tools() {
   local missing=() library file
   command -v lua5.4 >/dev/null || missing+=(lua5.4)
+  command -v python3 >/dev/null || missing+=(python3)
   for library in inspect dkjson argparse basexx penlight; do
     file=$library.lua
     [ $library = penlight ] && file=pl/utils.lua
     [ -e /usr/share/lua/5.4/$file ] || [ -e /usr/share/lua/5.1/$file ] || missing+=(lua-$library)
   done
   [ ${#missing[@]} = 0 ] && return
-  (install_packages "${missing[*]}" "install Lua 5.4 and these libraries with your package manager." "${missing[@]}") ||
+  (install_packages "${missing[*]}" "install Lua 5.4, Python 3 and these libraries with your package manager." "${missing[@]}") ||
     say "Without ${missing[*]} the tests that need them are left out."
 }
 
