@@ -152,6 +152,33 @@ import TriggerCore
     }
   }
 
+  /// Somebody sets the clock days ahead and back, or the other way round: no key grows older for that, and those that
+  /// came meanwhile are known for a day.
+  @Test(arguments: [2, -2, 3650])
+  func aClockThatIsSetForAWhile(days: Int) async throws {
+    try await withDirectory { path, clock in
+      var host = try KeyHost(path, clock: clock)
+      let before = try await host.send("before").id
+      clock.step(by: .seconds(days * 24 * 3600))
+      #expect(try await host.send("before").id == before)
+      let meanwhile = try await host.send("meanwhile").id
+      try host.checkpointer.checkpoint()
+      clock.step(by: .seconds(-days * 24 * 3600))
+      for life in 0..<2 {
+        #expect(try await host.send("before").id == before, "life \(life)")
+        #expect(try await host.send("meanwhile").id == meanwhile, "life \(life)")
+        if life == 1 { break }
+        host.host.close()
+        host = try KeyHost(path, clock: clock)
+      }
+      clock.advance(by: .seconds(24 * 3600 + 1))
+      for key in ["before", "meanwhile"] {
+        #expect(try await host.send(key).id.epoch == 2, "\(key) is forgotten")
+      }
+      host.host.close()
+    }
+  }
+
   /// A host that ran while the clock was a year behind: what came then is not old when the clock is right again.
   @Test func aClockThatWasBehindForAWhile() async throws {
     try await withDirectory { path, clock in

@@ -14,7 +14,7 @@ extension Engine {
     scriptsOfTree = scripts
     recovered = recovery.fold
     accepted = recovery.accepted
-    keys.restore(recovered, recovery.keptKeys, now: clock.now())
+    keys.restore(recovered, recovery.keptKeys, now: keyTime)
     withState { $0.resume(after: recovery.lastSeq) }
     return recovery
   }
@@ -136,7 +136,7 @@ extension Engine {
     guard let sender else { return nil }
     return { [weak self] result in
       guard let self else { return }
-      keys.amend(sender.place, of: sender.event, failed: seq, result, now: clock.now())
+      keys.amend(sender.place, of: sender.event, failed: seq, result, now: keyTime)
     }
   }
 }

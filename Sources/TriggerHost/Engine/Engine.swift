@@ -57,6 +57,10 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   var accepted: Set<EventID> = []  // set before start: recovered events that the log still keeps
   var scriptsOfTree: (Int) throws -> ScriptTree? = { _ in nil }  // set before start
   let keys: IdempotencyKeys
+  private let started: ClockReading
+  /// What keys of senders are forgotten by: wall time at the start and what has passed since. Somebody may set the wall
+  /// clock two days ahead and back, and no key has grown older.
+  var keyTime: Int64 { started.wall &+ (clock.monotonic() - started.monotonic) }
   /// The epoch of ids that leave the host; set before start.
   let epoch = Atomic<Int64>(1)
   let eventNumber = Atomic<Int64>(0)
@@ -73,6 +77,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   init(configuration: EngineConfiguration, clock: EngineClock, log: (any CommitLog)?) {
     self.configuration = configuration
     self.clock = clock
+    started = clock.read()
     registry = SnapshotRegistry(capacity: 256)
     stores = StoreDirectory(
       isStrict: configuration.strictStores, limit: configuration.maximumStores, rules: configuration.rules)

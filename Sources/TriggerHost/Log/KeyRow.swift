@@ -1,9 +1,18 @@
 import TriggerCore
 
-/// A key that a sender gave, and whose it is.
+/// A key that a sender gave, and whose it is. Equal means equal bytes: two spellings of one character are two keys.
 package struct SenderKey: Hashable, Sendable {
   var scope: String
   var key: String
+
+  package static func == (left: SenderKey, right: SenderKey) -> Bool {
+    ExactText(left.key) == ExactText(right.key) && ExactText(left.scope) == ExactText(right.scope)
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    ExactText(scope).hash(into: &hasher)
+    ExactText(key).hash(into: &hasher)
+  }
 
   /// For `KeyIndex`: stable for a seed. Two keys may share it.
   func hash(seed: UInt64) -> UInt64 {
