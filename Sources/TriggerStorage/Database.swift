@@ -1,4 +1,5 @@
 import CSQLite
+import TriggerFiles
 
 #if canImport(Glibc)
   import Glibc
@@ -25,6 +26,12 @@ final class Database {
     path: String, creates: Bool = true, isReadOnly: Bool = false, isURI: Bool = false,
     fileSystem: String? = nil
   ) throws(StorageError) {
+    // SQLite would wait for whoever writes into a named pipe.
+    for file in fileSystem == nil && !isURI ? [path, path + "-wal"] : [] {
+      if let status = FileStatus.of(file), status.kind != .file {
+        throw StorageError("\(file) is \(status.kindInWords), not a database file")
+      }
+    }
     var handle: OpaquePointer?
     let flags =
       isReadOnly
