@@ -94,12 +94,13 @@ extension Engine {
     let outside = outsideEvent(arrival, matching, payload: payload, now: now)
     name.withUTF8 { name in
       for place in matching.indices {
-        incoming.append(
-          // Workers look at the trigger all the time: nothing is counted there.
-          matching.withUnsafeBufferPointer { Unmanaged.passUnretained($0[place]) }._withUnsafeGuaranteedRef {
-            makeOperation(
-              $0, arrival, outside, name: name, payload: payload, now: now, completion: completion)
-          })
+        // Workers look at the trigger all the time: nothing is counted there.
+        let trigger = matching.withUnsafeBufferPointer { Unmanaged.passUnretained($0[place]) }
+        let operation = trigger._withUnsafeGuaranteedRef {
+          makeOperation(
+            $0, arrival, outside, name: name, payload: payload, now: now, completion: completion)
+        }
+        incoming.append(operation)
       }
     }
     _ = queued.wrappingAdd(matching.count, ordering: .relaxed)
@@ -143,7 +144,7 @@ extension Engine {
     completion: (@Sendable (OperationResult) -> Void)?
   ) -> Operation {
     let keys = OperationKeys(trigger: trigger, source: arrival.source, payload: payload)
-    let operation = Operation(
+    return Operation(
       trigger: trigger, priority: arrival.priority ?? trigger.options.priority, hops: arrival.hops,
       orderKey: keys.order, admitted: arrival.admitted ?? now, kind: arrival.kind, source: arrival.source,
       cause: arrival.cause, outside: outside, retryOf: arrival.retryOf, tries: arrival.tries,
@@ -151,13 +152,10 @@ extension Engine {
       coalesceKey: keys.coalesce, gateKey: keys.gate, completion: completion,
       // A trigger that restarts cancels its own runs, and nothing else that its event's sender may take back.
       cancellation: trigger.options.mode == .restart
-        ? Cancellation(within: arrival.cancellation) : arrival.cancellation)
-    operation.turnKey = arrival.takesTurn ? keys.order : arrival.turnKey
-    operation.clockSteps = clockSteps.load(ordering: .relaxed)
-    operation.absorbed = arrival.absorbed
-    operation.family = arrival.family
-    operation.hasWaited = arrival.hasWaited
-    return operation
+        ? Cancellation(within: arrival.cancellation) : arrival.cancellation,
+      turnKey: arrival.takesTurn ? keys.order : arrival.turnKey,
+      clockSteps: clockSteps.load(ordering: .relaxed), absorbed: arrival.absorbed, family: arrival.family,
+      hasWaited: arrival.hasWaited)
   }
 
   /// What becomes of an event that came with a key of its sender's.
@@ -223,6 +221,11 @@ extension Engine {
   /// told, or the engine has stopped.
   func waitUntilIdle() async {
     await waitUntilDecided()
+    await waitUntilTold()
+  }
+
+  /// Suspends until what is decided is durable, seen by readers, and told: receivers have returned.
+  func waitUntilTold() async {
     let seq = withState { $0.order.frontier }
     await outbox.wait(for: seq, visible: log == nil ? .max : registry.visible.load(ordering: .acquiring))
     await receivers.waitUntilEnd()

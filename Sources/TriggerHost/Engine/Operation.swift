@@ -114,7 +114,11 @@ final class Operation: GatedRun, @unchecked Sendable {
   /// Takes the place of another operation of its trigger.
   func absorb(_ other: Operation) {
     // What has gathered moves on as it is: copied for each event that a gate holds, it would be the square of them.
-    if absorbed.isEmpty { swap(&absorbed, &other.absorbed) } else { absorbed += other.absorbed }
+    if absorbed.isEmpty {
+      (absorbed, other.absorbed) = (other.absorbed, absorbed)
+    } else {
+      absorbed += other.absorbed
+    }
     if other.completion != nil || other.origin != nil {
       absorbed.append(Absorbed(completion: other.completion, origin: other.origin))
     }
@@ -131,8 +135,16 @@ final class Operation: GatedRun, @unchecked Sendable {
     due: MonotonicTime? = nil, identity: Int64 = 0,
     name: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>, coalesceKey: UInt64 = 0,
     gateKey: UInt64 = 0,
-    completion: (@Sendable (OperationResult) -> Void)? = nil, cancellation: Cancellation? = nil
+    completion: (@Sendable (OperationResult) -> Void)? = nil, cancellation: Cancellation? = nil,
+    turnKey: UInt64 = 0, clockSteps: Int = 0, absorbed: [Absorbed] = [], family: Family? = nil,
+    hasWaited: Bool = false
   ) {
+    // Set here and not afterwards: outside of `init` each would be an access to check for exclusivity.
+    self.turnKey = turnKey
+    self.clockSteps = clockSteps
+    self.absorbed = absorbed
+    self.family = family
+    self.hasWaited = hasWaited
     self.trigger = trigger
     self.cancellation = cancellation
     // One of an earlier run may have a trigger of any set, and sets come and go while it is on its way.
@@ -181,22 +193,23 @@ final class Operation: GatedRun, @unchecked Sendable {
   /// Coalescing: the newer event stands where this one stood, whole, and this one's is superseded by it. What is
   /// of the place stays: the order key, and what gates and lanes know it by.
   func giveWay(to newer: Operation) {
-    swap(&hops, &newer.hops)
-    swap(&kind, &newer.kind)
-    swap(&source, &newer.source)
-    swap(&cause, &newer.cause)
-    swap(&outside, &newer.outside)
-    swap(&retryOf, &newer.retryOf)
-    swap(&tries, &newer.tries)
-    swap(&sender, &newer.sender)
-    swap(&admitted, &newer.admitted)
-    swap(&clockSteps, &newer.clockSteps)
-    swap(&completion, &newer.completion)
-    swap(&cancellation, &newer.cancellation)
-    swap(&family, &newer.family)
-    swap(&block, &newer.block)
-    swap(&nameCount, &newer.nameCount)
-    swap(&payloadCount, &newer.payloadCount)
+    // Not `swap`: a property that is handed to it is checked for exclusivity wherever it is read.
+    (hops, newer.hops) = (newer.hops, hops)
+    (kind, newer.kind) = (newer.kind, kind)
+    (source, newer.source) = (newer.source, source)
+    (cause, newer.cause) = (newer.cause, cause)
+    (outside, newer.outside) = (newer.outside, outside)
+    (retryOf, newer.retryOf) = (newer.retryOf, retryOf)
+    (tries, newer.tries) = (newer.tries, tries)
+    (sender, newer.sender) = (newer.sender, sender)
+    (admitted, newer.admitted) = (newer.admitted, admitted)
+    (clockSteps, newer.clockSteps) = (newer.clockSteps, clockSteps)
+    (completion, newer.completion) = (newer.completion, completion)
+    (cancellation, newer.cancellation) = (newer.cancellation, cancellation)
+    (family, newer.family) = (newer.family, family)
+    (block, newer.block) = (newer.block, block)
+    (nameCount, newer.nameCount) = (newer.nameCount, nameCount)
+    (payloadCount, newer.payloadCount) = (newer.payloadCount, payloadCount)
     absorb(newer)
   }
 }
