@@ -159,9 +159,10 @@ public final class DataDirectory: @unchecked Sendable {
   /// - Parameter wait: milliseconds that somebody else's reading may last.
   /// - Returns: false when it lasts longer: nothing is done then.
   func emptyWriteAheadLog(wait: Int32) throws -> Bool {
-    database.wait(milliseconds: wait)
-    defer { database.wait(milliseconds: 5000) }
-    return try database.integer("PRAGMA wal_checkpoint(TRUNCATE)") == 0
+    try database.wait(milliseconds: wait)
+    let isEmptied = Result { try database.integer("PRAGMA wal_checkpoint(TRUNCATE)") == 0 }
+    try database.wait(milliseconds: 5000)
+    return try isEmptied.get()
   }
 
   /// Leaves one file without free pages. Nobody else may write.

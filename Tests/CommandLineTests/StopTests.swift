@@ -16,7 +16,7 @@ import Testing
       case .throttle:
         "return { on = { event = \"e\" }, throttle = \"1h\", execute = function(event, ctx) \(StopTests.count) end }"
       case .retry:
-        "return { on = { event = \"e\" }, retry = { attempts = 5, backoff = \"1h\", longest = \"2h\" }, execute = function() error(\"not yet\") end }"
+        "return { on = { event = \"e\" }, retry = { attempts = 5, backoff = \"1h\", longest = \"2h\", order = \"free\" }, execute = function() error(\"not yet\") end }"
       case .queue:
         "return { on = { event = \"e\" }, timeout = \"10s\", execute = function(event, ctx) for i = 1, 2e7 do end \(StopTests.count) end }"
       case .emits:

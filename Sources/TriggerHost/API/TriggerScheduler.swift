@@ -239,8 +239,14 @@ public final class TriggerScheduler: Sendable {
     }
   }
 
-  /// When the next job fires, jitter included; nil when none does. For those who move the clock.
-  package var nextDue: Timestamp? { state.withLock { $0.isRunning ? $0.machine.nextDue : nil } }
+  /// When `fireDue` has something to do next, as the wall clock will show it unless somebody sets it; nil when nothing
+  /// comes. For those who move the clock.
+  package var nextDue: Timestamp? {
+    guard let due = state.withLock({ $0.isRunning ? $0.machine.nextDue : nil }) else { return nil }
+    let now = clock.read()
+    let bySpan = due.monotonic == .never ? Int64.max : now.wall + (due.monotonic - now.monotonic)
+    return Timestamp(nanoseconds: max(now.wall, min(due.wall, bySpan)))
+  }
 
   /// Suspends until what `fireDue` has decided is in the queue.
   package func waitUntilFired() async {

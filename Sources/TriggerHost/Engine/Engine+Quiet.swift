@@ -16,9 +16,8 @@ extension Engine {
       }
       if hasStopped { continuation.resume() } else { tellQuiet() }
     }
-    if log == nil || isStopping.load(ordering: .acquiring) { return }
-    let seq = withState { $0.order.frontier }
-    await outbox.wait(for: seq, visible: registry.visible.load(ordering: .acquiring))
+    if isStopping.load(ordering: .acquiring) { return }
+    await waitUntilTold()
   }
 
   /// Lets those go on who wait for the engine to be quiet, when it is. Whoever waits is in the list before it
@@ -58,11 +57,12 @@ extension Engine {
   /// Triggers that run now, by name, and how many operations are behind them. O(undecided).
   func work() -> (running: [String], queued: Int) {
     withState { state in
+      let arriving = intakeLock.withLock { incoming.count }
       var names: Set<String> = []
       func look(_ operation: Operation) { if operation.isRunning { names.insert(operation.trigger.name) } }
       state.order.forEachUndecided { _, operation, _ in look(operation) }
       state.parking.visit { operation, _ in look(operation) }
-      return (names.sorted(), max(0, queued.load(ordering: .relaxed)))
+      return (names.sorted(), arriving + state.lanes.count + state.heldCount)
     }
   }
 }

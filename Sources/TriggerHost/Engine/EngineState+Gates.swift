@@ -89,8 +89,11 @@ extension EngineState {
 
   /// One that has a seq ends under it, skipped. One that is still queued never gets any: it is superseded.
   private mutating func replace(_ old: Operation, by operation: Operation) {
-    // One that is dropped gets a seq to say so.
-    guard old.identity == 0, !old.isDropped else { old.cancellation?.cancel(); return }
+    // One that is dropped gets a seq to say so, and one that has a turn to pass that on.
+    guard old.identity == 0, old.turnKey == 0, !old.isDropped else {
+      old.cancellation?.cancel()
+      return
+    }
     forgetCoalescing(old)
     old.isSuperseded = true
     operation.absorb(old)

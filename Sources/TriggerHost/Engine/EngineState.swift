@@ -251,13 +251,22 @@ struct EngineState {
   /// Whoever had the turn of an order key is decided: the next one goes on.
   mutating func passTurn(of orderKey: UInt64) {
     if let parked = parking.passTurn(of: orderKey) { return parked.turnKey = orderKey }
-    guard let (operation, lane) = held[orderKey]?.popFirst() else { return }
-    if held[orderKey]!.isEmpty { held[orderKey] = nil }
-    heldCount -= 1
+    guard let (operation, lane) = firstHeld(of: orderKey) else { return }
     // Behind it others may wait still: one by one, so that each failure puts off few.
     _ = parking.takeTurn(of: orderKey, for: operation)
     operation.turnKey = orderKey
     lanes.putBack(operation, lane: lane, orderKey: orderKey)
+  }
+
+  /// The next that has waited for its turn. What was superseded meanwhile would never pass the turn on.
+  private mutating func firstHeld(of orderKey: UInt64) -> (operation: Operation, lane: Int)? {
+    while let next = held[orderKey]?.popFirst() {
+      if held[orderKey]!.isEmpty { held[orderKey] = nil }
+      heldCount -= 1
+      if !next.operation.isSuperseded { return next }
+      supersededSinceTaken += 1
+    }
+    return nil
   }
 
   /// An operation that a worker had taken and not begun.
@@ -294,8 +303,8 @@ struct EngineState {
     registry.visible.max(seq, ordering: .releasing)
   }
 
-  /// Everything that was begun is decided.
-  var isQuiet: Bool { order.undecided == 0 && parking.isEmpty && reruns.isEmpty }
+  /// Everything that was begun is decided, or waits for the turn of a retry.
+  var isQuiet: Bool { order.undecided == 0 && !parking.isMoving && reruns.isEmpty }
 
   /// What is admitted and not decided.
   func leftovers() -> Leftovers {

@@ -143,7 +143,7 @@ extension Host {
           event, scope: event.name, key: key, keeping: whenKept, telling: whenDecided)
         if first != nil { return true }
       } else {
-        let count = queue.offer(event, telling: { collected.add($0) }, keeping: { whenKept(eventID) })
+        let count = queue.offer(telling: { collected.add($0) }, event, keeping: { whenKept(eventID) })
         if let count {
           collected.expect(count)
           return true
