@@ -74,9 +74,15 @@ public final class DataDirectory: @unchecked Sendable {
   /// a write-ahead log into the file when it goes, and a refusal must change nothing.
   private static func newest(in path: String) throws -> NewestMark? {
     guard size(path + "/log.sqlite") > 0 else { return nil }
-    let database = try Database(path: path + "/log.sqlite", creates: false, isReadOnly: true)
-    defer { database.close() }
-    return try DataFormat.newest(database, path: path)
+    func look(isReadOnly: Bool) throws -> NewestMark? {
+      let database = try Database(path: path + "/log.sqlite", creates: false, isReadOnly: isReadOnly)
+      defer { database.close() }
+      return try DataFormat.newest(database, path: path)
+    }
+    do { return try look(isReadOnly: true) } catch let error as StorageError where error.needsRollback {
+      // A start was killed while it made the file, or wrote it anew: SQLite undoes that.
+      return try look(isReadOnly: false)
+    }
   }
 
   deinit { close() }

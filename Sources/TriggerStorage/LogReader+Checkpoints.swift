@@ -187,6 +187,9 @@ extension LogReader {
 }
 
 extension StorageError {
+  /// Whoever only reads cannot undo what a process has left half done.
+  var needsRollback: Bool { code == SQLITE_READONLY | 3 << 8 }  // SQLITE_READONLY_ROLLBACK
+
   /// The file, or what SQLite needs beside it, cannot be opened or made.
   var isForbidden: Bool { [SQLITE_CANTOPEN, SQLITE_READONLY, SQLITE_PERM].contains(code & 0xff) }
 

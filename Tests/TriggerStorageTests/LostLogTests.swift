@@ -121,6 +121,27 @@ import TriggerHost
     }
   }
 
+  /// A first start that was killed while SQLite had a rollback journal: whoever only reads cannot undo it.
+  @Test func aJournalThatIsLeftIsUndone() throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    let making = path + "-making"
+    defer { for end in ["", "-journal"] { try? FileManager.default.removeItem(atPath: making + end) } }
+    let database = try Database(path: making)
+    try database.run("CREATE TABLE early (x)")
+    try database.run("PRAGMA cache_size = 1")
+    try database.run("BEGIN IMMEDIATE")
+    for _ in 0..<200 { try database.run("INSERT INTO early VALUES (zeroblob(2000))") }
+    for end in ["", "-journal"] {
+      try FileManager.default.copyItem(atPath: making + end, toPath: path + "/log.sqlite" + end)
+    }
+    try database.run("ROLLBACK")
+    let directory = try DataDirectory(path: path)
+    #expect(try directory.database.integer("SELECT count(*) FROM early") == 0)
+    directory.close()
+  }
+
   @Test func aTornMarkLeavesTheOneBefore() throws {
     let path = temporaryDirectory()
     defer { try? FileManager.default.removeItem(atPath: path) }
