@@ -57,9 +57,14 @@ struct JSONParser {
       let key = try string()
       guard skip(UInt8(ascii: ":")) else { throw unexpected("':'") }
       let value = try value(depthLeft: depthLeft)
-      if entries.updateValue(value, forKey: key) != nil {
-        throw error(.duplicateKey, "the key \(Self.shown(key)) is already in the map", at: keyStart)
+      if let other = entries.index(forKey: key).map({ entries[$0].key }) {
+        let isOther = !other.utf8.elementsEqual(key.utf8)
+        throw error(
+          .duplicateKey,
+          "the key \(Self.shown(key)) is already in the map\(isOther ? ", spelt with other characters that Unicode counts as the same text" : "")",
+          at: keyStart)
       }
+      entries[key] = value
       if skip(UInt8(ascii: "}")) { return .map(entries) }
       guard skip(UInt8(ascii: ",")) else { throw unexpected("',' or '}'") }
     }
