@@ -37,10 +37,8 @@ import TriggerTestKit
     let host = try TestHost(scripts: ["t.lua": Self.script(limits)])
     let answers = Answers()
     for n in 1...4 { offer(n, to: host.queue, answers) }
-    while answers[4].isEmpty {
-      host.clock.advance(by: .seconds(1))
-      await Task.yield()
-    }
+    await host.queue.waitUntilQuiet()
+    await host.settle()
     host.stop()
     if limits.hasPrefix("debounce") {
       #expect(try host.value("ran", "all") == [4])

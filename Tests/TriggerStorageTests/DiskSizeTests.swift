@@ -60,8 +60,8 @@ import TriggerHost
       try checkpointer.checkpoint()
       largest = max(largest, size(path) + size(path, "log.sqlite-wal"))
     }
-    // The records alone would be 18 MB.
-    #expect(largest < limit * 3 / 2, "\(largest)")
+    // The records alone would be 18 MB. What comes between two looks, 3 MB, may be in both files for a moment.
+    #expect(largest < limit + 6 << 20, "\(largest)")
     let (before, first) = (try host.contents(), try LogReader(path: path).firstSeq())
     #expect(first > 15_000 && first < 29_000)
     checkpointer.close()
