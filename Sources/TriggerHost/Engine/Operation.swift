@@ -8,8 +8,9 @@ import TriggerCore
 
 /// One event for one trigger, from admission to its outcome.
 ///
-/// Fields of the event change only while it is queued, when a newer one takes its place. The rest belongs to whoever holds the operation: the
-/// queue, then the worker that runs it, then the engine lock's holder; the engine lock hands it over.
+/// Fields of the event change only while it is queued, when a newer one takes its place. The rest belongs to
+/// whoever holds the operation: the queue, then the worker that runs it, then the engine lock's holder; the engine
+/// lock hands it over.
 final class Operation: GatedRun, @unchecked Sendable {
   // Kept by its set for as long as this is queued or undecided, or by `owned`: no reference counting per
   // operation. Changes while it is queued, when a newer set is put in force.

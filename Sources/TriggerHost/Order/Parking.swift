@@ -4,9 +4,10 @@ import DequeModule
 /// and everything they must stay behind has taken its own.
 ///
 /// An operation stays behind earlier parked ones with its order key, and behind the reservation when it
-/// ran into it. Where a failed operation keeps its place until it is tried again, its order key has a turn: only whose
-/// it is goes on, parked or not, and the others follow one by one. There is one reservation at a time and operations with its holder's order key are exempt
-/// from it, so nobody the holder waits for ever waits for the holder. Taking the seq only when finished
+/// ran into it. Where a failed operation keeps its place until it is tried again, its order key has a turn: only
+/// the operation whose turn it is goes on, parked or not, and the others follow one by one. There is one
+/// reservation at a time, and operations with its holder's order key are exempt from it, so nobody the holder
+/// waits for ever waits for the holder. Taking the seq only when finished
 /// means that a slow operation holds up the frontier once, at its first seq, and never again. A pure state
 /// machine; every call is O(1) amortized but `release`.
 struct Parking<Operation: AnyObject> {
