@@ -49,8 +49,8 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   package let liveKeys = Atomic<Int>(0)
   /// Bytes of keys and values, as of the newest commit.
   package let liveBytes = Atomic<Int>(0)
-  /// Of what it holds, as of the newest commit. Engine lock.
-  package var digest = StoreDigest()
+  /// Of what it holds, as of the newest commit. Engine lock. (Unchecked: only ever added to, by each commit.)
+  @exclusivity(unchecked) package var digest = StoreDigest()
   /// Who keeps a copy of the store. Engine lock.
   package var follower: (any StoreFollower)?
   /// What new commits must keep to. Set before the first of them.

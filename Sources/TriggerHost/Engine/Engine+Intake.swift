@@ -14,25 +14,29 @@ extension Engine {
     var cancellation: Cancellation?
     var cause: LogRecord.Cause?
     var family: Operation.Family?
-    /// Given before the host's last stop; 0: none yet.
-    var identity: Int64 = 0
-    /// Nil: now.
-    var admitted: Int64?
     /// What the event is known by outside; nil: nobody asks.
     var id: EventID?
     var key: EventKey?
     /// The log keeps it until its operations are decided; then `whenKept` is called.
     var isKept = false
     var whenKept: (@Sendable () -> Void)?
-    /// The failed seq that this tries again, after how many tries, and when.
-    var retryOf: Int64?
-    var tries = 0
+    /// What came before; nil: nothing.
+    var past: Past?
+  }
+
+  /// What an operation brings that tries another one again, or was admitted by an earlier run of the host. On its own, since
+  /// most have none of it.
+  final class Past {
+    /// Given before the host's last stop; 0: none yet.
+    var identity: Int64 = 0
+    /// Nil: now.
+    var admitted: Int64?
+    /// What it tries again, and when.
+    var retry: Operation.Retry?
     var due: MonotonicTime?
-    /// Who sent the event of the failed seq, when it had a key.
-    var sender: LogRecord.Sender?
     /// It was admitted by an earlier run, and has not been dequeued.
     var hasWaited = false
-    /// It tries again what keeps its place among those with its order key: which one, or with true its own.
+    /// It keeps its place among those with its order key: which one, or with true its own.
     var turnKey: UInt64 = 0
     var takesTurn = false
     /// Of an operation of an earlier run.
@@ -60,8 +64,8 @@ extension Engine {
   private func outsideEvent(
     _ arrival: Arrival, _ matching: [LoadedTrigger], payload: UnsafeBufferPointer<UInt8>, now: Int64
   ) -> OutsideEvent? {
-    if let known = arrival.outside { return known }
-    guard arrival.cause == nil, arrival.retryOf == nil, !matching.isEmpty,
+    if let known = arrival.past?.outside { return known }
+    guard arrival.cause == nil, arrival.past?.retry == nil, !matching.isEmpty,
       arrival.id != nil || arrival.key != nil || arrival.isKept || matching.count > 1
     else { return nil }
     let event = OutsideEvent(
@@ -143,19 +147,18 @@ extension Engine {
     name: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>, now: Int64,
     completion: (@Sendable (OperationResult) -> Void)?
   ) -> Operation {
+    let past = arrival.past
     let keys = OperationKeys(trigger: trigger, source: arrival.source, payload: payload)
     return Operation(
       trigger: trigger, priority: arrival.priority ?? trigger.options.priority, hops: arrival.hops,
-      orderKey: keys.order, admitted: arrival.admitted ?? now, kind: arrival.kind, source: arrival.source,
-      cause: arrival.cause, outside: outside, retryOf: arrival.retryOf, tries: arrival.tries,
-      sender: arrival.sender, due: arrival.due, identity: arrival.identity, name: name, payload: payload,
+      orderKey: keys.order, admitted: past?.admitted ?? now, kind: arrival.kind, source: arrival.source,
+      cause: arrival.cause, outside: outside, identity: past?.identity ?? 0, past: past,
+      name: name, payload: payload,
       coalesceKey: keys.coalesce, gateKey: keys.gate, completion: completion,
       // A trigger that restarts cancels its own runs, and nothing else that its event's sender may take back.
       cancellation: trigger.options.mode == .restart
         ? Cancellation(within: arrival.cancellation) : arrival.cancellation,
-      turnKey: arrival.takesTurn ? keys.order : arrival.turnKey,
-      clockSteps: clockSteps.load(ordering: .relaxed), absorbed: arrival.absorbed, family: arrival.family,
-      hasWaited: arrival.hasWaited)
+      clockSteps: clockSteps.load(ordering: .relaxed), family: arrival.family)
   }
 
   /// What becomes of an event that came with a key of its sender's.

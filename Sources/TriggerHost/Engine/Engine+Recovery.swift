@@ -43,31 +43,33 @@ extension Engine {
         kind: record.kind, name: record.event, source: record.source, priority: Self.priority(of: record),
         hops: UInt8(clamping: record.hops), isInternal: true)
       arrival.cause = record.cause
-      arrival.identity = record.identity
-      arrival.hasWaited = record.identity == 0
-      arrival.admitted = record.cause == nil || record.identity != 0 ? record.admitted : nil
-      arrival.retryOf = record.retryOf
-      arrival.takesTurn = record.retryOf != nil && trigger.options.retry?.order == .keep
-      arrival.tries = record.tries
-      arrival.due = record.retryAt.map { Self.due($0, pause: record.retryPause, at: now) }
-      arrival.sender = record.sender
-      arrival.outside = record.outside.flatMap { events[$0.id] }
-      arrival.absorbed = record.absorbed.map { item in
+      let past = Past()
+      arrival.past = past
+      past.identity = record.identity
+      past.hasWaited = record.identity == 0
+      past.admitted = record.cause == nil || record.identity != 0 ? record.admitted : nil
+      past.retry = record.retryOf.map {
+        Operation.Retry(of: $0, tries: record.tries, sender: record.sender)
+      }
+      past.takesTurn = past.retry != nil && trigger.options.retry?.order == .keep
+      past.due = record.retryAt.map { Self.due($0, pause: record.retryPause, at: now) }
+      past.outside = record.outside.flatMap { events[$0.id] }
+      past.absorbed = record.absorbed.map { item in
         switch item {
         case .event(let event):
           let event = events[event.id]!
           return Operation.Absorbed(completion: completion(for: event), origin: .event(event))
         case .commit(let cause): return Operation.Absorbed(origin: .commit(cause))
         case .retry(let seq, let sender):
-          return Operation.Absorbed(
-            completion: amendment(for: sender, failed: seq), origin: .retry(of: seq, sender: sender))
+          let retry = Operation.Retry(of: seq, tries: 0, sender: sender)
+          return Operation.Absorbed(completion: amendment(for: retry), origin: .retry(retry))
         }
       }
       record.payload.withUnsafeBufferPointer {
         _ = admit(
           to: trigger, arrival, payload: $0,
-          completion: record.retryOf.flatMap { amendment(for: record.sender, failed: $0) }
-            ?? completion(for: arrival.outside))
+          completion: past.retry.flatMap { amendment(for: $0) }
+            ?? completion(for: past.outside))
       }
     }
   }
@@ -130,13 +132,11 @@ extension Engine {
   }
 
   /// Whoever sends the key again learns what came of the failed seq when it was tried again.
-  func amendment(
-    for sender: LogRecord.Sender?, failed seq: Int64
-  ) -> (@Sendable (OperationResult) -> Void)? {
-    guard let sender else { return nil }
+  func amendment(for retry: Operation.Retry) -> (@Sendable (OperationResult) -> Void)? {
+    guard let sender = retry.sender else { return nil }
     return { [weak self] result in
       guard let self else { return }
-      keys.amend(sender.place, of: sender.event, failed: seq, result, now: keyTime)
+      keys.amend(sender.place, of: sender.event, failed: retry.seq, result, now: keyTime)
     }
   }
 }

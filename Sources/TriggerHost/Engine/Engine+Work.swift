@@ -16,7 +16,7 @@ extension Engine {
     }
     let now = clock.monotonic()
     worker.handIn(to: &state, at: now)
-    let undecidedBefore = stats(decided: state)
+    let undecidedBefore = state.stats.decided
     let moved = state.advance(at: now)
     if moved { route(&state) }
     takeIncoming(&state, at: now)
@@ -33,7 +33,7 @@ extension Engine {
       if state.advance(at: now) { route(&state) }
     } while worker.batch.isEmpty
     let coalesced = state.takeAbsorbed()
-    let decided = stats(decided: state) - undecidedBefore + state.takeSuperseded()
+    let decided = state.stats.decided - undecidedBefore + state.takeSuperseded()
     let durable = post(&state)
     let mightFeedAnother = state.hasWork
     let isDrained = state.isDraining && state.isQuiet
@@ -43,10 +43,6 @@ extension Engine {
     if mightFeedAnother { wakeWorker() }
     if isDrained { drained.wake() }
     return true
-  }
-
-  private func stats(decided state: EngineState) -> Int {
-    state.stats.committed &+ state.stats.failed &+ state.stats.skipped
   }
 
   private func takeIncoming(_ state: inout EngineState, at now: MonotonicTime) {
@@ -93,17 +89,18 @@ extension Engine {
         priority: failed.priority, hops: failed.hops, isInternal: true)
       arrival.cancellation = failed.cancellation
       arrival.family = failed.family
-      arrival.admitted = time
-      arrival.retryOf = seq
-      arrival.tries = failed.tries + 1
-      arrival.due = due
-      arrival.sender = failed.senderOfEvent
-      arrival.turnKey = failed.turnKey
+      let (past, retry) = (
+        Past(), Operation.Retry(of: seq, tries: failed.tries + 1, sender: failed.senderOfEvent)
+      )
+      past.admitted = time
+      past.retry = retry
+      past.due = due
+      past.turnKey = failed.turnKey
+      arrival.past = past
       let trigger =
         failed.trigger.isAdopted ? failed.trigger : installed(failed.trigger.name) ?? failed.trigger
       _ = admit(
-        to: trigger, arrival, payload: failed.payload, completion: amendment(for: arrival.sender, failed: seq)
-      )
+        to: trigger, arrival, payload: failed.payload, completion: amendment(for: retry))
     }
     state.retries.removeAll(keepingCapacity: true)
   }
@@ -228,12 +225,12 @@ extension Engine {
     if defers { state.expireOldest() }
     for (worker, cpuTaken) in stuck { worker.giveUpBatch(to: &state, at: now, cpuTaken: cpuTaken) }
     takeIncoming(&state, at: now)
-    let decidedBefore = stats(decided: state)
+    let decidedBefore = state.stats.decided
     var moved = state.advance(at: now)
     if defers { state.adaptRunAhead(at: now) }
     if defers, state.deferOverdue(at: now) { moved = state.advance(at: now) || moved }
     if moved { route(&state) }
-    let decided = stats(decided: state) - decidedBefore
+    let decided = state.stats.decided - decidedBefore
     let coalesced = state.takeAbsorbed()
     let durable = post(&state)
     let waiting = [state.lanes.mostUrgent, state.reruns.map(\.priority).max()].compactMap { $0 }.max()

@@ -9,7 +9,7 @@ import TriggerCore
 ///     admitted ─▶ lanes ─▶ order.assign ─▶ [worker runs] ─▶ complete ─▶ order.step ─▶ check ─▶ apply
 ///                                 ▲                                        │ conflict
 ///                                 └── reruns ◀─────────────────────────────┘
-struct EngineState {
+struct EngineState: ~Copyable {  // a copy would count references under the lock, and make parts be copied
   let configuration: EngineConfiguration
   let registry: SnapshotRegistry
   let reclaimer = Reclaimer()

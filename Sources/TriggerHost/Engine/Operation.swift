@@ -26,11 +26,8 @@ final class Operation: GatedRun, @unchecked Sendable {
   private(set) var cause: LogRecord.Cause?
   /// The event from outside, when that is more than this operation.
   private(set) var outside: OutsideEvent?
-  /// The failed seq that it tries again, and how many tries came before.
-  private(set) var retryOf: Int64?
-  private(set) var tries: Int
-  /// Who sent the event of the failed seq, when it had a key.
-  private(set) var sender: LogRecord.Sender?
+  /// What it tries again; nil for a first try.
+  private(set) var retry: Retry?
   /// It waits outside the queue until then; nil: it does not.
   let due: MonotonicTime?
   /// Operations with equal keys keep their arrival order: trigger and source, or trigger and `order_by`.
@@ -52,6 +49,25 @@ final class Operation: GatedRun, @unchecked Sendable {
   var cancellation: Cancellation?
   /// Keeps the trigger of an operation that no set of triggers in force keeps.
   private var owned: LoadedTrigger?
+
+  /// What an operation tries again. On its own, since few operations have it and all have room for it.
+  final class Retry: Sendable {
+    /// The failed seq.
+    let seq: Int64
+    /// Tries before this one; 0: somebody has put it back.
+    let tries: Int
+    /// Who sent the event of the failed seq, when it had a key.
+    let sender: LogRecord.Sender?
+
+    init(of seq: Int64, tries: Int, sender: LogRecord.Sender?) {
+      self.seq = seq
+      self.tries = tries
+      self.sender = sender
+    }
+  }
+  var retryOf: Int64? { retry?.seq }
+  var tries: Int { retry?.tries ?? 0 }
+  var sender: LogRecord.Sender? { retry?.sender }
 
   /// The operations that came of one cause, over all hops. Engine lock.
   final class Family {
@@ -94,7 +110,7 @@ final class Operation: GatedRun, @unchecked Sendable {
     enum Origin: Sendable {
       case event(OutsideEvent)
       case commit(LogRecord.Cause)
-      case retry(of: Int64, sender: LogRecord.Sender?)
+      case retry(Retry)
     }
 
     var completion: (@Sendable (OperationResult) -> Void)?
@@ -106,7 +122,7 @@ final class Operation: GatedRun, @unchecked Sendable {
 
   /// Where it came from, when somebody has a name for that: then the log tells how it ends.
   var origin: Absorbed.Origin? {
-    outside.map { .event($0) } ?? cause.map { .commit($0) } ?? retryOf.map { .retry(of: $0, sender: sender) }
+    outside.map { .event($0) } ?? cause.map { .commit($0) } ?? retry.map { .retry($0) }
   }
 
   /// Who is to know what comes of it.
@@ -124,28 +140,33 @@ final class Operation: GatedRun, @unchecked Sendable {
       absorbed.append(Absorbed(completion: other.completion, origin: other.origin))
     }
     // One that was put back is known by the failed seq, too.
-    if other.outside != nil, let seq = other.retryOf {
-      absorbed.append(Absorbed(origin: .retry(of: seq, sender: other.sender)))
+    if other.outside != nil, let retry = other.retry {
+      absorbed.append(Absorbed(origin: .retry(retry)))
     }
   }
 
   init(
     trigger: LoadedTrigger, priority: Priority, hops: UInt8, orderKey: UInt64, admitted: Int64,
     kind: EventKind = .event, source: UInt64 = 0, cause: LogRecord.Cause? = nil,
-    outside: OutsideEvent? = nil, retryOf: Int64? = nil, tries: Int = 0, sender: LogRecord.Sender? = nil,
-    due: MonotonicTime? = nil, identity: Int64 = 0,
+    outside: OutsideEvent? = nil, identity: Int64 = 0, past: Engine.Past? = nil,
     name: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>, coalesceKey: UInt64 = 0,
     gateKey: UInt64 = 0,
     completion: (@Sendable (OperationResult) -> Void)? = nil, cancellation: Cancellation? = nil,
-    turnKey: UInt64 = 0, clockSteps: Int = 0, absorbed: [Absorbed] = [], family: Family? = nil,
-    hasWaited: Bool = false
+    clockSteps: Int = 0, family: Family? = nil
   ) {
-    // Set here and not afterwards: outside of `init` each would be an access to check for exclusivity.
-    self.turnKey = turnKey
+    // All is set here and not afterwards: outside of `init` each would be an access to check for exclusivity.
+    if let past {
+      retry = past.retry
+      due = past.due
+      absorbed = past.absorbed
+      hasWaited = past.hasWaited
+      turnKey = past.takesTurn ? orderKey : past.turnKey
+    } else {
+      retry = nil
+      due = nil
+    }
     self.clockSteps = clockSteps
-    self.absorbed = absorbed
     self.family = family
-    self.hasWaited = hasWaited
     self.trigger = trigger
     self.cancellation = cancellation
     // One of an earlier run may have a trigger of any set, and sets come and go while it is on its way.
@@ -156,10 +177,6 @@ final class Operation: GatedRun, @unchecked Sendable {
     self.source = source
     self.cause = cause
     self.outside = outside
-    self.retryOf = retryOf
-    self.tries = tries
-    self.sender = sender
-    self.due = due
     self.identity = identity
     self.orderKey = orderKey
     self.admitted = admitted
@@ -200,9 +217,7 @@ final class Operation: GatedRun, @unchecked Sendable {
     (source, newer.source) = (newer.source, source)
     (cause, newer.cause) = (newer.cause, cause)
     (outside, newer.outside) = (newer.outside, outside)
-    (retryOf, newer.retryOf) = (newer.retryOf, retryOf)
-    (tries, newer.tries) = (newer.tries, tries)
-    (sender, newer.sender) = (newer.sender, sender)
+    (retry, newer.retry) = (newer.retry, retry)
     (admitted, newer.admitted) = (newer.admitted, admitted)
     (clockSteps, newer.clockSteps) = (newer.clockSteps, clockSteps)
     (completion, newer.completion) = (newer.completion, completion)
@@ -216,22 +231,25 @@ final class Operation: GatedRun, @unchecked Sendable {
 }
 
 /// One execution of an operation: the snapshot it ran on, what it read, what it would write, how it went.
+///
+/// Belongs to the worker that runs it, then to the holder of the engine lock. Checks for exclusivity of what each
+/// attempt touches were 2 % of an operation's CPU time.
 final class Attempt {
   enum Status { case succeeded, failed, killed }
 
   var snapshot: Int64 = 0
-  var reads = ReadSet()
-  var writes = WriteSet()
+  @exclusivity(unchecked) var reads = ReadSet()
+  @exclusivity(unchecked) var writes = WriteSet()
   var status = Status.succeeded
   /// Message and traceback of a failed attempt.
-  var error: String?
-  var logs: [ExecutionLog] = []
+  @exclusivity(unchecked) var error: String?
+  @exclusivity(unchecked) var logs: [ExecutionLog] = []
   /// Its snapshot was held for too long: whatever it did does not count. Engine lock.
   var isExpired = false
   /// The context of a Swift trigger's attempt: how its snapshot is taken away.
-  var context: ExecutionContext?
+  @exclusivity(unchecked) var context: ExecutionContext?
   // Worker's thread only, during the run.
-  var cursors: [ScanCursor] = []
+  @exclusivity(unchecked) var cursors: [ScanCursor] = []
   /// What cursors and log lines take in memory, about.
   var otherBytes = 0
 

@@ -238,6 +238,8 @@ public struct EngineStats: Sendable {
   public var failed = 0
   /// Seqs that ended `skipped`.
   public var skipped = 0
+  /// Operations that have an outcome.
+  var decided: Int { committed &+ failed &+ skipped }
   /// Seqs that ended `deferred`; their operations are counted again when they are decided.
   public var deferred = 0
   /// Attempts that were thrown away because what they read had changed.

@@ -8,6 +8,7 @@ final class Router {
   /// By place in `triggers`: what they are called and bound to.
   private let bindings: [Binding]
   /// By kind (`EventKind.index`), then name.
+  @exclusivity(unchecked)  // the owner's lock guards it; each event looks here
   private var routes = [[ExactText: [LoadedTrigger]]](repeating: [:], count: EventKind.allCases.count)
   private var cached = 0
   /// Most names the cache holds; event names come from outside.

@@ -83,15 +83,15 @@ enum LogCoding {
       buffer.null()
     }
     writeAbsorbed(operation.absorbed, to: buffer)
-    if let retryOf = operation.retryOf {
+    if let retry = operation.retry {
       buffer.array(2)
-      buffer.int(retryOf)
-      buffer.uint(UInt64(operation.tries))
+      buffer.int(retry.seq)
+      buffer.uint(UInt64(retry.tries))
     } else {
       buffer.null()
     }
     buffer.int(retryAt)
-    write(operation.sender, to: buffer)
+    write(operation.retry?.sender, to: buffer)
     writeEnd(digests, pause: pause, to: buffer)
     return start
   }
@@ -146,7 +146,7 @@ enum LogCoding {
       switch origin {
       case .event(let event): write(event, to: buffer)
       case .commit(let cause): write(cause, to: buffer)
-      case .retry(let seq, let sender): write(retryOf: seq, sender, to: buffer)
+      case .retry(let retry): write(retryOf: retry.seq, retry.sender, to: buffer)
       }
     }
   }
