@@ -6,6 +6,7 @@ final class LogTrimmer {
   private let log: DurableLog
   private let reader: LogReader
   private let retention: LogRetention
+  private var clock: AgeClock
 
   /// Rows and bytes of records that go in one group.
   private static let rows = 512
@@ -13,10 +14,12 @@ final class LogTrimmer {
   /// Free pages that are given back in one group, each of which may have another page moved into its place.
   private static let pages = 256
 
-  init(_ log: DurableLog, _ reader: LogReader, _ retention: LogRetention) {
+  init(_ log: DurableLog, _ reader: LogReader, _ retention: LogRetention) throws {
     self.log = log
     self.reader = reader
     self.retention = retention
+    let newest = try reader.database.integer("SELECT time FROM blocks ORDER BY first DESC LIMIT 1")
+    clock = AgeClock(log.directory.clock.read(), newest: newest)
   }
 
   /// Removes what may go, and gives back free pages beyond what is written again soon.
@@ -99,11 +102,11 @@ final class LogTrimmer {
   /// Blocks are in the order of their times, unless a clock was set: one that says a time to come says nothing.
   private func firstYoung() throws -> Int64 {
     guard let age = retention.age else { return 0 }
-    let now = log.directory.clock.now()
-    let cutoff = now - Int64(min(age / .nanoseconds(1), 9e18))
+    let now = log.directory.clock.read()
+    let cutoff = clock.look(now) - Int64(min(age / .nanoseconds(1), 9e18))
     var first: Int64 = 0
     try visitBlocks("SELECT last, time FROM blocks ORDER BY first") { row in
-      if row.int(1) >= cutoff, row.int(1) <= now { return false }
+      if row.int(1) >= cutoff, row.int(1) <= now.wall { return false }
       if row.int(1) < cutoff { first = row.int(0) &+ 1 }
       return true
     }

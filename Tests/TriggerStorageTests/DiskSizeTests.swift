@@ -113,6 +113,33 @@ import TriggerHost
     #expect(try LogReader(path: path).firstSeq() > seqs[4], "\(seqs)")
   }
 
+  /// A clock that somebody sets ten years ahead, and back some minutes later, costs no history.
+  @Test func aGlitchOfTheClockRemovesNothing() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let (clock, retention) = (ManualClock(now: 1 << 60), LogRetention(age: .seconds(3600)))
+    let host = try DataHost(path, scripts: Self.script, clock: clock, retention: retention)
+    let checkpointer = try Checkpointer(
+      host.log, host.coordinator, recovery: host.recovery, retention: retention)
+    for start in [1, 101, 201] {
+      try await fill(host, start...start + 99)
+      try checkpointer.checkpoint()
+    }
+    clock.step(by: .seconds(10 * 365 * 86400))
+    for start in [301, 401, 501] {
+      clock.advance(by: .seconds(120))
+      try await fill(host, start...start + 99)
+      try checkpointer.checkpoint()
+      #expect(try LogReader(path: path).firstSeq() == 1)
+    }
+    clock.step(by: .seconds(-10 * 365 * 86400))
+    clock.advance(by: .seconds(120))
+    try checkpointer.checkpoint()
+    #expect(try LogReader(path: path).firstSeq() == 1)
+    checkpointer.close()
+    host.close()
+  }
+
   /// Commits one by one write a page each: pages are what counts.
   @Test func theWriteAheadLogIsBounded() async throws {
     let path = temporaryDirectory()
