@@ -103,17 +103,43 @@ extension LogReader {
     kept.through = 0
     kept.seed = UInt64(bitPattern: try database.integer("SELECT value FROM meta WHERE name = 'log'") ?? 0)
     try database.run("SELECT number, through, checksum, entries FROM key_parts ORDER BY number") { row in
-      guard LogBlock.checksum(row.blob(3)) == row.int(2), row.blob(3).count % 16 == 0, !row.blob(3).isEmpty
-      else {
-        throw LogError("\(path): part \(row.int(0)) of the keys of senders is damaged")
+      let number = row.int(0)
+      var entries = Array(row.blob(3))
+      if LogBlock.checksum(row.blob(3)) != row.int(2) {
+        entries = try entriesOfRows(ofPart: number, seed: kept.seed)
       }
-      kept.parts.append((row.int(0), Array(row.blob(3))))
+      guard entries.count % 16 == 0, !entries.isEmpty else { throw damage(ofPart: number) }
+      kept.parts.append((number, entries))
       kept.through = row.int(1)
-      kept.newest = row.blob(3).loadUnaligned(fromByteOffset: row.blob(3).count - 8, as: Int64.self)
+      kept.newest = entries.withUnsafeBytes {
+        $0.loadUnaligned(fromByteOffset: $0.count - 8, as: Int64.self)
+      }
     }
     let rows = KeyRowReader(place)
     kept.reader = { try rows.part($0) }
     return kept
+  }
+
+  /// What is wrong with the parts, each with its number: checksums, rows, and what is apart of them.
+  func visitDamagedKeyParts(_ body: (_ number: Int64, _ what: String) -> Void) throws {
+    let seed = UInt64(bitPattern: try database.integer("SELECT value FROM meta WHERE name = 'log'") ?? 0)
+    var last: Int64 = 0
+    try database.run(
+      "SELECT number, through, checksum, entries, rows_checksum, rows FROM key_parts ORDER BY number"
+    ) { row in
+      let number = row.int(0)
+      let entries = row.blob(3)
+      guard LogBlock.checksum(entries) == row.int(2), LogBlock.checksum(row.blob(5)) == row.int(4) else {
+        return body(number, "its checksum does not fit")
+      }
+      guard let rows = try? KeyPart.rows(row.blob(5)),
+        KeyPart(rows).entries(seed: seed).elementsEqual(entries)
+      else { return body(number, "its rows are not those that it was written with") }
+      if row.int(1) < last {
+        body(number, "it is of seqs up to \(row.int(1)), and the part before it of \(last)")
+      }
+      last = row.int(1)
+    }
   }
 
   /// The number after the newest part, and up to where records are in parts.
@@ -125,11 +151,23 @@ extension LogReader {
     return found
   }
 
+  private func damage(ofPart number: Int64) -> LogError {
+    LogError("\(path): part \(number) of the keys of senders is damaged")
+  }
+
+  /// What is apart from the rows, to be read quickly, is made of them: damage to it loses nothing.
+  private func entriesOfRows(ofPart number: Int64, seed: UInt64) throws -> [UInt8] {
+    guard let encoded = try keyRows(ofPart: number),
+      let rows = encoded.withUnsafeBytes({ try? KeyPart.rows($0) })
+    else { throw damage(ofPart: number) }
+    return KeyPart(rows).entries(seed: seed)
+  }
+
   fileprivate func keyRows(ofPart number: Int64) throws -> [UInt8]? {
     var rows: [UInt8]?
     try database.run("SELECT rows_checksum, rows FROM key_parts WHERE number = ?", [.int(number)]) { row in
       guard LogBlock.checksum(row.blob(1)) == row.int(0) else {
-        throw LogError("\(path): part \(number) of the keys of senders is damaged")
+        throw damage(ofPart: number)
       }
       rows = Array(row.blob(1))
     }

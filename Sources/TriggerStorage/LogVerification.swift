@@ -56,6 +56,7 @@ public struct LogVerification: Sendable {
     Check(name: "script trees", run: checkTrees),
     Check(name: "contents", run: checkContents),
     Check(name: "accepted events", run: checkInbox),
+    Check(name: "keys of senders", run: checkKeys),
     Check(name: "epochs", run: checkEpochs),
     Check(name: "the stores", run: checkStores),
   ]
@@ -147,6 +148,12 @@ public struct LogVerification: Sendable {
       if event == nil {
         found.add("the accepted event \(epoch)-\(number)", "its checksum does not fit, or its number")
       }
+    }
+  }
+
+  private static func checkKeys(_ reader: LogReader, _ found: inout LogVerification) throws {
+    try reader.visitDamagedKeyParts { number, what in
+      found.add("part \(number) of the keys of senders", what)
     }
   }
 

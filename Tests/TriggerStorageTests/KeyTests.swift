@@ -42,7 +42,7 @@ import TriggerCore
     }
 
     func send(
-      _ key: String, _ name: String = "n", _ fields: [String: Value] = [:]
+      _ key: String, _ name: String = "n", _ fields: Value.Map = [:]
     ) async throws -> (id: EventID, results: [OperationResult]) {
       let (stream, results) = AsyncStream.makeStream(of: (EventID, [OperationResult]).self)
       _ = try host.queue.offer(Event(name, .map(fields)), scope: "s", key: key) { results.yield(($0, $1)) }
@@ -256,6 +256,41 @@ import TriggerCore
       #expect(error?.description.contains("part 1 of the keys of senders is damaged") == true, "\(error!)")
       #expect(try host.runs == 1)
       host.host.close()
+    }
+  }
+
+  /// What memory holds of a part is made of its rows: damage to it is said, and loses nothing.
+  @Test(arguments: ["entries = zeroblob(length(entries))", "entries = x''", "checksum = 1"])
+  func whatIsApartFromTheRowsIsMadeAgain(damage: String) async throws {
+    try await withDirectory { path, clock in
+      var host = try KeyHost(path, clock: clock)
+      try await host.send(0..<1500)
+      try host.checkpointer.checkpoint()
+      host.host.close()
+      #expect(try LogVerification(LogReader(path: path)).damages.isEmpty)
+      try Database(path: path + "/log.sqlite").run("UPDATE key_parts SET \(damage) WHERE number = 1")
+      #expect(
+        try LogVerification(LogReader(path: path)).damages.map(\.place) == ["part 1 of the keys of senders"])
+      host = try KeyHost(path, clock: clock)
+      try await host.send(0..<1500)
+      #expect(try host.runs == 1500)
+      host.host.close()
+    }
+  }
+
+  /// Rows that fit their checksum and are not those that memory is told of.
+  @Test func rowsOfAnotherPartAreFound() async throws {
+    try await withDirectory { path, clock in
+      let host = try KeyHost(path, clock: clock)
+      try await host.send(0..<1500)
+      try host.checkpointer.checkpoint()
+      host.host.close()
+      try Database(path: path + "/log.sqlite").run(
+        "UPDATE key_parts SET (rows, rows_checksum) = (SELECT rows, rows_checksum FROM key_parts WHERE number = 2) WHERE number = 1"
+      )
+      #expect(
+        try LogVerification(LogReader(path: path)).damages.map(\.description)
+          == ["part 1 of the keys of senders: its rows are not those that it was written with"])
     }
   }
 

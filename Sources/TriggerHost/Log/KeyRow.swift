@@ -185,10 +185,21 @@ package struct KeyPart: Sendable {
     return Array(buffer.bytes)
   }
 
+  /// All rows of `encodedRows`. O(bytes).
+  package static func rows(_ encoded: UnsafeRawBufferPointer) throws(LogDamage) -> [KeyRow] {
+    var (reader, rows) = (CBORReader(encoded), [KeyRow]())
+    while !reader.isAtEnd { rows.append(try row(&reader)) }
+    return rows
+  }
+
   /// One row of `encodedRows`. O(bytes before it).
   static func row(_ place: Int, of rows: UnsafeRawBufferPointer) throws(LogDamage) -> KeyRow {
     var reader = CBORReader(rows)
     for _ in 0..<place { _ = try reader.raw() }
+    return try row(&reader)
+  }
+
+  private static func row(_ reader: inout CBORReader) throws(LogDamage) -> KeyRow {
     _ = try reader.array()
     var row = KeyRow(
       key: SenderKey(scope: try reader.text(), key: try reader.text()), id: EventID(epoch: 0, number: 0),
