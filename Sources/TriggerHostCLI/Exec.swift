@@ -159,7 +159,7 @@ struct Exec: AsyncParsableCommand {
     throw ExitCode(1)
   }
 
-  func initialStores(_ config: HostConfig) throws -> [String: [String: Value]] {
+  func initialStores(_ config: HostConfig) throws -> [String: Value.Map] {
     var contents = config.emptyStores
     guard let stores else { return contents }
     guard case .map(let given) = try Self.json(stores, "--stores") else {

@@ -56,7 +56,7 @@ struct Execution {
   private func named(_ text: String) -> String { scripts?.named(text) ?? text }
 
   private var value: Value {
-    var fields: [String: Value] = [
+    var fields: Value.Map = [
       "trigger": .string(trigger), "outcome": .string("\(outcome)"),
       "error": error.map { .string($0) } ?? .null, "intents": .array(intents.map(\.json)),
       "reads": .array(reads.map { .string($0) }),

@@ -17,7 +17,7 @@ struct Finding {
   var isError: Bool { severity == .error }
   /// `message` is the whole text; without a line it is about the whole file.
   var json: Value {
-    var object: [String: Value] = [
+    var object: Value.Map = [
       "severity": .string(severity.rawValue), "file": .string(file), "message": .string(text),
     ]
     if let line { object["line"] = .int(Int64(line)) }

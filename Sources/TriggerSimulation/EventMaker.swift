@@ -17,9 +17,9 @@ struct EventMaker {
   }
 
   /// The content of an event, and of those that its execution emits.
-  mutating func event(_ random: inout SplitMix64, depth: Int = 0) -> [String: Value] {
+  mutating func event(_ random: inout SplitMix64, depth: Int = 0) -> Value.Map {
     newest += 1
-    var fields: [String: Value] = [
+    var fields: Value.Map = [
       "n": .int(newest), "seed": .int(Int64.random(in: 0..<1_000_003, using: &random)),
       "key": .string("o\(Int.random(in: 0..<4, using: &random))"),
     ]
@@ -41,7 +41,7 @@ struct EventMaker {
   }
 
   /// Reads and writes alone.
-  func work(_ random: inout SplitMix64) -> [String: Value] {
+  func work(_ random: inout SplitMix64) -> Value.Map {
     let reads = (0..<Int.random(in: 0...3, using: &random)).map { _ in read(&random) }
     let writes = (0..<Int.random(in: 0...3, using: &random)).map { _ in write(&random) }
     return ["reads": .array(reads), "writes": .array(writes)]

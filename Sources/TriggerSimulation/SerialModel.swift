@@ -6,7 +6,7 @@ import TriggerHost
 /// should have given. Shares no code with the engine but the encoding of values.
 struct SerialModel {
   struct Store: Equatable {
-    var content: [String: Value] = [:]
+    var content: Value.Map = [:]
     /// Seq of the last commit that changed it.
     var seq: Int64 = 0
     /// Seqs that wrote the values.
@@ -142,7 +142,7 @@ struct SerialModel {
   }
 
   private func emission(_ emit: Value, named name: String, by: String, seed: Int64) -> Intent {
-    var payload: [String: Value] = ["by": .string(by), "seed": .int(seed)]
+    var payload: Value.Map = ["by": .string(by), "seed": .int(seed)]
     for field in ["n", "key", "brittle", "reads", "writes", "emits"] { payload[field] = emit[field] }
     return Intent(kind: "emit", key: name, value: .map(payload))
   }
@@ -179,7 +179,7 @@ struct SerialModel {
 
   private enum Effect {
     case set(Value?)
-    case replace([String: Value])
+    case replace(Value.Map)
     case refuse
   }
 
@@ -203,7 +203,7 @@ struct SerialModel {
   /// Keys that a replacement changes: those that differ from what is committed. (What earlier intents of the
   /// seq have changed counts anyway.)
   private func differences(
-    _ committed: [String: Value], _ content: [String: Value], _ store: String
+    _ committed: Value.Map, _ content: Value.Map, _ store: String
   ) -> Set<Place> {
     var found: Set<Place> = []
     for key in Set(committed.keys).union(content.keys) where committed[key] != content[key] {

@@ -92,7 +92,7 @@ extension Simulation {
 
   private func jobs() -> [ScheduledJob] {
     var random = SplitMix64(seed: options.seed)
-    func work() -> [String: Value] {
+    func work() -> Value.Map {
       maker.work(&random).merging(["seed": .int(Int64.random(in: 0..<1000, using: &random))]) { $1 }
     }
     var every = ScheduledJob(name: "every", rule: .every(.seconds(3)), action: .event("tick"))

@@ -186,11 +186,8 @@ enum DataFormat {
       guard LogBlock.checksum(row.blob(4)) == row.int(3),
         case .map(let files)? = try? CanonicalEncoding.decode(row.blob(4))
       else { throw StorageError("script tree \(row.int(0)) is damaged") }
-      old.append(
-        (
-          ScriptTrees.identity(row),
-          files.compactMapValues { if case .bytes(let bytes) = $0 { bytes } else { nil } }
-        ))
+      let contents = files.compactMap { path, value in value.bytesValue.map { (path, $0) } }
+      old.append((ScriptTrees.identity(row), Dictionary(uniqueKeysWithValues: contents)))
     }
     var previous: [String: [UInt8]] = [:]
     for (identity, files) in old {

@@ -18,7 +18,7 @@ public enum StoreBackendContract {
   /// - Throws: the first `Violation`, or what the backend throws.
   public static func check<Backend: StoreBackend>(
     _ backend: Backend, contents: [Backend.Content],
-    applied: ((Backend) throws -> [String: Value])? = nil
+    applied: ((Backend) throws -> Value.Map)? = nil
   ) async throws where Backend.Content: Equatable {
     try require(contents.count > 1, "the contract needs two contents at least")
     for content in contents {
@@ -33,8 +33,8 @@ public enum StoreBackendContract {
 
   /// The engine replaces the whole store with each content in turn; the store and the backend follow.
   private static func follows<Backend: StoreBackend>(
-    _ backend: Backend, _ contents: [Backend.Content], _ initial: [String: Value],
-    _ applied: ((Backend) throws -> [String: Value])?
+    _ backend: Backend, _ contents: [Backend.Content], _ initial: Value.Map,
+    _ applied: ((Backend) throws -> Value.Map)?
   ) async throws where Backend.Content: Equatable {
     let coordinator = CommitCoordinator(EngineConfiguration(workers: 2))
     let store = try coordinator.register(VersionedStore("contract", backend: backend))

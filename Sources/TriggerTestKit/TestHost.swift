@@ -33,7 +33,7 @@ public final class TestHost: Sendable {
   ///   - start: what the clock shows at first; default 2026-01-01T00:00:00Z.
   /// - Throws: `ScriptTree.Problem` with what is wrong with the scripts, a line for each mistake.
   public convenience init(
-    scripts: [String: String] = [:], triggers: [any Trigger] = [], stores: [String: [String: Value]] = [:],
+    scripts: [String: String] = [:], triggers: [any Trigger] = [], stores: [String: Value.Map] = [:],
     configuration: EngineConfiguration = EngineConfiguration(workers: 2),
     start: Timestamp = Timestamp(nanoseconds: 1_767_225_600_000_000_000)
   ) throws {
@@ -56,7 +56,7 @@ public final class TestHost: Sendable {
   /// - Throws: `ScheduleError` when two jobs have one name.
   public init(
     tree: ScriptTree, triggers: [any Trigger] = [], schedules: [ScheduledJob] = [],
-    stores: [String: [String: Value]] = [:],
+    stores: [String: Value.Map] = [:],
     configuration: EngineConfiguration = EngineConfiguration(workers: 2),
     start: Timestamp = Timestamp(nanoseconds: 1_767_225_600_000_000_000),
     observer: (@Sendable (OperationResult, [ExecutionLog]) -> Void)? = nil

@@ -192,7 +192,7 @@ import TriggerCore
     #expect(last.status == 0, "\(last.errors)")
     let state = try await triggerHost("replay", "--data", directory("data"), "--json")
     guard case .map(let stores) = try JSON.parse(state.output) else { return #expect(Bool(false)) }
-    func store(_ name: String) -> [String: Value] {
+    func store(_ name: String) -> Value.Map {
       if case .map(let content)? = stores[name] { content } else { [:] }
     }
     for name in ["counts", "audits", "rows", "row_audits", "fires"] {

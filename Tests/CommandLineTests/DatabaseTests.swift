@@ -39,7 +39,7 @@ import TriggerCore
   /// What a client without any knowledge of ours reads.
   private struct Rows: Equatable {
     var applied: Int64 = 0
-    var values: [String: Value] = [:]
+    var values: Value.Map = [:]
     var versions: [String: Int64] = [:]
 
     init(_ file: String) throws {
@@ -58,7 +58,7 @@ import TriggerCore
     }
   }
 
-  private func state(_ data: String, at seq: Int64? = nil) async throws -> [String: Value] {
+  private func state(_ data: String, at seq: Int64? = nil) async throws -> Value.Map {
     let to = seq.map { ["--to", "\($0)"] } ?? []
     let ended = try await RunningCommand(["replay", "--data", data, "--json"] + to).end()
     guard case .map(let stores) = try JSON.parse(ended.output) else { return [:] }

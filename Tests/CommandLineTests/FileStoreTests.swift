@@ -55,7 +55,7 @@ import TriggerCore
   }
 
   private func event(_ name: String, _ payload: [String: String]) throws -> String {
-    let payload = try JSON.text(.map(payload.mapValues { .string($0) }))
+    let payload = try JSON.text(.map(Value.Map(payload.mapValues { .string($0) })))
     return
       "{\"event\": \"\(name)\", \"id\": \"\(payload.replacing("\"", with: "'"))\", \"payload\": \(payload)}\n"
   }
@@ -73,7 +73,7 @@ import TriggerCore
     return contents
   }
 
-  private func state(_ data: String, at seq: Int64? = nil) async throws -> [String: Value] {
+  private func state(_ data: String, at seq: Int64? = nil) async throws -> Value.Map {
     let to = seq.map { ["--to", "\($0)"] } ?? []
     let ended = try await RunningCommand(["replay", "--data", data, "--json"] + to).end()
     guard case .map(let stores) = try JSON.parse(ended.output) else { return [:] }
@@ -82,7 +82,8 @@ import TriggerCore
 
   private func configs(_ data: String) async throws -> [String: String] {
     guard case .map(let content)? = try await state(data)["configs"] else { return [:] }
-    return content.compactMapValues { if case .string(let text) = $0 { text } else { nil } }
+    return Dictionary(
+      uniqueKeysWithValues: content.compactMap { path, text in text.stringValue.map { (path, $0) } })
   }
 
   private func run(_ directory: TemporaryDirectory, _ events: String, _ options: String...) async throws

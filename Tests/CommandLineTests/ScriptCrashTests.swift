@@ -159,7 +159,7 @@ import TriggerStorage
     let newest = try #require(trees.last)
     #expect(newest.seq != nil, "seed \(seed)")
     #expect(try reader.tree(newest.identity.number)?.files == workshop.files(), "seed \(seed)")
-    var seen: [String: Value] = [:]
+    var seen: Value.Map = [:]
     var events: Set<Int64> = []
     try reader.visit { record in
       guard record.outcome == .committed else { return }

@@ -51,7 +51,7 @@ func show(_ value: Value) -> String {
   }
 }
 
-func show(_ map: [String: Value]) -> String {
+func show(_ map: Value.Map) -> String {
   "{\(map.sorted { $0.key < $1.key }.map { "\($0.key)=\(show($0.value))" }.joined(separator: " "))}"
 }
 

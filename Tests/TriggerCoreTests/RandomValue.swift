@@ -18,7 +18,7 @@ extension SplitMix64 {
     case 5, 6: return .string(text())
     case 7: return .array((0..<number(0...5)).map { _ in value(depth: depth - 1, forJSON: forJSON) })
     default:
-      var entries: [String: Value] = [:]
+      var entries: Value.Map = [:]
       for _ in 0..<number(0...6) { entries[text()] = value(depth: depth - 1, forJSON: forJSON) }
       return .map(entries)
     }

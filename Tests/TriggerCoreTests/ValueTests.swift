@@ -9,11 +9,15 @@ import TriggerCore
     #expect(Set<Value>([.double(.nan), .double(.signalingNaN), 1, 1.0]).count == 3)
   }
 
-  @Test func stringsCompareByBytes() {
+  @Test func stringsCompareByBytes() throws {
     let (one, two) = ("\u{e9}", "e\u{301}")
     #expect(one == two, "Swift's own equality")
     #expect(Value.string(one) != .string(two))
     #expect(Value.map([one: 1]) != .map([two: 1]))
+    let both: Value = [one: 1, two: 2]
+    #expect(both[one] == 1 && both[two] == 2)
+    #expect(try CanonicalEncoding.decode(CanonicalEncoding.encode(both)) == both)
+    #expect(try JSON.parse(JSON.text(both)) == both)
     #expect(Value.string("a") != .bytes([97]))
   }
 

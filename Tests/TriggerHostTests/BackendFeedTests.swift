@@ -20,17 +20,17 @@ private let inOrder = {
     struct State {
       var calls: [(seq: Int64, changes: [StoreChange])] = []
       var replacements: [Int64] = []
-      var content: [String: Value] = [:]
+      var content: Value.Map = [:]
     }
     let state = Mutex(State())
     private let gate = NSCondition()
     private nonisolated(unsafe) var isClosed = false  // guarded by `gate`
     private nonisolated(unsafe) var isInside = false  // guarded by `gate`
-    private let initial: [String: Value]
+    private let initial: Value.Map
 
-    init(_ initial: [String: Value] = [:]) { self.initial = initial }
+    init(_ initial: Value.Map = [:]) { self.initial = initial }
 
-    func load() -> [String: Value] {
+    func load() -> Value.Map {
       state.withLock { $0.content = initial }
       return initial
     }
@@ -46,14 +46,14 @@ private let inOrder = {
         for change in changes { state.content[change.key] = change.value }
       }
     }
-    func replace(seq: Int64, with content: [String: Value]) {
+    func replace(seq: Int64, with content: Value.Map) {
       state.withLock { state in
         state.replacements.append(seq)
         state.content = content
       }
     }
-    func content(of values: [String: Value]) -> [String: Value] { values }
-    func values(of content: [String: Value]) -> [String: Value] { content }
+    func content(of values: Value.Map) -> Value.Map { values }
+    func values(of content: Value.Map) -> Value.Map { content }
 
     func close() { gate.withLock { isClosed = true } }
     func open() {
@@ -224,10 +224,10 @@ private let inOrder = {
   @Test func replaceByDefault() {
     struct Plain: StoreBackend {
       let told: @Sendable (Int64, [StoreChange]) -> Void
-      func load() -> [String: Value] { ["a": 1, "b": 2] }
+      func load() -> Value.Map { ["a": 1, "b": 2] }
       func apply(seq: Int64, _ changes: [StoreChange]) { told(seq, changes) }
-      func content(of values: [String: Value]) -> [String: Value] { values }
-      func values(of content: [String: Value]) -> [String: Value] { content }
+      func content(of values: Value.Map) -> Value.Map { values }
+      func values(of content: Value.Map) -> Value.Map { content }
     }
     let told = Mutex<[StoreChange]>([])
     Plain { _, changes in told.withLock { $0 = changes } }.replace(seq: 5, with: ["b": 3, "c": 4])
@@ -242,19 +242,19 @@ private let inOrder = {
 @Suite struct FollowingTests {
   private final class Copy: FollowingStoreBackend {
     struct State {
-      var content: [String: Value] = [:]
+      var content: Value.Map = [:]
       var seq: Int64 = 0
       /// What it was at each seq it was at.
-      var seen: [Int64: [String: Value]] = [:]
+      var seen: [Int64: Value.Map] = [:]
       var isStuck = false
       var wholes = 0
       var calls = 0
       var faults: [String] = []
     }
     let state = Mutex(State())
-    func load() -> [String: Value] { [:] }
-    func content(of values: [String: Value]) -> [String: Value] { values }
-    func values(of content: [String: Value]) -> [String: Value] { content }
+    func load() -> Value.Map { [:] }
+    func content(of values: Value.Map) -> Value.Map { values }
+    func values(of content: Value.Map) -> Value.Map { content }
 
     func follow(_ view: StoreView) -> FollowStep {
       state.withLock { state in

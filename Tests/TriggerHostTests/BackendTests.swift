@@ -34,10 +34,10 @@ import TriggerHost
 
   /// No `bad`, numbers to 10, `kept` for ever, and 3 keys.
   private struct Picky: CheckingStoreBackend {
-    func load() -> [String: Value] { ["kept": 1, "n": 8] }
+    func load() -> Value.Map { ["kept": 1, "n": 8] }
     func apply(seq: Int64, _ changes: [StoreChange]) {}
-    func content(of values: [String: Value]) -> [String: Value] { values }
-    func values(of content: [String: Value]) -> [String: Value] { content }
+    func content(of values: Value.Map) -> Value.Map { values }
+    func values(of content: Value.Map) -> Value.Map { content }
     func refusal(of change: StoreChange) -> String? {
       guard let value = change.value else { return change.key == "kept" ? "cannot be deleted" : nil }
       if change.key == "bad" { return "a bad key" }
@@ -61,7 +61,7 @@ import TriggerHost
       try await queue.perform(Change(intents: intents)).error
     }
     let all = try store.readSnapshot().value
-    func replace(by content: [String: Value]) async throws -> String? {
+    func replace(by content: Value.Map) async throws -> String? {
       try await error {
         let (seq, _) = try store.readSnapshot()
         return [try store.prepareCommit(seq, content)]

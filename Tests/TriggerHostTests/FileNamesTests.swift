@@ -7,12 +7,12 @@ import TriggerCore
 /// Which paths may come to be in a store of files beside one another.
 @Suite struct FileNamesTests {
   private struct Files: CheckingStoreBackend {
-    var content: [String: Value] = [:]
+    var content: Value.Map = [:]
     var keysAreFilePaths: Bool { true }
-    func load() -> [String: Value] { content }
+    func load() -> Value.Map { content }
     func apply(seq: Int64, _ changes: [StoreChange]) {}
-    func content(of values: [String: Value]) -> [String: Value] { values }
-    func values(of content: [String: Value]) -> [String: Value] { content }
+    func content(of values: Value.Map) -> Value.Map { values }
+    func values(of content: Value.Map) -> Value.Map { content }
     func refusal(of change: StoreChange) -> String? { change.key == "bad" ? "no good" : nil }
     func refusal(ofKeys keys: Int, bytes: Int) -> String? { nil }
   }
@@ -28,7 +28,7 @@ import TriggerCore
     let store: VersionedStore<Files>
     let other: VersionedStore<Files>
 
-    init(_ content: [String: Value]) throws {
+    init(_ content: Value.Map) throws {
       store = try coordinator.register(VersionedStore("s", backend: Files(content: content)))
       other = try coordinator.register(VersionedStore("t", backend: Files()))
       queue = TriggerQueue(coordinator)

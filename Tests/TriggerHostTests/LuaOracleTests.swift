@@ -156,7 +156,7 @@ import TriggerCore
 /// Runs the same instructions on plain dictionaries.
 private struct LuaModel {
   struct Store {
-    var content: [String: Value] = [:]
+    var content: Value.Map = [:]
     var seq: Int64 = 0
   }
   var stores: [String: Store] = [:]
@@ -168,7 +168,7 @@ private struct LuaModel {
     var digest = event["seed"]!.intValue!
     func mix(_ number: Int64) { digest = (digest * 31 + number) % 1_000_003 }
     func mix(_ value: Value?) { mix(Self.number(value)) }
-    var whole: [String: [String: Value]] = [:]
+    var whole: [String: Value.Map] = [:]
     for read in event["reads"]!.items {
       let (kind, name, key) = (read["kind"]!.text, read["store"]!.text, read["key"]!.text)
       let store = stores[name] ?? Store()
@@ -206,9 +206,9 @@ private struct LuaModel {
 
   /// The stores that the writes touch, as they are afterwards; nil when one cannot apply.
   private func apply(
-    _ writes: [Value], _ digest: Int64, _ whole: [String: [String: Value]]
-  ) -> [String: [String: Value]]? {
-    var changed: [String: [String: Value]] = [:]
+    _ writes: [Value], _ digest: Int64, _ whole: [String: Value.Map]
+  ) -> [String: Value.Map]? {
+    var changed: [String: Value.Map] = [:]
     for write in writes {
       let (kind, name, key) = (write["kind"]!.text, write["store"]!.text, write["key"]!.text)
       var content = changed[name] ?? stores[name]?.content ?? [:]

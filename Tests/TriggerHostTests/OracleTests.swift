@@ -13,7 +13,7 @@ import TriggerCore
     func scan(_ store: String, _ prefix: String) throws -> [(key: String, value: Value)] {
       try stores[store]!.scan(prefix: prefix)
     }
-    func whole(_ store: String) throws -> (seq: Int64, content: [String: Value]) {
+    func whole(_ store: String) throws -> (seq: Int64, content: Value.Map) {
       let (seq, content) = try stores[store]!.readSnapshot()
       return (seq, content)
     }

@@ -7,7 +7,7 @@ import TriggerCore
 protocol WorkloadReader {
   func get(_ store: String, _ key: String) throws -> Value?
   func scan(_ store: String, _ prefix: String) throws -> [(key: String, value: Value)]
-  func whole(_ store: String) throws -> (seq: Int64, content: [String: Value])
+  func whole(_ store: String) throws -> (seq: Int64, content: Value.Map)
 }
 
 /// Random operations as pure functions of a seed and of what they read: run by the engine in parallel and
@@ -30,7 +30,7 @@ struct RandomWorkload: Sendable {
     case add(String, String, Value)
     case max(String, String, Value)
     case append(String, String, Value)
-    case replace(String, Int64, [String: Value])
+    case replace(String, Int64, Value.Map)
     case emit(Int64)
   }
 
@@ -40,7 +40,7 @@ struct RandomWorkload: Sendable {
   func run(_ seed: Int64, _ reader: some WorkloadReader) throws -> [Change] {
     var random = SplitMix64(seed: UInt64(bitPattern: seed))
     var digest: Int64 = seed
-    var wholeRead: (String, Int64, [String: Value])?
+    var wholeRead: (String, Int64, Value.Map)?
     for _ in 0..<Int.random(in: 0...4, using: &random) {
       let store = Self.stores.randomElement(using: &random)!
       let key = key(&random)
@@ -102,7 +102,7 @@ struct RandomWorkload: Sendable {
 
 /// The serial oracle: dictionaries, one operation after another.
 struct Model: WorkloadReader {
-  var stores: [String: [String: Value]] = [:]
+  var stores: [String: Value.Map] = [:]
   var versions: [String: Int64] = [:]
   /// Who wrote each key last, by store.
   private var writers: [String: [String: Int64]] = [:]
@@ -112,7 +112,7 @@ struct Model: WorkloadReader {
     (stores[store] ?? [:]).filter { $0.key.hasPrefix(prefix) }.sorted { $0.key < $1.key }
       .map { (key: $0.key, value: $0.value) }
   }
-  func whole(_ store: String) -> (seq: Int64, content: [String: Value]) {
+  func whole(_ store: String) -> (seq: Int64, content: Value.Map) {
     (versions[store] ?? 0, stores[store] ?? [:])
   }
 

@@ -27,7 +27,7 @@ import TriggerTestKit
     }
   }
 
-  private func offer(_ n: Int, _ fields: [String: Value] = [:], to queue: TriggerQueue, _ answers: Answers) {
+  private func offer(_ n: Int, _ fields: Value.Map = [:], to queue: TriggerQueue, _ answers: Answers) {
     let event = Event("e", .map(fields.merging(["n": .int(Int64(n))]) { $1 }))
     #expect(queue.offer(event) { answers.add($0, to: n) } != nil)
   }

@@ -95,10 +95,10 @@ import TriggerTestKit
 
   @Test func aBackendThatLosesIsCaught() async throws {
     struct Lossy: StoreBackend {
-      func load() -> [String: Value] { [:] }
+      func load() -> Value.Map { [:] }
       func apply(seq: Int64, _ changes: [StoreChange]) {}
-      func content(of values: [String: Value]) -> Int { values.count }
-      func values(of content: Int) -> [String: Value] { ["only": .int(Int64(content))] }
+      func content(of values: Value.Map) -> Int { values.count }
+      func values(of content: Int) -> Value.Map { ["only": .int(Int64(content))] }
     }
     await #expect(throws: StoreBackendContract.Violation.self) {
       try await StoreBackendContract.check(Lossy(), contents: [1, 2])

@@ -24,7 +24,7 @@ import TriggerCore
   private func set(_ queue: TriggerQueue, _ store: String, _ key: String, _ value: Value?) async throws
     -> Int64
   {
-    var event: [String: Value] = ["store": .string(store), "key": .string(key)]
+    var event: Value.Map = ["store": .string(store), "key": .string(key)]
     event["value"] = value
     return try await queue.perform(Event("set", .map(event)))[0].seq
   }

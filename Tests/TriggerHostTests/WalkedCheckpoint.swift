@@ -18,7 +18,7 @@ struct WalkedCheckpoint: Sendable {
   /// What a host has that starts from it and from the records after it, up to a seq that is not before `through`:
   /// each store's content, and when it changed last.
   func state(with records: [LogRecord], to last: Int64) throws -> [String: (
-    seq: Int64, content: [String: Value]
+    seq: Int64, content: Value.Map
   )] {
     let host = CommitCoordinator()
     _ = try host.recover { recovery in

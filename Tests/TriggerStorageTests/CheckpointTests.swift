@@ -93,7 +93,7 @@ import TriggerHost
       end }
       """
     @Sendable func event(_ prefix: String, _ count: Int64, _ value: Value?) -> Event {
-      var payload: [String: Value] = ["prefix": .string(prefix), "count": .int(count)]
+      var payload: Value.Map = ["prefix": .string(prefix), "count": .int(count)]
       payload["value"] = value
       return Event("set", .map(payload))
     }
@@ -211,7 +211,7 @@ import TriggerHost
   @Test func retentionKeepsWhatACheckpointNeeds() async throws {
     let path = temporaryDirectory()
     defer { try? FileManager.default.removeItem(atPath: path) }
-    var before: [String: [String: Value]] = [:]
+    var before: [String: Value.Map] = [:]
     for run in 0..<4 {
       let host = try DataHost(path)
       let checkpointer = try Checkpointer(

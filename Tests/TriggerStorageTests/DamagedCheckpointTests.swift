@@ -8,7 +8,7 @@ import TriggerHost
 
 /// A checkpoint is a copy of what the log says: damage of one costs time, and nothing else.
 @Suite(.serialized) struct DamagedCheckpointTests {
-  private typealias Contents = [String: [String: Value]]
+  private typealias Contents = [String: Value.Map]
 
   /// A directory with two checkpoints and records after each. Returns what its stores hold.
   private func fill(_ path: String) async throws -> Contents {

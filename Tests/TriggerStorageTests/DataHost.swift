@@ -74,7 +74,7 @@ final class DataHost {
     log.close()
   }
 
-  func contents() throws -> [String: [String: Value]] {
+  func contents() throws -> [String: Value.Map] {
     try Dictionary(
       uniqueKeysWithValues: coordinator.storeNames.map {
         ($0, try coordinator.store($0).readSnapshot().value)

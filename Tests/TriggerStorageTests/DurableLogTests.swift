@@ -11,7 +11,7 @@ import TriggerHost
   func whatWasCommittedIsThereAgain(workers: Int, durability: Durability) async throws {
     let path = temporaryDirectory()
     defer { try? FileManager.default.removeItem(atPath: path) }
-    var before: [String: [String: Value]] = [:]
+    var before: [String: Value.Map] = [:]
     for run in 0..<3 {
       let host = try DataHost(path, workers: workers, durability: durability)
       #expect(try host.contents() == before)

@@ -22,7 +22,8 @@ import TriggerHost
     for _ in 0..<2 {  // migrated, and then opened once more
       let host = try DataHost(path)
       await host.queue.waitUntilIdle()
-      #expect(.map(try host.contents().filter { $0.key != "watch" }.mapValues { .map($0) }) == expected)
+      let contents = try host.contents().filter { $0.key != "watch" }.mapValues { Value.map($0) }
+      #expect(.map(Value.Map(contents)) == expected)
       host.close()
     }
     #expect(try verified(try LogReader(path: path)).seq == last)

@@ -36,7 +36,7 @@ package struct FeedSettings: Sendable {
   package var event: String
   package var kind = Kind.data
   /// Fields added to every event; a cell of the same name wins.
-  package var set: [String: Value] = [:]
+  package var set: Value.Map = [:]
   /// By the header's name.
   package var columns: [String: Column] = [:]
   /// Events per second; nil is as fast as the queue takes them.

@@ -10,7 +10,7 @@ extension ConfigNode {
     case .list(let items):
       return .array(items.enumerated().map { $1.value(reader, path: "\(path)[\($0)]") })
     case .map(let entries):
-      var map: [String: Value] = [:]
+      var map: Value.Map = [:]
       for entry in entries { map[entry.key] = entry.value.value(reader, path: "\(path).\(entry.key)") }
       return .map(map)
     }

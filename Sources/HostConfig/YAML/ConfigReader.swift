@@ -188,9 +188,9 @@ extension MapReader {
   }
 
   /// A mapping of values, such as a payload.
-  func values(_ key: String) -> [String: Value]? {
+  func values(_ key: String) -> Value.Map? {
     guard let map = openMap(key) else { return nil }
-    var values: [String: Value] = [:]
+    var values: Value.Map = [:]
     for entry in map.all { values[entry.key] = entry.value.value(reader, path: map.join(entry.key)) }
     return values
   }

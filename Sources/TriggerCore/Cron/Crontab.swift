@@ -16,7 +16,7 @@ public struct Crontab: Sendable {
     /// Whether `target` names an event (`event:NAME`) and not a trigger.
     public var isEvent: Bool
     /// Content of the event; empty when the line gives none.
-    public var payload: [String: Value]
+    public var payload: Value.Map
     /// From 1.
     public var line: Int
   }
@@ -112,7 +112,7 @@ public struct Crontab: Sendable {
     return (.expression(try CronExpression(fields: Array(words.prefix(count)))), min(count, words.count))
   }
 
-  private static func payload(_ line: String, at column: Int) throws(CronSyntaxError) -> [String: Value] {
+  private static func payload(_ line: String, at column: Int) throws(CronSyntaxError) -> Value.Map {
     let text = String(line.dropFirst(column - 1))
     let value: Value
     do { value = try JSON.parse(text) } catch {

@@ -54,17 +54,14 @@ struct CanonicalDecoder {
 
   private mutating func map(_ argument: UInt64, at start: Int, depthLeft: Int) throws(ValueError) -> Value {
     let count = try self.count(argument, bytesEach: 2, at: start)
-    var entries: [String: Value] = Dictionary(minimumCapacity: count)
+    var entries = Value.Map(minimumCapacity: count)
     var previous: Range<Int>?
     for _ in 0..<count {
       let keyStart = offset
       let key = try self.key()
       if let previous { try checkOrder(previous, keyStart..<offset) }
       previous = keyStart..<offset
-      let value = try self.value(depthLeft: depthLeft)
-      // Scripts tell keys apart by their bytes, Swift by Unicode equivalence: of such twins, written by a
-      // script, a `Value` holds the last. What is stored, and what scripts read, is not touched by it.
-      entries[key] = value
+      entries[key] = try self.value(depthLeft: depthLeft)
     }
     return .map(entries)
   }

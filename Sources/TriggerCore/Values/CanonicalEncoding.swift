@@ -113,7 +113,7 @@ extension CanonicalEncoding {
     }
   }
 
-  private static func append(_ entries: [String: Value], to output: inout [UInt8]) {
+  private static func append(_ entries: Value.Map, to output: inout [UInt8]) {
     appendMapHead(count: entries.count, to: &output)
     let sorted = entries.sorted { keyPrecedes($0.key, $1.key) }
     for (key, value) in sorted {

@@ -48,7 +48,7 @@ struct JSONParser {
 
   private mutating func map(depthLeft: Int) throws(ValueError) -> Value {
     offset += 1
-    var entries: [String: Value] = [:]
+    var entries: Value.Map = [:]
     if skip(UInt8(ascii: "}")) { return .map(entries) }
     while true {
       skipSpace()
@@ -56,15 +56,9 @@ struct JSONParser {
       guard current == UInt8(ascii: "\"") else { throw unexpected("a key in double quotes") }
       let key = try string()
       guard skip(UInt8(ascii: ":")) else { throw unexpected("':'") }
-      let value = try value(depthLeft: depthLeft)
-      if let other = entries.index(forKey: key).map({ entries[$0].key }) {
-        let isOther = !other.utf8.elementsEqual(key.utf8)
-        throw error(
-          .duplicateKey,
-          "the key \(Self.shown(key)) is already in the map\(isOther ? ", spelt with other characters that Unicode counts as the same text" : "")",
-          at: keyStart)
+      guard entries.updateValue(try value(depthLeft: depthLeft), forKey: key) == nil else {
+        throw error(.duplicateKey, "the key \(Self.shown(key)) is already in the map", at: keyStart)
       }
-      entries[key] = value
       if skip(UInt8(ascii: "}")) { return .map(entries) }
       guard skip(UInt8(ascii: ",")) else { throw unexpected("',' or '}'") }
     }

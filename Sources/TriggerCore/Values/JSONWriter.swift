@@ -79,7 +79,7 @@ struct JSONWriter {
     close("]", empty: elements.isEmpty)
   }
 
-  private mutating func write(_ entries: [String: Value]) throws(ValueError) {
+  private mutating func write(_ entries: Value.Map) throws(ValueError) {
     open("{")
     var first = true
     // Not `String.<`, which compares normalised text.

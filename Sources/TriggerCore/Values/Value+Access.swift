@@ -44,7 +44,7 @@ extension Value {
   }
 
   /// The entries, nil for any other kind.
-  public var mapValue: [String: Value]? {
+  public var mapValue: Map? {
     if case .map(let value) = self { value } else { nil }
   }
 
@@ -91,7 +91,7 @@ extension Value: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral, Expre
 
   /// Traps on a repeated key, as Swift's own dictionary literals do.
   public init(dictionaryLiteral elements: (String, Value)...) {
-    self = .map(Dictionary(uniqueKeysWithValues: elements))
+    self = .map(Map(uniqueKeysWithValues: elements))
   }
 }
 

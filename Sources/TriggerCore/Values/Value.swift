@@ -20,9 +20,8 @@ public enum Value: Sendable {
   case bytes([UInt8])
   /// Elements in order, counted from 0 here and from 1 in Lua.
   case array([Value])
-  /// Two keys that Swift's `String` counts as the same text (Unicode canonical equivalence) cannot
-  /// both be in one map; decoders refuse such input instead of losing one of them.
-  case map([String: Value])
+  /// Values by text, in no order.
+  case map(Map)
 }
 
 extension Value: Hashable {
@@ -36,7 +35,7 @@ extension Value: Hashable {
     case (.string(let a), .string(let b)): sameBytes(a, b)
     case (.bytes(let a), .bytes(let b)): a == b
     case (.array(let a), .array(let b)): a == b
-    case (.map(let a), .map(let b)): sameEntries(a, b)
+    case (.map(let a), .map(let b)): a == b
     default: false
     }
   }
@@ -73,15 +72,5 @@ extension Value: Hashable {
   // and different on disk.
   private static func sameBytes(_ left: String, _ right: String) -> Bool {
     left.utf8.count == right.utf8.count && left.utf8.elementsEqual(right.utf8)
-  }
-
-  private static func sameEntries(_ left: [String: Value], _ right: [String: Value]) -> Bool {
-    guard left.count == right.count else { return false }
-    for (key, value) in left {
-      guard let index = right.index(forKey: key) else { return false }
-      let other = right[index]
-      guard sameBytes(key, other.key), value == other.value else { return false }
-    }
-    return true
   }
 }

@@ -71,7 +71,7 @@ extension Value {
   }
 
   private static func measure(
-    _ entries: [String: Value], depthLeft: Int, _ limits: ValueLimits
+    _ entries: Value.Map, depthLeft: Int, _ limits: ValueLimits
   ) throws(ValueError) -> Int {
     var size = CanonicalEncoding.headSize(UInt64(entries.count))
     for (key, value) in entries {

@@ -7,10 +7,10 @@ import TriggerCore
 public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend {
   private struct State {
     var model: Model
-    var values: [String: Value]
+    var values: Value.Map
   }
   private let state: Mutex<State>
-  private let initial: [String: Value]
+  private let initial: Value.Map
 
   /// - Throws: `StoreError` when the model does not encode as a keyed container of plain values;
   ///   `EncodingError` or `ValueError` when a field has no place in JSON or is beyond 64 bits.
@@ -23,7 +23,7 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend 
   public var model: Model { state.withLock { $0.model } }
 
   /// The model that the backend was made with, field by field.
-  public func load() -> [String: Value] { initial }
+  public func load() -> Value.Map { initial }
 
   /// Brings `model` up to the commit. Decodes the whole model: O(its size) per commit.
   public func apply(seq: Int64, _ changes: [StoreChange]) {
@@ -31,9 +31,9 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend 
   }
 
   /// Makes `model` what the content says.
-  public func replace(seq: Int64, with content: [String: Value]) { change { $0 = content } }
+  public func replace(seq: Int64, with content: Value.Map) { change { $0 = content } }
 
-  private func change(_ body: (inout [String: Value]) -> Void) {
+  private func change(_ body: (inout Value.Map) -> Void) {
     state.withLock { state in
       body(&state.values)
       // Keys that do not fit the model stay in the store; the model keeps its last fitting state.
@@ -43,11 +43,11 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend 
 
   /// The model with these fields. Throws `DecodingError` when they are not a `Model`, `ValueError` for what
   /// JSON lacks.
-  public func content(of values: [String: Value]) throws -> Model { try Self.decode(values) }
+  public func content(of values: Value.Map) throws -> Model { try Self.decode(values) }
   /// The fields of a model by coding key. Throws like `init`.
-  public func values(of content: Model) throws -> [String: Value] { try Self.encode(content) }
+  public func values(of content: Model) throws -> Value.Map { try Self.encode(content) }
 
-  private static func encode(_ model: Model) throws -> [String: Value] {
+  private static func encode(_ model: Model) throws -> Value.Map {
     let encoder = JSONEncoder()
     guard case .map(let values) = try JSON.parse(Array(try encoder.encode(model))) else {
       throw StoreError("\(Model.self) does not encode as a keyed container; a store needs named fields")
@@ -55,7 +55,7 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend 
     return values
   }
 
-  private static func decode(_ values: [String: Value]) throws -> Model {
+  private static func decode(_ values: Value.Map) throws -> Model {
     let text = try JSON.text(.map(values))
     return try JSONDecoder().decode(Model.self, from: Data(text.utf8))
   }

@@ -15,7 +15,7 @@ extension FollowingStoreBackend {
   /// Does nothing, and the engine does not call it: `follow` does the work.
   public func apply(seq: Int64, _ changes: [StoreChange]) {}
   /// Does nothing, and the engine does not call it: `follow` does the work.
-  public func replace(seq: Int64, with content: [String: Value]) {}
+  public func replace(seq: Int64, with content: Value.Map) {}
 }
 
 /// How a backend's `follow` ended.

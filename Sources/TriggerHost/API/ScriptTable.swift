@@ -18,7 +18,7 @@ struct ScriptTable {
   /// - Parameters:
   ///   - fields: as `LuaWorker.spec` gives them.
   ///   - defaults: options for what the table leaves out.
-  init(path: String, _ fields: [String: Value], defaults: TriggerOptions) {
+  init(path: String, _ fields: Value.Map, defaults: TriggerOptions) {
     let stem = String(path.dropLast(4))
     script = ScriptTree.Script(
       name: stem.hasPrefix("triggers/") ? String(stem.dropFirst(9)) : stem, path: path, options: defaults,

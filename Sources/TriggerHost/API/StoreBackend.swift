@@ -24,7 +24,7 @@ public protocol StoreBackend: Sendable {
   /// The whole content of the store as its users see it: a map of documents, or a model.
   associatedtype Content: Sendable
   /// What is there before the first commit.
-  func load() throws -> [String: Value]
+  func load() throws -> Value.Map
   /// Follows one commit: one change per key, in byte order of the keys. Called once the commit is durable, on a
   /// serial queue of the backend's own: a slow one delays neither commits nor other backends. While more than
   /// 1 MiB of changes wait for it, several commits come as one call, with the newest change of each key and the
@@ -32,11 +32,11 @@ public protocol StoreBackend: Sendable {
   func apply(seq: Int64, _ changes: [StoreChange])
   /// The whole store as of a seq: what recovery found in a log, before the first commit after it; and in place
   /// of the changes when more than 32 MiB of them waited. The default tells `apply` what differs from `load`.
-  func replace(seq: Int64, with content: [String: Value])
+  func replace(seq: Int64, with content: Value.Map)
   /// The content for the keys and values of a snapshot. Throws when they are not a `Content`.
-  func content(of values: [String: Value]) throws -> Content
+  func content(of values: Value.Map) throws -> Content
   /// The keys and values of a content; `content(of:)` of it gives it back.
-  func values(of content: Content) throws -> [String: Value]
+  func values(of content: Content) throws -> Value.Map
   /// Strings in values, of so many bytes or more, are likely to come again, as contents of files do: a log on disk
   /// keeps each distinct one once, which costs it a lookup for each. Asked once. The default is `Int.max`: none.
   var deduplicationThreshold: Int { get }
@@ -47,7 +47,7 @@ extension StoreBackend {
   public var deduplicationThreshold: Int { .max }
 
   /// Tells `apply` every key of the content, and that those are gone which `load` gives besides.
-  public func replace(seq: Int64, with content: [String: Value]) {
+  public func replace(seq: Int64, with content: Value.Map) {
     let keys = Set(content.keys).union(((try? load()) ?? [:]).keys)
     let sorted = keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     apply(seq: seq, sorted.map { StoreChange(key: $0, value: content[$0]) })
@@ -92,23 +92,23 @@ extension CheckingStoreBackend {
 
 /// Documents in memory: keys and values as they are. The readable definition of the contract.
 public struct MemoryStoreBackend: StoreBackend {
-  private let initial: [String: Value]
+  private let initial: Value.Map
   /// As it was given.
   public let deduplicationThreshold: Int
 
   /// - Parameters:
   ///   - initial: what the store holds before the first commit.
   ///   - deduplicationThreshold: for documents with long strings that come again, in bytes.
-  public init(_ initial: [String: Value] = [:], deduplicationThreshold: Int = .max) {
+  public init(_ initial: Value.Map = [:], deduplicationThreshold: Int = .max) {
     self.initial = initial
     self.deduplicationThreshold = deduplicationThreshold
   }
   /// What the backend was made with.
-  public func load() -> [String: Value] { initial }
+  public func load() -> Value.Map { initial }
   /// Does nothing, and the engine does not call it: its own versions are the store.
   public func apply(seq: Int64, _ changes: [StoreChange]) {}
   /// The keys and values as they are.
-  public func content(of values: [String: Value]) -> [String: Value] { values }
+  public func content(of values: Value.Map) -> Value.Map { values }
   /// The map as it is.
-  public func values(of content: [String: Value]) -> [String: Value] { content }
+  public func values(of content: Value.Map) -> Value.Map { content }
 }

@@ -53,7 +53,7 @@ public final class TriggerQueue: Sendable {
   /// - Throws: like `enqueue`.
   @discardableResult
   public func replaceScripts(
-    with scripts: ScriptTree, event: [String: Value] = [:], source: UInt64 = 0
+    with scripts: ScriptTree, event: Value.Map = [:], source: UInt64 = 0
   ) async throws -> OperationResult {
     let (stream, results) = AsyncStream.makeStream(of: OperationResult.self)
     let watch = engine.whenStopped { results.finish() }
@@ -66,7 +66,7 @@ public final class TriggerQueue: Sendable {
 
   /// As above without waiting; false when the queue is full.
   package func offer(
-    scripts: ScriptTree, event: [String: Value] = [:], source: UInt64 = 0,
+    scripts: ScriptTree, event: Value.Map = [:], source: UInt64 = 0,
     completion: @escaping @Sendable (OperationResult) -> Void
   ) -> Bool {
     let items = engine.triggersInForce.swiftTriggers.map {

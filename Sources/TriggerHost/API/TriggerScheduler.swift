@@ -378,7 +378,7 @@ extension ScheduledJob {
 
   /// What a fire enqueues.
   func event(of fire: ScheduleMachine.Fire) -> Event {
-    let facts: [String: Value] = ["job": .string(name), "fire_time": .string("\(fire.instant)")]
+    let facts: Value.Map = ["job": .string(name), "fire_time": .string("\(fire.instant)")]
     let content = payload.merging(facts) { given, _ in given }
     let (eventName, kind): (String, EventKind) =
       switch action {

@@ -26,24 +26,18 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
   /// Seq of the last commit that changed the store, and its whole content. Joins the whole store to the
   /// read set. O(keys).
   ///
-  /// - Throws: `StoreError`, also for a store with two keys that `String` counts as the same text (`scan` gives
-  ///   both); what the backend throws when it cannot make a content of the keys and values.
+  /// - Throws: `StoreError`; what the backend throws when it cannot make a content of the keys and values.
   public func readSnapshot() throws -> (seq: Int64, value: Backend.Content) {
     let (engine, table) = try attached()
-    var values: [String: Value] = [:]
-    var twin: String?
+    var values: Value.Map = [:]
     let seq = try engine.reading { snapshot, attempt in
       attempt?.reads.add(whole: table)
       table.scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: snapshot) { entry, version in
         let key = Self.key(entry)
-        if values.updateValue(Self.value(version), forKey: key) != nil { twin = key }
+        values[key] = Self.value(version)
         return true
       }
       return table.version(at: snapshot)
-    }
-    if let twin {
-      throw StoreError(
-        "store '\(name)': two of its keys are the same text to Swift, though not the same bytes: '\(twin)'")
     }
     ExecutionContext.current?.noteVersion(seq, of: name)
     return (seq, try backend.content(of: values))

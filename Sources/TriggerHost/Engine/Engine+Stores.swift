@@ -38,7 +38,7 @@ extension Engine {
   }
 
   /// Puts a backend's content into a table, as of seq 0. Before the first commit.
-  func fill(_ table: StoreTable, with values: [String: Value]) {
+  func fill(_ table: StoreTable, with values: Value.Map) {
     withState { state in
       for (key, value) in values.sorted(by: { $0.key < $1.key }) where !key.isEmpty {
         var key = key

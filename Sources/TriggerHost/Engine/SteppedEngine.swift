@@ -175,10 +175,10 @@ package final class SteppedEngine {
   package func giveBack(_ hold: Hold) { engine.registry.giveBack(hold.slot) }
 
   /// All stores as a hold sees them, and the seq of each one's last change.
-  package func contents(at hold: Hold) -> [String: (seq: Int64, content: [String: Value])] {
-    var result: [String: (Int64, [String: Value])] = [:]
+  package func contents(at hold: Hold) -> [String: (seq: Int64, content: Value.Map)] {
+    var result: [String: (Int64, Value.Map)] = [:]
     for table in engine.stores.existing {
-      var content: [String: Value] = [:]
+      var content: Value.Map = [:]
       table.scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: hold.seq) { entry, version in
         let key = UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength))
         let bytes = UnsafeRawBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length))

@@ -102,7 +102,7 @@ final class TellingWork: BackendLine.Work, @unchecked Sendable {
     guard let slot = registry.takeSlot() else { preconditionFailure("no snapshot is left for a backend") }
     defer { registry.giveBack(slot) }
     let view = StoreView(table, seq: registry.hold(slot), since: 0, changedKeys: nil, isLast: false)
-    var content: [String: Value] = [:]
+    var content: Value.Map = [:]
     view.forEachKey { key in content[String(decoding: key, as: UTF8.self)] = view.item(key)!.value }
     backend.replace(seq: view.seq, with: content)
     told = view.seq

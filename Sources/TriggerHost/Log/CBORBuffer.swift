@@ -169,9 +169,6 @@ struct CBORReader {
   }
 
   /// The entries of the next item, a map: the text of each key and the encoded value, in the reader's bytes.
-  ///
-  /// Keys are told apart by their bytes, as in a store: `Value` would take two that Unicode counts as the
-  /// same text for one.
   mutating func entries() throws(LogDamage) -> [(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)]
   {
     let start = offset

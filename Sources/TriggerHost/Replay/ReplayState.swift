@@ -86,7 +86,7 @@ final class ReplayState {
     table.noteChange(newest)
   }
 
-  func fill(_ contents: [String: [String: Value]]) {
+  func fill(_ contents: [String: Value.Map]) {
     for (store, content) in contents {
       let table = stores.declare(store)
       for (key, value) in content where !key.isEmpty {

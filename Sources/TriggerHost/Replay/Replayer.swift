@@ -32,7 +32,7 @@ public final class Replayer {
   ///   - configuration: limits and seed as they were.
   ///   - scripts: the tree of a number, nil when it is not known; asked again when many others came between.
   public init(
-    stores: [String: [String: Value]] = [:], configuration: EngineConfiguration = EngineConfiguration(),
+    stores: [String: Value.Map] = [:], configuration: EngineConfiguration = EngineConfiguration(),
     scripts: @escaping (_ tree: Int) throws -> ScriptTree? = { _ in nil }
   ) {
     self.configuration = configuration
@@ -61,8 +61,8 @@ public final class Replayer {
   /// The content of a store as of `seq`. O(keys).
   ///
   /// - Throws: what `visit` throws.
-  public func content(of store: String) throws -> [String: Value] {
-    var content: [String: Value] = [:]
+  public func content(of store: String) throws -> Value.Map {
+    var content: Value.Map = [:]
     try visit(store) { key, value, _ in content[key] = value }
     return content
   }

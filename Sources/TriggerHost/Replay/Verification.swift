@@ -84,7 +84,7 @@ public final class Verification {
   ///   - configuration: limits and seed as they were.
   ///   - scripts: the tree of a number, nil when it is not known; called on the caller's thread.
   public init(
-    workers: Int, stores: [String: [String: Value]] = [:],
+    workers: Int, stores: [String: Value.Map] = [:],
     configuration: EngineConfiguration = EngineConfiguration(),
     scripts: @escaping (_ tree: Int) throws -> ScriptTree?
   ) {

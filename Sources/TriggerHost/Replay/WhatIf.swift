@@ -79,7 +79,7 @@ public final class WhatIf {
   ///   - recorded: the tree of a number in the log, nil when it is not known.
   ///   - report: called for each operation that differs, in order.
   public init(
-    _ scripts: ScriptTree, stores: [String: [String: Value]] = [:],
+    _ scripts: ScriptTree, stores: [String: Value.Map] = [:],
     configuration: EngineConfiguration = EngineConfiguration(),
     recorded: @escaping (_ tree: Int) throws -> ScriptTree?, report: @escaping (Difference) -> Void
   ) {

@@ -29,7 +29,7 @@ public struct ScheduledJob: Sendable, Equatable {
   /// What a fire enqueues.
   public var action: Action
   /// The event's content. `job` and `fire_time` (RFC 3339) are added where it has none.
-  public var payload: [String: Value] = [:]
+  public var payload: Value.Map = [:]
   /// Default: what the trigger declares.
   public var priority: Priority?
   /// At most this much is added to a fire's time, always the same for the same job and instant.

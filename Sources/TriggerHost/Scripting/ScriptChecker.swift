@@ -121,7 +121,7 @@ final class ScriptChecker {
   }
 
   /// The table a script returns, without its functions.
-  private func spec(of path: String) throws(ScriptTree.Problem) -> [String: Value] {
+  private func spec(of path: String) throws(ScriptTree.Problem) -> Value.Map {
     do throws(LuaWorker.LoadError) {
       let trigger = try lua.load(path, of: tree, limits: LuaLimits())
       let bytes = try lua.spec(of: trigger)

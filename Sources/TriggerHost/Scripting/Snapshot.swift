@@ -5,9 +5,9 @@ package struct Snapshot: Sendable {
   package struct Store: Sendable {
     /// The seq of the last commit that changed it.
     package var version: Int64
-    package var content: [String: Value]
+    package var content: Value.Map
 
-    package init(version: Int64, content: [String: Value]) {
+    package init(version: Int64, content: Value.Map) {
       self.version = version
       self.content = content
     }

@@ -131,7 +131,7 @@ extension EngineConfiguration {
 
 extension HostConfig {
   /// The stores that it declares, as they are before the first commit.
-  var emptyStores: [String: [String: Value]] { stores.mapValues { _ in [:] } }
+  var emptyStores: [String: Value.Map] { stores.mapValues { _ in [:] } }
 }
 
 extension WhatIfError: ExpectedFailure {}

@@ -58,7 +58,7 @@ struct LogCommand: ParsableCommand {
       let path = try kept.path()
       let verified = try LogVerification(try LogReader(path: path))
       if json {
-        var fields: [String: Value] = [
+        var fields: Value.Map = [
           "intact": .bool(verified.damages.isEmpty), "records": .int(verified.records),
           "first": .int(verified.first), "last": .int(verified.last),
           "damages": .array(

@@ -25,7 +25,7 @@ extension Value {
   }
 }
 
-extension [String: Value] {
+extension Value.Map {
   /// Sets a field; one whose value has no JSON form becomes `<name>_text`, as people see it.
   mutating func add(_ value: Value, as name: String) {
     if value.hasJSONForm { self[name] = value } else { self[name + "_text"] = .string("\(value)") }
@@ -42,7 +42,7 @@ extension LogRecord.Intent {
   var short: String { "\(self)".cut(after: 200) }
 
   var json: Value {
-    var fields: [String: Value] = [
+    var fields: Value.Map = [
       "kind": .string(kind), "key": .string(String(decoding: key, as: UTF8.self)),
     ]
     if !store.isEmpty { fields["store"] = .string(store) }
@@ -60,7 +60,7 @@ extension LogRecord.Intent {
 
 extension LogRecord {
   var json: Value {
-    var fields: [String: Value] = [
+    var fields: Value.Map = [
       "seq": .int(seq), "identity": .int(identity), "outcome": .string("\(outcome)"),
       "trigger": .string(trigger), "kind": .string("\(kind)"), "event": .string(event),
       "priority": .string("\(priority)"), "admitted": .string("\(Timestamp(nanoseconds: admitted))"),
@@ -83,7 +83,7 @@ extension LogRecord {
 extension [StateDigests.Store] {
   /// `{store: digest}`
   var json: Value {
-    var texts: [String: Value] = [:]
+    var texts: Value.Map = [:]
     for store in self { texts[store.name] = .string("\(store.digest)") }
     return .map(texts)
   }

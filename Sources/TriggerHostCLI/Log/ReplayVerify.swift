@@ -27,7 +27,7 @@ extension Replay {
   }
 
   private func sayJSON(_ verdict: Verification.Verdict, _ first: Int64, _ notes: [String]) throws {
-    var fields: [String: Value] = [
+    var fields: Value.Map = [
       "from": .int(first), "verified": .int(Int64(verdict.executed)), "applied": .int(Int64(verdict.applied)),
       "same": .bool(verdict.difference == nil),
     ]

@@ -46,7 +46,7 @@ struct StateOutput {
     let out = path == "-" ? LineWriter.standardOutput : try LineWriter(replacing: path)
     for name in state.storeNames {
       try state.visit(name) { key, value, version in
-        var fields: [String: Value] = [
+        var fields: Value.Map = [
           "store": .string(name), "key": .string(key), "version": .int(version),
         ]
         fields.add(value, as: "value")

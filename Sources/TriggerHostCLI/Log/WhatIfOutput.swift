@@ -108,7 +108,7 @@ final class WhatIfJSON: WhatIfOutput {
   func add(_ difference: WhatIf.Difference) throws {
     count += 1
     if count > limit { return }
-    var fields: [String: Value] = [
+    var fields: Value.Map = [
       "kind": .string(difference.kind.rawValue), "seq": .int(difference.seq),
       "trigger": .string(difference.trigger), "event_kind": .string("\(difference.eventKind)"),
       "event": .string(difference.event),
@@ -122,7 +122,7 @@ final class WhatIfJSON: WhatIfOutput {
   }
 
   private func json(_ result: WhatIf.Result) -> Value {
-    var fields: [String: Value] = [
+    var fields: Value.Map = [
       "outcome": .string("\(result.outcome)"), "intents": .array(result.intents.map(\.json)),
     ]
     if let error = result.error { fields["error"] = .string(error) }
@@ -137,7 +137,7 @@ final class WhatIfJSON: WhatIfOutput {
     try visit { difference in
       differingKeys += 1
       if differingKeys > limit { return }
-      var fields: [String: Value] = ["store": .string(difference.store), "key": .string(difference.key)]
+      var fields: Value.Map = ["store": .string(difference.store), "key": .string(difference.key)]
       if let old = difference.old { fields.add(old, as: "was") }
       if let new = difference.new { fields.add(new, as: "now") }
       try out.put((differingKeys == 1 ? "" : ",") + Value.map(fields).jsonText)
@@ -154,7 +154,7 @@ final class WhatIfJSON: WhatIfOutput {
       "new": number(summary.new), "failed": number(summary.failed), "kept": number(summary.kept),
       "skipped": number(summary.skipped), "undecided": number(summary.undecided),
       "first_difference": summary.firstDifference.map { .int($0) } ?? .null,
-      "missing_targets": .map(summary.missingTargets.mapValues(number)),
+      "missing_targets": .map(Value.Map(summary.missingTargets.mapValues(number))),
     ]
   }
 }

@@ -119,12 +119,12 @@ struct Why: ParsableCommand {
 
   private func value(_ writers: [KeyWriters.Writer], _ causes: [LogRecord], _ script: Script?) -> Value {
     let newest = writers.last!
-    var fields: [String: Value] = [
+    var fields: Value.Map = [
       "store": .string(store), "key": .string(key), "written_by": newest.record.json,
       "because_of": .array(causes.map(\.json)),
       "history": .array(
         writers.dropLast().reversed().map { writer in
-          var fields: [String: Value] = ["written_by": writer.record.json]
+          var fields: Value.Map = ["written_by": writer.record.json]
           fields.add(writer.change)
           return .map(fields)
         }),
@@ -135,7 +135,7 @@ struct Why: ParsableCommand {
   }
 }
 
-extension [String: Value] {
+extension Value.Map {
   /// `value` and `value_before`, as far as there are any.
   fileprivate mutating func add(_ change: KeyHistory.Change) {
     if let new = change.new { add(new, as: "value") }

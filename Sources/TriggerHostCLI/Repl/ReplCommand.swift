@@ -85,19 +85,21 @@ struct ReplCommand: ParsableCommand {
     return try Snapshot(coordinator, seq: seq, time: time ?? EngineClock().now())
   }
 
-  private func given() throws -> [String: [String: Value]] {
+  private func given() throws -> [String: Value.Map] {
     guard let stores else { return [:] }
     let text = try textOrFile(stores, "--stores")
     do {
       guard case .map(let map) = try JSON.parse(text) else {
         throw ValidationError("--stores: expected {store: {key: value}}")
       }
-      return try map.mapValues { value in
+      var given: [String: Value.Map] = [:]
+      for (name, value) in map {
         guard case .map(let content) = value else {
           throw ValidationError("--stores: expected {key: value}, got \(value)")
         }
-        return content
+        given[name] = content
       }
+      return given
     } catch let error as ValueError { throw ValidationError("--stores: \(error.message)") }
   }
 }

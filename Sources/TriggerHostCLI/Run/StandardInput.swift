@@ -68,7 +68,7 @@ extension Host {
   private func admit(line: String, number: Int) throws {
     var id = Value.int(Int64(number))
     func refuse(_ message: String) -> LineError { LineError(id: id, message: "line \(number): \(message)") }
-    let fields: [String: Value]
+    let fields: Value.Map
     do {
       guard case .map(let parsed) = try JSON.parse(line) else { throw refuse("expected a JSON object") }
       fields = parsed
@@ -168,7 +168,7 @@ extension Host {
       "id": id, "event_id": .string("\(event)"),
       "results": .array(
         results.map { result in
-          var fields: [String: Value] = [
+          var fields: Value.Map = [
             "trigger": .string(result.trigger), "seq": .int(result.seq),
             "outcome": .string("\(result.outcome)"),
           ]

@@ -136,7 +136,7 @@ extension TestRun {
   }
 
   private func json(_ file: ScriptTestFile) -> Value {
-    var fields: [String: Value] = [
+    var fields: Value.Map = [
       "path": .string(FilePath.join(root, file.path)), "output": .array(file.output.map { .string($0) }),
       "tests": .array(file.results.map(json)),
     ]
@@ -145,13 +145,13 @@ extension TestRun {
   }
 
   private func json(_ result: ScriptTestResult) -> Value {
-    var fields: [String: Value] = [
+    var fields: Value.Map = [
       "names": .array(result.names.map { .string($0) }), "place": .string(placed(result.place)),
       "status": .string(result.status.rawValue), "seconds": .double(result.duration / .seconds(1)),
       "output": .array(result.output.map { .string($0) }),
       "failures": .array(
         result.failures.map { failure in
-          var fields: [String: Value] = [
+          var fields: Value.Map = [
             "place": .string(placed(failure.place)), "what": .string(failure.what),
             "path": .string(failure.path),
             "expected": .string(failure.expected), "got": .string(failure.got),

@@ -98,18 +98,18 @@ public final class FileStoreBackend: CheckingStoreBackend {
   /// replayed. Without one, what the directory holds now.
   ///
   /// - Throws: `FileProblem` when another host has the directory.
-  public func load() throws -> [String: Value] {
+  public func load() throws -> Value.Map {
     try writer.takeLock()
     if keepsMark { return [:] }
     return try initial.withLock { initial in
-      if case .read(let tree) = initial { return tree.files.mapValues(\.value) }
+      if case .read(let tree) = initial { return Value.Map(tree.files.mapValues(\.value)) }
       var index = DirectoryIndex(directory, policy: policy, contents: contents)
       index.refresh(.everything)
       if case .unread = initial {
         try writer.loaded(index.tree)
         initial = .read(index.tree)
       }
-      return index.tree.files.mapValues(\.value)
+      return Value.Map(index.tree.files.mapValues(\.value))
     }
   }
 
@@ -118,10 +118,10 @@ public final class FileStoreBackend: CheckingStoreBackend {
 
   /// Takes the whole store as of a seq, and returns at once. Before `start` it is what recovery found in the
   /// log; without this call the store begins with what `load` gave.
-  public func replace(seq: Int64, with content: [String: Value]) { writer.replace(seq: seq, content) }
+  public func replace(seq: Int64, with content: Value.Map) { writer.replace(seq: seq, content) }
 
   /// The files. Throws `FileProblem` for a value that is neither a string nor a byte string.
-  public func content(of values: [String: Value]) throws -> FileTree {
+  public func content(of values: Value.Map) throws -> FileTree {
     var tree = FileTree()
     for (path, value) in values {
       guard let content = FileContent(value) else {
@@ -133,13 +133,13 @@ public final class FileStoreBackend: CheckingStoreBackend {
   }
 
   /// The values. Throws `FileProblem` for a path or a size that the directory cannot have.
-  public func values(of content: FileTree) throws -> [String: Value] {
+  public func values(of content: FileTree) throws -> Value.Map {
     try content.forEach { path, content in
       if let fault = policy.fault(of: path) ?? policy.fault(ofSize: content.bytes.count) {
         throw FileProblem(path: path, message: fault)
       }
     }
-    return content.files.mapValues(\.value)
+    return Value.Map(content.files.mapValues(\.value))
   }
 
   /// Why a change cannot become a file; nil when it can. O(change).

@@ -6,7 +6,7 @@ import TriggerHost
 final class FileStoreMailbox: Sendable {
   enum Commit: Sendable {
     case changes(seq: Int64, [StoreChange])
-    case whole(seq: Int64, [String: Value])
+    case whole(seq: Int64, Value.Map)
     /// A burst of edits has become this commit, of which the changes may still be to come.
     case edits(burst: Int64, seq: Int64)
   }
@@ -39,7 +39,7 @@ final class FileStoreMailbox: Sendable {
   /// From now on posts wake the writer.
   ///
   /// - Returns: what the store was told to be last as a whole, nil when it never was, and what came after that.
-  func open() -> (whole: (seq: Int64, values: [String: Value])?, later: [Commit]) {
+  func open() -> (whole: (seq: Int64, values: Value.Map)?, later: [Commit]) {
     state.withLock { $0.isOpen = true }
     var later = take()
     let last = later.lastIndex { if case .whole = $0 { true } else { false } }

@@ -86,7 +86,7 @@ final class FileStoreWriter: @unchecked Sendable {
     _ state: FileMark.State, committed: Int64, _ index: inout DirectoryIndex
   ) throws {
     let (whole, later) = mailbox.open()
-    let (seq, values) = whole ?? (0, initial.mapValues(\.value))
+    let (seq, values) = whole ?? (0, Value.Map(initial.mapValues(\.value)))
     var state = state
     if seq < state.appliedSeq { (state.rows, state.told) = ([:], [:]) }
     let left = try lookAtLeft(state.temporaries)
@@ -122,7 +122,7 @@ final class FileStoreWriter: @unchecked Sendable {
   }
 
   /// The store's content at the start; what is no file is refused.
-  private func contents(of values: [String: Value]) -> [String: FileContent] {
+  private func contents(of values: Value.Map) -> [String: FileContent] {
     var contents: [String: FileContent] = [:]
     for (path, value) in values {
       if rule.refusal(of: StoreChange(key: path, value: value)) == nil {
@@ -159,7 +159,7 @@ final class FileStoreWriter: @unchecked Sendable {
 
   func apply(seq: Int64, _ changes: [StoreChange]) { post(.changes(seq: seq, changes)) }
 
-  func replace(seq: Int64, _ content: [String: Value]) { post(.whole(seq: seq, content)) }
+  func replace(seq: Int64, _ content: Value.Map) { post(.whole(seq: seq, content)) }
 
   func committed(burst: Int64, seq: Int64) { post(.edits(burst: burst, seq: seq)) }
 

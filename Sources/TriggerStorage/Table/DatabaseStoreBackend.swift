@@ -116,17 +116,17 @@ public final class DatabaseStoreBackend: FollowingStoreBackend, @unchecked Senda
   }
 
   /// Nothing: the state comes from the log, and the table follows it.
-  public func load() -> [String: Value] { [:] }
+  public func load() -> Value.Map { [:] }
   /// The keys and values as they are.
-  public func content(of values: [String: Value]) -> [String: Value] { values }
+  public func content(of values: Value.Map) -> Value.Map { values }
   /// The map as it is.
-  public func values(of content: [String: Value]) -> [String: Value] { content }
+  public func values(of content: Value.Map) -> Value.Map { content }
 
   /// What a reader of the file finds now: the rows as values, and the seq that they are as of. An integer in a
   /// `real` column is a float here, text in a `blob` column is bytes. Any thread; O(rows).
   ///
   /// - Throws: `StorageError`; `ValueError` when somebody has put something unreadable there.
-  public func read() throws -> (seq: Int64, values: [String: Value]) {
+  public func read() throws -> (seq: Int64, values: Value.Map) {
     try TableReader(path: path, table: table).read()
   }
 

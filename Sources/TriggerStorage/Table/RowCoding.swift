@@ -49,7 +49,7 @@ struct RowCoding: Sendable, Hashable {
   ///
   /// - Throws: `ValueError` when a JSON column holds none.
   func value(of cells: [Cell]) throws -> Value {
-    var fields: [String: Value] = [:]
+    var fields: Value.Map = [:]
     for (column, cell) in zip(columns, cells) {
       fields[column.name] = try Self.value(of: cell, as: column.type)
     }
@@ -114,7 +114,7 @@ enum TaggedJSON {
     }
   }
 
-  private static func isTag(_ fields: [String: Value]) -> Bool {
+  private static func isTag(_ fields: Value.Map) -> Bool {
     fields.count == 1 && [float, hex, map].contains(fields.first!.key)
   }
 

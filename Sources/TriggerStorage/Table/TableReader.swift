@@ -12,10 +12,10 @@ struct TableReader {
   }
 
   /// In one transaction, so one consistent cut.
-  func read() throws -> (seq: Int64, values: [String: Value]) {
+  func read() throws -> (seq: Int64, values: Value.Map) {
     let coding = RowCoding(columns: table.columns)
     let columns = (table.columns.map(\.name) + ["value"]).map(TableLayout.quoted).joined(separator: ", ")
-    var values: [String: Value] = [:]
+    var values: Value.Map = [:]
     try db.run("BEGIN")
     defer { try? db.run("COMMIT") }
     let seq = try db.integer("SELECT applied FROM trigger_host") ?? 0

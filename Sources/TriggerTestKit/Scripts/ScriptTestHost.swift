@@ -167,13 +167,13 @@ final class ScriptTestHost {
 
   // MARK: Results
 
-  private func newResults() -> [[String: Value]] {
+  private func newResults() -> [Value.Map] {
     let new = results(from: seen)
     seen += new.count
     return new
   }
 
-  private func results(from place: Int) -> [[String: Value]] {
+  private func results(from place: Int) -> [Value.Map] {
     host.log.encoded.dropFirst(place).map { bytes in
       do { return result(try bytes.withUnsafeBytes { try LogRecord(decoding: $0) }) } catch {
         preconditionFailure("a record of our own cannot be read: \(error)")
@@ -181,8 +181,8 @@ final class ScriptTestHost {
     }
   }
 
-  private func result(_ record: LogRecord) -> [String: Value] {
-    var fields: [String: Value] = [
+  private func result(_ record: LogRecord) -> Value.Map {
+    var fields: Value.Map = [
       "trigger": .string(record.trigger), "event": .string(record.event), "seq": .int(record.seq),
       "try": .int(Int64(record.tries + 1)),
       "outcome": .string("\(record.outcome)"),
@@ -202,14 +202,14 @@ final class ScriptTestHost {
   }
 
   private static func intent(_ intent: LogRecord.Intent) -> Value {
-    var fields: [String: Value] = ["kind": .string(intent.kind), "store": .string(intent.store)]
+    var fields: Value.Map = ["kind": .string(intent.kind), "store": .string(intent.store)]
     if !intent.key.isEmpty { fields["key"] = .string(String(decoding: intent.key, as: UTF8.self)) }
     if let value = value(intent.value) { fields["value"] = value }
     return .map(fields)
   }
 
   private static func line(_ line: ExecutionLog) -> Value {
-    var fields: [String: Value] = ["level": .string(line.level), "message": .string(line.message)]
+    var fields: Value.Map = ["level": .string(line.level), "message": .string(line.message)]
     if let given = line.fields { fields["fields"] = given }
     return .map(fields)
   }
@@ -220,15 +220,15 @@ final class ScriptTestHost {
 
   // MARK: Stores
 
-  private func contents() throws -> [String: Value] {
-    try Dictionary(uniqueKeysWithValues: host.coordinator.storeNames.map { ($0, .map(try content($0))) })
+  private func contents() throws -> Value.Map {
+    Value.Map(uniqueKeysWithValues: try host.coordinator.storeNames.map { ($0, .map(try content($0))) })
   }
 
-  private func content(_ name: String) throws -> [String: Value] {
+  private func content(_ name: String) throws -> Value.Map {
     try host.coordinator.store(name).readSnapshot().value
   }
 
-  private static func stores(_ value: Value?) throws -> [String: [String: Value]] {
+  private static func stores(_ value: Value?) throws -> [String: Value.Map] {
     guard let value else { return [:] }
     guard case .map(let stores) = value else {
       throw ScriptTestError("stores must be a table by name, got \(value)")

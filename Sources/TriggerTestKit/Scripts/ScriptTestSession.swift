@@ -213,7 +213,7 @@ final class ScriptTestSession {
 
 /// The fields of a table that came from Lua.
 struct Fields {
-  private let map: [String: Value]
+  private let map: Value.Map
 
   init(_ value: Value) { if case .map(let map) = value { self.map = map } else { map = [:] } }
 

@@ -8,13 +8,13 @@ import TriggerTestKit
 struct Recorded {
   var records: [LogRecord]
   let scripts: [String: String]
-  let stores: [String: [String: Value]]
+  let stores: [String: Value.Map]
   /// As the log left it.
-  let contents: [String: [String: Value]]
+  let contents: [String: Value.Map]
 
   /// Runs a host: `drive` sends it what it likes and waits.
   init(
-    _ scripts: [String: String], stores: [String: [String: Value]] = [:], workers: Int = 1,
+    _ scripts: [String: String], stores: [String: Value.Map] = [:], workers: Int = 1,
     _ drive: (TestHost) async throws -> Void
   ) async throws {
     self.scripts = scripts

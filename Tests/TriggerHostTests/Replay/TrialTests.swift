@@ -6,7 +6,7 @@ import TriggerCore
 /// Executions that no log has, and their traces.
 @Suite struct TrialTests {
   private func run(
-    _ scripts: [String: String], _ event: Value = [:], stores: [String: [String: Value]] = [:],
+    _ scripts: [String: String], _ event: Value = [:], stores: [String: Value.Map] = [:],
     traced: Bool = true
   ) throws -> Replayer.TrialResult {
     let replayer = Replayer(stores: stores)

@@ -57,7 +57,7 @@ import TriggerTestKit
           "return { on = { event = \"n\" }, execute = function(e, ctx) return { ctx:store(\"s\"):add(\"k\", \(amount)) } end }"
       ]
     }
-    let stores: [String: [String: Value]] = ["s": ["k": .int(.max - 2)]]
+    let stores: [String: Value.Map] = ["s": ["k": .int(.max - 2)]]
     let recorded = try await Recorded(script("1"), stores: stores) { host in
       for _ in 1...4 { try await host.send(Event("n")) }
     }

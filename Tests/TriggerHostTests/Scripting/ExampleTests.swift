@@ -109,7 +109,7 @@ import TriggerTestKit
       return (shown, result.error)
     }
 
-    private func changes(_ host: TestHost, _ before: [String: Value]) throws -> [String] {
+    private func changes(_ host: TestHost, _ before: Value.Map) throws -> [String] {
       let after = try host.content()
       return Set(before.keys).union(after.keys).sorted().filter { before[$0] != after[$0] }
         .map { "\($0) = \(after[$0].map(LuaText.text) ?? "nil")" }
@@ -123,7 +123,7 @@ import TriggerTestKit
     }
 
     /// A Lua table as stores: emitted once, and looked at.
-    private func stores(of text: String) async throws -> [String: [String: Value]] {
+    private func stores(of text: String) async throws -> [String: Value.Map] {
       let host = try TestHost(
         scripts: [
           "s.lua":
@@ -136,15 +136,16 @@ import TriggerTestKit
       guard case .map(let stores) = try payload.withUnsafeBytes({ try CanonicalEncoding.decode($0) }) else {
         return [:]
       }
-      return stores.compactMapValues { if case .map(let content) = $0 { content } else { nil } }
+      return Dictionary(
+        uniqueKeysWithValues: stores.compactMap { name, content in content.mapValue.map { (name, $0) } })
     }
   }
 }
 
 extension TestHost {
   /// `store/key` to value.
-  fileprivate func content() throws -> [String: Value] {
-    var all: [String: Value] = [:]
+  fileprivate func content() throws -> Value.Map {
+    var all: Value.Map = [:]
     for name in coordinator.storeNames {
       for item in try coordinator.store(name).scan() { all["\(name)/\(item.key)"] = item.value }
     }

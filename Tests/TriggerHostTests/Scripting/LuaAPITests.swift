@@ -7,7 +7,7 @@ import TriggerLua
 /// The definition of the Lua API and the sandbox say the same, and what is generated from it is up to date.
 @Suite struct LuaAPITests {
   /// What the real sandbox has, by global name: a type, or the names in a table.
-  private func sandbox() throws -> [String: Value] {
+  private func sandbox() throws -> Value.Map {
     let lua = try #require(LuaWorker(host: silentHost))
     lua.bind()
     let names = try lua.names()

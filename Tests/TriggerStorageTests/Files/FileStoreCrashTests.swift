@@ -35,7 +35,7 @@ import TriggerHost
     options.noticing = .notified
     let backend = try FileStoreBackend(directory: directory.root, mark: directory.mark, options: options)
     // Both commits are in the log, whatever the mark says of them.
-    backend.replace(seq: 2, with: expected.mapValues { .string($0) })
+    backend.replace(seq: 2, with: Value.Map(expected.mapValues { .string($0) }))
     let box = Box()
     try backend.start(FileStoreBackend.Handlers { box.edits.append($0) })
     told = box.edits

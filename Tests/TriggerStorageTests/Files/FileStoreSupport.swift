@@ -78,7 +78,7 @@ final class FakeHost: @unchecked Sendable {
   private(set) var seq: Int64 = 0
   /// Number of the last burst of edits that is in the log.
   private var committed: Int64 = 0
-  private(set) var values: [String: Value] = [:]
+  private(set) var values: Value.Map = [:]
   /// Every content that was committed, by path.
   private(set) var history: [String: Set<String?>] = [:]
   let directory: FilesDirectory
@@ -224,7 +224,8 @@ final class FakeHost: @unchecked Sendable {
 
   /// What the store holds, as `FilesDirectory.everything` has it.
   var texts: [String: String] {
-    values.compactMapValues { FileContent($0)?.text }
+    Dictionary(
+      uniqueKeysWithValues: values.compactMap { path, value in FileContent(value)?.text.map { (path, $0) } })
   }
 }
 

@@ -85,7 +85,7 @@ private let orders = DatabaseTable("orders", columns: [.init("quantity", .intege
       text.hasPrefix(
         "warning: store 'orders': \(file) was ahead of the log, which ended at seq 1: took back 3 rows"),
       "\(text)")
-    let expected: [String: Value] = ["a": order(1), "b": order(2), "c": order(3), "f": order(6)]
+    let expected: Value.Map = ["a": order(1), "b": order(2), "c": order(3), "f": order(6)]
     #expect(try host.backends["orders"]!.read().values == expected)
     #expect(try await run(durability: .async).notices.texts == [])
   }
@@ -222,7 +222,7 @@ private let orders = DatabaseTable("orders", columns: [.init("quantity", .intege
   }
 
   /// What the table can say of a value: numbers in columns have the column's type.
-  static func stored(_ content: [String: Value], _ table: DatabaseTable) -> [String: Value] {
+  static func stored(_ content: Value.Map, _ table: DatabaseTable) -> Value.Map {
     content.mapValues { value in
       guard case .map(var fields) = value else { return value }
       for column in table.columns {

@@ -18,7 +18,7 @@ private let orders = DatabaseTable(
     let directory = TemporaryDirectory()
     let backend = try DatabaseStoreBackend(
       path: directory.file(orders), store: "orders", table: orders, history: nil)
-    let contents: [[String: Value]] = [
+    let contents: [Value.Map] = [
       ["a": ["symbol": "EURUSD", "quantity": 5, "price": 1.5, "open": true, "more": [1, .null, 2.5]]],
       ["a": ["symbol": "EURUSD"], "b": "no map", "c": ["quantity": "no number"], "d": [:], "e": .null],
       [:],

@@ -80,7 +80,7 @@ import TriggerHost
     let coding = RowCoding(columns: columns)
     let names = (columns.map(\.name) + ["value", "key"]).map(TableLayout.quoted).joined(separator: ", ")
     for n in 0..<1000 {
-      var fields: [String: Value] = [:]
+      var fields: Value.Map = [:]
       for column in columns where Bool.random(using: &random) {
         fields[column.name] = Self.value(&random, depth: 2)
       }
@@ -127,7 +127,7 @@ import TriggerHost
     case 7: return .array((0..<number & 3).map { _ in value(&random, depth: depth - 1) })
     default:
       let names = ["a", "$float", "$bytes", "$map", "value", ""]
-      var fields: [String: Value] = [:]
+      var fields: Value.Map = [:]
       for _ in 0..<number & 3 {
         fields[names.randomElement(using: &random)!] = value(&random, depth: depth - 1)
       }

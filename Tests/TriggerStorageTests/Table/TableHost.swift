@@ -64,9 +64,9 @@ final class WatchedBackend: FollowingStoreBackend {
     progress.change { if step.obstacle == nil { $0.seq = view.seq } else { $0.obstacles += 1 } }
     return step
   }
-  func load() -> [String: Value] { database.load() }
-  func content(of values: [String: Value]) -> [String: Value] { values }
-  func values(of content: [String: Value]) -> [String: Value] { content }
+  func load() -> Value.Map { database.load() }
+  func content(of values: Value.Map) -> Value.Map { values }
+  func values(of content: Value.Map) -> Value.Map { content }
 }
 
 /// A host on a data directory, with database stores; a Swift trigger writes what it is told.
@@ -127,7 +127,7 @@ final class TableHost {
   /// Returns when something keeps the table from following.
   func waitForObstacle(_ store: String) async { await watched[store]!.progress.wait { $0.obstacles > 0 } }
 
-  func content(_ store: String) throws -> [String: Value] {
+  func content(_ store: String) throws -> Value.Map {
     try coordinator.store(store).readSnapshot().value
   }
 
