@@ -21,6 +21,7 @@ import TriggerCore
     return { on = { event = "two" }, execute = function(event, ctx) return { ctx:store("s"):add("two", 1) } end }
     """,
     "too.lua": """
+    -- As also.lua.
     return { on = { event = "two" }, execute = function(event, ctx) return { ctx:store("s"):add("two", 1) } end }
     """,
     "mend.lua": """

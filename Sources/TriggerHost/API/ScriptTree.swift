@@ -129,7 +129,12 @@ public struct ScriptTree: Sendable {
     }
     let strays = modules(among: all.filter { $0.check.isNoTrigger }.map(\.path))
     modules = all.filter { $0.isModule || strays.contains($0.path) }.map(\.path)
+    var pathOfContent: [FileContent.ID: String] = [:]
     for (path, check, isModule) in all where !isModule && !strays.contains(path) {
+      if let original = CopiedScript.original(of: path, exists: { checks[$0] != nil }) {
+        found.append((path, copy(path, of: original)))
+        continue
+      }
       if let cause = check.cause, causes.insert(cause.firstLine).inserted { found.append((path, cause)) }
       if let script = check.script {
         if let other = pathOfName[script.name] {
@@ -138,6 +143,9 @@ public struct ScriptTree: Sendable {
         }
         pathOfName[script.name] = path
         triggers.append(script)
+        if let twin = pathOfContent.updateValue(path, forKey: contents[path]!.id) {
+          found.append((path, sameContent(path, as: twin)))
+        }
       }
       for problem in check.problems { found.append((path, problem)) }
     }
@@ -178,6 +186,18 @@ public struct ScriptTree: Sendable {
       description:
         "\(script.path):\(line): a trigger named '\(script.name)' is already in \(other); give one of them a name"
     )
+  }
+
+  private func copy(_ path: String, of original: String) -> Problem {
+    Problem(
+      severity: .warning,
+      description: "\(path): passed over: by its name a copy of \(original); rename it if it is to run")
+  }
+
+  private func sameContent(_ path: String, as other: String) -> Problem {
+    Problem(
+      severity: .warning,
+      description: "\(path): the same as \(other), and both run: whatever they do happens twice")
   }
 
   /// Whether a file of the tree, if it was run, ran to its end.
