@@ -243,6 +243,23 @@ import Testing
       ]
     ),
     ("a: *nobody", ["1: not valid YAML: found undefined alias"]),
+    // What everybody writes first
+    (
+      "schedules:\n  - name: a\n    cron: */5 0,30 * * *   # often\n    event: e",
+      ["3: a value that begins with `*` must stand in quotes: cron: \"*/5 0,30 * * *\""]
+    ),
+    (
+      "schedules:\n  - { name: a, cron: * * * * *, event: e }",
+      ["2: a value that begins with `*` must stand in quotes: cron: \"* * * * *\""]
+    ),
+    (
+      "schedules:\n  - event: e\n    cron: @daily",
+      ["3: a value that begins with `@` must stand in quotes: cron: \"@daily\""]
+    ),
+    (
+      "schedules:\n  - {cron: @every 5m}",
+      ["2: a value that begins with `@` must stand in quotes: cron: \"@every 5m\""]
+    ),
     ("scripts: !!binary aGk=", ["1: the tag `tag:yaml.org,2002:binary` is not supported"]),
   ]
 

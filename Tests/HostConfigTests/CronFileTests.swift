@@ -42,6 +42,27 @@ import TriggerHost
     #expect(jobs[2].rule == .start)
   }
 
+  /// One trigger at one time, with another payload or in another zone, is another job; the same line twice is a mistake.
+  @Test func linesThatDifferInPayloadOrZoneAreJobs() {
+    let text = """
+      0 9 * * * report {"of": "a"}
+      0 9 * * * report {"of": "b"}
+      CRON_TZ=Asia/Tokyo
+      0 9 * * * report {"of": "b"}
+      0 9 * * * report {"of": "b"}
+      """
+    let file = parseCronFile(text: text, file: "crontab")
+    #expect(
+      file.entries.prefix(3).map(\.job.name) == [
+        "report 0 9 * * *", "report 0 9 * * * {\"of\":\"b\"}", "report 0 9 * * * Asia/Tokyo {\"of\":\"b\"}",
+      ])
+    #expect(file.entries.map { $0.job.payload["of"] } == ["a", "b", "b", "b"])
+    #expect(
+      file.report.description
+        == "crontab:5: the schedule name `report 0 9 * * * Asia/Tokyo {\"of\":\"b\"}` is used twice; first on line 4"
+    )
+  }
+
   @Test func crontabMistakes() {
     let text = "MAILTO=me\n61 * * * * a\nCRON_TZ=Europe/Berln\n@daily b\n"
     #expect(

@@ -70,7 +70,8 @@ private func parseYAMLCronFile(text: String, file: String) -> CronFile {
   return CronFile(entries: entries, report: report)
 }
 
-/// A plain crontab has no names for its jobs: they are named by what they start and when.
+/// A plain crontab has no names for its jobs: they are named by what they start and when. Those that agree in that, from the
+/// second on, by their zone and payload too.
 private func parseCrontab(text: String, file: String) -> CronFile {
   let tab = Crontab(parsing: text)
   var report = ConfigReport(
@@ -81,6 +82,7 @@ private func parseCrontab(text: String, file: String) -> CronFile {
         severity: $0.isWarning ? .warning : .error)
     })
   var entries: [ScheduleEntry] = []
+  var names: Set<String> = []
   for line in tab.jobs {
     var zone = Zone.host
     if let name = line.zone {
@@ -97,14 +99,23 @@ private func parseCrontab(text: String, file: String) -> CronFile {
       case .every(let span): .every(span)
       case .start: .start
       }
+    var name = "\(line.target) \(line.rule)"
+    if !names.insert(name).inserted { name += line.rest }
     var job = ScheduledJob(
-      name: "\(line.target) \(line.rule)", rule: rule,
+      name: name, rule: rule,
       action: line.isEvent ? .event(line.target) : .trigger(line.target))
     job.payload = line.payload
     entries.append(ScheduleEntry(job: job, file: file, line: line.line))
   }
   report.add(duplicateNames(in: entries))
   return CronFile(entries: entries, report: report)
+}
+
+extension Crontab.Job {
+  /// What a name may need beside target and rule.
+  fileprivate var rest: String {
+    (zone.map { " " + $0 } ?? "") + (payload.isEmpty ? "" : " \(Value.map(payload))")
+  }
 }
 
 /// A problem for every job whose name another job has already.

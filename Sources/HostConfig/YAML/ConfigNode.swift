@@ -119,7 +119,9 @@ extension ConfigNode {
       .composer(let context, let problem, let mark, _):
       let during = context.map { "\($0.text), " } ?? ""
       // The parser may point behind the last line.
-      let line = min(mark.line, text.split(separator: "\n", omittingEmptySubsequences: false).count)
+      let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+      let line = min(mark.line, lines.count)
+      if line > 0, let hint = hintOfQuotes(in: lines[line - 1]) { return (line, mark.column, hint) }
       return (line, mark.column, "not valid YAML: \(during)\(problem)")
     case .duplicatedKeysInMapping(let keys, let context):
       return explainDuplicate(of: keys.first ?? "", firstMark: context.mark, text: text)
@@ -129,6 +131,14 @@ extension ConfigNode {
     default:
       return (nil, nil, "not readable as YAML: \(error)")
     }
+  }
+
+  /// `cron: */5 * * * *` and `cron: @daily` are what everybody writes first: YAML takes `*` for an alias, and `@` for
+  /// nothing that it knows (YAML 1.2.2, 5.3, https://yaml.org/spec/1.2.2/).
+  private static func hintOfQuotes(in line: Substring) -> String? {
+    let pattern = #/([\w.-]+): +((?:\*[^A-Za-z_]|[@%]).*?) *(?:, .*|\}.*| #.*)?$/#
+    guard let (_, key, value) = line.firstMatch(of: pattern)?.output else { return nil }
+    return "a value that begins with `\(value.prefix(1))` must stand in quotes: \(key): \"\(value)\""
   }
 
   /// The parser names the first use of a key; people look for the second.

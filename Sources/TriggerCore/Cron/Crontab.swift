@@ -104,10 +104,13 @@ public struct Crontab: Sendable {
     return job
   }
 
-  /// A line has six fields when its sixth word can be a day of week and a seventh follows.
+  /// A line has six fields when its sixth word can be a day of week and a target follows. What follows a target is an
+  /// object: a trigger may be called `sun`, or `5`.
   private static func rule(_ words: [CronWord]) throws(CronSyntaxError) -> (rule: CronRule, used: Int) {
     if words[0].text.hasPrefix("@") { return try CronText.macro(words) }
-    let sixth = words.count > 6 ? try? CronFieldParser(.dayOfWeek, words[5].text, column: 1).parse() : nil
+    let sixth =
+      words.count > 6 && !words[6].text.hasPrefix("{")
+      ? try? CronFieldParser(.dayOfWeek, words[5].text, column: 1).parse() : nil
     let count = sixth == nil ? 5 : 6
     return (.expression(try CronExpression(fields: Array(words.prefix(count)))), min(count, words.count))
   }

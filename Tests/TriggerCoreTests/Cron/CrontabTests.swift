@@ -28,6 +28,20 @@ import Testing
     #expect(tab.jobs[1].payload == ["exchange": "XETRA"])
   }
 
+  /// What follows a target is an object, so a target may look like a field.
+  @Test(arguments: [
+    ("* * * * * sun {\"a\": 1}", "sun", "* * * * *"), ("* * * * * 5 {}", "5", "* * * * *"),
+    ("* * * * * 5", "5", "* * * * *"), ("0 9 * * sun sun", "sun", "0 9 * * sun"),
+    ("30 0 9 * * sun 5", "5", "30 0 9 * * sun"), ("30 0 9 * * 5 sun {\"a\":1}", "sun", "30 0 9 * * 5"),
+    ("@daily sun {}", "sun", "@daily"),
+  ])
+  func targetsThatLookLikeFields(line: String, target: String, rule: String) throws {
+    let tab = Crontab(parsing: line)
+    #expect(tab.problems.isEmpty)
+    let job = try #require(tab.jobs.first)
+    #expect(job.target == target && job.rule.description == rule)
+  }
+
   @Test(arguments: [
     ("*/5 * * * *", 12, "the trigger to start is missing"), ("61 * * * * a", 1, "minute 61"),
     ("* * * * report", 9, "`report` is no day of week"), ("@dialy a", 1, "did you mean '@daily'?"),
