@@ -40,7 +40,7 @@ public final class DataDirectory: @unchecked Sendable {
   public init(path: String, clock: EngineClock = EngineClock(), acceptsLoss: Bool = false) throws {
     self.path = path
     self.clock = clock
-    let code = mkdir(path, 0o755) == 0 ? 0 : errno
+    let code = mkdir(path, 0o700) == 0 ? 0 : errno
     guard code == 0 || access(path, F_OK) == 0 else {
       throw StorageError("\(path): cannot be made: \(String(cString: strerror(code)))")
     }
@@ -58,7 +58,7 @@ public final class DataDirectory: @unchecked Sendable {
       }
       self.loss = loss
       epoch = max(newest?.epoch ?? 0, loss?.lostEpoch ?? 0)
-      database = try Database(path: path + "/log.sqlite")
+      database = try Database(path: path + "/log.sqlite", isPrivate: true)
       if database.isReadOnly { throw Self.cannotWrite(path + "/log.sqlite", EACCES) }
       try DataFormat.prepare(database, path: path)
       logID = try database.integer("SELECT value FROM meta WHERE name = 'log'") ?? 0
@@ -97,7 +97,7 @@ public final class DataDirectory: @unchecked Sendable {
 
   /// The file lock goes with the process, however it ends.
   private static func takeLock(_ path: String) throws(StorageError) -> Int32 {
-    let file = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    let file = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard file >= 0 else {
       if errno == ENOTDIR { throw StorageError("\(path) is a file; name a directory to keep everything in") }
       throw cannotWrite(path, errno)

@@ -19,18 +19,24 @@ final class Database {
 
   /// Opens a file, made when `creates`.
   ///
+  /// - Parameters:
+  ///   - isPrivate: nobody but its owner may read the file, and those that SQLite makes beside it, when it is made now.
+  ///   - fileSystem: name of a VFS that was registered with SQLite; nil: the system's files.
   /// - Throws: `StorageError` with what SQLite says.
-  ///
-  /// - Parameter fileSystem: name of a VFS that was registered with SQLite; nil: the system's files.
   init(
-    path: String, creates: Bool = true, isReadOnly: Bool = false, isURI: Bool = false,
-    fileSystem: String? = nil
+    path: String, creates: Bool = true, isPrivate: Bool = false, isReadOnly: Bool = false,
+    isURI: Bool = false, fileSystem: String? = nil
   ) throws(StorageError) {
     // SQLite would wait for whoever writes into a named pipe.
     for file in fileSystem == nil && !isURI ? [path, path + "-wal"] : [] {
       if let status = FileStatus.of(file), status.kind != .file {
         throw StorageError("\(file) is \(status.kindInWords), not a database file")
       }
+    }
+    // SQLite makes a file with 0644, and gives the mode of the file to those beside it. One without a byte is new to it.
+    if creates, isPrivate {
+      let file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+      if file >= 0 { Glibc.close(file) }
     }
     var handle: OpaquePointer?
     let flags =

@@ -32,7 +32,7 @@ final class NewestFile {
   init(directory: String) throws(StorageError) {
     let path = Self.path(in: directory)
     count = Self.slots(in: directory).map(\.count).max() ?? 0
-    file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw StorageError("\(path): \(String(cString: strerror(errno)))") }
   }
 

@@ -27,6 +27,49 @@ import TriggerHost
     for (name, content) in before { #expect(try replay.content(of: name) == content) }
   }
 
+  /// As `Backup.md` says it: SQLite copies one moment while the host runs, and a host goes on from there.
+  @Test func aCopyOfARunningHostIsABackup() async throws {
+    let (path, backup) = (temporaryDirectory(), temporaryDirectory())
+    defer { for path in [path, backup] { try? FileManager.default.removeItem(atPath: path) } }
+    let host = try DataHost(path)
+    try await host.send(1...100)
+    await host.queue.waitUntilIdle()
+    let contents = try host.contents()
+    try FileManager.default.createDirectory(atPath: backup, withIntermediateDirectories: true)
+    try Database(path: path + "/log.sqlite").run("VACUUM INTO '\(backup)/log.sqlite'")
+    try await host.send(101...200)
+    host.close()
+    #expect(try LogVerification(LogReader(path: backup)).damages.isEmpty)
+    let restored = try DataHost(backup)
+    #expect(try restored.contents() == contents)
+    try await restored.send(201...300)
+    restored.close()
+    #expect(try LogVerification(LogReader(path: backup)).damages.isEmpty)
+  }
+
+  /// Events and values may be secrets: nobody but the owner reads what a host makes for itself.
+  @Test func whatTheHostMakesIsPrivate() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    func mode(_ file: String) throws -> Int? {
+      try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int
+    }
+    let host = try DataHost(path)
+    try await host.send(1...10)
+    #expect(try mode(path) == 0o700)
+    let files = try FileManager.default.contentsOfDirectory(atPath: path)
+    #expect(files.contains("log.sqlite") && files.contains("log.sqlite-wal") && files.contains("newest"))
+    for file in files { #expect(try mode(path + "/" + file) == 0o600, "\(file)") }
+    host.close()
+    // What an administrator has chosen since stays.
+    for file in ["", "/log.sqlite"] {
+      try FileManager.default.setAttributes(
+        [.posixPermissions: file.isEmpty ? 0o750 : 0o640], ofItemAtPath: path + file)
+    }
+    try DataHost(path).close()
+    #expect(try mode(path) == 0o750 && mode(path + "/log.sqlite") == 0o640)
+  }
+
   /// The host goes down with events that commits have emitted still in the queue: they run exactly once,
   /// all the same. (A second run of one fails.)
   @Test func whatWasEmittedRunsExactlyOnce() async throws {

@@ -9,7 +9,7 @@ final class FileMark {
 
   /// - Parameter path: made when it is not there; nil keeps nothing beyond the process.
   init(path: String?) throws {
-    database = try Database(path: path ?? ":memory:")
+    database = try Database(path: path ?? ":memory:", isPrivate: path != nil)
     if path != nil { try database.run("PRAGMA journal_mode = WAL") }
     try database.run("PRAGMA synchronous = FULL")
     // Contents are a length and a hash; no file has the length -1, what is not known -2.
