@@ -1,5 +1,6 @@
 import Foundation
 import TriggerCore
+import TriggerHost
 import TriggerFiles
 
 extension HostConfig {
@@ -90,7 +91,10 @@ extension HostConfig {
   }
 
   private mutating func readLimits(_ map: MapReader) {
-    let keys = ["timeout", "memory", "hold", "grace", "hops", "emits", "offspring", "keys"]
+    let keys = [
+      "timeout", "memory", "max_timeout", "max_memory", "max_priority", "hold", "grace", "hops", "emits",
+      "offspring", "keys",
+    ]
     guard let section = map.map("limits", keys: keys) else { return }
     limits.timeout = section.timeSpan("timeout") ?? limits.timeout
     limits.memory = section.byteSize("memory") ?? limits.memory
@@ -100,9 +104,25 @@ extension HostConfig {
     limits.emits = section.integer("emits", in: 1...1_000_000) ?? limits.emits
     limits.keys = section.integer("keys", in: 1...1_000_000_000) ?? limits.keys
     limits.offspring = section.integer("offspring", in: 1...100_000_000) ?? limits.offspring
+    readCeilings(section)
     if limits.memory < 1 << 20 { section.fail("memory", "a script needs at least 1mb") }
     if limits.grace > limits.hold {
       section.fail(section.has("grace") ? "grace" : "hold", "grace must not be longer than hold")
+    }
+  }
+
+  /// What scripts have without a word of theirs is always allowed.
+  private mutating func readCeilings(_ section: MapReader) {
+    limits.most.timeout = section.timeSpan("max_timeout") ?? max(limits.most.timeout, limits.timeout)
+    limits.most.memory = section.byteSize("max_memory") ?? max(limits.most.memory, limits.memory)
+    limits.most.priority =
+      section.scalar("max_priority", expected: "critical, high, normal or low") { text, _ in Priority(text) }
+      ?? limits.most.priority
+    if limits.most.timeout < limits.timeout {
+      section.fail("max_timeout", "must not be less than timeout, \(TimeSpan.format(limits.timeout))")
+    }
+    if limits.most.memory < limits.memory {
+      section.fail("max_memory", "must not be less than memory, \(ByteSize(bytes: limits.memory))")
     }
   }
 

@@ -1,3 +1,5 @@
+import TriggerHost
+
 /// What `host.yaml` says, checked, with defaults where it is silent.
 ///
 /// Paths are as written, beside their resolved form: relative ones count from the config's directory.
@@ -45,6 +47,8 @@ package struct HostConfig: Sendable {
     package var timeout = Duration.milliseconds(200)
     /// Bytes that an attempt may have allocated at once.
     package var memory = 64 << 20
+    /// What a script may give itself at most.
+    package var most = TriggerOptions.Ceilings()
     /// Who holds up anything for longer than this is deferred.
     package var hold = Duration.milliseconds(10)
     /// How long a finished operation waits before those ahead of it with lower priority are deferred.

@@ -168,7 +168,7 @@ import Testing
       "triggers/typed.lua":
         "return { on = { event = 'key' }, debounce = '5s', execute = function() end }",
       "triggers/spin.lua":
-        "return { on = { event = 'spin' }, timeout = '1h', execute = function() while true do end end }",
+        "return { on = { event = 'spin' }, timeout = '10m', execute = function() while true do end end }",
       "triggers/a_test.lua":
         "it('spins', function()\nhost:send('key') host:send('spin')\nend)\nit('goes on', function() end)",
     ])

@@ -33,6 +33,14 @@ import Testing
     ("queue: 5", ["1: queue: expected a mapping (`key: value`), got `5`"]),
     ("- a", ["1: the file: expected a mapping (`key: value`), got a list"]),
     ("feeds: {}", ["1: feeds: expected a list (`- …`), got a mapping"]),
+    (
+      "limits: { timeout: 2s, max_timeout: 1s, memory: 64mb, max_memory: 32mb, max_priority: urgent }",
+      [
+        "1: limits.max_priority: expected critical, high, normal or low, got `urgent`",
+        "1: limits.max_timeout: must not be less than timeout, 2s",
+        "1: limits.max_memory: must not be less than memory, 64mb",
+      ]
+    ),
     ("limits: { timeout: 200 }", ["1: limits.timeout: expected a time span above 0 \(span), got `200`"]),
     ("limits: { timeout: 0ms }", ["1: limits.timeout: expected a time span above 0 \(span), got `0ms`"]),
     ("limits: { memory: 64 }", ["1: limits.memory: a script needs at least 1mb"]),

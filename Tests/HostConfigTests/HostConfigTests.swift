@@ -188,6 +188,7 @@ import TriggerHost
     #expect(loaded.config.workers == nil)
     #expect(loaded.config.queue.capacity == 100_000)
     #expect(loaded.config.limits.timeout == .milliseconds(200))
+    #expect(loaded.config.limits.most == TriggerOptions.Ceilings())
     #expect(loaded.config.limits.memory == 64 << 20)
   }
 

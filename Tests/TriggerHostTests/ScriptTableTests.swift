@@ -9,6 +9,30 @@ import Testing
     ScriptTree(files: ["s.lua": Array(text.utf8)]).problems.map { $0.description }
   }
 
+  /// A host says what its scripts may have; what a script leaves out is the host's own word.
+  @Test func aScriptCannotRaiseItsLimits() {
+    var defaults = TriggerOptions()
+    (defaults.timeout, defaults.memory) = (.seconds(5), 2 << 30)
+    defaults.ceilings = TriggerOptions.Ceilings(timeout: .seconds(1), memory: 64 << 20, priority: .normal)
+    func problems(_ fields: String) -> [String] {
+      let text = "return {\n  on = { event = 'x' },\n  \(fields)\n  execute = function() end }"
+      return ScriptTree(files: ["s.lua": Array(text.utf8)], defaults: defaults).problems.map {
+        $0.description
+      }
+    }
+    #expect(problems("") == [])
+    #expect(problems("timeout = '1s', memory = '64mb', priority = 'low',") == [])
+    #expect(
+      problems("priority = 'high',\n  memory = '1000gb',\n  timeout = '1001ms',") == [
+        "s.lua:3: priority: high is more than limits.max_priority allows (normal)",
+        "s.lua:4: memory: 1000gb is more than limits.max_memory allows (64mb)",
+        "s.lua:5: timeout: 1s1ms is more than limits.max_timeout allows (1s)",
+      ])
+    // Without ceilings, as what was recorded is read: anything.
+    defaults.ceilings = nil
+    #expect(problems("memory = '1000gb', timeout = '1h', priority = 'critical',") == [])
+  }
+
   @Test func oneMistakeHidesNoOther() {
     let found = problems(
       """

@@ -29,6 +29,26 @@ struct ScriptTable {
       do throws(Mistake) { try read(field, value) } catch { mistakes.append(error) }
     }
     if options.maxInstances != nil, options.mode == nil { options.mode = .single }
+    if let ceilings = defaults.ceilings { mistakes += excesses(fields, ceilings) }
+  }
+
+  /// What the table asks for beyond what the host allows.
+  private func excesses(_ fields: Value.Map, _ most: TriggerOptions.Ceilings) -> [Mistake] {
+    func excess(_ field: String, _ isMore: Bool, _ wanted: String, _ allowed: String) -> Mistake? {
+      guard isMore, fields[field] != nil else { return nil }
+      return Mistake(
+        path: [field], message: "\(field): \(wanted) is more than limits.max_\(field) allows (\(allowed))")
+    }
+    return [
+      excess(
+        "timeout", options.timeout > most.timeout, TimeSpan.format(options.timeout),
+        TimeSpan.format(most.timeout)),
+      excess(
+        "memory", options.memory > most.memory, "\(ByteSize(bytes: options.memory))",
+        "\(ByteSize(bytes: most.memory))"),
+      excess(
+        "priority", options.priority > most.priority, "\(options.priority)", "\(most.priority)"),
+    ].compactMap { $0 }
   }
 
   /// What is wrong, in the order of the lines.

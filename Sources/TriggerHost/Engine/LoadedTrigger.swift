@@ -117,6 +117,25 @@ public struct TriggerOptions: Sendable {
   public var maxInstances: Int?
   /// What happens to an operation that failed; nil: it stays failed.
   public var retry: RetryPolicy?
+  /// What the table of a script may ask for at most; nil: anything. Only of the defaults that a `ScriptTree` is made with.
+  public var ceilings: Ceilings?
+
+  /// The most that a host lets its scripts have. One that asks for more is no trigger.
+  public struct Ceilings: Sendable, Hashable {
+    /// CPU time of one attempt.
+    public var timeout: Duration
+    /// Live bytes of an attempt.
+    public var memory: Int
+    /// The most urgent priority.
+    public var priority: Priority
+
+    /// By default what hosts without a word about it allow.
+    public init(timeout: Duration = .seconds(600), memory: Int = 1 << 30, priority: Priority = .critical) {
+      self.timeout = timeout
+      self.memory = memory
+      self.priority = priority
+    }
+  }
 
   /// The defaults: bound to nothing, 200 ms and 64 MiB for an attempt, no gate.
   public init() {}

@@ -17,7 +17,10 @@ struct History {
   init(_ path: String, config: HostConfig? = nil) throws {
     reader = try LogReader(path: path)
     last = try reader.lastSeq()
-    defaults = config.map { TriggerOptions($0) } ?? TriggerOptions()
+    var defaults = config.map { TriggerOptions($0) } ?? TriggerOptions()
+    // Scripts that ran are what they were.
+    defaults.ceilings = nil
+    self.defaults = defaults
   }
 
   /// A script tree that was in force; nil when there is none of the number.

@@ -173,6 +173,7 @@ extension TriggerOptions {
     self.init()
     timeout = config.limits.timeout
     memory = config.limits.memory
+    ceilings = config.limits.most
   }
 }
 
