@@ -37,6 +37,7 @@ struct th_alloc {
   void *free[CLASSES];
   uint8_t *fresh, *fresh_end;  // uncarved rest of the newest chunk
   struct chunk *chunks;
+  struct th_stacks *stacks;    // NULL where this Lua needs none
   th_worker *worker;
   int refused, wants_collection;
   int emergency;               // Lua collected by itself, with whatever metatables said
@@ -49,10 +50,12 @@ struct th_alloc *th_alloc_new(th_worker *w) {
   if (!a) return NULL;
   a->worker = w;
   a->soft = a->hard = SIZE_MAX;
+  if (th_guards() & TH_GUARD_STACKS && !(a->stacks = th_stacks_new())) { free(a); return NULL; }
   return a;
 }
 
 void th_alloc_free(struct th_alloc *a) {
+  th_stacks_free(a->stacks);
   while (a->chunks) {
     struct chunk *next = a->chunks->next;
     free(a->chunks);
@@ -113,6 +116,19 @@ static void note_place(th_worker *w) {
   }
 }
 
+// Lua's next step comes to th_end_hook, before any call returns that is waiting for it.
+static void ask_hook(struct th_alloc *a) {
+  int mask = LUA_MASKCOUNT;
+  if (a->worker->tracer) mask |= TH_TRACE_MASK;
+  if (th_stacks_moved(a->stacks)) mask |= LUA_MASKCALL | LUA_MASKRET;
+  lua_sethook(a->worker->running, th_end_hook, mask, 1);
+}
+
+// Between attempts nobody is in the middle of anything.
+static void stack_moved(struct th_alloc *a) {
+  if (a->hard == SIZE_MAX) th_stacks_forget(a->stacks); else ask_hook(a);
+}
+
 // Decides about a request beyond the soft line.
 static int admit(struct th_alloc *a, void *block, size_t old_size, size_t new_size) {
   th_worker *w = a->worker;
@@ -131,7 +147,7 @@ static int admit(struct th_alloc *a, void *block, size_t old_size, size_t new_si
   if (want > a->hard) {
     if (w->out_of_memory) return 0;
     a->refused = a->emergency = 1;
-    lua_sethook(w->running, th_end_hook, LUA_MASKCOUNT | (w->tracer ? TH_TRACE_MASK : 0), 1);
+    ask_hook(a);
     a->refused_block = block; a->refused_old = old_size; a->refused_new = new_size;
     a->soft = 0;  // the next request of any size comes here
     return 0;
@@ -139,16 +155,30 @@ static int admit(struct th_alloc *a, void *block, size_t old_size, size_t new_si
   if (!w->out_of_memory && want > a->soft) {
     a->wants_collection = 1;
     a->soft = a->hard;
-    lua_sethook(w->running, th_end_hook, LUA_MASKCOUNT | (w->tracer ? TH_TRACE_MASK : 0), 1);
+    ask_hook(a);
   }
   return 1;
 }
 
+// Lua asks for the stack of a coroutine right after the coroutine; both are no small blocks, or of their kind.
+static inline void note(struct th_alloc *a, void *block, size_t kind, size_t size) {
+  if (!a->stacks) return;
+  if (kind == LUA_TTHREAD) th_stacks_owner_made(a->stacks, block, size);
+  else if (kind == 0) th_stacks_made(a->stacks, block);
+}
+
+static inline void forget(struct th_alloc *a, void *block, size_t size) {
+  if (!a->stacks) return;
+  if (size <= SMALL_BYTES) th_stacks_object_freed(a->stacks, block, size);
+  else if (th_stacks_freed(a->stacks, block)) stack_moved(a);
+}
+
 void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
   struct th_alloc *a = alloc;
-  if (!block) old_size = 0;  // Lua passes the kind of object here
+  size_t kind = 0;  // of object, which Lua passes as the old size of a new block
+  if (!block) { kind = old_size; old_size = 0; }
   if (new_size == 0) {
-    if (block) { a->live -= old_size; give(a, block, old_size); }
+    if (block) { forget(a, block, old_size); a->live -= old_size; give(a, block, old_size); }
     return NULL;
   }
   if (new_size > old_size && a->live + (new_size - old_size) > a->soft &&
@@ -174,6 +204,7 @@ void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
     moved = block;  // shrinking must not fail; a larger block serves a smaller class as well
   }
   a->live += new_size - old_size;
+  if (!block && (new_size > SMALL_BYTES || kind == LUA_TTHREAD)) note(a, moved, kind, new_size);
   return moved;
 }
 
@@ -182,6 +213,7 @@ void th_alloc_begin(th_worker *w, size_t memory_bytes) {
   a->hard = memory_bytes > SIZE_MAX / 2 ? SIZE_MAX / 2 : a->live + memory_bytes;
   a->soft = a->live + soft_step < a->hard ? a->live + soft_step : a->hard;
   a->refused = a->wants_collection = a->emergency = 0;
+  th_stacks_forget(a->stacks);
   w->held_next = held_step;
 }
 
@@ -235,5 +267,7 @@ void th_alloc_collect(lua_State *L) {
   size_t line = a->live * 2 > a->live + soft_step ? a->live * 2 : a->live + soft_step;
   a->soft = line < a->hard ? line : a->hard;
 }
+
+struct th_stacks *th_alloc_stacks(th_worker *w) { return w->alloc->stacks; }
 
 size_t th_worker_memory(const th_worker *w) { return w->alloc->live; }

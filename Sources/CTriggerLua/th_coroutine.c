@@ -93,6 +93,7 @@ static int step_of_wrap(lua_State *L) {
 static int co_create(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_State *co = lua_newthread(L);
+  th_make_room(co, 0);
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 1);
   return 1;

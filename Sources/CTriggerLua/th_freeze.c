@@ -31,7 +31,7 @@ int th_frozen_write(lua_State *L) {
   th_worker *w = th_worker_of(L);
   struct th_runner *r = w->runner;
   if (!r->trigger || r->fresh) return luaL_error(L, "attempt to change a read-only table");
-  w->abandoned = 1;
+  w->abandoned = TH_FROZEN_WRITTEN;
   return th_raise_end(L);
 }
 

@@ -40,7 +40,10 @@ struct th_worker {
   char *error; size_t error_length;
   struct th_tracer *tracer;      // th_trace.c; NULL when the run is not traced
   // --- the runner's own (th_runner.h)
-  int abandoned;                 // a frozen table was written: the attempt runs again with fresh chunks
+  enum th_abandoned {            // why the attempt is to run again (th_protected)
+    TH_FROZEN_WRITTEN = 1,       // with fresh chunks
+    TH_STACK_MOVED,              // with a larger stack
+  } abandoned;
   struct th_runner *runner;
 };
 
@@ -71,6 +74,18 @@ void th_trace_event(th_worker *w, lua_State *L, lua_Debug *ar);
 // Pushes a traceback of `of` from a level on, behind `message` if there is one. As luaL_traceback, in time that does
 // not depend on what is skipped but for one look at each frame. May raise (memory).
 void th_traceback(lua_State *L, lua_State *of, const char *message, int level);
+
+// The frame that called this one. Frames are linked by the third pointer of a CallInfo (lstate.h), which the API does
+// not show; whoever walks them compares the first levels with those of the API, or has a selftest.
+struct CallInfo *th_caller(const struct CallInfo *frame);
+
+// --- th_guards.c
+enum th_guard { TH_GUARD_STACKS = 1 };
+int th_guards(void);                   // which this Lua needs
+
+// --- th_stacks.c
+// Makes sure that as many values fit on an empty stack as the trigger's runs were seen to need. Does not raise.
+void th_make_room(lua_State *L, int is_main);
 
 // --- th_base.c, th_string.c, th_table.c, th_math.c, th_os.c: each pushes nothing and sets globals or
 // library tables into the table on top of the stack (the sandbox's global table).

@@ -26,6 +26,7 @@ struct th_runner {
   int stores_ref, passing_ref;           // name to store object: permanent ones, this attempt's
   int fresh_ref;                         // path to module of the attempt that runs chunks anew
   int fresh;                             // chunks run anew in this attempt
+  int room;                              // of stacks in this attempt; see th_stacks.c
   int passing_used;                      // passing stores are to be dropped when the attempt ends
   int metatables_ref;                    // what scripts made a metatable: weak keys
   int analysis_works;                    // the dump parser recognised the samples of th_purity_selftest
@@ -57,6 +58,8 @@ struct th_trigger {
   th_trigger *next;
   int execute_ref, spec_ref;
   int fresh;         // its chunk runs anew for each attempt
+  int room;          // how often a run was given up because a stack moved
+  int lasting;       // what a run did stays (th_session.c), so it cannot begin anew
   char path[];
 };
 
@@ -77,6 +80,21 @@ static inline void th_check_held(lua_State *L) {
   if (__builtin_expect(w->info && w->info->held_bytes && *w->info->held_bytes >= w->held_next, 0)) th_check_held_now(L);
 }
 void th_alloc_collect(lua_State *L);        // inside an attempt, from the hook; may raise
+
+struct th_stacks *th_alloc_stacks(th_worker *w);
+
+// --- th_stacks.c. What th_alloc.c tells of blocks; none raises.
+enum { TH_ROOM_MOST = 4 };
+struct th_stacks *th_stacks_new(void);
+void th_stacks_free(struct th_stacks *s);
+void th_stacks_owner_made(struct th_stacks *s, void *object, size_t bytes);  // a coroutine
+int th_stacks_made(struct th_stacks *s, void *block);                        // 0: out of memory
+int th_stacks_freed(struct th_stacks *s, void *block);                       // 1: a stack that may have moved
+void th_stacks_object_freed(struct th_stacks *s, void *object, size_t bytes);
+int th_stacks_moved(const struct th_stacks *s);
+void th_stacks_forget(struct th_stacks *s);
+void th_stacks_check(lua_State *L);      // from the hook; raises the attempt's end when the move did harm
+int th_stacks_selftest(lua_State *L);    // may raise (memory)
 
 // --- th_codec.c
 // th_encode with the name that error paths start with. Raises.

@@ -95,7 +95,8 @@ th_session *th_session_new(th_worker *w, th_tree *tree, const char *prelude, siz
   s->tree = tree;
   s->environment_ref = s->entry_ref = LUA_NOREF;
   s->trigger->tree = tree;
-  s->trigger->fresh = 1;
+  s->trigger->fresh = s->trigger->lasting = 1;
+  s->trigger->room = TH_ROOM_MOST - 1;
   piece p = {.session = s, .name = "=[session]", .text = prelude, .length = length};
   if (protected(s, open_body, &p, &limits) == TH_OK) return s;
   th_session_free(s);

@@ -12,7 +12,7 @@ typedef struct levels { struct CallInfo *first[FIRST_LEVELS], *last[LAST_LEVELS]
 
 // Frames are linked by the third pointer of a CallInfo (lstate.h), which the API does not show. Every walk looks at
 // the first levels through the API, and goes on alone only where both agreed.
-static struct CallInfo *caller(const struct CallInfo *frame) {
+struct CallInfo *th_caller(const struct CallInfo *frame) {
   struct CallInfo *up;
   memcpy(&up, (const char *)frame + 2 * sizeof(void *), sizeof up);
   return up;
@@ -24,11 +24,11 @@ static int find_levels(lua_State *of, int level, levels *found) {
   struct CallInfo *frame = NULL;
   for (found->all = 0; found->all < FIRST_LEVELS; found->all++) {
     if (!lua_getstack(of, level + found->all, &ar)) return 1;
-    if (frame && caller(frame) != ar.i_ci) return 0;
+    if (frame && th_caller(frame) != ar.i_ci) return 0;
     frame = found->first[found->all] = ar.i_ci;
   }
   // The outermost frame is Lua's own and no level: it has no caller.
-  for (frame = caller(frame); frame && caller(frame); frame = caller(frame), found->all++)
+  for (frame = th_caller(frame); frame && th_caller(frame); frame = th_caller(frame), found->all++)
     found->last[found->all % LAST_LEVELS] = frame;
   return frame != NULL;
 }

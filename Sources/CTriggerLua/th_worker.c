@@ -28,11 +28,13 @@ int th_raise_end(lua_State *L) {
 void th_end_hook(lua_State *L, lua_Debug *ar) {
   th_worker *w = th_worker_of(L);
   if (th_ending(w)) th_raise_end(L);
+  if (th_stacks_moved(th_alloc_stacks(w))) th_stacks_check(L);
   if (ar->event != LUA_HOOKCOUNT) {
-    if (w->tracer) th_trace_event(w, L, ar);
+    if (w->tracer && ar->event != LUA_HOOKRET) th_trace_event(w, L, ar);
     return;
   }
   if (th_alloc_wants_collection(w)) th_alloc_collect(L);
+  if (th_stacks_moved(th_alloc_stacks(w))) th_stacks_check(L);  // a collection makes stacks smaller
   lua_sethook(L, w->tracer ? th_end_hook : NULL, w->tracer ? TH_TRACE_MASK : 0, 0);
   if (th_ending(w)) th_raise_end(L);  // a signal between the first test and lua_sethook
 }
@@ -204,8 +206,9 @@ static void take_error(th_worker *w, lua_State *L) {
 static int once(th_worker *w, lua_CFunction body, void *argument, const th_limits *limits) {
   lua_State *L = w->main;
   w->stack_base = (uintptr_t)__builtin_frame_address(0);
-  th_alloc_begin(w, limits->memory_bytes);
   lua_settop(L, 1);
+  th_make_room(L, 1);
+  th_alloc_begin(w, limits->memory_bytes);
   lua_pushcfunction(L, body);
   lua_pushlightuserdata(L, argument);
   w->running = L;
@@ -223,7 +226,30 @@ static void reset_output(th_output *o) {
   if (o) o->bytes_length = o->intents_length = o->returned_length = 0;
 }
 
+// After a run that was given up: whether it can begin anew, and makes it ready to. Nothing of it counts but how much
+// it said.
+static int begin_anew(th_worker *w) {
+  struct th_runner *r = w->runner;
+  if (!w->abandoned || w->out_of_memory || !r->trigger) return 0;
+  if (w->abandoned == TH_STACK_MOVED) {
+    if (r->trigger->lasting || r->room == TH_ROOM_MOST) return 0;
+    r->room = ++r->trigger->room;
+  } else {
+    r->trigger->fresh = r->fresh = 1;
+  }
+  w->abandoned = 0;
+  r->loading = NULL;
+  if (r->logs > r->logs_to_skip) r->logs_to_skip = r->logs;
+  r->logs = 0;
+  r->seen_length = 0;
+  reset_output(w->output);
+  lua_sethook(w->main, NULL, 0, 0);
+  if (w->tracer) th_trace_again(w);
+  return 1;
+}
+
 int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limits *limits) {
+  static const char too_deep[] = "stack overflow: a __concat of an expression with three or more values calls too deep";
   struct th_runner *r = w->runner;
   w->limits = limits;
   w->out_of_memory = w->abandoned = 0;
@@ -233,21 +259,17 @@ int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limi
   r->seen_length = 0;
   r->ending_told = 0;
   r->fresh = r->trigger && r->trigger->fresh;
+  r->room = r->trigger ? r->trigger->room : 0;
   reset_output(w->output);
   atomic_store_explicit(&w->attempt_number, ++w->attempts, memory_order_release);
   int status = once(w, body, argument, limits);
-  if (__builtin_expect(w->abandoned, 0) && !w->out_of_memory) {
-    w->abandoned = 0;
-    r->trigger->fresh = r->fresh = 1;
-    r->loading = NULL;
-    r->logs_to_skip = r->logs;
-    r->logs = 0;
-    r->seen_length = 0;
-    reset_output(w->output);
-    lua_sethook(w->main, NULL, 0, 0);
-    if (w->tracer) th_trace_again(w);
+  while (__builtin_expect(w->abandoned, 0) && begin_anew(w))
     status = th_ending(w) ? TH_KILLED : once(w, body, argument, limits);
+  if (__builtin_expect(w->abandoned == TH_STACK_MOVED && !w->out_of_memory, 0)) {
+    th_set_error(w, too_deep, sizeof too_deep - 1);
+    status = TH_SCRIPT_ERROR;
   }
+  w->abandoned = 0;
   atomic_store_explicit(&w->attempt_number, 0, memory_order_release);
   if (__builtin_expect(lua_gethookmask(w->main), 0)) lua_sethook(w->main, NULL, 0, 0);
   if (__builtin_expect(status != TH_OK, 0)) {
@@ -369,18 +391,9 @@ static int open_body(lua_State *L) {
   lua_pushvalue(L, globals);
   lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   th_purity_selftest(L);
+  if (th_guards() & TH_GUARD_STACKS && !th_stacks_selftest(L)) return luaL_error(L, "the guard of stacks does not fit this Lua");
   r->globals_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
-}
-
-// lua_ident is the library's own: "$LuaVersion: Lua 5.4.4  Copyright (C) ...".
-const char *th_lua_release(void) {
-  static char release[32];
-  const char *start = strstr(lua_ident, "Lua 5");
-  size_t length = start ? strcspn(start + 4, " ") + 4 : 0;
-  if (length >= sizeof release) length = sizeof release - 1;
-  if (!release[0] && start) memcpy(release, start, length);
-  return release;
 }
 
 #ifdef __GLIBC__

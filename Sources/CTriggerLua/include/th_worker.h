@@ -93,6 +93,8 @@ void th_name_thread(const char *name);
 
 // Version of the library that is linked, like "Lua 5.4.4".
 const char *th_lua_release(void);
+// Names of the guards that this Lua needs, "stacks, ...", as snprintf.
+int th_guard_names(char *text, size_t room);
 // Version of the GNU C library, "" with another one.
 const char *th_libc_release(void);
 
