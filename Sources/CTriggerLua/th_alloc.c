@@ -7,9 +7,13 @@
 // While an attempt runs the collector is stopped: most attempts end long before their garbage matters,
 // and th_alloc_sweep collects between attempts. Two lines bound an attempt that allocates more:
 //   soft  crossing it asks the hook to collect at the next instruction, then moves to twice the live size
-//   hard  the limit. The first refusal makes Lua run an emergency collection and ask again
-//         (lmem.c, tryagain); refusing again marks the attempt out of memory. lauxlib's buffers do not
-//         ask again: then the next request differs from the refused one, which is how we know.
+//   hard  the limit. Crossing it asks the hook too, which ends the attempt if a collection does not help
+//   most  twice the limit: what one step of Lua's, or one of our functions, can take before the hook comes. What asks
+//         for more gets nothing, and the attempt has ended
+//
+// When it gets nothing, Lua collects by itself and asks again (lmem.c, tryagain). In such a collection, Lua 5.4.4 may
+// free the entries of weak tables twice, and what they lose would differ between runs, so it is avoided: up to `most`
+// nothing is refused, and before something is, no table is weak any more.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,15 +37,13 @@ static const size_t last_words = 64u << 10;      // for the error text once out 
 struct chunk { struct chunk *next; uint64_t align; };
 
 struct th_alloc {
-  size_t live, soft, hard;     // soft and hard are SIZE_MAX between attempts
+  size_t live, soft, hard, most;  // all but live are SIZE_MAX between attempts
   void *free[CLASSES];
   uint8_t *fresh, *fresh_end;  // uncarved rest of the newest chunk
   struct chunk *chunks;
   struct th_stacks *stacks;    // NULL where this Lua needs none
   th_worker *worker;
-  int refused, wants_collection;
-  int emergency;               // Lua collected by itself, with whatever metatables said
-  void *refused_block; size_t refused_old, refused_new;
+  int wants_collection;
   size_t after_sweep;          // live bytes after the last collection
 };
 
@@ -49,7 +51,7 @@ struct th_alloc *th_alloc_new(th_worker *w) {
   struct th_alloc *a = calloc(1, sizeof *a);
   if (!a) return NULL;
   a->worker = w;
-  a->soft = a->hard = SIZE_MAX;
+  a->soft = a->hard = a->most = SIZE_MAX;
   if (th_guards() & TH_GUARD_STACKS && !(a->stacks = th_stacks_new())) { free(a); return NULL; }
   return a;
 }
@@ -129,34 +131,31 @@ static void stack_moved(struct th_alloc *a) {
   if (a->hard == SIZE_MAX) th_stacks_forget(a->stacks); else ask_hook(a);
 }
 
-// Decides about a request beyond the soft line.
-static int admit(struct th_alloc *a, void *block, size_t old_size, size_t new_size) {
+// Lua collects by itself when this returns.
+static void *refuse(struct th_alloc *a) {
   th_worker *w = a->worker;
-  if (a->refused) {
-    int same = block == a->refused_block && old_size == a->refused_old && new_size == a->refused_new;
-    a->refused = 0;
-    if (!same || a->live + (new_size - old_size) > a->hard) {
-      if (!w->out_of_memory) note_place(w);
-      w->out_of_memory = 1;
-      a->hard += last_words;
-    }
-    a->soft = a->hard;
-    if (same && w->out_of_memory) return 0;
+  if (w->stripper) th_strip_modes(w->stripper);
+  return NULL;
+}
+
+static void note_out_of_memory(struct th_alloc *a) {
+  note_place(a->worker);
+  a->worker->out_of_memory = 1;
+  a->most += last_words;
+}
+
+// Decides about a request beyond the soft line; `want` is what would live then.
+static int admit(struct th_alloc *a, size_t want) {
+  th_worker *w = a->worker;
+  if (want > a->most) {
+    if (!w->out_of_memory) note_out_of_memory(a);
+    return want <= a->most;
   }
-  size_t want = a->live + (new_size - old_size);
-  if (want > a->hard) {
-    if (w->out_of_memory) return 0;
-    a->refused = a->emergency = 1;
-    ask_hook(a);
-    a->refused_block = block; a->refused_old = old_size; a->refused_new = new_size;
-    a->soft = 0;  // the next request of any size comes here
-    return 0;
-  }
-  if (!w->out_of_memory && want > a->soft) {
+  if (!w->out_of_memory) {
     a->wants_collection = 1;
-    a->soft = a->hard;
     ask_hook(a);
   }
+  a->soft = want > a->hard ? a->most : a->hard;
   return 1;
 }
 
@@ -181,11 +180,11 @@ void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
     if (block) { forget(a, block, old_size); a->live -= old_size; give(a, block, old_size); }
     return NULL;
   }
-  if (new_size > old_size && a->live + (new_size - old_size) > a->soft &&
-      !admit(a, block, old_size, new_size)) return NULL;
+  if (new_size > old_size && a->live + (new_size - old_size) > a->soft && !admit(a, a->live + (new_size - old_size)))
+    return refuse(a);
   if (new_size >= LONG_BYTES && new_size > old_size && th_ending(a->worker)) {
     note_place(a->worker);
-    return NULL;
+    return refuse(a);
   }
   void *moved;
   if (!block) {
@@ -200,7 +199,7 @@ void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
     give(a, block, old_size);
   }
   if (!moved) {
-    if (!block || new_size > old_size) return NULL;
+    if (!block || new_size > old_size) return refuse(a);
     moved = block;  // shrinking must not fail; a larger block serves a smaller class as well
   }
   a->live += new_size - old_size;
@@ -210,21 +209,19 @@ void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
 
 void th_alloc_begin(th_worker *w, size_t memory_bytes) {
   struct th_alloc *a = w->alloc;
-  a->hard = memory_bytes > SIZE_MAX / 2 ? SIZE_MAX / 2 : a->live + memory_bytes;
+  size_t bytes = memory_bytes > SIZE_MAX / 4 ? SIZE_MAX / 4 : memory_bytes;
+  a->hard = a->live + bytes;
+  a->most = a->hard + bytes;
   a->soft = a->live + soft_step < a->hard ? a->live + soft_step : a->hard;
-  a->refused = a->wants_collection = a->emergency = 0;
+  a->wants_collection = 0;
   th_stacks_forget(a->stacks);
   w->held_next = held_step;
 }
 
 void th_alloc_end(th_worker *w) {
   struct th_alloc *a = w->alloc;
-  if (a->refused && !w->out_of_memory) {  // a buffer gave up and nothing was asked for since
-    note_place(w);
-    w->out_of_memory = 1;
-  }
-  a->soft = a->hard = SIZE_MAX;
-  a->refused = a->wants_collection = 0;
+  a->soft = a->hard = a->most = SIZE_MAX;
+  a->wants_collection = 0;
 }
 
 // A full cycle marks the idle heap (libraries, loaded scripts) and sweeps. Spread over half a MiB of
@@ -239,10 +236,7 @@ void th_alloc_sweep(th_worker *w) {
 }
 
 static void end_for_memory(lua_State *L) {
-  th_worker *w = th_worker_of(L);
-  note_place(w);
-  w->out_of_memory = 1;
-  w->alloc->hard += last_words;
+  note_out_of_memory(th_worker_of(L)->alloc);
   th_raise_end(L);
 }
 
@@ -256,14 +250,14 @@ void th_check_held_now(lua_State *L) {
   if (a->live + *w->info->held_bytes > a->hard) end_for_memory(L);
 }
 
-int th_alloc_wants_collection(th_worker *w) { return w->alloc->wants_collection | w->alloc->emergency; }
+int th_alloc_wants_collection(th_worker *w) { return w->alloc->wants_collection; }
 
 void th_alloc_collect(lua_State *L) {
   struct th_alloc *a = th_worker_of(L)->alloc;
-  // What weak tables lost in a collection that Lua ran by itself differs between runs.
-  if (th_strip_modes(L) && a->emergency) end_for_memory(L);
-  if (a->wants_collection) lua_gc(L, LUA_GCCOLLECT);
-  a->wants_collection = a->emergency = 0;
+  th_strip_modes(L);
+  lua_gc(L, LUA_GCCOLLECT);
+  a->wants_collection = 0;
+  if (a->live > a->hard) end_for_memory(L);
   size_t line = a->live * 2 > a->live + soft_step ? a->live * 2 : a->live + soft_step;
   a->soft = line < a->hard ? line : a->hard;
 }

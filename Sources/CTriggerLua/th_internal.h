@@ -13,6 +13,7 @@
 
 struct th_worker {
   lua_State *main;
+  lua_State *stripper;           // a coroutine whose stack takes what th_strip_modes pushes, whoever runs
   lua_State *volatile running;   // the coroutine now executing; written by the worker's thread only
   pthread_t thread;              // valid when bound
   uintptr_t stack_base;          // address on the C stack where the attempt began; the stack grows down

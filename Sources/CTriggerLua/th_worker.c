@@ -369,6 +369,8 @@ static int open_body(lua_State *L) {
   lua_setmetatable(L, -2);
   lua_pop(L, 1);
   th_open_freeze(L);
+  th_worker_of(L)->stripper = lua_newthread(L);
+  luaL_ref(L, LUA_REGISTRYINDEX);
   lua_newtable(L);
   int globals = lua_gettop(L);
   th_open_base(L);

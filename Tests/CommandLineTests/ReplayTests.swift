@@ -59,7 +59,7 @@ import Testing
     try till.directory.write("host.yaml", "scripts: triggers\nlimits: { memory: 1MiB }\n")
     let ended = try await till("replay", "--verify", "--config", "host.yaml")
     #expect(ended.status == 1)
-    let reason = "committed then, fails now: out of memory"
+    let reason = "committed then, fails now: big.lua:2: out of memory"
     #expect(ended.output.hasPrefix("differs: seq 2 big: \(reason)"), "\(ended)")
     let json = try await till("replay", "--verify", "--config", "host.yaml", "--from", "2", "--json")
     let object = try json.jsonObject()
