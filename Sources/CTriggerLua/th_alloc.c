@@ -44,6 +44,7 @@ struct th_alloc {
   struct th_stacks *stacks;    // NULL where this Lua needs none
   th_worker *worker;
   int wants_collection;
+  size_t thread_bytes;         // of a coroutine, without its stack and extra space
   size_t after_sweep;          // live bytes after the last collection
 };
 
@@ -161,6 +162,7 @@ static int admit(struct th_alloc *a, size_t want) {
 
 // Lua asks for the stack of a coroutine right after the coroutine; both are no small blocks, or of their kind.
 static inline void note(struct th_alloc *a, void *block, size_t kind, size_t size) {
+  if (kind == LUA_TTHREAD) a->thread_bytes = size - LUA_EXTRASPACE;
   if (!a->stacks) return;
   if (kind == LUA_TTHREAD) th_stacks_owner_made(a->stacks, block, size);
   else if (kind == 0) th_stacks_made(a->stacks, block);
@@ -262,6 +264,7 @@ void th_alloc_collect(lua_State *L) {
   a->soft = line < a->hard ? line : a->hard;
 }
 
+size_t th_alloc_thread_bytes(th_worker *w) { return w->alloc->thread_bytes; }
 struct th_stacks *th_alloc_stacks(th_worker *w) { return w->alloc->stacks; }
 
 size_t th_worker_memory(const th_worker *w) { return w->alloc->live; }

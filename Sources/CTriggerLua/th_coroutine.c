@@ -67,6 +67,7 @@ static int close_thread(lua_State *L, lua_State *co) {
   th_worker *w = th_worker_of(L);
   if (w->stack_base - (uintptr_t)__builtin_frame_address(0) > CLOSE_STACK_MOST) return luaL_error(L, "C stack overflow");
   enter(w, co);
+  th_handler_forget(co);
   int status = lua_resetthread(co);
   leave(L, w);
   return status;

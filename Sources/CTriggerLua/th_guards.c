@@ -12,6 +12,7 @@ typedef struct guard { int bit; int from, last; const char *name; } guard;
 // Releases of 5.4 that have the defect.
 static const guard guards[] = {
   {TH_GUARD_STACKS, 4, 4, "stacks"},
+  {TH_GUARD_HANDLER, 0, 7, "handlers"},
 };
 
 // lua_ident is the library's own: "$LuaVersion: Lua 5.4.4  Copyright (C) ...".

@@ -81,12 +81,15 @@ void th_traceback(lua_State *L, lua_State *of, const char *message, int level);
 struct CallInfo *th_caller(const struct CallInfo *frame);
 
 // --- th_guards.c
-enum th_guard { TH_GUARD_STACKS = 1 };
+enum th_guard { TH_GUARD_STACKS = 1, TH_GUARD_HANDLER = 2 };
 int th_guards(void);                   // which this Lua needs
 
 // --- th_stacks.c
 // Makes sure that as many values fit on an empty stack as the trigger's runs were seen to need. Does not raise.
 void th_make_room(lua_State *L, int is_main);
+
+// --- th_handler.c
+void th_handler_forget(lua_State *co);  // before a coroutine is closed. Does not raise.
 
 // --- th_base.c, th_string.c, th_table.c, th_math.c, th_os.c: each pushes nothing and sets globals or
 // library tables into the table on top of the stack (the sandbox's global table).

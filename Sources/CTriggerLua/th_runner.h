@@ -26,6 +26,7 @@ struct th_runner {
   int stores_ref, passing_ref;           // name to store object: permanent ones, this attempt's
   int fresh_ref;                         // path to module of the attempt that runs chunks anew
   int fresh;                             // chunks run anew in this attempt
+  size_t handler_offset;                 // in a coroutine; 0 where this Lua forgets it itself
   int room;                              // of stacks in this attempt; see th_stacks.c
   int passing_used;                      // passing stores are to be dropped when the attempt ends
   int metatables_ref;                    // what scripts made a metatable: weak keys
@@ -82,6 +83,7 @@ static inline void th_check_held(lua_State *L) {
 void th_alloc_collect(lua_State *L);        // inside an attempt, from the hook; may raise
 
 struct th_stacks *th_alloc_stacks(th_worker *w);
+size_t th_alloc_thread_bytes(th_worker *w); // of the coroutine that was made last
 
 // --- th_stacks.c. What th_alloc.c tells of blocks; none raises.
 enum { TH_ROOM_MOST = 4 };
@@ -95,6 +97,9 @@ int th_stacks_moved(const struct th_stacks *s);
 void th_stacks_forget(struct th_stacks *s);
 void th_stacks_check(lua_State *L);      // from the hook; raises the attempt's end when the move did harm
 int th_stacks_selftest(lua_State *L);    // may raise (memory)
+
+// --- th_handler.c
+int th_handler_find(lua_State *L);       // 0: it is not where it can be. May raise (memory)
 
 // --- th_codec.c
 // th_encode with the name that error paths start with. Raises.

@@ -115,4 +115,42 @@ import TriggerHost
       """)
     #expect(result.outcome == .committed, "\(result.error ?? "")")
   }
+
+  // MARK: Message handlers
+
+  /// It is closed while it is suspended inside of xpcall: what fails then has its own error, whatever stands where the
+  /// handler was.
+  @Test(arguments: ["coroutine.close(co)", "coroutine.wrap(function() return coroutine.close(co) end)()"])
+  func aHandlerEndsWithItsCall(close: String) async throws {
+    let result = try await run(
+      """
+      local handled = 0
+      local function suspended(levels)
+        local co = coroutine.create(function()
+          local x <close> = setmetatable({}, { __close = function(_, e)
+            local a, b, c, d, f, g, h = 1, 2, 3, 4, 5, 6, {}
+            error("boom")
+          end })
+          local function inner(n)
+            if n == 0 then coroutine.yield() else xpcall(inner, function() handled = handled + 1 end, n - 1) end
+          end
+          inner(levels)
+        end)
+        coroutine.resume(co)
+        return co
+      end
+      for levels = 1, 20 do
+        local co = suspended(levels)
+        local ok, message = \(close)
+        assert(not ok and tostring(message):find("boom$"), message)
+        assert(coroutine.status(co) == "dead")
+      end
+      assert(handled == 0)
+      local ok, message = coroutine.resume(coroutine.create(function()
+        return xpcall(function() coroutine.yield() error("x") end, function(e) return "handled" end)
+      end))
+      assert(ok)
+      """)
+    #expect(result.outcome == .committed, "\(result.error ?? "")")
+  }
 }
