@@ -13,6 +13,8 @@ typedef struct guard { int bit; int from, last; const char *name; } guard;
 static const guard guards[] = {
   {TH_GUARD_STACKS, 4, 4, "stacks"},
   {TH_GUARD_HANDLER, 0, 7, "handlers"},
+  {TH_GUARD_CODE, 0, 8, "code"},
+  {TH_GUARD_NAMES, 0, 6, "names"},
 };
 
 // lua_ident is the library's own: "$LuaVersion: Lua 5.4.4  Copyright (C) ...".

@@ -81,12 +81,17 @@ void th_traceback(lua_State *L, lua_State *of, const char *message, int level);
 struct CallInfo *th_caller(const struct CallInfo *frame);
 
 // --- th_guards.c
-enum th_guard { TH_GUARD_STACKS = 1, TH_GUARD_HANDLER = 2 };
+enum th_guard { TH_GUARD_STACKS = 1, TH_GUARD_HANDLER = 2, TH_GUARD_CODE = 4, TH_GUARD_NAMES = 8 };
 int th_guards(void);                   // which this Lua needs
 
 // --- th_stacks.c
 // Makes sure that as many values fit on an empty stack as the trigger's runs were seen to need. Does not raise.
 void th_make_room(lua_State *L, int is_main);
+
+// --- th_code.c
+// Puts right what is wrong in the code of the Lua function that was just compiled and is on top. 0: it cannot be, and
+// a text that says so is there in its place. May raise (memory).
+int th_mend_code(lua_State *L);
 
 // --- th_handler.c
 void th_handler_forget(lua_State *co);  // before a coroutine is closed. Does not raise.

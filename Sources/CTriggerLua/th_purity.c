@@ -116,6 +116,15 @@ static int add_piece(lua_State *L, const void *piece, size_t length, void *all) 
   return 0;
 }
 
+int th_dump(lua_State *L, int strip, uint8_t **bytes, size_t *length) {
+  pieces all = {NULL, 0, 0};
+  int good = lua_dump(L, add_piece, &all, strip) == 0;
+  if (!good) { free(all.bytes); all.bytes = NULL; }
+  *bytes = all.bytes;
+  *length = all.length;
+  return good;
+}
+
 static int assigns(const uint8_t *bytes, size_t length) {
   static const uint8_t head[] = {0x1b, 'L', 'u', 'a', 0x54, 0, 0x19, 0x93, '\r', '\n', 0x1a, '\n', 4, 8, 8};
   reader r = {bytes, bytes + length, 0, 0};
@@ -127,10 +136,10 @@ static int assigns(const uint8_t *bytes, size_t length) {
 
 int th_assigns_upvalues(lua_State *L) {
   if (!th_worker_of(L)->runner->analysis_works) return 1;
-  pieces all = {NULL, 0, 0};
-  int failed = lua_dump(L, add_piece, &all, 1);
-  int result = failed || assigns(all.bytes, all.length);
-  free(all.bytes);
+  uint8_t *bytes;
+  size_t length;
+  int result = !th_dump(L, 1, &bytes, &length) || assigns(bytes, length);
+  free(bytes);
   return result;
 }
 

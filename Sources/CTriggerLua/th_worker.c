@@ -395,6 +395,7 @@ static int open_body(lua_State *L) {
   th_purity_selftest(L);
   int guards = th_guards();
   if (guards & TH_GUARD_STACKS && !th_stacks_selftest(L)) return luaL_error(L, "the guard of stacks does not fit this Lua");
+  if (guards & TH_GUARD_CODE && !th_code_selftest(L)) return luaL_error(L, "the guard of code does not fit this Lua");
   if (guards & TH_GUARD_HANDLER && !th_handler_find(L)) return luaL_error(L, "the guard of handlers does not fit this Lua");
   r->globals_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;

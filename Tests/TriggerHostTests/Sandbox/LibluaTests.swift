@@ -153,4 +153,110 @@ import TriggerHost
       """)
     #expect(result.outcome == .committed, "\(result.error ?? "")")
   }
+
+  // MARK: Wrong code
+
+  /// In a function with many constants, in every place of code: what `load` compiles, and what a file does.
+  private static let manyConstants =
+    "local many = {" + (0..<300).map { "\($0).25" }.joined(separator: ",") + "}\n"
+
+  /// What is true of it in Lua, and was not of the code that 5.4.4 makes.
+  private static let rightCode = [
+    "(1 | (2 or 3)) == 3", "(1 ~ (v or 3)) == 4", "(1000 & (v and 1000)) == 1000",
+    "(-1 | (v == 5 and 1 or 2)) == -1",
+    "(300000 ~ (v or w or 3)) == 300005", "((2 and 3) | (u or 9)) == 15", "(1 | (w and 2 or v or 3)) == 5",
+    "(7 & (f(5) or 3)) == 5", "(1 | (t[1] or 3)) == 41", "(1 | 2 | (4 | (v or 3))) == 7",
+    "(1 | (2 or 3) | (v or 8)) == 7",
+    "(~1 & (v or 3)) == 4", "(1 << (v or 3)) == 32", "(1 | (w or u)) == 13", "(1 | (u or w)) == 13",
+    "u2[v == 5] == 'yes'", "u2[v ~= 5] == 'no'", "u2[v < 6] == 'yes' and u2[not (v < 6)] == 'no'",
+    "u2[f(v) == f(5)] == 'yes'", "u2[u == 12] == 'yes'", "u2[v == 5 and w == nil] == 'yes'",
+    "({ [v == 5] = v or 1 })[true] == 5", "set(v == 5) == 'set'",
+  ]
+
+  @Test(arguments: ["", manyConstants])
+  func constantsAndComparisonsAreWhatTheyAre(before: String) async throws {
+    let body = Self.rightCode.map { "assert(\($0), [==[\($0)]==])" }.joined(separator: "\n")
+    let file = """
+      local u, u2 = 12, { [true] = 'yes', [false] = 'no' }
+      local function f(x) return x end
+      local function set(x) u2[x == true] = 'set' local r = u2[x == true] u2[x == true] = 'yes' return r end
+      local function check(v, w) local t = { 40 }
+      \(before)
+      \(body) end
+      check(5)
+      """
+    let result = try await run(
+      """
+      \(file)
+      assert(load([=====[\(file)]=====]))()
+      """)
+    #expect(result.outcome == .committed, "\(result.error ?? "")")
+  }
+
+  /// The closing value of a loop that is left, where a function uses one of its locals. Were it left pending, a local
+  /// that is to be closed below it would end the host.
+  @Test func aLoopThatIsLeftIsClosed() async throws {
+    let result = try await run(
+      """
+      local log = {}
+      local function closing(name) return setmetatable({}, { __close = function() log[#log + 1] = name end }) end
+      local function left()
+        do
+          local a1, a2, a3, a4, a5
+          for k, v in next, { 1 }, nil, closing "inner" do
+            local function f() return k end
+            if f() then break end
+          end
+          log[#log + 1] = "after"
+        end
+        local x <close> = closing "x"
+        for i = 1, 2 do
+          for k, v in next, { 1, 2 }, nil, closing("loop" .. i) do
+            local function f() return k + v end
+            if v == 2 then goto done end
+          end
+          ::done::
+        end
+      end
+      for i = 1, 3 do left() end
+      local round = "inner after loop1 loop2 x"
+      assert(table.concat(log, " ") == round .. " " .. round .. " " .. round, table.concat(log, " "))
+      """)
+    #expect(result.outcome == .committed, "\(result.error ?? "")")
+  }
+
+  // MARK: Names
+
+  @Test(arguments: [
+    #""return a" .. (".x"):rep(60000) .. ".y.z""#, #""return a" .. ("['x']"):rep(60000) .. ".y.z""#,
+    #""return a" .. (".x"):rep(60000) .. ":y()""#, #""return a" .. ("[1]"):rep(60000) .. ".y + 1""#,
+    #""local s = 'x' return " .. ("a[a.x"):rep(150) .. ("]"):rep(150) .. (".x"):rep(600) .. ".y.z""#,
+  ])
+  func longNamesAreRefused(source: String) async throws {
+    let result = try await run(
+      """
+      local f, message = load("local a = ...\\n" .. \(source), "=long")
+      assert(not f and message:find("^long:2: more than 500 fields in a row"), message)
+      """)
+    #expect(result.outcome == .committed, "\(result.error ?? "")")
+  }
+
+  /// Calls and locals begin anew, so builders and lists walked step by step are as long as they like.
+  @Test func manyStepsAreNoName() async throws {
+    let result = try await run(
+      """
+      local o = {} function o.f() return o end function o:m() return self end o.o = o
+      assert(load("local o = ... ; return o" .. (".o.f()"):rep(2000) .. (":m()"):rep(2000)))(o)
+      assert(load("local o = ... ; " .. ("o = o.o "):rep(2000) .. "return o"))(o)
+      """)
+    #expect(result.outcome == .committed, "\(result.error ?? "")")
+  }
+
+  @Test func longNamesInFilesHaveTheirLine() {
+    let long =
+      "return { on = { event = 'x' }, execute = function(event)\n local y = event"
+      + String(repeating: ".x", count: 600) + ".y\nend }"
+    let tree = ScriptTree(files: ["s.lua": Array(long.utf8)])
+    #expect("\(tree.problems)".contains("s.lua:2: more than 500 fields in a row"), "\(tree.problems)")
+  }
 }
