@@ -147,6 +147,14 @@ package final class LuaWorker {
   /// Version of the library that runs scripts, like `Lua 5.4.4`.
   package static var release: String { String(cString: th_lua_release()) }
 
+  /// What in this Lua is guarded against, `Security.md` says how: like `stacks, code`; empty when it needs none.
+  package static var guards: String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { text in
+      _ = th_guard_names(text.baseAddress, text.count)
+      return String(cString: text.baseAddress!)
+    }
+  }
+
   /// Version of the C library, like `glibc 2.36`.
   package static var libraryRelease: String { "glibc " + String(cString: th_libc_release()) }
 

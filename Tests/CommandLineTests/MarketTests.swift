@@ -24,7 +24,7 @@ import Testing
     // On a busy machine a report can wait so long that the next one is dropped; that is said.
     #expect(ended.errorLines.allSatisfy { $0.hasPrefix("schedule 'report': ") }, "\(ended.errors)")
     #expect(!ended.output.contains("\u{1b}") && !ended.output.contains("\r"), "no terminal, no escape codes")
-    #expect(ended.lines[0] == "4 triggers: indicators, portfolio, report, strategy")
+    #expect(ended.lines[1] == "4 triggers: indicators, portfolio, report, strategy")
     let totals = try #require(ended.lines.first { $0.contains("rows fed") })
     #expect(totals.hasPrefix("5000 rows fed; "))
     #expect(totals.contains(" 0 failed, 0 skipped"))

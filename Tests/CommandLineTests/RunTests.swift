@@ -190,7 +190,7 @@ import Testing
     host.signal(SIGTERM)
     let ended = try await host.end()
     #expect(ended.status == 0)
-    #expect(ended.lines[0] == "2 triggers: begin, tick")
+    #expect(ended.lines[1] == "2 triggers: begin, tick")
     #expect(ended.lines.contains { $0.split(separator: " ") == ["begin", "1", "0", "0"] })
   }
 
@@ -202,7 +202,7 @@ import Testing
     ])
     let ended = try await triggerHost("run", "--scripts", directory("triggers"), "--exit-when-idle")
     #expect(ended.status == 0)
-    #expect(ended.lines[0] == "1 trigger: a")
+    #expect(ended.lines[1] == "1 trigger: a")
     #expect(ended.errorLines == ["\(directory("triggers"))/b.lua:2: unexpected symbol near '='"])
   }
 

@@ -67,6 +67,7 @@ final class Host: Sendable {
       // Kept before anything runs with it: what ran can be run again.
       tree.identity = try storage?.keep(tree.files, seq: storage!.progress.lastSeq + 1)
       queue.bind([], scripts: tree)
+      printLine(EnvironmentVersions.lua)
       let names = tree.triggers.map(\.name).joined(separator: ", ")
       printLine("\(counted(tree.triggers.count, "trigger")): \(names.isEmpty ? "nothing can run" : names)")
       addSchedules(tree)
