@@ -26,7 +26,9 @@ let package = Package(
     // The system's Lua 5.4 (Debian: liblua5.4-dev).
     .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
     // Our C beside Lua: sandbox, canonical encoding of Lua values, budgets, the run of one attempt.
-    .target(name: "CTriggerLua", dependencies: ["CLua"], cSettings: strictC),
+    .target(
+      name: "CTriggerLua", dependencies: ["CLua"],
+      cSettings: strictC + [.define("TH_CHECKS", .when(configuration: .debug))]),
     // Values, stores and the pure machines (queue, order, cron). No threads, no I/O, no Lua.
     .target(
       name: "TriggerCore",

@@ -10,6 +10,7 @@
 #include "th_runner.h"
 
 void th_note_need(lua_State *L, th_tree *tree, const char *path) {
+  TH_EFFECT(L, 0);
   struct th_runner *r = th_worker_of(L)->runner;
   if (!r->loading || r->fresh) return;
   th_get_ref(L, tree->needs_ref);
@@ -25,6 +26,7 @@ void th_note_need(lua_State *L, th_tree *tree, const char *path) {
 }
 
 void th_mark_bound(lua_State *L, th_tree *tree, const char *path) {
+  TH_EFFECT(L, 0);
   th_get_ref(L, tree->bound_ref);
   lua_pushboolean(L, 1);
   lua_setfield(L, -2, path);
@@ -32,12 +34,14 @@ void th_mark_bound(lua_State *L, th_tree *tree, const char *path) {
 }
 
 static int has(lua_State *L, int table, const char *path) {
+  TH_EFFECT(L, 0);
   int found = lua_getfield(L, table, path) != LUA_TNIL;
   lua_pop(L, 1);
   return found;
 }
 
 int th_is_bound(lua_State *L, th_tree *tree, const char *path) {
+  TH_EFFECT(L, 0);
   th_get_ref(L, tree->bound_ref);
   int found = has(L, -1, path);
   lua_pop(L, 1);
@@ -57,6 +61,7 @@ enum { ARGUMENT = 1, CHANGED, MEMO, NEEDS, BOUND };
 // Whether running the chunk of the path might give something else in the new tree. Chunks cannot need each other in a
 // circle, so this ends; the memo makes it O(needs).
 static int differs(lua_State *L, const char *path) {
+  TH_EFFECT(L, 0);
   int top = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
   if (lua_getfield(L, MEMO, path) != LUA_TNIL) {
@@ -82,6 +87,7 @@ static int differs(lua_State *L, const char *path) {
 static int has_changed(lua_State *L, const char *path) { return has(L, CHANGED, path); }
 
 static void copy(lua_State *L, int from_ref, int to_ref, int (*is_other)(lua_State *, const char *)) {
+  TH_EFFECT(L, 0);
   int top = lua_gettop(L);
   th_get_ref(L, from_ref);
   th_get_ref(L, to_ref);

@@ -39,10 +39,12 @@ enum { LOG_MOST = 64 * 1024 };
 
 static void write_log(lua_State *L, const char *level, const char *text, size_t length,
                       const uint8_t *fields, size_t fields_length) {
+  TH_EFFECT(L, 0);
   th_worker *w = th_worker_of(L);
   struct th_runner *r = w->runner;
   if (r->loading && w->info) return;  // a chunk that runs anew said it when it was loaded
   if (r->logs++ < r->logs_to_skip) return;
+  int top = lua_gettop(L);
   if (length > LOG_MOST) {
     length = LOG_MOST;
     while ((text[length] & 0xc0) == 0x80) length--;  // not within a character
@@ -56,6 +58,7 @@ static void write_log(lua_State *L, const char *level, const char *text, size_t 
   const char *where = lua_tolstring(L, -1, &n);
   if (n > 2) { lua_pushlstring(L, where, n - 2); where = lua_tostring(L, -1); }
   w->host.log(w->attempt, level, text, length, fields, fields_length, where);
+  lua_settop(L, top);
   th_check_held(L);
 }
 
@@ -129,6 +132,7 @@ static int flush(lua_State *L) { lua_settop(L, 1); return 1; }
 static int write_file_field(lua_State *L) { return luaL_error(L, "%s is read-only", lua_tostring(L, lua_upvalueindex(1))); }
 
 static void open_file(lua_State *L, const char *name, const char *level) {
+  TH_EFFECT(L, 0);
   lua_createtable(L, 0, 2);
   lua_pushstring(L, level);
   lua_pushboolean(L, 1);
@@ -142,6 +146,7 @@ static void open_file(lua_State *L, const char *name, const char *level) {
 
 // The table that gets the libraries is on top.
 static void open_io(lua_State *L) {
+  TH_EFFECT(L, 0);
   lua_createtable(L, 0, 3);
   open_file(L, "stdout", "info");
   open_file(L, "stderr", "warning");
@@ -164,6 +169,7 @@ static int traceback(lua_State *L) {
 }
 
 static void open_debug(lua_State *L) {
+  TH_EFFECT(L, 0);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, traceback);
   lua_setfield(L, -2, "traceback");
@@ -242,6 +248,7 @@ static int ctx_tostring(lua_State *L) {
 static int read_only(lua_State *L) { return luaL_error(L, "ctx cannot be changed"); }
 
 static void make_ctx(lua_State *L) {
+  TH_EFFECT(L, 0);
   static const luaL_Reg methods[] = {{"now", ctx_now}, {"emit", ctx_emit}, {"log", ctx_log}, {NULL, NULL}};
   struct th_runner *r = th_worker_of(L)->runner;
   lua_newuserdatauv(L, 1, 0);
@@ -269,11 +276,13 @@ static void make_ctx(lua_State *L) {
 }
 
 void th_open_streams(lua_State *L) {
+  TH_EFFECT(L, 0);
   open_io(L);
   open_debug(L);
 }
 
 void th_open_api(lua_State *L) {
+  TH_EFFECT(L, 0);
   lua_pushcfunction(L, print);
   lua_setfield(L, -2, "print");
   lua_pushcfunction(L, warn);
@@ -292,6 +301,7 @@ void th_open_api(lua_State *L) {
 
 // Names in the table on top become a list in its place.
 static void list_names(lua_State *L) {
+  TH_EFFECT(L, 0);
   int table = lua_gettop(L);
   if (th_frozen_content(L, table)) lua_replace(L, table);
   lua_Integer n = 0;
@@ -309,6 +319,7 @@ static void list_names(lua_State *L) {
 // Pushes a table: each global's name to its type, or, for a table, to the list of its names; ctx and store
 // likewise.
 static void push_names(lua_State *L) {
+  TH_EFFECT(L, 1);
   struct th_runner *r = th_worker_of(L)->runner;
   lua_newtable(L);
   int names = lua_gettop(L);

@@ -9,6 +9,7 @@
 
 // Text without addresses: two runs must print the same.
 const char *th_tostring(lua_State *L, int index, size_t *length) {
+  TH_EFFECT(L, 1);
   index = lua_absindex(L, index);
   if (luaL_callmeta(L, index, "__tostring")) {
     if (!lua_isstring(L, -1)) luaL_error(L, "'__tostring' must return a string");
@@ -31,7 +32,9 @@ const char *th_tostring(lua_State *L, int index, size_t *length) {
       return luaL_tolstring(L, index, length);
     default: break;
   }
-  if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) return lua_tolstring(L, -1, length);
+  int name = luaL_getmetafield(L, index, "__name");
+  if (name == LUA_TSTRING) return lua_tolstring(L, -1, length);
+  if (name != LUA_TNIL) lua_pop(L, 1);
   lua_pushstring(L, luaL_typename(L, index));
   return lua_tolstring(L, -1, length);
 }
@@ -195,6 +198,7 @@ static int base_array(lua_State *L) {
 }
 
 void th_open_base(lua_State *L) {
+  TH_EFFECT(L, 0);
   static const char *const harmless[] = {
     "assert", "error", "ipairs", "rawequal", "select", "tonumber", "type", NULL};
   static const luaL_Reg own[] = {

@@ -266,6 +266,7 @@ static void encode_list(encoder *e, int table, uint32_t depth, lua_Integer n) {
 // A script's metatable is ignored: only content is stored.
 static void encode_table(encoder *e, int index, uint32_t depth) {
   lua_State *L = e->L;
+  TH_EFFECT(L, 0);
   if (depth >= e->limits->value_depth) refuse(e);
   luaL_checkstack(L, 12, "nested too deep");
   int top = lua_gettop(L), marked = 0;
@@ -318,6 +319,7 @@ static void encode_value(encoder *e, int index, uint32_t depth) {
 }
 
 static void encode_root(encoder *e) {
+  TH_EFFECT(e->L, 0);
   e->value = lua_absindex(e->L, e->value);
   luaL_checkstack(e->L, 12, NULL);
   encode_value(e, e->value, 0);
@@ -341,6 +343,7 @@ void th_encode_spec(lua_State *L, int index, th_output *o, const th_limits *limi
 // --- the mark of arrays: one metatable per worker, shown to no script (th_shown_metatable).
 
 void th_mark_array(lua_State *L, int index) {
+  TH_EFFECT(L, 0);
   index = lua_absindex(L, index);
   if (th_frozen_content(L, index)) {  // a mark would replace the guard
     lua_pop(L, 1);
@@ -352,6 +355,7 @@ void th_mark_array(lua_State *L, int index) {
 }
 
 int th_is_array(lua_State *L, int index) {
+  TH_EFFECT(L, 0);
   if (lua_type(L, index) != LUA_TTABLE) return 0;
   int content = th_frozen_content(L, index);
   if (!lua_getmetatable(L, content ? -1 : index)) { lua_pop(L, content); return 0; }

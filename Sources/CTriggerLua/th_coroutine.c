@@ -59,11 +59,12 @@ static int co_resume(lua_State *L) {
   return results + 1;
 }
 
-// Runs pending __close of a coroutine that ended or is suspended. Its error, if any, is then on co's stack.
+// Runs pending __close of a coroutine that ended or is suspended. Its error, if any, is then on co's stack. [-0, +0]
 //
 // Lua 5.4.4 counts the C calls of a coroutine from where it was resumed, not from where it is closed
 // (lua_resetthread knows no caller), so a chain of closes is bounded here: by the C stack itself.
 static int close_thread(lua_State *L, lua_State *co) {
+  TH_EFFECT(L, 0);
   th_worker *w = th_worker_of(L);
   if (w->stack_base - (uintptr_t)__builtin_frame_address(0) > CLOSE_STACK_MOST) return luaL_error(L, "C stack overflow");
   enter(w, co);
@@ -151,6 +152,7 @@ static int co_close(lua_State *L) {
 }
 
 void th_open_coroutine(lua_State *L) {
+  TH_EFFECT(L, 0);
   static const luaL_Reg functions[] = {
     {"close", co_close}, {"create", co_create}, {"isyieldable", co_isyieldable}, {"resume", co_resume},
     {"running", co_running}, {"status", co_status}, {"wrap", co_wrap}, {"yield", co_yield}, {NULL, NULL},

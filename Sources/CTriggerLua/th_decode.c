@@ -90,6 +90,7 @@ static void decode_map(decoder *d, uint64_t n, int depth) {
 }
 
 static void decode_value(decoder *d, int depth) {
+  TH_EFFECT(d->L, 1);
   if (d->p == d->end) malformed(d->L);
   unsigned first = *d->p++;
   if (first >> 5 == 7) { decode_simple(d, first); return; }
@@ -107,6 +108,7 @@ static void decode_value(decoder *d, int depth) {
 }
 
 void th_decode(lua_State *L, const uint8_t *bytes, size_t length) {
+  TH_EFFECT(L, 1);
   decoder d = {L, bytes, bytes + length};
   luaL_checkstack(L, 6, NULL);
   decode_value(&d, 0);

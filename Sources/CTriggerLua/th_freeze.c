@@ -18,6 +18,7 @@ static const char content_key;  // guard[&content_key] = content
 
 // Pushes the content of a frozen table. [-0, +(0|1), -]
 int th_frozen_content(lua_State *L, int index) {
+  TH_EFFECT_BETWEEN(L, 0, 1);
   if (lua_type(L, index) != LUA_TTABLE) return 0;
   index = lua_absindex(L, index);
   luaL_checkstack(L, 3, NULL);
@@ -37,6 +38,7 @@ int th_frozen_write(lua_State *L) {
 
 // Replaces the content on top by the table that stands for it, if there is one. [-0, +0]
 static int show_instead(lua_State *L, int proxies_ref) {
+  TH_EFFECT(L, 0);
   th_get_ref(L, proxies_ref);
   lua_pushvalue(L, -2);
   int found = lua_rawget(L, -2) == LUA_TTABLE;
@@ -46,6 +48,7 @@ static int show_instead(lua_State *L, int proxies_ref) {
 }
 
 int th_shown_metatable(lua_State *L, int index) {
+  TH_EFFECT_BETWEEN(L, 0, 1);
   th_worker *w = th_worker_of(L);
   int content = th_frozen_content(L, index);
   if (!lua_getmetatable(L, content ? -1 : index)) { lua_pop(L, content); return 0; }
@@ -64,6 +67,7 @@ int th_shown_metatable(lua_State *L, int index) {
 static const char mode_key;  // registry: the text "__mode", so that stripping allocates nothing
 
 static int strip_mode(lua_State *L, int metatable) {
+  TH_EFFECT(L, 0);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &mode_key);
   lua_pushvalue(L, -1);
   int found = lua_rawget(L, metatable) != LUA_TNIL;
@@ -78,6 +82,7 @@ static int strip_mode(lua_State *L, int metatable) {
 }
 
 void th_open_freeze(lua_State *L) {
+  TH_EFFECT(L, 0);
   lua_pushliteral(L, "__mode");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &mode_key);
   lua_newtable(L);
@@ -89,6 +94,7 @@ void th_open_freeze(lua_State *L) {
 }
 
 void th_make_strong(lua_State *L, int index) {
+  TH_EFFECT(L, 0);
   index = lua_absindex(L, index);
   strip_mode(L, index);
   th_get_ref(L, th_worker_of(L)->runner->metatables_ref);
@@ -102,6 +108,7 @@ void th_make_strong(lua_State *L, int index) {
 }
 
 int th_strip_modes(lua_State *L) {
+  TH_EFFECT(L, 0);
   int found = 0;
   th_get_ref(L, th_worker_of(L)->runner->metatables_ref);
   lua_pushnil(L);
@@ -122,6 +129,7 @@ typedef struct scan { lua_State *L; int base; lua_Integer length; int kept; th_t
 
 // Whether the table on top is the content of a kept table or library.
 static int is_content(lua_State *L, int proxies_ref) {
+  TH_EFFECT(L, 0);
   th_get_ref(L, proxies_ref);
   lua_pushvalue(L, -2);
   int found = lua_rawget(L, -2) == LUA_TTABLE;
@@ -139,9 +147,10 @@ static int known_metatable(scan *s) {
   return known || is_content(L, r->libraries_ref) || is_content(L, r->proxies_ref);
 }
 
-// Puts the value on top into the queue if it can hold state, and pops it.
+// Puts the value on top into the queue if it can hold state, and pops it. [-1, +0]
 static void meet(scan *s) {
   lua_State *L = s->L;
+  TH_EFFECT(L, -1);
   switch (lua_type(L, -1)) {
     case LUA_TTHREAD: case LUA_TUSERDATA: s->kept = 0; break;
     case LUA_TFUNCTION:
@@ -168,6 +177,7 @@ static void meet(scan *s) {
 
 static void scan_table(scan *s, int table) {
   lua_State *L = s->L;
+  TH_EFFECT(L, 0);
   lua_pushnil(L);
   while (lua_next(L, table)) {
     meet(s);
@@ -182,6 +192,7 @@ static void scan_table(scan *s, int table) {
 // A C function with upvalues may move them on, as the iterators of gmatch and pairs do.
 static void scan_function(scan *s, int function) {
   lua_State *L = s->L;
+  TH_EFFECT(L, 0);
   lua_CFunction c = lua_tocfunction(L, function);
   if (c ? !th_is_constant_closure(c) : th_assigns_upvalues(L)) { s->kept = 0; return; }
   for (int i = 1; lua_getupvalue(L, function, i); i++) meet(s);
@@ -240,6 +251,7 @@ static int index_by_function(lua_State *L) {
 
 // Sets guard[name] to a closure over content and the value on top (popped). [-1, +0]
 static void guard_by(lua_State *L, int guard, int content, const char *name, lua_CFunction f) {
+  TH_EFFECT(L, -1);
   lua_pushvalue(L, content);
   lua_insert(L, -2);
   lua_pushcclosure(L, f, 2);
@@ -252,6 +264,7 @@ static int is_event_name(lua_State *L, int index) {
 
 // Pushes a guard for content whose original metatable has its fields in the table at `events` (0: none).
 static void push_guard(lua_State *L, int content, int events) {
+  TH_EFFECT(L, 1);
   lua_createtable(L, 0, 5);
   int guard = lua_gettop(L);
   if (events) {
@@ -286,6 +299,7 @@ static void push_guard(lua_State *L, int content, int events) {
 }
 
 static void move_content(lua_State *L, int from, int to) {
+  TH_EFFECT(L, 0);
   lua_pushnil(L);
   while (lua_next(L, from)) {
     lua_pushvalue(L, -2);
@@ -295,6 +309,7 @@ static void move_content(lua_State *L, int from, int to) {
 }
 
 static void clear(lua_State *L, int table) {
+  TH_EFFECT(L, 0);
   lua_pushnil(L);
   while (lua_next(L, table)) {  // assigning nil to an existing field is allowed during next
     lua_pop(L, 1);
@@ -345,6 +360,7 @@ static void freeze_one(scan *s, int table) {
 }
 
 int th_freeze(lua_State *L, int index, th_tree *tree) {
+  TH_EFFECT(L, 0);
   index = lua_absindex(L, index);
   luaL_checkstack(L, 24, NULL);
   int base = lua_gettop(L);
@@ -365,6 +381,7 @@ int th_freeze(lua_State *L, int index, th_tree *tree) {
 }
 
 void th_freeze_library(lua_State *L, const char *name, lua_CFunction write) {
+  TH_EFFECT(L, 0);
   luaL_checkstack(L, 12, NULL);
   int table = lua_gettop(L);
   lua_newtable(L);

@@ -16,6 +16,7 @@ static int grow_intents(th_output *o) {
 }
 
 const char *th_check_key(lua_State *L, int index, size_t *length, const char *what) {
+  TH_EFFECT(L, 0);
   if (lua_type(L, index) != LUA_TSTRING)
     luaL_error(L, "%s must be a string, not %s", what, luaL_typename(L, index));
   const char *key = lua_tolstring(L, index, length);
@@ -26,6 +27,7 @@ const char *th_check_key(lua_State *L, int index, size_t *length, const char *wh
 }
 
 th_intent *th_prepare(lua_State *L, int kind, void *store, const char *key, size_t key_length) {
+  TH_EFFECT(L, 0);
   th_worker *w = th_worker_of(L);
   th_output *o = w->output;
   if (!o) luaL_error(L, "intents can be prepared in execute only");
@@ -46,6 +48,7 @@ th_intent *th_prepare(lua_State *L, int kind, void *store, const char *key, size
 }
 
 int th_prepared(lua_State *L) {
+  TH_EFFECT(L, 1);
   th_worker *w = th_worker_of(L);
   th_output *o = w->output;
   th_intent *intent = &o->intents[o->intents_length];
@@ -112,6 +115,7 @@ int th_intent_tostring(lua_State *L) {
 typedef struct place { const struct place *up; lua_Integer index; } place;
 
 static void push_place(lua_State *L, const place *p) {
+  TH_EFFECT(L, 1);
   lua_Integer chain[LIST_DEPTH + 2];
   int n = 0;
   for (; p && n < LIST_DEPTH + 2; p = p->up) chain[n++] = p->index;
@@ -147,8 +151,9 @@ static void add_returned(lua_State *L, int index, const place *p) {
 static void collect(lua_State *L, int index, const place *p, int depth);
 
 static void collect_list(lua_State *L, int list, const place *p, int depth) {
+  TH_EFFECT(L, 0);
   if (depth > LIST_DEPTH) { refuse(L, p, "lists nested too deep"); return; }
-  luaL_checkstack(L, 6, NULL);
+  luaL_checkstack(L, 16, NULL);  // for what a refusal says, too
   int top = lua_gettop(L);
   if (th_frozen_content(L, list)) list = top + 1;
   lua_Integer n = (lua_Integer)lua_rawlen(L, list), count = 0;
@@ -166,6 +171,7 @@ static void collect_list(lua_State *L, int list, const place *p, int depth) {
 }
 
 static void collect(lua_State *L, int index, const place *p, int depth) {
+  TH_EFFECT(L, 0);
   switch (lua_type(L, index)) {
     case LUA_TLIGHTUSERDATA: add_returned(L, index, p); return;
     case LUA_TTABLE: collect_list(L, index, p, depth + 1); return;
@@ -177,6 +183,7 @@ static void collect(lua_State *L, int index, const place *p, int depth) {
 }
 
 void th_collect_returned(lua_State *L, int index) {
+  TH_EFFECT(L, 0);
   th_worker *w = th_worker_of(L);
   struct th_runner *r = w->runner;
   th_output *o = w->output;

@@ -48,6 +48,20 @@ struct th_worker {
   struct th_runner *runner;
 };
 
+// What a function that other C calls leaves on the stack stands in its comment, as in Lua's manual ([-1, +1]), and in
+// its first line: a build with TH_CHECKS (a debug build: Package.swift) holds it to that at every return. An error that
+// passes through is no return.
+#ifdef TH_CHECKS
+typedef struct th_effect { lua_State *L; int top, least, most; const char *function; } th_effect;
+void th_check_effect(const th_effect *effect);  // th_worker.c
+#define TH_EFFECT_BETWEEN(L, least, most) \
+  __attribute__((cleanup(th_check_effect))) \
+  const th_effect th_effect_here = {(L), lua_gettop(L), (least), (most), __func__}
+#else
+#define TH_EFFECT_BETWEEN(L, least, most) (void)0
+#endif
+#define TH_EFFECT(L, change) TH_EFFECT_BETWEEN(L, change, change)
+
 static inline th_worker *th_worker_of(lua_State *L) { return *(th_worker **)lua_getextraspace(L); }
 
 // True when the running attempt is to end (killed, over memory, or to be run again).
@@ -106,7 +120,7 @@ void th_open_table(lua_State *L);
 void th_open_math(lua_State *L);
 void th_open_os(lua_State *L);         // time date clock difftime, from worker->clock_ns, UTC
 
-// tostring without addresses; pushes the text. Honours __tostring and __name. May raise.
+// tostring without addresses; pushes the text. Honours __tostring and __name. May raise. [-0, +1]
 const char *th_tostring(lua_State *L, int index, size_t *length);
 void th_seed(th_worker *w, uint64_t seed);   // math.random
 

@@ -75,6 +75,7 @@ static int math_randomseed(lua_State *L) {
 }
 
 void th_open_math(lua_State *L) {
+  TH_EFFECT(L, 0);
   static const char *const kept[] = {
     "abs", "acos", "asin", "atan", "ceil", "cos", "deg", "exp", "floor", "fmod", "huge", "log", "max", "maxinteger",
     "min", "mininteger", "modf", "pi", "rad", "sin", "sqrt", "tan", "tointeger", "type", "ult", NULL,

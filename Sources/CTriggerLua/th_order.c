@@ -112,6 +112,7 @@ typedef struct keys {
 } keys;
 
 static keys count_keys(lua_State *L, int table) {
+  TH_EFFECT(L, 0);
   keys k = {0, 0, 0};
   unsigned steps = 0;
   for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
@@ -139,6 +140,7 @@ static void refuse_two_objects(lua_State *L, const char *one, const char *two) {
 
 // Fills e with the keys after the prefix; keeps each in table `kept` (slots 1..).
 static size_t read_keys(lua_State *L, int table, keys k, th_entry *e, int kept) {
+  TH_EFFECT(L, 0);
   size_t n = 0;
   lua_Integer skipped = 0;
   unsigned steps = 0;
@@ -168,6 +170,7 @@ static size_t read_keys(lua_State *L, int table, keys k, th_entry *e, int kept) 
 enum { FEW = 24 };
 
 static void push_few(lua_State *L, int table, keys k) {
+  TH_EFFECT(L, 1);
   th_entry e[FEW];
   int base = lua_gettop(L), n = 0;
   lua_Integer skipped = 0;
@@ -200,6 +203,7 @@ static void push_few(lua_State *L, int table, keys k) {
 }
 
 static void push_many(lua_State *L, int table, keys k) {
+  TH_EFFECT(L, 1);
   luaL_checkstack(L, 8, NULL);
   if (k.others > INT32_MAX / 4) luaL_error(L, "table too large to iterate");
   lua_createtable(L, (int)k.others, 1);
@@ -218,6 +222,7 @@ static void push_many(lua_State *L, int table, keys k) {
 }
 
 lua_Integer th_order_keys(lua_State *L, int table) {
+  TH_EFFECT(L, 1);
   keys k = count_keys(L, table);
   if (k.others == 0) lua_pushnil(L);
   else if (k.others <= FEW) push_few(L, table, k);
@@ -284,6 +289,7 @@ int th_pairs(lua_State *L) {
 static const char lists_key;
 
 static void push_lists(lua_State *L) {
+  TH_EFFECT(L, 1);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &lists_key) == LUA_TTABLE) return;
   lua_pop(L, 1);
   lua_newtable(L);
@@ -297,6 +303,7 @@ static void push_lists(lua_State *L) {
 
 // Sets lists[content] to the value on top and pops it. Stack: content 1, lists 3.
 static void keep_list(lua_State *L) {
+  TH_EFFECT(L, -1);
   lua_pushvalue(L, 1);
   lua_insert(L, -2);
   lua_rawset(L, 3);
@@ -331,6 +338,7 @@ static int first_key(lua_State *L) {
 
 // Position of the key at 2 in the list at 4, or of the last one before it. *exact tells which.
 static lua_Integer find_key(lua_State *L, lua_Integer prefix, int *exact) {
+  TH_EFFECT(L, 0);
   th_entry wanted, e;
   th_entry_read(L, 2, &wanted);
   *exact = 1;
@@ -363,6 +371,7 @@ static void make_list(lua_State *L) {
 }
 
 static lua_Integer list_number(lua_State *L, lua_Integer field) {
+  TH_EFFECT(L, 0);
   lua_rawgeti(L, 4, field);
   lua_Integer n = lua_tointeger(L, -1);
   lua_pop(L, 1);
@@ -371,6 +380,7 @@ static lua_Integer list_number(lua_State *L, lua_Integer field) {
 
 // Pushes the key at a position of the list at 4; nil after the last.
 static int push_key(lua_State *L, lua_Integer at, lua_Integer prefix) {
+  TH_EFFECT(L, 1);
   if (at < 1) { lua_pushnil(L); return LUA_TNIL; }
   if (at > prefix) return lua_rawgeti(L, 4, at - prefix);
   lua_pushinteger(L, at);

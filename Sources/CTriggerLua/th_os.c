@@ -57,6 +57,7 @@ static void set_field(lua_State *L, const char *name, int value) {
 
 // Sets the fields of the table on top.
 static void set_fields(lua_State *L, const struct tm *t) {
+  TH_EFFECT(L, 0);
   set_field(L, "year", t->tm_year + 1900);
   set_field(L, "month", t->tm_mon + 1);
   set_field(L, "day", t->tm_mday);
@@ -71,6 +72,7 @@ static void set_fields(lua_State *L, const struct tm *t) {
 
 // absent < 0: the field must be there.
 static lua_Integer field(lua_State *L, const char *name, lua_Integer absent) {
+  TH_EFFECT(L, 0);
   int type = lua_getfield(L, 1, name), exact;
   lua_Integer n = lua_tointegerx(L, -1, &exact);
   if (!exact) {
@@ -162,6 +164,7 @@ static int os_difftime(lua_State *L) {
 }
 
 void th_open_os(lua_State *L) {
+  TH_EFFECT(L, 0);
   static const luaL_Reg functions[] = {
     {"clock", os_clock}, {"date", os_date}, {"difftime", os_difftime}, {"time", os_time}, {NULL, NULL},
   };

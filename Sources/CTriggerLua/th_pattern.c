@@ -239,6 +239,7 @@ static const char *match(matcher *m, const char *s, const char *p) {
 
 // Pushes capture i; without captures in the pattern, 0 is the whole match s..e.
 static void push_capture(matcher *m, int i, const char *s, const char *e) {
+  TH_EFFECT(m->L, 1);
   if (i >= m->level) {
     if (i != 0) luaL_error(m->L, "invalid capture index %%%d", i + 1);
     lua_pushlstring(m->L, s, (size_t)(e - s));

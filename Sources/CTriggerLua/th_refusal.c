@@ -25,6 +25,7 @@ typedef struct frame {
 } frame;
 
 static void push_path(refusal *e, const frame *f) {
+  TH_EFFECT(e->L, 1);
   const frame *chain[CYCLE_DEPTH];
   int n = 0;
   for (; f && n < CYCLE_DEPTH; f = f->up) chain[n++] = f;
@@ -97,6 +98,7 @@ static int in_chain(const frame *f, const void *table) {
 
 // Refuses keys that cannot be stored; returns whether the entries can be looked at.
 static int survey_keys(refusal *e, int table, const frame *up, survey *s) {
+  TH_EFFECT(e->L, 0);
   lua_State *L = e->L;
   lua_Integer n = (lua_Integer)lua_rawlen(L, table), places = 0, cost = 0;
   int others = LUA_NUMTYPES, texts = 0, bytes = 0, outside = 0;

@@ -37,8 +37,9 @@ static void candidate(const char *base, size_t place, char path[PATH_MOST]) {
   strcpy(stpcpy(path + before, base), mark + 1);
 }
 
-// Runs a module for all executions of the tree. The chunk is on top and gives way to its value.
+// Runs a module for all executions of the tree. The chunk is on top and gives way to its value. [-1, +1]
 static void keep_module(lua_State *L, th_tree *tree, const char *path, const char *name) {
+  TH_EFFECT(L, 0);
   th_run_chunk(L, tree, path, name);
   if (lua_isnil(L, -1)) { lua_pop(L, 1); lua_pushboolean(L, 1); }
   int kept = th_freeze(L, -1, tree);
@@ -59,8 +60,9 @@ static int is_own_module(const char *name) {
   return 0;
 }
 
-// Pushes the module at a path and returns 1, or returns 0 when there is no such file.
+// Pushes the module at a path and returns 1, or returns 0 when there is no such file. [-0, +(0|1)]
 static int push_module(lua_State *L, th_tree *tree, const char *path, const char *name) {
+  TH_EFFECT_BETWEEN(L, 0, 1);
   struct th_runner *r = th_worker_of(L)->runner;
   tell_required(th_worker_of(L), tree, path);
   th_note_need(L, tree, path);
@@ -68,6 +70,7 @@ static int push_module(lua_State *L, th_tree *tree, const char *path, const char
   if (lua_getfield(L, -1, path) != LUA_TNIL) {
     if (lua_touserdata(L, -1) == (const void *)&th_unkept) th_frozen_write(L);
     if (r->loading && th_is_bound(L, tree, path)) th_worker_of(L)->looked = 1;
+    lua_remove(L, -2);
     return 1;
   }
   lua_pop(L, 2);
@@ -151,6 +154,7 @@ static int write_package(lua_State *L) {
 
 // Nothing in `package` changes what require does; it is there to be looked at. The globals are on top.
 static void open_package(lua_State *L) {
+  TH_EFFECT(L, 0);
   int globals = lua_gettop(L);
   lua_pushvalue(L, globals);
   lua_setfield(L, globals, "_G");
@@ -185,6 +189,7 @@ static void open_package(lua_State *L) {
 }
 
 void th_open_require(lua_State *L) {
+  TH_EFFECT(L, 0);
   th_open_loading(L);
   lua_pushcfunction(L, require);
   lua_setfield(L, -2, "require");

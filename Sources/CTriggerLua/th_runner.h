@@ -145,7 +145,7 @@ int th_push_chunk(lua_State *L, th_tree *tree, const char *path);  // the compil
 void th_run_chunk(lua_State *L, th_tree *tree, const char *path, const char *name);  // the one on top. [-1, +1]
 // Compiles text, without a byte order mark; `name` is "@path" or "=name". [+1] May raise.
 void th_compile(lua_State *L, const char *text, size_t length, const char *name);
-void th_push_execute(lua_State *L, th_trigger *trigger);  // of fresh chunks
+void th_push_execute(lua_State *L, th_trigger *trigger);  // of fresh chunks. [-0, +1]
 extern const char th_unkept;                // modules[path]: cannot be kept
 // --- th_adopt.c
 void th_mark_bound(lua_State *L, th_tree *tree, const char *path);  // may raise (memory)

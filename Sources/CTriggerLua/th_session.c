@@ -46,6 +46,7 @@ static int host_call(lua_State *L) {
 }
 
 static void push_compiled(lua_State *L, piece *p) {
+  TH_EFFECT(L, 1);
   th_compile(L, p->text, p->length, p->name);
   th_get_ref(L, p->session->environment_ref);
   lua_setupvalue(L, -2, 1);

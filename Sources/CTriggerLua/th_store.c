@@ -135,6 +135,7 @@ static int store_read_snapshot(lua_State *L) {
 
 // The data's keys become keys of the store, so each is checked; the encoder checks the rest.
 static void check_data(lua_State *L, int data) {
+  TH_EFFECT(L, 0);
   int top = lua_gettop(L);
   if (th_frozen_content(L, data)) data = top + 1;
   lua_pushnil(L);
@@ -218,6 +219,7 @@ static int read_only(lua_State *L) {
 
 // The name is at stack index 2.
 void th_push_store_methods(lua_State *L) {
+  TH_EFFECT(L, 1);
   luaL_newlibtable(L, methods);
   luaL_setfuncs(L, methods, 0);
   lua_pushvalue(L, 2);
@@ -232,6 +234,7 @@ static int use_count(lua_State *L) { return luaL_error(L, "# does not work on a 
 
 // The name is at stack index 2. Pushes a new object.
 static void push_object(lua_State *L, void *handle) {
+  TH_EFFECT(L, 1);
   store_object *s = lua_newuserdatauv(L, sizeof *s, 0);
   *s = (store_object){store_magic, handle};
   lua_createtable(L, 0, 7);
@@ -282,6 +285,7 @@ int th_ctx_store(lua_State *L) {
 }
 
 void th_push_store_name(lua_State *L, const void *handle) {
+  TH_EFFECT(L, 1);
   struct th_runner *r = th_worker_of(L)->runner;
   for (int passing = 0; passing < 2; passing++) {
     th_get_ref(L, passing ? r->passing_ref : r->stores_ref);
@@ -297,6 +301,7 @@ void th_push_store_name(lua_State *L, const void *handle) {
 }
 
 void th_open_stores(lua_State *L) {
+  TH_EFFECT(L, 0);
   lua_createtable(L, 0, 1);
   lua_pushliteral(L, "store");
   lua_pushcclosure(L, th_unknown_field, 1);

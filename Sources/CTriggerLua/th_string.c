@@ -205,6 +205,7 @@ static void open_library(lua_State *L, lua_CFunction opener) {
 }
 
 void th_open_string(lua_State *L) {
+  TH_EFFECT(L, 0);
   static const char *const kept[] = {"byte", "char", "len", "sub", NULL};
   static const char *const kept_utf8[] = {"char", "charpattern", "codepoint", "codes", NULL};
   static const luaL_Reg own[] = {

@@ -7,6 +7,7 @@
 enum { READ = 1, WRITE = 2, LENGTH = 4 };
 
 static int lacks(lua_State *L, const char *name) {
+  TH_EFFECT(L, 0);
   lua_pushstring(L, name);
   int absent = lua_rawget(L, -2) == LUA_TNIL;
   lua_pop(L, 1);
@@ -15,6 +16,7 @@ static int lacks(lua_State *L, const char *name) {
 
 // Checks the table argument for `needs`. Returns 1 when raw access means the same as ordinary access.
 static int table_argument(lua_State *L, int index, int needs) {
+  TH_EFFECT(L, 0);
   int is_table = lua_type(L, index) == LUA_TTABLE;
   if (is_table && th_frozen_content(L, index)) {
     if (needs & WRITE) return th_frozen_write(L);
@@ -87,6 +89,7 @@ static int table_remove(lua_State *L) {
 }
 
 static void move_range(lua_State *L, lua_Integer from, lua_Integer last, lua_Integer to, int target, int raw) {
+  TH_EFFECT(L, 0);
   lua_Integer count = last - from + 1;
   int down = to > last || to <= from || (target != 1 && !lua_compare(L, 1, target, LUA_OPEQ));
   unsigned steps = 0;
@@ -200,6 +203,7 @@ static int sort_simple(lua_State *L, lua_Integer n, int raw) {
 
 // Is the value on top less than the one below it?
 static int top_is_less(lua_State *L) {
+  TH_EFFECT(L, 0);
   if (lua_isnil(L, 2)) return lua_compare(L, -1, -2, LUA_OPLT);
   lua_pushvalue(L, 2);
   lua_pushvalue(L, -2);
@@ -214,6 +218,7 @@ typedef struct run { lua_Integer at, end; } run;
 
 // Merges two neighbouring runs of the table at `from` into `to`.
 static void merge_runs(lua_State *L, int from, int to, run a, run b) {
+  TH_EFFECT(L, 0);
   lua_Integer out = a.at;
   unsigned steps = 0;
   if (a.at < a.end && b.at < b.end) {
@@ -245,6 +250,7 @@ static void merge_runs(lua_State *L, int from, int to, run a, run b) {
 
 // Sorts the elements of the table at 3 with 4 as scratch; returns where the result is.
 static int sort_by_merging(lua_State *L, lua_Integer n) {
+  TH_EFFECT(L, 0);
   int from = 3, to = 4;
   for (lua_Integer width = 1; width < n; width *= 2) {
     for (lua_Integer i = 1; i <= n; i += 2 * width) {
@@ -260,6 +266,7 @@ static int sort_by_merging(lua_State *L, lua_Integer n) {
 }
 
 static void copy_elements(lua_State *L, lua_Integer n, int from, int raw) {
+  TH_EFFECT(L, 0);
   unsigned steps = 0;
   for (lua_Integer i = 1; i <= n; i++) {
     th_step(L, steps, 1);

@@ -117,6 +117,7 @@ static int named_fields(lua_State *L, int table, lua_Integer elements, item *ite
 }
 
 static void add_table(text *t, lua_State *L, int index, int depth) {
+  TH_EFFECT(L, 0);
   int top = lua_gettop(L);
   if (th_frozen_content(L, index)) index = top + 1;
   lua_Integer elements = (lua_Integer)lua_rawlen(L, index);
@@ -150,6 +151,7 @@ static void add_number(text *t, lua_State *L, int index) {
 }
 
 static void add_value(text *t, lua_State *L, int index, int depth) {
+  TH_EFFECT(L, 0);
   size_t length;
   switch (lua_type(L, index)) {
     case LUA_TNIL: add(t, "nil"); break;
@@ -196,6 +198,7 @@ static void forget(struct th_tracer *r, const void *frame) {
 }
 
 static void add_changes(text *t, struct th_tracer *r, lua_State *L, lua_Debug *ar) {
+  TH_EFFECT(L, 0);
   for (int local = 1; local <= LOCALS; local++) {
     const char *name = lua_getlocal(L, ar, local);
     if (!name) return;

@@ -49,6 +49,7 @@ static void add_level(luaL_Buffer *b, lua_State *of, struct CallInfo *frame) {
 }
 
 void th_traceback(lua_State *L, lua_State *of, const char *message, int level) {
+  TH_EFFECT(L, 1);
   levels found;
   if (!find_levels(of, level, &found)) { luaL_traceback(L, of, message, level); return; }
   int first = found.all < FIRST_LEVELS ? found.all : FIRST_LEVELS;

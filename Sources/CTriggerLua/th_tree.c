@@ -34,6 +34,7 @@ static int loading_close(lua_State *L) {
 }
 
 void th_compile(lua_State *L, const char *text, size_t length, const char *name) {
+  TH_EFFECT(L, 1);
   if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { text += 3; length -= 3; }  // byte order mark
   if (length && *text == LUA_SIGNATURE[0]) luaL_error(L, "%s:1: bytecode is not loaded, only Lua text", name + 1);
   if (*name == '@' && length && *text == '#') {  // as in a file that a shell can run; the line end stays, for line numbers
@@ -46,6 +47,7 @@ void th_compile(lua_State *L, const char *text, size_t length, const char *name)
 
 // Pushes the compiled chunk and returns 1, or returns 0 when the tree has no such file.
 int th_push_chunk(lua_State *L, th_tree *tree, const char *path) {
+  TH_EFFECT_BETWEEN(L, 0, 1);
   th_worker *w = th_worker_of(L);
   th_get_ref(L, tree->chunks_ref);
   if (lua_getfield(L, -1, path) == LUA_TFUNCTION) { lua_remove(L, -2); return 1; }
@@ -170,6 +172,7 @@ void th_tree_free(th_worker *w, th_tree *tree) {
 
 // Runs the trigger's chunk; leaves its table. [+1]
 static void push_trigger_table(lua_State *L, th_trigger *t) {
+  TH_EFFECT(L, 1);
   if (!th_push_chunk(L, t->tree, t->path)) luaL_error(L, "%s: no such file in the script tree", t->path);
   th_run_chunk(L, t->tree, t->path, t->path);
   if (lua_istable(L, -1)) return;
@@ -179,6 +182,7 @@ static void push_trigger_table(lua_State *L, th_trigger *t) {
 }
 
 static int push_execute_of(lua_State *L, int table) {
+  TH_EFFECT(L, 1);
   int content = th_frozen_content(L, table);
   lua_pushliteral(L, "execute");
   lua_rawget(L, content ? -2 : table);
@@ -187,6 +191,7 @@ static int push_execute_of(lua_State *L, int table) {
 }
 
 void th_push_execute(lua_State *L, th_trigger *t) {
+  TH_EFFECT(L, 1);
   th_get_ref(L, t->execute_ref);
   if (!t->fresh && lua_isfunction(L, -1)) return;
   lua_pop(L, 1);
@@ -201,6 +206,7 @@ void th_push_execute(lua_State *L, th_trigger *t) {
 
 // The execute of a trigger that another tree has loaded, and that is the same in this one. [+(0|1)]
 static int push_adopted(lua_State *L, th_trigger *t) {
+  TH_EFFECT_BETWEEN(L, 0, 1);
   th_get_ref(L, t->tree->executes_ref);
   if (lua_getfield(L, -1, t->path) == LUA_TFUNCTION) { lua_remove(L, -2); return 1; }
   lua_pop(L, 2);

@@ -17,6 +17,15 @@ enum { ERROR_BYTES = 8192, MESSAGE_BYTES = 6000, ENDING_BYTES = 256 };
 static _Thread_local th_worker *bound_worker;
 static const char end_marker;
 
+#ifdef TH_CHECKS
+void th_check_effect(const th_effect *e) {
+  int change = lua_gettop(e->L) - e->top;
+  if (change >= e->least && change <= e->most) return;
+  fprintf(stderr, "trigger-host: %s changed Lua's stack by %d, not by %d to %d\n", e->function, change, e->least, e->most);
+  abort();
+}
+#endif
+
 // --- ending an attempt
 
 int th_raise_end(lua_State *L) {
@@ -130,6 +139,7 @@ static int in_lua(lua_State *L) {
 
 // "file:line: " of the innermost frame that has a line.
 static void push_place(lua_State *L) {
+  TH_EFFECT(L, 1);
   lua_Debug ar;
   for (int level = 1; level < 20 && lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sl", &ar);

@@ -11,11 +11,13 @@ struct HostileScript: Sendable, CustomTestStringConvertible {
   /// When what makes it hostile needs more than the others get.
   var timeout: String?
   var memory: String?
+  /// What stands above the table that the script returns.
+  var head = ""
 
   var testDescription: String { name }
 
   static let all: [HostileScript] =
-    endless + memory + held + recursion + deep + nested + errors + escapes + values + harmless
+    endless + memory + held + recursion + deep + nested + errors + escapes + values + harmless + internals
 
   private static func endless(_ name: String, _ body: String) -> HostileScript {
     HostileScript(name: name, body: body, error: "timeout", isEndless: true)

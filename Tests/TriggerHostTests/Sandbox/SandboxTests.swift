@@ -52,23 +52,54 @@ import TriggerHost
     }
   }
 
+  /// Kept or run anew, on a worker that has run it before, and with collections between: it ends in the same way.
+  @Test(arguments: HostileScript.internals)
+  func keptAndAnewEndAlike(script: HostileScript) async throws {
+    for isAnew in [false, true] {
+      let host = try HostileHost([script], isAnew: isAnew)
+      defer { host.stop() }
+      for _ in 0..<2 {
+        let result = try await host.queue.perform(Event("hostile/0"))[0]
+        #expect(result.outcome == (script.error == nil ? .committed : .failed), "\(result.error ?? "")")
+        #expect(result.error?.contains(script.error ?? "") != false, "\(result.error?.prefix(300) ?? "")")
+        #expect(try await host.queue.perform(Event("healthy"))[0].outcome == .committed)
+      }
+    }
+  }
+
   /// As `exec` runs it: what ends it, and says how, takes little beside the script's own time. A signal that marks
   /// half a million frames again and again, or a traceback that looks for its last levels from the top, takes
   /// seconds or does not end.
   @Test(.timeLimit(.minutes(1)), arguments: HostileScript.deep + HostileScript.nested)
   func theEndOfADeepStackCostsLittle(script: HostileScript) async throws {
-    let tree = ScriptTree(files: ["s.lua": Array(HostileHost.source(of: script, 0).utf8)])
+    let (result, seconds) = try await execute(script)
+    let error = try #require(result?.error)
+    let wanted = script.error ?? ""
+    #expect(wanted.isEmpty || error.contains(wanted), "\(error.prefix(300))")
+    #expect(seconds < 4, "CPU time")
+  }
+
+  /// As `exec` runs it: no host around it that others could wait for.
+  @Test(.timeLimit(.minutes(1)), arguments: HostileScript.internals)
+  func execEndsIt(script: HostileScript) async throws {
+    let (result, seconds) = try await execute(script)
+    #expect((result?.error == nil) == (script.error == nil), "\(result?.error?.prefix(300) ?? "")")
+    #expect(result?.error?.contains(script.error ?? "") != false, "\(result?.error?.prefix(300) ?? "")")
+    #expect(seconds < 4, "CPU time")
+  }
+
+  /// What `exec` makes of it, and the CPU seconds that took.
+  private func execute(_ script: HostileScript) async throws -> (Replayer.TrialResult?, seconds: Double) {
+    var files = HostileScript.modules
+    files["s.lua"] = HostileHost.source(of: script, 0)
+    let tree = ScriptTree(files: files.mapValues { Array($0.utf8) })
     try #require(tree.problems.isEmpty, "\(tree.problems)")
-    let (result, seconds) = await onThread {
+    return await onThread {
       let replayer = Replayer(stores: [:], configuration: EngineConfiguration())
       return replayer.execute(
         Replayer.Trial(trigger: "hostile0", event: "x", payload: CanonicalEncoding.encode([:]), admitted: 0),
         of: tree)
     }
-    let error = try #require(result?.error)
-    let wanted = script.error ?? ""
-    #expect(wanted.isEmpty || error.contains(wanted), "\(error.prefix(300))")
-    #expect(seconds < 4, "CPU time")
   }
 
   /// What it returns, and the CPU seconds that took.
@@ -133,7 +164,7 @@ import TriggerHost
 
   /// With time enough to run for a minute, it holds up nobody: a healthy trigger beside it commits again
   /// and again, and a cancelled one ends at once.
-  @Test(arguments: HostileScript.endless + HostileScript.deep.filter(\.isEndless))
+  @Test(arguments: (HostileScript.endless + HostileScript.deep + HostileScript.internals).filter(\.isEndless))
   func othersGoOn(script: HostileScript) async throws {
     let host = try HostileHost([script], timeout: "60s", memory: "1gb")
     defer { host.stop() }
@@ -174,7 +205,10 @@ private struct HostileHost {
   let coordinator: CommitCoordinator
   let queue: TriggerQueue
 
-  init(_ scripts: [HostileScript], timeout: String? = nil, memory: String? = nil) throws {
+  /// - Parameter isAnew: their chunks run anew for each execution, since they count.
+  init(
+    _ scripts: [HostileScript], timeout: String? = nil, memory: String? = nil, isAnew: Bool = false
+  ) throws {
     var files = [
       "healthy.lua": """
       return { on = { event = "healthy" }, execute = function(event, ctx)
@@ -183,8 +217,10 @@ private struct HostileHost {
       end }
       """
     ]
+    files.merge(HostileScript.modules) { $1 }
     for (index, script) in scripts.enumerated() {
-      files["hostile\(index).lua"] = Self.source(of: script, index, timeout: timeout, memory: memory)
+      files["hostile\(index).lua"] = Self.source(
+        of: script, index, timeout: timeout, memory: memory, isAnew: isAnew)
     }
     let tree = ScriptTree(files: files.mapValues { Array($0.utf8) })
     try #require(tree.problems.isEmpty, "\(tree.problems)")
@@ -195,12 +231,14 @@ private struct HostileHost {
   }
 
   static func source(
-    of script: HostileScript, _ index: Int, timeout: String? = nil, memory: String? = nil
+    of script: HostileScript, _ index: Int, timeout: String? = nil, memory: String? = nil,
+    isAnew: Bool = false
   ) -> String {
     let timeout = timeout ?? script.timeout ?? (script.isEndless ? "40ms" : "10s")
+    let head = script.head + (isAnew ? " local runs = 0" : ""), count = isAnew ? "runs = runs + 1 " : ""
     return """
-      return { name = "hostile\(index)", on = { event = "hostile/\(index)" }, timeout = "\(timeout)", memory = "\(memory ?? script.memory ?? "16mb")", execute = function(event, ctx)
-      \(script.body)
+      \(head) return { name = "hostile\(index)", on = { event = "hostile/\(index)" }, timeout = "\(timeout)", memory = "\(memory ?? script.memory ?? "16mb")", execute = function(event, ctx)
+      \(count)\(script.body)
       end }
       """
   }

@@ -1,0 +1,72 @@
+/// Scripts that were once stronger than what holds them: what they hit was memory, state that nobody put back, or time
+/// that no hook saw.
+extension HostileScript {
+  static let internals: [HostileScript] = names
+
+  private static func well(
+    _ name: String, _ body: String, head: String = "", memory: String? = "64mb"
+  ) -> HostileScript { HostileScript(name: name, body: body, memory: memory, head: head) }
+
+  private static func fails(
+    _ name: String, _ body: String, _ error: String, head: String = "", memory: String? = "64mb"
+  ) -> HostileScript { HostileScript(name: name, body: body, error: error, memory: memory, head: head) }
+
+  // MARK: Metafields of the wrong type
+
+  private static let odd = "local odd = setmetatable({}, { __name = 5 })"
+
+  static let names: [HostileScript] = [
+    well(
+      "__name that is no text, in a format beyond the stack's buffer",
+      "\(odd) string.format('%s%s%s', ('x'):rep(5000), odd, ('y'):rep(500000))"),
+    well(
+      "__name that is no text, printed often",
+      "\(odd) local t = {} for i = 1, 5000 do t[i] = odd end print(table.unpack(t))"),
+    well(
+      "__name of every kind",
+      "for _, name in ipairs { 5, 0.5, true, {}, print, coroutine.create(print) } do local odd = setmetatable({}, { __name = name }) assert(tostring(odd) == 'table' and ('%s|'):format(odd) == 'table|') end"
+    ),
+    well(
+      "__name that is no text, in %s of a width",
+      "\(odd) assert(('[%8s]'):rep(200):format(table.unpack((function() local t = {} for i = 1, 200 do t[i] = odd end return t end)())):sub(1, 10) == '[   table]')"
+    ),
+    fails("__name that is no text, as an error", "\(odd) error(odd)", "table"),
+    fails(
+      "__name that is no text, in a coroutine's error",
+      "\(odd) coroutine.wrap(function() error(odd) end)()", "table"),
+    fails(
+      "__name that is no text, as a key", "\(odd) ctx:store('s'):put(odd, 1)", "must be a string, not table"),
+    fails("__name that is no text, as a name", "\(odd) ctx:store(odd)", "must be a string, not table"),
+    fails("__name that is no text, as a field", "\(odd) return ctx[odd]", "no field 'table'"),
+    fails("__name that is no text, as a global", "\(odd) _ENV[odd] = 1", "global 'table' is read-only"),
+    fails(
+      "__name that is no text, as an argument", "\(odd) string.rep(odd, 2)",
+      "string expected, got table"),
+    fails(
+      "__tostring that gives a table, printed",
+      "print(setmetatable({}, { __tostring = function() return {} end }))", "must return a string"),
+    fails(
+      "__tostring that is no function", "print(setmetatable({}, { __tostring = 5 }))",
+      "attempt to call a number value"),
+    well(
+      "__tostring that gives a number",
+      "assert(('%s%s'):format(('x'):rep(5000), setmetatable({}, { __tostring = function() return 5 end })):sub(-2) == 'x5')"
+    ),
+    fails(
+      "__pairs that is no function", "for _ in pairs(setmetatable({}, { __pairs = 5 })) do end",
+      "attempt to call a number value"),
+    fails("__index that is no table", "return setmetatable({}, { __index = 5 }).x", "attempt to index"),
+    fails(
+      "__close that is no function", "local t <close> = setmetatable({}, { __close = 5 })",
+      "call a number value"),
+    fails(
+      "__len that gives text", "table.insert(setmetatable({}, { __len = function() return 'x' end }), 1)",
+      "not an integer"),
+    well(
+      "__metatable of every kind",
+      "for _, value in ipairs { 5, 'x', {}, print } do local t = setmetatable({}, { __metatable = value }) assert(getmetatable(t) == value and not pcall(setmetatable, t, {})) end"
+    ),
+  ]
+
+  static let modules: [String: String] = [:]
+}
