@@ -123,11 +123,26 @@ static int finish_pcall(lua_State *L, int status, lua_KContext results_from) {
   return lua_gettop(L) - (int)results_from;
 }
 
+// The call yielded since. The chunks that ran when it began may be others now: those inside of the last resume are left.
+static int continue_pcall(lua_State *L, int status, lua_KContext results_from) {
+  th_worker *w = th_worker_of(L);
+  if (status != LUA_OK && status != LUA_YIELD) th_chunks_unwind(w, w->chunks_outside);
+  return finish_pcall(L, status, results_from);
+}
+
+static int protected_call(lua_State *L, int arguments, int handler) {
+  th_worker *w = th_worker_of(L);
+  int chunks = w->chunks;
+  int status = lua_pcallk(L, arguments, LUA_MULTRET, handler, handler, continue_pcall);
+  if (status != LUA_OK) th_chunks_unwind(w, chunks);
+  return finish_pcall(L, status, handler);
+}
+
 static int base_pcall(lua_State *L) {
   luaL_checkany(L, 1);
   lua_pushboolean(L, 1);
   lua_insert(L, 1);
-  return finish_pcall(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, finish_pcall), 0);
+  return protected_call(L, lua_gettop(L) - 2, 0);
 }
 
 // The end of an attempt is raised inside a hook, where hooks are off: a handler in Lua could then loop
@@ -150,7 +165,7 @@ static int base_xpcall(lua_State *L) {
   lua_pushboolean(L, 1);
   lua_pushvalue(L, 1);
   lua_rotate(L, 3, 2);
-  return finish_pcall(L, lua_pcallk(L, arguments, LUA_MULTRET, 2, 2, finish_pcall), 2);
+  return protected_call(L, arguments, 2);
 }
 
 // --- load ---------------------------------------------------------------------------------------

@@ -11,15 +11,23 @@ static lua_State *coroutine_argument(lua_State *L) {
   return co;
 }
 
+// What is put back when a coroutine comes back, however it does.
+typedef struct outside { int chunks, chunks_outside; } outside;
+
 // The signal handler hooks `running`. An end asked for just before the assignment hooked another
 // coroutine, hence the test after it.
-static void enter(th_worker *w, lua_State *co) {
+static outside enter(th_worker *w, lua_State *co) {
+  outside before = {w->chunks, w->chunks_outside};
+  w->chunks_outside = w->chunks;
   w->running = co;
   atomic_signal_fence(memory_order_seq_cst);
   if (th_ending(w)) lua_sethook(co, th_end_hook, LUA_MASKCOUNT, 1);
+  return before;
 }
 
-static void leave(lua_State *L, th_worker *w) {
+static void leave(lua_State *L, th_worker *w, outside before) {
+  th_chunks_unwind(w, before.chunks);
+  w->chunks_outside = before.chunks_outside;
   w->running = L;
   atomic_signal_fence(memory_order_seq_cst);
   if (__builtin_expect(th_ending(w), 0)) th_raise_end(L);
@@ -34,9 +42,9 @@ static int resume(lua_State *L, lua_State *co, int arguments) {
     return -1;
   }
   lua_xmove(L, co, arguments);
-  enter(w, co);
+  outside before = enter(w, co);
   int status = lua_resume(co, L, arguments, &results);
-  leave(L, w);
+  leave(L, w, before);
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(co, L, 1);
     return -1;
@@ -67,10 +75,10 @@ static int close_thread(lua_State *L, lua_State *co) {
   TH_EFFECT(L, 0);
   th_worker *w = th_worker_of(L);
   if (w->stack_base - (uintptr_t)__builtin_frame_address(0) > CLOSE_STACK_MOST) return luaL_error(L, "C stack overflow");
-  enter(w, co);
+  outside before = enter(w, co);
   th_handler_forget(co);
   int status = lua_resetthread(co);
-  leave(L, w);
+  leave(L, w, before);
   return status;
 }
 

@@ -28,6 +28,8 @@ struct th_worker {
   int64_t clock_ns;              // what os.time shows
   int looked;                    // a chunk that is running has looked at clock or random
   th_tree *tree;                 // tree of the trigger or chunk now executing
+  int chunks;                    // script and module chunks now running (th_chunk.c)
+  int chunks_outside;            // those that ran when the coroutine now running was resumed
   // --- asked by other threads
   _Atomic uint64_t attempt_number;   // 0 when idle
   uint64_t attempts;                 // last number given
@@ -84,6 +86,10 @@ void th_end_hook(lua_State *L, lua_Debug *ar);
 void th_trace_begin(th_worker *w, lua_State *L);
 void th_trace_again(th_worker *w);     // the run was abandoned and begins anew
 void th_trace_event(th_worker *w, lua_State *L, lua_Debug *ar);
+
+// --- th_chunk.c
+// An error was caught where `outer` chunks ran: those inside of them run no more. Does not raise.
+void th_chunks_unwind(th_worker *w, int outer);
 
 // --- th_traceback.c
 // Pushes a traceback of `of` from a level on, behind `message` if there is one. As luaL_traceback, in time that does

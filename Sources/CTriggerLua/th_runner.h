@@ -5,15 +5,15 @@
 
 #include "th_internal.h"
 
-// One script or module chunk now running; a linked list through userdata on the Lua stack, unlinked
-// by __close, so that an error caught by a script leaves no stale entry.
+// One script or module chunk now running (th_chunk.c).
 typedef struct th_loading {
   struct th_loading *up;
-  const char *path;          // anchored by the chunk's frame
+  uint64_t number;           // no other chunk of the worker's life has it
   uint64_t random[4];        // state to return to
   int64_t clock_ns;
   th_tree *tree;
   int looked;
+  char path[];
 } th_loading;
 
 typedef struct th_seen_version { void *store; int64_t seq; } th_seen_version;
@@ -33,7 +33,8 @@ struct th_runner {
   int analysis_works;                    // the dump parser recognised the samples of th_purity_selftest
   th_trigger *trigger;                   // being run or loaded
   const uint8_t *event; size_t event_length;
-  th_loading *loading;
+  th_loading *loading;                   // innermost; as many as worker->chunks
+  uint64_t chunk_numbers;                // last one given
   int ending_told;                       // the attempt's end is described in the worker's error
   char memory_place[80]; int deep;       // of the refusal that ended the attempt
   uint8_t *marks; uint32_t marks_capacity;  // th_collect_returned: intents already met
@@ -140,13 +141,15 @@ void th_freeze_library(lua_State *L, const char *name, lua_CFunction write);
 void th_open_require(lua_State *L);         // sets require in the table on top
 
 // --- th_tree.c. Raise.
-void th_open_loading(lua_State *L);         // once, before any chunk runs
-int th_push_chunk(lua_State *L, th_tree *tree, const char *path);  // the compiled one; 0: no such file
-void th_run_chunk(lua_State *L, th_tree *tree, const char *path, const char *name);  // the one on top. [-1, +1]
-// Compiles text, without a byte order mark; `name` is "@path" or "=name". [+1] May raise.
+int th_push_chunk(lua_State *L, th_tree *tree, const char *path);  // the compiled one; 0: no such file. [-0, +(0|1)]
+// Compiles text, without a byte order mark; `name` is "@path" or "=name". [-0, +1] May raise.
 void th_compile(lua_State *L, const char *text, size_t length, const char *name);
 void th_push_execute(lua_State *L, th_trigger *trigger);  // of fresh chunks. [-0, +1]
 extern const char th_unkept;                // modules[path]: cannot be kept
+// --- th_chunk.c. Raise.
+void th_open_loading(lua_State *L);         // once, before any chunk runs
+// Calls the chunk on top with (name, path) and leaves its value. [-1, +1]
+void th_run_chunk(lua_State *L, th_tree *tree, const char *path, const char *name);
 // --- th_adopt.c
 void th_mark_bound(lua_State *L, th_tree *tree, const char *path);  // may raise (memory)
 int th_is_bound(lua_State *L, th_tree *tree, const char *path);     // may raise (memory)

@@ -1,4 +1,4 @@
-// Script trees: compiled chunks and triggers (modules: th_require.c).
+// Script trees: compiled chunks and triggers (modules: th_require.c; how a chunk runs: th_chunk.c).
 //
 // The rule: every execution behaves as if the chunks of its script and modules had just run. A trigger
 // starts in keep mode: chunks run once, at load; what they leave is frozen (th_freeze.c) and shared by
@@ -12,26 +12,8 @@
 #include "th_runner.h"
 
 const char th_unkept;
-static const char loading_name[] = "th_loading";  // metatable in the registry
 
-static uint64_t seed_of(const th_tree *tree, const char *path) {
-  uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
-  for (; *path; path++) hash = (hash ^ (uint8_t)*path) * 0x100000001b3u;
-  return hash ^ tree->seed;
-}
-
-// --- running a chunk
-
-static int loading_close(lua_State *L) {
-  th_loading *l = lua_touserdata(L, 1);
-  th_worker *w = th_worker_of(L);
-  memcpy(w->random, l->random, sizeof w->random);
-  w->clock_ns = l->clock_ns;
-  w->tree = l->tree;
-  w->looked |= l->looked;
-  w->runner->loading = l->up;
-  return 0;
-}
+// --- compiled chunks
 
 void th_compile(lua_State *L, const char *text, size_t length, const char *name) {
   TH_EFFECT(L, 1);
@@ -65,65 +47,6 @@ int th_push_chunk(lua_State *L, th_tree *tree, const char *path) {
   lua_replace(L, -3);
   lua_pop(L, 1);
   return 1;
-}
-
-static void refuse_cycle(lua_State *L, const char *path) {
-  th_loading *chain[64];
-  int n = 0;
-  for (th_loading *l = th_worker_of(L)->runner->loading; l && n < 64; l = l->up) {
-    chain[n++] = l;
-    if (strcmp(l->path, path) == 0) break;
-  }
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  while (n--) {
-    luaL_addstring(&b, chain[n]->path);
-    luaL_addstring(&b, " -> ");
-  }
-  luaL_addstring(&b, path);
-  luaL_pushresult(&b);
-  luaL_error(L, "module cycle: %s", lua_tostring(L, -1));
-}
-
-// Calls the chunk on top with (name, path) and leaves its value. [-1, +1]
-void th_run_chunk(lua_State *L, th_tree *tree, const char *path, const char *name) {
-  th_worker *w = th_worker_of(L);
-  struct th_runner *r = w->runner;
-  for (th_loading *l = r->loading; l; l = l->up) if (strcmp(l->path, path) == 0) refuse_cycle(L, path);
-  luaL_checkstack(L, 8, NULL);
-  size_t length = strlen(path);
-  th_loading *l = lua_newuserdatauv(L, sizeof *l + length + 1, 0);
-  char *copy = (char *)(l + 1);
-  memcpy(copy, path, length + 1);
-  l->path = copy;
-  l->up = r->loading;
-  l->clock_ns = w->clock_ns;
-  l->tree = w->tree;
-  l->looked = w->looked;
-  memcpy(l->random, w->random, sizeof w->random);
-  luaL_setmetatable(L, loading_name);
-  int slot = lua_gettop(L);
-  lua_toclose(L, slot);
-  r->loading = l;
-  w->clock_ns = tree->commit_time_ns;
-  w->tree = tree;
-  w->looked = 0;
-  th_seed(w, seed_of(tree, path));
-  lua_pushvalue(L, slot - 1);
-  lua_pushstring(L, name);
-  lua_pushstring(L, path);
-  lua_call(L, 2, 1);
-  if (w->looked && !r->fresh) th_mark_bound(L, tree, path);
-  lua_closeslot(L, slot);
-  lua_replace(L, slot - 1);
-  lua_settop(L, slot - 1);
-}
-
-void th_open_loading(lua_State *L) {
-  luaL_newmetatable(L, loading_name);
-  lua_pushcfunction(L, loading_close);
-  lua_setfield(L, -2, "__close");
-  lua_pop(L, 1);
 }
 
 // --- trees

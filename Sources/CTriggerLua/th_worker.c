@@ -168,9 +168,11 @@ static int describe(lua_State *L) {
     lua_pushstring(L, ending_text(w, "", ending));
     lua_concat(L, 2);
   } else if (lua_type(L, 1) != LUA_TSTRING) {
+    int chunks = w->chunks;
     lua_pushcfunction(L, to_text);
     lua_pushvalue(L, 1);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+      th_chunks_unwind(w, chunks);
       lua_pushfstring(L, "(error object is a %s value and its __tostring failed)", luaL_typename(L, 1));
     }
   }
@@ -224,6 +226,8 @@ static int once(th_worker *w, lua_CFunction body, void *argument, const th_limit
   w->running = L;
   if (__builtin_expect(w->tracer != NULL, 0)) th_trace_begin(w, L);
   int status = lua_pcall(L, 1, 0, 1);
+  th_chunks_unwind(w, 0);
+  w->chunks_outside = 0;
   w->running = L;
   th_alloc_end(w);
   if (__builtin_expect(status == LUA_OK && !th_ending(w), 1)) return TH_OK;
@@ -248,7 +252,6 @@ static int begin_anew(th_worker *w) {
     r->trigger->fresh = r->fresh = 1;
   }
   w->abandoned = 0;
-  r->loading = NULL;
   if (r->logs > r->logs_to_skip) r->logs_to_skip = r->logs;
   r->logs = 0;
   r->seen_length = 0;
@@ -263,7 +266,6 @@ int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limi
   struct th_runner *r = w->runner;
   w->limits = limits;
   w->out_of_memory = w->abandoned = 0;
-  r->loading = NULL;
   r->memory_place[0] = 0;
   r->logs = r->logs_to_skip = 0;
   r->seen_length = 0;

@@ -1,7 +1,7 @@
 /// Scripts that were once stronger than what holds them: what they hit was memory, state that nobody put back, or time
 /// that no hook saw.
 extension HostileScript {
-  static let internals: [HostileScript] = names
+  static let internals: [HostileScript] = names + chunks
 
   private static func well(
     _ name: String, _ body: String, head: String = "", memory: String? = "64mb"
@@ -68,5 +68,83 @@ extension HostileScript {
     ),
   ]
 
-  static let modules: [String: String] = [:]
+  // MARK: What a chunk sees, after it failed
+
+  /// `lib/fails.lua` draws a number, and fails.
+  static let modules = [
+    "lib/fails.lua": "math.random() error('on purpose')",
+    "lib/needs.lua": "return require 'lib.fails'",
+    "lib/closes.lua":
+      "local x <close> = setmetatable({}, { __close = function() error('closing') end }) error('on purpose')",
+    "lib/good.lua": "return { load = function() return require 'lib.fails' end }",
+    "lib/loops.lua": "while true do end",
+  ]
+
+  /// Calls `fail` again and again; what the execution sees stays what it was.
+  private static func chunk(_ name: String, _ fail: String) -> HostileScript {
+    well(
+      "a module that fails, \(name)",
+      """
+      local function fail() \(fail) end
+      local time, kept = os.time(), {}
+      local function numbers() math.randomseed(7) local a = math.random() fail() return a, math.random() end
+      local first, second = numbers()
+      math.randomseed(7)
+      assert(math.random() == first and math.random() == second, "chance is the chunk's")
+      for i = 1, 30 do
+        fail()
+        assert(os.time() == time, "the clock is the chunk's")
+        for j = 1, 60 do kept[1] = ("x"):rep(20000) .. i .. j end
+      end
+      local ok, message = pcall(require, "lib.fails")
+      assert(not ok and message:find("on purpose") and not message:find("cycle"), message)
+      """)
+  }
+
+  static let chunks: [HostileScript] = [
+    chunk("in pcall", "assert(not pcall(require, 'lib.fails'))"),
+    chunk(
+      "in a coroutine", "assert(not coroutine.resume(coroutine.create(function() require 'lib.fails' end)))"),
+    chunk("as a coroutine", "assert(not coroutine.resume(coroutine.create(require), 'lib.fails'))"),
+    chunk("in wrap", "assert(not pcall(coroutine.wrap(function() require 'lib.fails' end)))"),
+    chunk("two deep", "assert(not coroutine.resume(coroutine.create(function() require 'lib.needs' end)))"),
+    chunk(
+      "in coroutines within coroutines",
+      "assert(not coroutine.wrap(function() return coroutine.resume(coroutine.create(function() require 'lib.needs' end)) end)())"
+    ),
+    chunk(
+      "in a coroutine that is closed then",
+      "local co = coroutine.create(function() require 'lib.closes' end) assert(not coroutine.resume(co)) local ok, e = coroutine.close(co) assert(not ok)"
+    ),
+    chunk(
+      "in a coroutine that is closed later",
+      "local co = coroutine.create(function() require 'lib.closes' end) assert(not coroutine.resume(co)) if last then coroutine.close(last) end"
+    ),
+    chunk(
+      "in pcall after a yield",
+      "local co = coroutine.wrap(function() pcall(function() coroutine.yield() require 'lib.fails' end) return 'done' end) co() assert(co() == 'done')"
+    ),
+    chunk(
+      "in xpcall after a yield",
+      "local co = coroutine.wrap(function() xpcall(function() coroutine.yield() require 'lib.needs' end, print) return 'done' end) co() assert(co() == 'done')"
+    ),
+    chunk(
+      "in a __close",
+      "pcall(function() local x <close> = setmetatable({}, { __close = function() require 'lib.fails' end }) end)"
+    ),
+    chunk(
+      "in a __tostring",
+      "pcall(tostring, setmetatable({}, { __tostring = function() require 'lib.fails' end }))"),
+    chunk("while a deep stack ends", "local function f() pcall(f) require 'lib.fails' end pcall(f)"),
+    chunk("in a comparator", "pcall(table.sort, { 1, 2, 3 }, function() require 'lib.fails' end)"),
+    chunk("through another module", "pcall(require('lib.good').load)"),
+    HostileScript(
+      name: "a module that loops in a coroutine",
+      body: "coroutine.wrap(function() require 'lib.loops' end)()",
+      error: "timeout", isEndless: true),
+    HostileScript(
+      name: "modules that fail, for ever",
+      body: "while true do coroutine.resume(coroutine.create(require), 'lib.needs') end", error: "timeout",
+      isEndless: true),
+  ]
 }
