@@ -46,9 +46,7 @@ static void write_log(lua_State *L, const char *level, const char *text, size_t 
   if (r->logs++ < r->logs_to_skip) return;
   int top = lua_gettop(L);
   if (length > LOG_MOST) {
-    length = LOG_MOST;
-    while ((text[length] & 0xc0) == 0x80) length--;  // not within a character
-    lua_pushlstring(L, text, length);
+    lua_pushlstring(L, text, th_cut(text, length, LOG_MOST));
     lua_pushliteral(L, "... (cut)");
     lua_concat(L, 2);
     text = lua_tolstring(L, -1, &length);

@@ -91,6 +91,14 @@ void th_trace_event(th_worker *w, lua_State *L, lua_Debug *ar);
 // An error was caught where `outer` chunks ran: those inside of them run no more. Does not raise.
 void th_chunks_unwind(th_worker *w, int outer);
 
+// Where to cut text for at most `most` bytes: not within a character, when it is UTF-8. The one place that counts back.
+static inline size_t th_cut(const char *text, size_t length, size_t most) {
+  if (length <= most) return length;
+  for (size_t back = 0; back < 4 && back <= most; back++)
+    if (((unsigned char)text[most - back] & 0xc0) != 0x80) return most - back;
+  return most;  // no character is that long
+}
+
 // --- th_traceback.c
 // Pushes a traceback of `of` from a level on, behind `message` if there is one. As luaL_traceback, in time that does
 // not depend on what is skipped but for one look at each frame. May raise (memory).

@@ -36,7 +36,7 @@ static void push_path(refusal *e, const frame *f) {
     f = chain[n];
     if (f->key) {
       luaL_addchar(&b, '.');
-      luaL_addlstring(&b, f->key, f->key_length < 80 ? f->key_length : 80);
+      luaL_addlstring(&b, f->key, th_cut(f->key, f->key_length, 80));
     } else if (f->index) {
       lua_pushfstring(e->L, "[%I]", (LUAI_UACINT)f->index);
       luaL_addvalue(&b);

@@ -59,14 +59,17 @@ static void add(text *t, const char *format, ...) {
   if (n > 0) t->length += (size_t)n;
   if (t->length >= t->room) {  // cut: the end says so
     t->length = t->room - 1;
-    if (t->length >= 3) memcpy(t->bytes + t->length - 3, "...", 3);
+    if (t->length < 3) return;
+    t->length = th_cut(t->bytes, t->length, t->length - 3);
+    memcpy(t->bytes + t->length, "...", 3);
+    t->length += 3;
+    t->room = t->length + 1;  // and nothing comes after it
   }
 }
 
 // Control bytes are escaped and a cut never splits a UTF-8 sequence.
 static void add_string(text *t, const char *bytes, size_t length) {
-  size_t n = length < STRING_BYTES ? length : STRING_BYTES;
-  while (n < length && n > 0 && ((uint8_t)bytes[n] & 0xc0) == 0x80) n--;
+  size_t n = th_cut(bytes, length, STRING_BYTES);
   add(t, "\"");
   for (size_t i = 0; i < n; i++) {
     uint8_t c = (uint8_t)bytes[i];
@@ -134,7 +137,7 @@ static void add_table(text *t, lua_State *L, int index, int depth) {
   // A long array is not gone through for the fields it may have beside its elements.
   int fields = elements <= LOOKED_AT ? named_fields(L, index, elements, items, &kept, depth) : 0;
   for (int i = 0; i < kept; i++, written++) {
-    int n = items[i].length < NAME_BYTES ? (int)items[i].length : NAME_BYTES;
+    int n = (int)th_cut(items[i].name, items[i].length, NAME_BYTES);
     add(t, "%s%.*s = %s", written ? ", " : "", n, items[i].name, items[i].value);
   }
   if (fields < 0) add(t, "... many fields}");

@@ -99,9 +99,22 @@ void th_worker_kill(th_worker *w, uint64_t running, int reason) {
 
 // --- error texts
 
+// Bytes that are no UTF-8 become one byte each: what reads the text would put three in place of every one.
+static void mend_utf8(char *text, size_t length) {
+  if (th_valid_utf8((const uint8_t *)text, length)) return;
+  for (size_t i = 0, n; i < length; i += n) {
+    unsigned char c = (unsigned char)text[i];
+    n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    if (n <= length - i && th_valid_utf8((const uint8_t *)text + i, n)) continue;
+    text[i] = '?';
+    n = 1;
+  }
+}
+
 void th_set_error(th_worker *w, const char *text, size_t length) {
-  if (length >= ERROR_BYTES) length = ERROR_BYTES - 1;
+  length = th_cut(text, length, ERROR_BYTES - 1);
   memcpy(w->error, text, length);
+  mend_utf8(w->error, length);
   w->error[length] = 0;
   w->error_length = length;
 }
@@ -187,7 +200,7 @@ static int describe(lua_State *L) {
   }
   luaL_Buffer b;
   luaL_buffinit(L, &b);
-  luaL_addlstring(&b, text, n < MESSAGE_BYTES ? n : MESSAGE_BYTES);
+  luaL_addlstring(&b, text, th_cut(text, n, MESSAGE_BYTES));
   if (n > MESSAGE_BYTES) luaL_addstring(&b, "... (cut)");
   luaL_pushresult(&b);
   if (in_lua(L)) th_traceback(L, L, lua_tostring(L, -1), 1);

@@ -1,7 +1,7 @@
 /// Scripts that were once stronger than what holds them: what they hit was memory, state that nobody put back, or time
 /// that no hook saw.
 extension HostileScript {
-  static let internals: [HostileScript] = names + chunks
+  static let internals: [HostileScript] = names + cuts + chunks
 
   private static func well(
     _ name: String, _ body: String, head: String = "", memory: String? = "64mb"
@@ -66,6 +66,23 @@ extension HostileScript {
       "__metatable of every kind",
       "for _, value in ipairs { 5, 'x', {}, print } do local t = setmetatable({}, { __metatable = value }) assert(getmetatable(t) == value and not pcall(setmetatable, t, {})) end"
     ),
+  ]
+
+  // MARK: Texts that are cut
+
+  static let cuts: [HostileScript] = [
+    well("a log line of continuation bytes", "print(('\\x80'):rep(70000))"),
+    well(
+      "log lines cut at any byte",
+      "for i = 65530, 65550 do for _, tail in ipairs { '\\xe4\\xba\\xba', '\\xf0\\x9f\\x98\\x80', '\\xbf\\xbf\\xbf\\xbf\\xbf', '\\xc3' } do print(('x'):rep(i) .. tail:rep(10)) end end",
+      memory: "256mb"),
+    well("a warning of continuation bytes", "warn(('\\xbf'):rep(70000)) io.write(('\\xbf'):rep(70000))"),
+    fails("an error of continuation bytes", "error(('\\x80'):rep(70000))", "(cut)"),
+    fails(
+      "a key of continuation bytes in what cannot be stored",
+      "ctx:store('s'):put('k', { [('\\x80'):rep(70000)] = print })", "not UTF-8 text"),
+    fails(
+      "a chunk's name of continuation bytes", "load('error(1, 1)', '=' .. ('\\x80'):rep(70000))()", "1"),
   ]
 
   // MARK: What a chunk sees, after it failed
