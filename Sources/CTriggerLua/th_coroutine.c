@@ -33,7 +33,14 @@ static void leave(lua_State *L, th_worker *w, outside before) {
   if (__builtin_expect(th_ending(w), 0)) th_raise_end(L);
 }
 
-// Returns the number of results, on top of L's stack; or -1 with the error there.
+// A coroutine that an attempt's end has left from inside its hook has hooks off for good: nothing shows that in the
+// API, and nothing resets it. Its pending __close must never run, neither in this attempt (th_check before each) nor in
+// a later one that still has the coroutine (a session's). The lowest bit of its pointer to the worker says so; no other
+// code runs in it any more.
+static int is_lost(lua_State *co) { return (int)(*(uintptr_t *)lua_getextraspace(co) & 1); }
+static void lose(lua_State *co) { *(uintptr_t *)lua_getextraspace(co) |= 1; }
+
+// Returns the number of results, on top of L's stack; or -1 with the error there. [-arguments, +(results|1)]
 static int resume(lua_State *L, lua_State *co, int arguments) {
   th_worker *w = th_worker_of(L);
   int results;
@@ -41,9 +48,11 @@ static int resume(lua_State *L, lua_State *co, int arguments) {
     lua_pushliteral(L, "too many arguments to resume");
     return -1;
   }
+  th_check(L);
   lua_xmove(L, co, arguments);
   outside before = enter(w, co);
   int status = lua_resume(co, L, arguments, &results);
+  if (__builtin_expect(status != LUA_OK && status != LUA_YIELD && th_ending(w), 0)) lose(co);
   leave(L, w, before);
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(co, L, 1);
@@ -75,6 +84,7 @@ static int close_thread(lua_State *L, lua_State *co) {
   TH_EFFECT(L, 0);
   th_worker *w = th_worker_of(L);
   if (w->stack_base - (uintptr_t)__builtin_frame_address(0) > CLOSE_STACK_MOST) return luaL_error(L, "C stack overflow");
+  th_check(L);
   outside before = enter(w, co);
   th_handler_forget(co);
   int status = lua_resetthread(co);
@@ -150,6 +160,11 @@ static int co_close(lua_State *L) {
   lua_State *co = coroutine_argument(L);
   const char *status = status_of(L, co);
   if (*status != 's' && *status != 'd') return luaL_error(L, "cannot close a %s coroutine", status);
+  if (is_lost(co)) {
+    lua_pushboolean(L, 0);
+    lua_pushliteral(L, "the coroutine ended with its execution");
+    return 2;
+  }
   if (close_thread(L, co) == LUA_OK) {
     lua_pushboolean(L, 1);
     return 1;

@@ -28,7 +28,16 @@ void th_check_effect(const th_effect *e) {
 
 // --- ending an attempt
 
+// Setting a hook marks every frame of the coroutine (ldebug.c, settraps), so it is done once: signals that come
+// while half a million frames are marked, or faster than that goes, would leave the script no time to end.
+static void hook_end(lua_State *L) {
+  if (lua_gethook(L) == th_end_hook && lua_gethookmask(L) & LUA_MASKCOUNT) return;
+  lua_sethook(L, th_end_hook, LUA_MASKCOUNT, 1);
+}
+
+// Only what was running was hooked so far. What runs on the way out (__close) is as much to end.
 int th_raise_end(lua_State *L) {
+  hook_end(L);
   lua_pushlightuserdata(L, (void *)(uintptr_t)&end_marker);
   return lua_error(L);
 }
@@ -48,14 +57,10 @@ void th_end_hook(lua_State *L, lua_Debug *ar) {
   if (th_ending(w)) th_raise_end(L);  // a signal between the first test and lua_sethook
 }
 
-// Setting a hook marks every frame of the coroutine (ldebug.c, settraps), so it is done once: signals that come
-// while half a million frames are marked, or faster than that goes, would leave the script no time to end.
 static void on_signal(int number) {
   (void)number;
   th_worker *w = bound_worker;
-  if (!w || !th_ending(w)) return;
-  if (lua_gethook(w->running) == th_end_hook && lua_gethookmask(w->running) & LUA_MASKCOUNT) return;
-  lua_sethook(w->running, th_end_hook, LUA_MASKCOUNT, 1);
+  if (w && th_ending(w)) hook_end(w->running);
 }
 
 static void install_handler(void) {

@@ -1,7 +1,7 @@
 /// Scripts that were once stronger than what holds them: what they hit was memory, state that nobody put back, or time
 /// that no hook saw.
 extension HostileScript {
-  static let internals: [HostileScript] = names + cuts + chunks
+  static let internals: [HostileScript] = names + cuts + chunks + unhooked + finalizers
 
   private static func well(
     _ name: String, _ body: String, head: String = "", memory: String? = "64mb"
@@ -163,5 +163,122 @@ extension HostileScript {
       name: "modules that fail, for ever",
       body: "while true do coroutine.resume(coroutine.create(require), 'lib.needs') end", error: "timeout",
       isEndless: true),
+  ]
+
+  // MARK: Where hooks are off
+
+  private static func endless(_ name: String, _ body: String, head: String = "") -> HostileScript {
+    HostileScript(name: name, body: body, error: "timeout", isEndless: true, head: head)
+  }
+
+  private static let closing =
+    "local function closing(f) return setmetatable({}, { __close = f }) end local function loop() while true do end end"
+  private static let victim =
+    "local victim = coroutine.create(function() local x <close> = closing(loop) while true do end end)"
+
+  static let unhooked: [HostileScript] = [
+    endless(
+      "a killed coroutine that a __close closes",
+      """
+      \(closing) \(victim)
+      local outer = coroutine.create(function()
+        local last <close> = closing(function() coroutine.close(victim) end)
+        local first <close> = closing(function() coroutine.resume(victim) end)
+        coroutine.yield()
+      end)
+      coroutine.resume(outer) coroutine.close(outer)
+      """),
+    endless(
+      "a killed coroutine that a __close closes, again and again",
+      """
+      \(closing) \(victim)
+      local outer = coroutine.create(function()
+        local last <close> = closing(function() while true do pcall(coroutine.close, victim) end end)
+        local first <close> = closing(function() coroutine.resume(victim) end)
+        coroutine.yield()
+      end)
+      coroutine.resume(outer) coroutine.close(outer)
+      """),
+    endless(
+      "a killed coroutine that is wrapped in a __close",
+      """
+      \(closing)
+      local step = coroutine.wrap(function() local x <close> = closing(loop) while true do end end)
+      local outer = coroutine.create(function()
+        local last <close> = closing(function() while true do pcall(step) end end)
+        local first <close> = closing(function() step() end)
+        coroutine.yield()
+      end)
+      coroutine.resume(outer) coroutine.close(outer)
+      """),
+    endless(
+      "a killed coroutine with many to close",
+      """
+      \(closing)
+      local inner = coroutine.create(function()
+        local a <close> = nil local b <close> = closing(loop)
+        local c <close> = closing(loop) local d <close> = closing(coroutine.wrap(loop))
+        loop()
+      end)
+      local e <close> = closing(function() coroutine.close(inner) end)
+      local f <close> = closing(coroutine.wrap(function() coroutine.close(inner) loop() end))
+      coroutine.resume(inner)
+      """),
+    endless(
+      "__close of a suspended coroutine, in a __close on the way out",
+      """
+      \(closing)
+      local sleeper = coroutine.create(function() local x <close> = closing(loop) coroutine.yield() end)
+      coroutine.resume(sleeper)
+      local x <close> = closing(function() coroutine.close(sleeper) end)
+      loop()
+      """),
+    endless(
+      "__close that resumes, on the way out",
+      "\(closing) local x <close> = closing(function() while true do coroutine.wrap(loop)() end end) loop()"),
+    HostileScript(
+      name: "a __close that loops after memory is gone",
+      body: """
+        \(closing) local x <close> = closing(loop)
+        coroutine.wrap(function() local t = {} for i = 1, 1e9 do t[i] = {} end end)()
+        """, error: "memory"),
+  ]
+
+  // MARK: Finalizers
+
+  /// Collections follow: by garbage in the execution, and between executions.
+  private static let garbage = "for i = 1, 300 do local junk = ('x'):rep(100000) .. i end"
+
+  static let finalizers: [HostileScript] = [
+    well(
+      "__gc set after setmetatable, kept", "\(garbage) assert(getmetatable(object).__gc) return object.x",
+      head: "local mt = {} local object = setmetatable({}, mt) mt.__gc = function() while true do end end"),
+    well(
+      "__gc that was no function at first", "\(garbage) return object.x, mt",
+      head: "local mt = {} local object = setmetatable({}, mt) mt.__gc = true"),
+    well(
+      "__gc in a class that is kept", "\(garbage) return Class.new()",
+      head:
+        "local Class = {} Class.__index = Class function Class.new() return {} end local object = setmetatable({ 1 }, Class) Class.object = object Class.__gc = function() while true do end end"
+    ),
+    well(
+      "__gc of an object that is its own metatable", "\(garbage) return object.x",
+      head: "local object = {} setmetatable(object, object) object.__gc = function() while true do end end"),
+    well(
+      "__gc under an __index that is kept", "\(garbage) return object.x",
+      head:
+        "local mt = {} local base = setmetatable({}, mt) local object = setmetatable({}, { __index = base }) mt.__gc = function() while true do end end"
+    ),
+    fails(
+      "__gc given at once", "setmetatable({}, { __gc = function() while true do end end })",
+      "__gc is not available"),
+    fails("__gc that is false, given at once", "setmetatable({}, { __gc = false })", "__gc is not available"),
+    fails(
+      "__gc of what is kept, given at once", "setmetatable({}, mt)", "__gc is not available",
+      head: "local mt = { __gc = function() while true do end end }"),
+    well(
+      "__gc set after setmetatable, in an execution",
+      "local mt = {} for i = 1, 100 do setmetatable({}, mt) end mt.__gc = function() while true do end end \(garbage)"
+    ),
   ]
 }
