@@ -192,7 +192,7 @@ static int base_load(lua_State *L) {
   size_t length;
   const char *chunk = luaL_checklstring(L, 1, &length);
   const char *name = luaL_optstring(L, 2, chunk);
-  if (luaL_loadbufferx(L, chunk, length, name, "t") != LUA_OK || !th_mend_code(L)) {
+  if (th_load_text(L, chunk, length, name) != LUA_OK || !th_mend_code(L)) {
     lua_pushnil(L);
     lua_insert(L, -2);
     return 2;

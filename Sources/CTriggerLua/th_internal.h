@@ -99,6 +99,11 @@ static inline size_t th_cut(const char *text, size_t length, size_t most) {
   return most;  // no character is that long
 }
 
+// --- th_source.c
+// Compiles text, as luaL_loadbufferx in mode "t", but ends with the attempt, and refuses what would take the parser long.
+// Returns Lua's status and leaves the function or the message. Raises the attempt's end. [-0, +1]
+int th_load_text(lua_State *L, const char *text, size_t length, const char *chunk);
+
 // --- th_traceback.c
 // Pushes a traceback of `of` from a level on, behind `message` if there is one. As luaL_traceback, in time that does
 // not depend on what is skipped but for one look at each frame. May raise (memory).

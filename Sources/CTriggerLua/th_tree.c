@@ -24,7 +24,7 @@ void th_compile(lua_State *L, const char *text, size_t length, const char *name)
     length = end ? length - (size_t)(end - text) : 0;
     text = end ? end : text;
   }
-  if (luaL_loadbufferx(L, text, length, name, "t") != LUA_OK || !th_mend_code(L)) lua_error(L);
+  if (th_load_text(L, text, length, name) != LUA_OK || !th_mend_code(L)) lua_error(L);
 }
 
 // Pushes the compiled chunk and returns 1, or returns 0 when the tree has no such file.

@@ -1,7 +1,7 @@
 /// Scripts that were once stronger than what holds them: what they hit was memory, state that nobody put back, or time
 /// that no hook saw.
 extension HostileScript {
-  static let internals: [HostileScript] = names + cuts + chunks + unhooked + finalizers
+  static let internals: [HostileScript] = names + cuts + chunks + unhooked + finalizers + sources
 
   private static func well(
     _ name: String, _ body: String, head: String = "", memory: String? = "64mb"
@@ -280,5 +280,62 @@ extension HostileScript {
       "__gc set after setmetatable, in an execution",
       "local mt = {} for i = 1, 100 do setmetatable({}, mt) end mt.__gc = function() while true do end end \(garbage)"
     ),
+  ]
+
+  // MARK: Sources that take the parser long
+
+  private static let levels = """
+    local levels = {}
+    for level = 1, 60 do
+      local names = {}
+      for i = 1, 190 do names[i] = "l" .. level .. "_" .. i end
+      levels[level] = "local " .. table.concat(names, ",") .. "\\nlocal function f() "
+    end
+    local function deep(text) return table.concat(levels) .. text .. ("end "):rep(60) end
+    """
+
+  /// Refused, with the line; and a text of a megabyte that is only long is not.
+  private static func source(_ name: String, _ text: String, _ error: String) -> HostileScript {
+    fails(name, "\(levels)\nassert(load(\(text), '@big.lua'))", error, memory: "256mb")
+  }
+
+  static let sources: [HostileScript] = [
+    source(
+      "constants looked for in the depth", "'local K <const> = 1\\n' .. deep(('z=K '):rep(240000))",
+      "big.lua:62: too many names are looked for"),
+    source(
+      "globals looked for in the depth", "deep(('x() '):rep(240000))",
+      "big.lua:61: too many names are looked for"),
+    source(
+      "names declared by functions",
+      "('local function a() end '):rep(150):rep(40, 'local function f() ') .. ('x() '):rep(240000)",
+      "big.lua:1: too many names are looked for"),
+    source(
+      "jumps without end", "'while x do ' .. ('break '):rep(160000) .. 'end'",
+      "big.lua:1: a function has more than 10000"),
+    source(
+      "gotos without end", "('goto a '):rep(140000) .. '::a::'", "big.lua:1: a function has more than 10000"),
+    source(
+      "labels without end",
+      "(function() local t = {} for i = 1, 30000 do t[i] = '::a' .. i .. '::;x=1 ' end return table.concat(t) end)()",
+      "big.lua:1: a function has more than 10000"),
+    source(
+      "elseif without end", "'if a then ' .. ('elseif a then '):rep(70000) .. 'end'",
+      "big.lua:1: a function has more than 10000"),
+    source(
+      "or without end", "'return ' .. ('a or '):rep(200000) .. 'a'",
+      "big.lua:1: a function has more than 50000"),
+    source(
+      "a source of many megabytes", "('x = 1\\n'):rep(1000000)", "big.lua:1: a source is larger than 4 MiB"),
+    well(
+      "sources that are only long",
+      #"""
+      local row = "{ id = 1, name = 'end function do', [[function function]], --[==[ local a, b ]==] v = a and 1 or 2 },\n"
+      assert(load("return {" .. row:rep(9000) .. "}")) assert(load(("local function f(a, b) return a or b end\n"):rep(150)))
+      assert(load(("function f(a, b) for i = 1, 2 do if a then break elseif b then goto c end ::c:: end end\n"):rep(9000)))
+      assert(load(("do local a, b, c = 1, 2, 3 x = a + b + c end\n"):rep(9000)))
+      """#, memory: "256mb"),
+    endless(
+      "sources without end", "\(levels) local text = deep(('z=K '):rep(10000)) while true do load(text) end"),
   ]
 }
