@@ -28,6 +28,7 @@ enum {
   // A block of this size is refused to an attempt that is to end. Lua itself may be in a loop that no hook
   // sees, and then only its growing stack does: __call that leads back to itself adds an argument per round.
   LONG_BYTES = 64 * 1024,
+  NODES_BYTES = 384,  // of the smallest table that th_growth.c wants to see, in its test
 };
 static const size_t soft_step = 4u << 20;        // garbage one attempt may pile up before it collects
 static const size_t sweep_step = 512u << 10;     // least garbage before a sweep
@@ -46,6 +47,7 @@ struct th_alloc {
   int wants_collection;
   size_t thread_bytes;         // of a coroutine, without its stack and extra space
   size_t after_sweep;          // live bytes after the last collection
+  struct th_growth *growth;
 };
 
 struct th_alloc *th_alloc_new(th_worker *w) {
@@ -53,7 +55,10 @@ struct th_alloc *th_alloc_new(th_worker *w) {
   if (!a) return NULL;
   a->worker = w;
   a->soft = a->hard = a->most = SIZE_MAX;
-  if (th_guards() & TH_GUARD_STACKS && !(a->stacks = th_stacks_new())) { free(a); return NULL; }
+  int needs_stacks = th_guards() & TH_GUARD_STACKS;
+  if (needs_stacks) a->stacks = th_stacks_new();
+  a->growth = th_growth_new();
+  if ((needs_stacks && !a->stacks) || !a->growth) { th_alloc_free(a); return NULL; }
   return a;
 }
 
@@ -64,8 +69,11 @@ void th_alloc_free(struct th_alloc *a) {
     free(a->chunks);
     a->chunks = next;
   }
+  th_growth_free(a->growth);
   free(a);
 }
+
+void th_alloc_test(lua_State *L) { th_growth_test(L, th_worker_of(L)->alloc->growth); }
 
 static void *carve(struct th_alloc *a, size_t bytes) {
   if ((size_t)(a->fresh_end - a->fresh) < bytes) {
@@ -117,6 +125,13 @@ static void note_place(th_worker *w) {
     snprintf(w->runner->memory_place, sizeof w->runner->memory_place, "%s:%d: ", ar.short_src, ar.currentline);
     return;
   }
+}
+
+void th_note_source(lua_State *L, const char *chunk) {
+  th_worker *w = th_worker_of(L);
+  char *place = w->runner->memory_place;
+  if (!w->out_of_memory || *place || (*chunk != '@' && *chunk != '=')) return;
+  snprintf(place, sizeof w->runner->memory_place, "%.*s: ", (int)th_cut(chunk + 1, strlen(chunk + 1), 70), chunk + 1);
 }
 
 // Lua's next step comes to th_end_hook, before any call returns that is waiting for it.
@@ -174,14 +189,27 @@ static inline void forget(struct th_alloc *a, void *block, size_t size) {
   else if (th_stacks_freed(a->stacks, block)) stack_moved(a);
 }
 
+// A block for the nodes of a table that would grow for seconds is refused, and that ends the attempt.
+static int refuse_growth(struct th_alloc *a, size_t bytes) {
+  th_worker *w = a->worker;
+  if (w->out_of_memory || th_growth_admits(a->growth, bytes)) return 0;
+  note_place(w);
+  w->out_of_memory = w->runner->chained = 1;
+  if (a->most < SIZE_MAX / 2) a->most += last_words;
+  return 1;
+}
+
 void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
   struct th_alloc *a = alloc;
-  size_t kind = 0;  // of object, which Lua passes as the old size of a new block
+  size_t kind = 0;  // of object, which Lua passes as the old size of a new block; 0 for what belongs to one
   if (!block) { kind = old_size; old_size = 0; }
+  else if (__builtin_expect(old_size >= NODES_BYTES, 0)) th_growth_remove(a->growth, block);
+  int may_be_nodes = !block && kind == 0;
   if (new_size == 0) {
     if (block) { forget(a, block, old_size); a->live -= old_size; give(a, block, old_size); }
     return NULL;
   }
+  if (__builtin_expect(may_be_nodes && new_size >= NODES_BYTES, 0) && refuse_growth(a, new_size)) return refuse(a);
   if (new_size > old_size && a->live + (new_size - old_size) > a->soft && !admit(a, a->live + (new_size - old_size)))
     return refuse(a);
   if (new_size >= LONG_BYTES && new_size > old_size && th_ending(a->worker)) {
@@ -206,6 +234,7 @@ void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
   }
   a->live += new_size - old_size;
   if (!block && (new_size > SMALL_BYTES || kind == LUA_TTHREAD)) note(a, moved, kind, new_size);
+  if (__builtin_expect(may_be_nodes && new_size >= NODES_BYTES, 0)) th_growth_add(a->growth, moved, new_size);
   return moved;
 }
 
@@ -217,6 +246,7 @@ void th_alloc_begin(th_worker *w, size_t memory_bytes) {
   a->soft = a->live + soft_step < a->hard ? a->live + soft_step : a->hard;
   a->wants_collection = 0;
   th_stacks_forget(a->stacks);
+  th_growth_begin(a->growth);
   w->held_next = held_step;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "th_runner.h"
+#include "th_sandbox.h"
 
 enum { ENTRIES_ON_STACK = 16, ENTRIES_INSERTION = 24 };
 
@@ -229,8 +230,10 @@ static void encode_map(encoder *e, int table, uint32_t depth) {
 static void encode_scattered(encoder *e, int table, uint32_t depth, lua_Integer n) {
   lua_State *L = e->L;
   lua_Integer count = 0;
+  unsigned steps = 0;
   lua_pushnil(L);
   while (lua_next(L, table)) {
+    th_step(L, steps, 1);
     lua_pop(L, 1);
     if (!lua_isinteger(L, -1)) refuse(e);
     count++;

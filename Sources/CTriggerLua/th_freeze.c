@@ -13,6 +13,7 @@
 // the content (it could write to it), so the guard then asks through `index_by_function`.
 #include <string.h>
 #include "th_runner.h"
+#include "th_sandbox.h"
 
 static const char content_key;  // guard[&content_key] = content
 
@@ -203,8 +204,10 @@ static void meet(scan *s) {
 static void scan_table(scan *s, int table) {
   lua_State *L = s->L;
   TH_EFFECT(L, 0);
+  unsigned steps = 0;
   lua_pushnil(L);
   while (lua_next(L, table)) {
+    th_step(L, steps, 1);
     meet(s);
     lua_pushvalue(L, -1);
     meet(s);
@@ -325,8 +328,10 @@ static void push_guard(lua_State *L, int content, int events) {
 
 static void move_content(lua_State *L, int from, int to) {
   TH_EFFECT(L, 0);
+  unsigned steps = 0;
   lua_pushnil(L);
   while (lua_next(L, from)) {
+    th_step(L, steps, 1);
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
     lua_rawset(L, to);

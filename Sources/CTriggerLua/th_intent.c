@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "th_api.h"
+#include "th_sandbox.h"
 
 enum { TAG = 5, TAG_BITS = 3, LIST_DEPTH = 8, KEY_MOST = 1024 };
 
@@ -164,8 +165,9 @@ static void collect_list(lua_State *L, int list, const place *p, int depth) {
     collect(L, lua_gettop(L), &inside, depth);
     lua_pop(L, 1);
   }
+  unsigned steps = 0;
   lua_pushnil(L);
-  while (lua_next(L, list)) { lua_pop(L, 1); count++; }
+  while (lua_next(L, list)) { th_step(L, steps, 1); lua_pop(L, 1); count++; }
   if (count != n) { refuse(L, p, n ? "a list with holes or other keys" : "a table that is no list"); return; }
   lua_settop(L, top);
 }

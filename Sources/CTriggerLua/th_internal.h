@@ -99,6 +99,10 @@ static inline size_t th_cut(const char *text, size_t length, size_t most) {
   return most;  // no character is that long
 }
 
+// --- th_alloc.c
+// What a refused request is put down to when no line of a script was running: the text that was compiled.
+void th_note_source(lua_State *L, const char *chunk);
+
 // --- th_source.c
 // Compiles text, as luaL_loadbufferx in mode "t", but ends with the attempt, and refuses what would take the parser long.
 // Returns Lua's status and leaves the function or the message. Raises the attempt's end. [-0, +1]

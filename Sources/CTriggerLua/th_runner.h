@@ -37,6 +37,7 @@ struct th_runner {
   uint64_t chunk_numbers;                // last one given
   int ending_told;                       // the attempt's end is described in the worker's error
   char memory_place[80]; int deep;       // of the refusal that ended the attempt
+  int chained;                           // it was refused for a table's keys (th_growth.c)
   uint8_t *marks; uint32_t marks_capacity;  // th_collect_returned: intents already met
   uint64_t logs, logs_to_skip;           // a rerun does not repeat the lines of the abandoned run
   th_output scratch;                     // log fields, specs
@@ -69,6 +70,7 @@ struct th_trigger {
 
 // --- th_alloc.c. None raises.
 struct th_alloc *th_alloc_new(th_worker *w);
+void th_alloc_test(lua_State *L);           // once, before any attempt; may raise (memory)
 void th_alloc_free(struct th_alloc *a);
 void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size);
 void th_alloc_begin(th_worker *w, size_t memory_bytes);
@@ -101,6 +103,16 @@ int th_stacks_selftest(lua_State *L);    // may raise (memory)
 
 // --- th_handler.c
 int th_handler_find(lua_State *L);       // 0: it is not where it can be. May raise (memory)
+
+// --- th_growth.c. None raises, but the test (memory).
+struct th_growth *th_growth_new(void);
+void th_growth_free(struct th_growth *growth);
+void th_growth_begin(struct th_growth *growth);   // an attempt: what tables there are belongs to others
+// A new block of this size may hold the nodes of a table that grows: whether that would end soon.
+int th_growth_admits(struct th_growth *growth, size_t bytes);
+void th_growth_add(struct th_growth *growth, void *block, size_t bytes);
+void th_growth_remove(struct th_growth *growth, const void *block);
+void th_growth_test(lua_State *L, struct th_growth *growth);  // once, before any attempt; without it all is admitted
 
 // --- th_codec.c
 // th_encode with the name that error paths start with. Raises.

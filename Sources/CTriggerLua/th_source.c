@@ -6,6 +6,7 @@
 //   - a scan over the text counts what those steps look at, and refuses what no script has. It knows words, texts,
 //     comments and which `end` ends a function; it takes time in proportion to the text, and no memory.
 //   - the parser gets the text in small pieces, and between two of them an attempt can end.
+// What remains, a table of constants that fall together, is seen where the table grows (th_growth.c).
 #include <ctype.h>
 #include <string.h>
 #include "th_internal.h"
@@ -198,6 +199,7 @@ int th_load_text(lua_State *L, const char *text, size_t length, const char *chun
   if (why) { push_refusal(L, chunk, line, why); return LUA_ERRSYNTAX; }
   pieces p = {text, text + length};
   int status = lua_load(L, next_piece, &p, chunk, "t");
+  if (status != LUA_OK) th_note_source(L, chunk);
   th_check(L);
   return status;
 }

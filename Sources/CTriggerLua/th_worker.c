@@ -137,7 +137,10 @@ static int to_text(lua_State *L) {
 
 // `text` has room for ENDING_BYTES.
 static const char *ending_text(th_worker *w, const char *place, char *text) {
-  if (w->out_of_memory)
+  if (w->runner->chained)
+    snprintf(text, ENDING_BYTES, "%sa table has too many numeric keys that hash alike in its next size: it would grow for "
+             "seconds", w->runner->memory_place);
+  else if (w->out_of_memory)
     snprintf(text, ENDING_BYTES, "%sout of memory: the attempt reached its limit of %zu bytes%s", w->runner->memory_place,
              w->limits->memory_bytes, w->runner->deep ? " (calls nested very deep: endless recursion?)" : "");
   else
@@ -287,7 +290,7 @@ int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limi
   r->memory_place[0] = 0;
   r->logs = r->logs_to_skip = 0;
   r->seen_length = 0;
-  r->ending_told = 0;
+  r->ending_told = r->chained = 0;
   r->fresh = r->trigger && r->trigger->fresh;
   r->room = r->trigger ? r->trigger->room : 0;
   reset_output(w->output);
@@ -420,6 +423,7 @@ static int open_body(lua_State *L) {
     lua_pop(L, 1);
   }
   th_freeze_library(L, "_G", write_global);
+  th_alloc_test(L);
   lua_pushvalue(L, globals);
   lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   th_purity_selftest(L);

@@ -173,7 +173,7 @@ package enum ScriptingPage {
     | CPU time of an execution | 200 ms | `timeout`, in the script or under `limits` in host.yaml |
     | memory of an execution | 64 MiB | `memory`, likewise |
     | a value | 1 MiB, 64 levels | |
-    | source text of a file, or of one `load` | 4 MiB; in one function 10,000 jumps (`break`, `goto`, labels, `elseif`), 50,000 `and` and `or` | |
+    | source text | a file 1 MiB, one `load` 4 MiB; in a function 10,000 of `break`, `goto`, labels and `elseif`, 50,000 `and` and `or`: more does not compile | |
     | intents of an execution | 10,000, 16 MiB together | |
     | events that a commit emits | 1,000 | `limits.emits` |
     | hops of a chain of events | 64 | `limits.hops` |

@@ -1,7 +1,7 @@
 /// Scripts that were once stronger than what holds them: what they hit was memory, state that nobody put back, or time
 /// that no hook saw.
 extension HostileScript {
-  static let internals: [HostileScript] = names + cuts + chunks + unhooked + finalizers + sources
+  static let internals: [HostileScript] = names + cuts + chunks + unhooked + finalizers + sources + growth
 
   private static func well(
     _ name: String, _ body: String, head: String = "", memory: String? = "64mb"
@@ -327,6 +327,10 @@ extension HostileScript {
       "big.lua:1: a function has more than 50000"),
     source(
       "a source of many megabytes", "('x = 1\\n'):rep(1000000)", "big.lua:1: a source is larger than 4 MiB"),
+    source(
+      "constants that fall together",
+      "(function() local t = {} for i = 1, 70000 do t[i] = i * 131071 end return 'return {' .. table.concat(t, ',') .. '}' end)()",
+      "hash alike"),
     well(
       "sources that are only long",
       #"""
@@ -337,5 +341,35 @@ extension HostileScript {
       """#, memory: "256mb"),
     endless(
       "sources without end", "\(levels) local text = deep(('z=K '):rep(10000)) while true do load(text) end"),
+  ]
+
+  // MARK: Tables whose growth would take long
+
+  static let growth: [HostileScript] = [
+    fails(
+      "keys that collide in the next size",
+      "local t, k = {}, (1 << 18) - 1 for i = 1, 131072 do t[i * k] = 1 end t.x = 1",
+      "hash alike", memory: "256mb"),
+    fails(
+      "keys that collide in the next size, in pcall",
+      "local t, k = {}, (1 << 17) - 1 for i = 1, 65536 do t[i * k] = 1 end pcall(function() t.x = 1 end) t.y = 1",
+      "hash alike", memory: "256mb"),
+    fails(
+      "negative keys that collide in the next size",
+      "local t, k = {}, (1 << 17) - 1 for i = 1, 65536 do t[math.mininteger + 1 + (i * k * 2)] = 1 end t.x = 1",
+      "hash alike", memory: "256mb"),
+    fails(
+      "keys that collide in a smaller size",
+      "local t, k = {}, (1 << 16) - 1 for i = 1, 70000 do t['s' .. i] = 1 end for i = 1, 70000 do t['s' .. i] = nil end for i = 1, 65000 do t[i * k] = 1 end local n = 0 while n < 200000 do n = n + 1 t['n' .. n] = 1 t['n' .. n] = nil end",
+      "hash alike", memory: "256mb"),
+    fails(
+      "keys that collide, moved by a library",
+      "local t, k = {}, (1 << 18) - 1 for i = 1, 131072 do t[i * k] = 1 end rawset(t, 'x', 1)", "hash alike",
+      memory: "256mb"),
+    endless("floats that collide", "local t = {} for i = 1, 1e9 do t[1 + i * 2.0^-50] = i end"),
+    well(
+      "large tables of honest keys",
+      "local t = {} for i = 1, 140000 do t[i * 1000 + 7] = i end local f = {} for i = 1, 70000 do f[1.7e9 + i / 50] = i end local s = {} for i = 1, 70000 do s[-i * 65536] = i end",
+      memory: "256mb"),
   ]
 }
