@@ -227,7 +227,8 @@ static void mend(function *f, mending *m) {
   find_landings(f);
   for (size_t pc = 0; pc < f->count; pc++) {
     uint32_t w = word(f, pc);
-    if (op(w) >= BAND && op(w) <= BXOR && (mend_operand(f, m, pc, b(w)) || mend_operand(f, m, pc, c(w)))) find_landings(f);
+    if (op(w) < BAND || op(w) > BXOR) continue;
+    if (mend_operand(f, m, pc, b(w)) || mend_operand(f, m, pc, c(w))) find_landings(f);
   }
 }
 

@@ -12,7 +12,7 @@ typedef struct guard { int bit; int from, last; const char *name; } guard;
 // Releases of 5.4 that have the defect.
 static const guard guards[] = {
   {TH_GUARD_STACKS, 4, 4, "stacks"},
-  {TH_GUARD_HANDLER, 0, 7, "handlers"},
+  {TH_GUARD_HANDLER, 0, 8, "handlers"},
   {TH_GUARD_CODE, 0, 8, "code"},
   {TH_GUARD_NAMES, 0, 6, "names"},
 };
@@ -47,4 +47,13 @@ int th_guard_names(char *text, size_t room) {
     if (on & guards[i].bit && (size_t)length < room)
       length += snprintf(text + length, room - (size_t)length, "%s%s", length ? ", " : "", guards[i].name);
   return length;
+}
+
+void th_test_guards(lua_State *L) {
+  int on = th_guards(), failed = 0;
+  if (on & TH_GUARD_STACKS && !th_stacks_selftest(L)) failed = TH_GUARD_STACKS;
+  else if (on & TH_GUARD_HANDLER && !th_handler_find(L)) failed = TH_GUARD_HANDLER;
+  else if (on & TH_GUARD_CODE && !th_code_selftest(L)) failed = TH_GUARD_CODE;
+  for (size_t i = 0; i < sizeof guards / sizeof *guards; i++)
+    if (guards[i].bit == failed) luaL_error(L, "the guard '%s' does not fit this library of %s", guards[i].name, th_lua_release());
 }

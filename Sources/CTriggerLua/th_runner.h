@@ -101,6 +101,9 @@ void th_stacks_forget(struct th_stacks *s);
 void th_stacks_check(lua_State *L);      // from the hook; raises the attempt's end when the move did harm
 int th_stacks_selftest(lua_State *L);    // may raise (memory)
 
+// --- th_guards.c
+void th_test_guards(lua_State *L);       // raises when one does not fit the library
+
 // --- th_handler.c
 int th_handler_find(lua_State *L);       // 0: it is not where it can be. May raise (memory)
 

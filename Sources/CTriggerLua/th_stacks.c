@@ -23,6 +23,7 @@ struct th_stacks {
   size_t count, mask;
   place suspects[SUSPECTS];    // moved since the hook looked last
   int suspects_count, too_many;
+  place last;                  // where the stack that was given back last went to, if it has moved
   lua_State *newborn;          // its stack is asked for next
   void *newest;                // the block asked for last that may be where a stack moves to
   size_t owner_bytes;          // of a coroutine, without its stack
@@ -101,20 +102,23 @@ int th_stacks_freed(struct th_stacks *s, void *block) {
   if (!p) return 0;
   lua_State *owner = p->owner;
   take_out(s, p);
-  s->newest = NULL;
+  s->newest = s->last.block = NULL;
   if (!moved_to || !add(s, moved_to, owner)) return 0;
+  s->last = (place){moved_to, owner};
   if (s->suspects_count == SUSPECTS) s->too_many = 1;
   else s->suspects[s->suspects_count++] = (place){moved_to, owner};
   return 1;
 }
 
-// A coroutine that is collected gives its stack back and then itself: that stack has not moved.
+// A coroutine that is collected gives its stack back and then itself: that stack has not moved. Earlier it may have.
 void th_stacks_object_freed(struct th_stacks *s, void *object, size_t bytes) {
-  if (bytes != s->owner_bytes || !s->suspects_count) return;
-  place last = s->suspects[s->suspects_count - 1];
-  if ((char *)object + LUA_EXTRASPACE != (char *)last.owner) return;
-  s->suspects_count--;
-  take_out(s, find(s, last.block));
+  if (bytes != s->owner_bytes) return;
+  lua_State *owner = (lua_State *)(void *)((char *)object + LUA_EXTRASPACE);
+  place *p = s->last.block && s->last.owner == owner ? find(s, s->last.block) : NULL;
+  if (p && p->owner == owner) take_out(s, p);
+  int kept = 0;
+  for (int i = 0; i < s->suspects_count; i++) if (s->suspects[i].owner != owner) s->suspects[kept++] = s->suspects[i];
+  s->suspects_count = kept;
 }
 
 int th_stacks_moved(const struct th_stacks *s) { return s && (s->suspects_count || s->too_many); }

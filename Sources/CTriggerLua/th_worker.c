@@ -427,10 +427,7 @@ static int open_body(lua_State *L) {
   lua_pushvalue(L, globals);
   lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   th_purity_selftest(L);
-  int guards = th_guards();
-  if (guards & TH_GUARD_STACKS && !th_stacks_selftest(L)) return luaL_error(L, "the guard of stacks does not fit this Lua");
-  if (guards & TH_GUARD_CODE && !th_code_selftest(L)) return luaL_error(L, "the guard of code does not fit this Lua");
-  if (guards & TH_GUARD_HANDLER && !th_handler_find(L)) return luaL_error(L, "the guard of handlers does not fit this Lua");
+  th_test_guards(L);
   r->globals_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }

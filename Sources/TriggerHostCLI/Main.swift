@@ -18,7 +18,7 @@ struct TriggerHostCommand: AsyncParsableCommand {
       Exit codes: 0 good, 1 the thing checked or run is bad, 2 usage, 70 a defect of trigger-host itself.
       Completion scripts: trigger-host --generate-completion-script bash|zsh|fish
       """,
-    version: "0.1.0, \(EnvironmentVersions.lua)",
+    version: "0.1.0\n\(EnvironmentVersions.lua)",
     subcommands: [
       Run.self, New.self, Check.self, Test.self, Exec.self, ReplCommand.self, CronCommand.self,
       ScriptsCommand.self, Annotations.self, Replay.self, LogCommand.self, Why.self, DeadCommand.self,

@@ -9,10 +9,12 @@ public enum EnvironmentVersions {
     "\(LuaWorker.release); \(LuaWorker.libraryRelease); tz \(TimeZone.timeZoneDataVersion)"
   }
 
-  /// `Lua 5.4.4 (guards: stacks, handlers, code, names)`: what of that Lua is guarded against; not part of `text`, for a
-  /// guard changes no result that Lua's manual promises.
+  /// `Lua 5.4.4 (guards: stacks, handlers, code, names)`: what of that Lua is guarded against.
+  ///
+  /// Not part of `text`, for a guard changes no result that Lua's manual promises.
   public static var lua: String {
     let guards = LuaWorker.guards
-    return guards.isEmpty ? "\(LuaWorker.release) (no guards needed)" : "\(LuaWorker.release) (guards: \(guards))"
+    return guards.isEmpty
+      ? "\(LuaWorker.release) (no guards needed)" : "\(LuaWorker.release) (guards: \(guards))"
   }
 }

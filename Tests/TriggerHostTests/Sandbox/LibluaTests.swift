@@ -116,6 +116,26 @@ import TriggerHost
     #expect(result.outcome == .committed, "\(result.error ?? "")")
   }
 
+  /// Coroutines whose stacks have moved, and that are collected: in an attempt, between two, and many at once.
+  @Test func stacksOfDeadCoroutinesAreForgotten() async throws {
+    let all = try await values(
+      """
+      \(Self.money)
+      local function grow(n) return coroutine.wrap(function() local s = deep(n) coroutine.yield(s) return owe(money(n)) end) end
+      return { on = { event = 'x' }, timeout = '30s', execute = function(event, ctx)
+        local last
+        for round = 1, 40 do
+          local some = {}
+          for i = 1, 50 do some[i] = grow(round * 7 + i) some[i]() end
+          last = some[round]()
+          for i = 1, 100 do local junk = ("x"):rep(1000) .. i end
+        end
+        return { ctx:store('s'):put('k', { event.n, last }) }
+      end }
+      """, times: 12)
+    #expect(all == (0..<12).map { [.int(Int64($0)), "you owe 42"] })
+  }
+
   // MARK: Message handlers
 
   /// It is closed while it is suspended inside of xpcall: what fails then has its own error, whatever stands where the
