@@ -61,7 +61,7 @@ public final class DataDirectory: @unchecked Sendable {
       database = try Database(path: path + "/log.sqlite", isPrivate: true)
       if database.isReadOnly { throw Self.cannotWrite(path + "/log.sqlite", EACCES) }
       try DataFormat.prepare(database, path: path)
-      logID = try database.integer("SELECT value FROM meta WHERE name = 'log'") ?? 0
+      logID = try Self.logID(of: database)
       newestFile = try NewestFile(directory: path)
     } catch {
       Glibc.close(lock)
@@ -146,6 +146,12 @@ public final class DataDirectory: @unchecked Sendable {
     self.fileSystem = fileSystem
     database = try Database(path: name, fileSystem: fileSystem)
     try DataFormat.prepare(database, path: name)
+    logID = try Self.logID(of: database)
+  }
+
+  /// What tells logs apart; keys of senders are hashed with it, by who writes their parts and by who reads them.
+  private static func logID(of database: Database) throws -> Int64 {
+    try database.integer("SELECT value FROM meta WHERE name = 'log'") ?? 0
   }
 
   /// Another connection to read with.
