@@ -83,7 +83,8 @@ struct FileStoreSettings {
   /// One for each directory: what was written into one says nothing of another.
   private func mark(in data: String) throws -> String {
     let directory = FilePath.join(data, "files")
-    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(
+      atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     let place = String(StableHash.of(files.directory.text), radix: 16)
     return FilePath.join(directory, "\(name)-\(place).sqlite")
   }

@@ -96,7 +96,8 @@ public final class DatabaseStoreBackend: FollowingStoreBackend, @unchecked Senda
     do {
       if path != inMemory {
         try FileManager.default.createDirectory(
-          at: URL(fileURLWithPath: path).deletingLastPathComponent(), withIntermediateDirectories: true)
+          at: URL(fileURLWithPath: path).deletingLastPathComponent(), withIntermediateDirectories: true,
+          attributes: [.posixPermissions: 0o700])
       }
       return try TableFile(path: path, store: store, table: table, history: history)
     } catch let error as TableError { throw error } catch let error as StorageError {

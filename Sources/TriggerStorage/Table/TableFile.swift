@@ -54,7 +54,7 @@ final class TableFile {
     if let fault = table.fault { throw TableError(path, fault) }
     self.path = path
     self.store = store
-    db = try Database(path: path)
+    db = try Database(path: path, isPrivate: path != ":memory:")
     layout = TableLayout(table: table, db: db)
     coding = RowCoding(columns: table.columns)
     sql = Statements(table)

@@ -26,6 +26,23 @@ private let orders = DatabaseTable(
     try await StoreBackendContract.check(backend, contents: contents) { try $0.read().values }
   }
 
+  /// Rows are as private as the log. What an administrator chooses for the file stays.
+  @Test func aNewTableIsPrivate() throws {
+    let directory = TemporaryDirectory()
+    let (folder, file) = (directory.path + "/made", directory.path + "/made/orders.sqlite")
+    func mode(_ path: String) throws -> Int? {
+      try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+    }
+    func open() throws -> DatabaseStoreBackend {
+      try DatabaseStoreBackend(path: file, store: "orders", table: orders, history: nil)
+    }
+    _ = try open()
+    #expect(try mode(folder) == 0o700 && mode(file) == 0o600)
+    try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: file)
+    _ = try open()
+    #expect(try mode(file) == 0o640)
+  }
+
   /// Any SQLite client reads it with plain SQL, while the host runs.
   @Test func isReadWithPlainSQL() async throws {
     let directory = TemporaryDirectory()
