@@ -19,7 +19,10 @@ extension Exec {
     let coordinator = CommitCoordinator(configuration, log: opened.log)
     let files = try coordinator.register(config, following: opened)
     let storage = try HostStorage(opened, coordinator, config.log)
-    tree.identity = try storage.keep(tree.files, seq: storage.progress.lastSeq + 1)
+    let reload = try storage.scripts(in: tree.contents, [], defaults: TriggerOptions(config))
+    try refuse(path, waitingIn: reload, config)
+    tree = reload.tree
+    tree.identity = try storage.keep(reload, seq: storage.progress.lastSeq + 1)
     let queue = TriggerQueue(coordinator)
     queue.bind([], scripts: tree)
     let logs = Mutex<[Int64: [ExecutionLog]]>([:])
@@ -43,5 +46,14 @@ extension Exec {
       record, logs: logs.withLock { $0[seq] ?? [] }, scripts: ScriptPlaces(root: config.scripts.resolved))
     try execution.show(asJSON: json)
     if record.outcome != .committed { throw ExitCode(1) }
+  }
+
+  /// A host would not run the script as it is in the directory: it waits for another that does not load.
+  private func refuse(_ path: String, waitingIn reload: ScriptReload, _ config: HostConfig) throws {
+    let file = path.hasSuffix(".lua") ? path : "\(path).lua"
+    guard let held = reload.held.first(where: { $0.path == file }) else { return }
+    for problem in reload.problems { printError(Finding(problem, in: config.scripts.resolved).text) }
+    printError("scripts: \(held.text(of: reload.tree))")
+    throw ExitCode(1)
   }
 }

@@ -62,6 +62,8 @@ struct Scripts {
   private(set) var findings: [Finding] = []
   /// The directory was there and all of it could be read.
   let isComplete: Bool
+  /// Files that may be broken, and then are in no tree.
+  private let directory: FileTree
 
   init(_ config: HostConfig) {
     let directory = ScriptDirectory.read(config.scripts.resolved)
@@ -70,9 +72,15 @@ struct Scripts {
       found: directory.report.sorted.map { Finding($0) }, isComplete: directory.report.isGood)
   }
 
-  /// - Parameter found: what is wrong with the directory.
-  init(_ config: HostConfig, _ tree: ScriptTree, found: [Finding] = [], isComplete: Bool = true) {
+  /// - Parameters:
+  ///   - directory: all files, when the tree has only those that load; their problems are in `found`.
+  ///   - found: what is wrong with the directory.
+  init(
+    _ config: HostConfig, _ tree: ScriptTree, directory: FileTree? = nil, found: [Finding] = [],
+    isComplete: Bool = true
+  ) {
     self.tree = tree
+    self.directory = directory ?? tree.contents
     self.isComplete = isComplete
     findings = found
     let known = Set(boundByJobs(config).map { "\($0.path):1: nothing triggers" })
@@ -93,7 +101,7 @@ struct Scripts {
   private func unknownTargets(_ config: HostConfig) -> [Finding] {
     let names = tree.triggers.map(\.name)
     return config.schedules.compactMap { entry in
-      guard let name = entry.target, !names.contains(name), tree.contents["\(name).lua"] == nil else {
+      guard let name = entry.target, !names.contains(name), directory["\(name).lua"] == nil else {
         return nil
       }
       let hint = Suggestion.clause(for: name, among: names)

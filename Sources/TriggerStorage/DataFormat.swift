@@ -130,7 +130,7 @@ enum DataFormat {
       "schedules (name TEXT PRIMARY KEY, rule TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
       // What became of operations that failed for good: 'requeued' or 'dropped'.
       "dead_marks (seq INTEGER PRIMARY KEY, action TEXT NOT NULL, time INTEGER NOT NULL)",
-      KeyParts.table, FoldParts.table,
+      KeyParts.table, FoldParts.table, ScriptTrees.waitingTable,
     ] + Contents.tables
 
   /// Columns that came later.

@@ -8,6 +8,10 @@ import TriggerHost
 struct ScriptTrees {
   let database: Database
 
+  /// Files of the scripts directory that are in no tree yet, since they do not load or were saved with one that does not.
+  static let waitingTable =
+    "waiting_files (path TEXT PRIMARY KEY, burst INTEGER NOT NULL, size INTEGER NOT NULL, hash INTEGER NOT NULL) WITHOUT ROWID"
+
   /// The number and identity of the newest tree; nil when there is none.
   func newest() throws -> ScriptTree.Identity? {
     var found: ScriptTree.Identity?
@@ -185,19 +189,60 @@ extension DataDirectory {
     _ files: [String: [UInt8]], now: Int64, seed: UInt64, seq: Int64 = 0
   ) throws -> ScriptTree.Identity {
     let trees = ScriptTrees(database: database)
-    if newestFiles == nil, let newest = try trees.newest() {
-      do { newestFiles = try trees.tree(newest.number)?.files } catch let error as StorageError
-        where error.code == 0
-      {
-        // A content of it is not what was written: what is there now is kept whole.
-        treeDamage = "\(error)"
-        newestFiles = Dictionary(
-          try trees.paths(newest.number).map { ($0, [UInt8]("\u{0}damaged".utf8)) }, uniquingKeysWith: { $1 })
-      }
-    }
+    _ = try newestScripts()
     let identity = try trees.keep(files, after: newestFiles ?? [:], now: now, seed: seed, seq: seq)
     newestFiles = files
     return identity
+  }
+
+  /// The newest tree: the one that was in force when the last host ended. Nil when there is none, or it is damaged.
+  ///
+  /// - Throws: `StorageError`.
+  public func newestScripts() throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]])? {
+    let trees = ScriptTrees(database: database)
+    guard let newest = try trees.newest() else { return nil }
+    do {
+      if newestFiles == nil { newestFiles = try trees.tree(newest.number)?.files }
+    } catch let error as StorageError where error.code == 0 {
+      // A content of it is not what was written: what is there now is kept whole.
+      treeDamage = "\(error)"
+      newestFiles = Dictionary(
+        try trees.paths(newest.number).map { ($0, [UInt8]("\u{0}damaged".utf8)) }, uniquingKeysWith: { $1 })
+    }
+    return treeDamage == nil ? newestFiles.map { (newest, $0) } : nil
+  }
+
+  /// Says which files wait, and what was saved together with what, in the place of what was said before.
+  ///
+  /// - Throws: `StorageError`.
+  public func note(waiting files: [ScriptReload.Waiting]) throws {
+    // It came later than the format: a directory of before gets it when it is needed.
+    try database.run("CREATE TABLE IF NOT EXISTS \(ScriptTrees.waitingTable)")
+    try database.run("DELETE FROM waiting_files")
+    for file in files {
+      try database.run(
+        "INSERT INTO waiting_files VALUES (?, ?, ?, ?)",
+        [
+          .text(file.path), .int(Int64(file.burst)), .int(Int64(file.content?.size ?? -1)),
+          .int(Int64(bitPattern: file.content?.hash ?? 0)),
+        ])
+    }
+  }
+
+  /// The files that waited when the last host ended.
+  ///
+  /// - Throws: `StorageError`.
+  public func waitingScripts() throws -> [ScriptReload.Waiting] {
+    guard try database.integer("SELECT 1 FROM sqlite_master WHERE name = 'waiting_files'") != nil else {
+      return []
+    }
+    var files: [ScriptReload.Waiting] = []
+    try database.run("SELECT path, burst, size, hash FROM waiting_files ORDER BY path") { row in
+      let size = Int(row.int(2))
+      let content = size < 0 ? nil : FileContent.ID(size: size, hash: UInt64(bitPattern: row.int(3)))
+      files.append(ScriptReload.Waiting(path: row.text(0), burst: Int(row.int(1)), content: content))
+    }
+    return files
   }
 
   /// Says from which seq on a tree is used, unless that is known already.

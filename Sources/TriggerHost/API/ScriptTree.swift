@@ -29,6 +29,14 @@ public struct ScriptTree: Sendable {
     public var description: String
   }
 
+  /// A problem, and whose it is.
+  struct Fault {
+    var path: String
+    var problem: Problem
+    /// The file that has the same name of a trigger, and had it before.
+    var other: String?
+  }
+
   /// Which tree it is in a log: equal files keep their number, so that a run can be made again.
   public struct Identity: Sendable, Hashable {
     /// From 1.
@@ -56,9 +64,9 @@ public struct ScriptTree: Sendable {
   public var triggers: [Script] = []
   /// Errors and warnings, those of modules first, in the order of the paths; empty when all is well.
   public var problems: [Problem] { found.map(\.problem) }
-  private var found: [(path: String, problem: Problem)] = []
+  private(set) var found: [Fault] = []
   /// Of every Lua file, tests too.
-  private var checks: [String: ScriptCheck] = [:]
+  private(set) var checks: [String: ScriptCheck] = [:]
   /// Their paths, in order.
   private var paths: [String] = []
   private let defaults: TriggerOptions
@@ -87,7 +95,7 @@ public struct ScriptTree: Sendable {
   /// The tree with other files.
   ///
   /// - Parameter stale: the Lua files to check.
-  private init(_ old: ScriptTree, _ contents: FileTree, stale: [String]) {
+  init(_ old: ScriptTree, _ contents: FileTree, stale: [String]) {
     self = old
     identity = nil
     self.contents = contents
@@ -124,7 +132,7 @@ public struct ScriptTree: Sendable {
     for (path, check, isModule) in all where isModule {
       for problem in check.problems {
         causes.insert(problem.firstLine)
-        found.append((path, problem))
+        found.append(Fault(path: path, problem: problem))
       }
     }
     let strays = modules(among: all.filter { $0.check.isNoTrigger }.map(\.path))
@@ -132,22 +140,24 @@ public struct ScriptTree: Sendable {
     var pathOfContent: [FileContent.ID: String] = [:]
     for (path, check, isModule) in all where !isModule && !strays.contains(path) {
       if let original = CopiedScript.original(of: path, exists: { checks[$0] != nil }) {
-        found.append((path, copy(path, of: original)))
+        found.append(Fault(path: path, problem: copy(path, of: original)))
         continue
       }
-      if let cause = check.cause, causes.insert(cause.firstLine).inserted { found.append((path, cause)) }
+      if let cause = check.cause, causes.insert(cause.firstLine).inserted {
+        found.append(Fault(path: path, problem: cause))
+      }
       if let script = check.script {
         if let other = pathOfName[script.name] {
-          found.append((path, duplicate(script, of: other)))
+          found.append(Fault(path: path, problem: duplicate(script, of: other), other: other))
           continue
         }
         pathOfName[script.name] = path
         triggers.append(script)
         if let twin = pathOfContent.updateValue(path, forKey: contents[path]!.id) {
-          found.append((path, sameContent(path, as: twin)))
+          found.append(Fault(path: path, problem: sameContent(path, as: twin)))
         }
       }
-      for problem in check.problems { found.append((path, problem)) }
+      for problem in check.problems { found.append(Fault(path: path, problem: problem)) }
     }
   }
 
@@ -179,7 +189,7 @@ public struct ScriptTree: Sendable {
     return LuaAPI.modulePaths.lazy.map { $0.replacing("?", with: base) }.first(where: exists)
   }
 
-  private func duplicate(_ script: Script, of other: String) -> Problem {
+  func duplicate(_ script: Script, of other: String) -> Problem {
     let line = ScriptTableLines(contents[script.path]?.bytes ?? []).line(of: ["name"])
     return Problem(
       severity: .error,
@@ -251,14 +261,12 @@ extension ScriptTree {
   public struct Refusal: Error, Sendable, CustomStringConvertible {
     /// The errors that the changes have brought, or have not mended.
     public var problems: [Problem]
-    /// Files that belong to the changes and cannot be read; not empty when `problems` is.
-    public var unread: [FileProblem] = []
     /// The files that would differ.
     public var files: FileDifference
 
     /// The problems, a line each.
     public var description: String {
-      (unread.map(\.description) + problems.map(\.description)).joined(separator: "\n")
+      problems.map(\.description).joined(separator: "\n")
     }
   }
 
@@ -268,25 +276,40 @@ extension ScriptTree {
   /// Checks the files that have changed and those whose loading looks at these. O(their size + scripts);
   /// other files cost nothing.
   public func updated(with changes: FileChanges) -> Result<Update, Refusal> {
-    updated(with: changes, unread: [])
+    let (tree, difference, touched) = applying(changes)
+    let known = Set(found.map(\.problem.description))
+    let errors = tree.found.filter { fault in
+      fault.problem.severity == .error
+        && (touched.contains(fault.path) || !known.contains(fault.problem.description))
+    }
+    guard errors.isEmpty else {
+      return .failure(Refusal(problems: errors.map(\.problem), files: difference))
+    }
+    return .success(Update(tree: tree, files: difference, triggers: triggers(of: tree, touched)))
   }
 
-  /// - Parameter unread: files that belong to the changes, and why they are not among them.
-  func updated(with changes: FileChanges, unread: [FileProblem]) -> Result<Update, Refusal> {
+  /// The tree after changes, whatever they make of it; how its files differ, and which Lua files were checked.
+  func applying(_ changes: FileChanges) -> (tree: ScriptTree, files: FileDifference, checked: Set<String>) {
     var contents = self.contents
     let difference = contents.apply(changes)
     let stale = stale(after: difference)
-    let tree = ScriptTree(self, contents, stale: stale)
-    let touched = Set(stale)
-    let known = Set(found.map(\.problem.description))
-    let errors = tree.found.filter { path, problem in
-      problem.severity == .error && (touched.contains(path) || !known.contains(problem.description))
+    return (ScriptTree(self, contents, stale: stale), difference, Set(stale))
+  }
+
+  /// How a tree that came of this one differs from it.
+  ///
+  /// - Parameter paths: those that may differ.
+  func update(to tree: ScriptTree, paths: Set<String>) -> Update {
+    var files = FileDifference()
+    for path in paths.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+      switch (contents[path], tree.contents[path]) {
+      case (nil, .some): files.added.append(path)
+      case (.some, nil): files.removed.append(path)
+      case (let old?, let new?) where old != new: files.modified.append(path)
+      default: continue
+      }
     }
-    guard errors.isEmpty, unread.isEmpty else {
-      return .failure(Refusal(problems: errors.map(\.problem), unread: unread, files: difference))
-    }
-    let triggers = stale.isEmpty ? TriggerDifference() : triggers(of: tree, touched)
-    return .success(Update(tree: tree, files: difference, triggers: triggers))
+    return Update(tree: tree, files: files, triggers: triggers(of: tree, Set(stale(after: files))))
   }
 
   /// The Lua files that must be checked, in the order of their paths.
@@ -304,6 +327,7 @@ extension ScriptTree {
   }
 
   private func triggers(of tree: ScriptTree, _ touched: Set<String>) -> TriggerDifference {
+    if touched.isEmpty { return TriggerDifference() }
     let old = Set(triggers.map(\.name))
     let new = Set(tree.triggers.map(\.name))
     var difference = TriggerDifference()

@@ -10,6 +10,8 @@ final class ScriptCheck: Sendable {
   let problems: [ScriptTree.Problem]
   /// What is wrong with a module that it needs, told once for all that need it.
   let cause: ScriptTree.Problem?
+  /// The path of that module.
+  let needs: String?
   /// Its chunk ran to its end: what is wrong is so with what it returned.
   let isLoaded: Bool
   /// Where `require` looked while the file loaded, and the modules it found did in turn: when none of these
@@ -21,11 +23,12 @@ final class ScriptCheck: Sendable {
 
   init(
     script: ScriptTree.Script? = nil, problems: [ScriptTree.Problem] = [], cause: ScriptTree.Problem? = nil,
-    isLoaded: Bool = true, lookups: Set<String> = []
+    needs: String? = nil, isLoaded: Bool = true, lookups: Set<String> = []
   ) {
     self.script = script
     self.problems = problems
     self.cause = cause
+    self.needs = needs
     self.isLoaded = isLoaded
     self.lookups = lookups
     isNoTrigger = problems.contains { problem in
@@ -114,9 +117,9 @@ final class ScriptChecker {
         script: problems.isEmpty ? script : nil,
         problems: problems.isEmpty && isUnbound ? [warning] : problems, lookups: sources.lookups(of: path))
     } catch {
-      let (own, cause) = Self.split(error, of: path)
+      let (own, cause, module) = Self.split(error, of: path)
       return ScriptCheck(
-        problems: own, cause: cause, isLoaded: false, lookups: sources.lookups(of: path))
+        problems: own, cause: cause, needs: module, isLoaded: false, lookups: sources.lookups(of: path))
     }
   }
 
@@ -168,16 +171,16 @@ final class ScriptChecker {
   /// A module that does not load is a problem of its own; each script that needs it says so in one line.
   private static func split(
     _ problem: ScriptTree.Problem, of path: String
-  ) -> (own: [ScriptTree.Problem], cause: ScriptTree.Problem?) {
+  ) -> (own: [ScriptTree.Problem], cause: ScriptTree.Problem?, module: String?) {
     let lines = problem.description.split(separator: "\n")
     guard let cause = lines.first, !cause.hasPrefix("\(path):"),
       let frame = lines.first(where: { $0.hasPrefix("\t\(path):") })
-    else { return ([problem], nil) }
+    else { return ([problem], nil, nil) }
     let line = frame.dropFirst(path.count + 2).prefix { $0 != ":" }
     let file = cause.prefix { $0 != ":" }
     let own = ScriptTree.Problem(
       severity: .error, description: "\(path):\(line): needs \(file), which does not load")
-    return ([own], problem)
+    return ([own], problem, String(file))
   }
 }
 

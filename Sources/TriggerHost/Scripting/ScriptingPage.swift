@@ -32,10 +32,11 @@ package enum ScriptingPage {
     it is unchanged the intents are applied, otherwise `execute` runs again on fresh data, unseen by anyone. So write
     as if you were alone, and leave no traces but intents: an execution may run twice, and only its last run counts.
 
-    While `trigger-host run` goes on, a saved script is in force a moment later; one that cannot be loaded is refused with
-    its line, and one that names what is not there is in force with a warning. `trigger-host check` finds mistakes before
-    they run, `trigger-host exec` runs one trigger once, `trigger-host repl` lets you try things on a snapshot, and
-    <doc:TestingScripts> shows how to test. `trigger-host new DIR` makes a project whose editor settings complete and check
+    While `trigger-host run` goes on, a saved script is in force a moment later. One that does not load is refused with its
+    line, and its last good version stays in force; with it wait the files that were saved together with it, and those that
+    `require` it; all others go live. One that names what is not there is in force with a warning. `trigger-host check` finds
+    mistakes before they run, `trigger-host exec` runs one trigger once, `trigger-host repl` lets you try things on a
+    snapshot, and <doc:TestingScripts> shows how to test. `trigger-host new DIR` makes a project whose editor settings complete and check
     all that is on this page.
 
     In the examples `-->` shows what the expression before it gives, or what a `return` changes.

@@ -60,12 +60,12 @@ final class Host: Sendable {
     observe()
     let follower = ScriptFollower(self)
     self.follower.withLock { $0 = follower }
-    try follower.start { scripts in
+    try follower.start { scripts, reload in
       for finding in scripts.findings { printError(finding.text) }
       guard scripts.isComplete else { throw ExitCode(1) }
-      var tree = scripts.tree
+      var tree = reload.tree
       // Kept before anything runs with it: what ran can be run again.
-      tree.identity = try storage?.keep(tree.files, seq: storage!.progress.lastSeq + 1)
+      tree.identity = try storage?.keep(reload, seq: storage!.progress.lastSeq + 1)
       queue.bind([], scripts: tree)
       printLine(EnvironmentVersions.lua)
       let names = tree.triggers.map(\.name).joined(separator: ", ")
@@ -82,7 +82,14 @@ final class Host: Sendable {
   // MARK: New scripts
 
   /// Keeps a tree that is about to come into force; nil when nothing is kept.
-  func keep(_ tree: ScriptTree) throws -> ScriptTree.Identity? { try storage?.keep(tree.files) }
+  func keep(_ reload: ScriptReload) throws -> ScriptTree.Identity? { try storage?.keep(reload) }
+
+  /// The scripts of a directory: where something does not load, beside what was in force when the last host ended.
+  func scripts(in directory: FileTree, _ problems: [FileProblem]) throws -> ScriptReload {
+    let defaults = TriggerOptions(config)
+    return try storage?.scripts(in: directory, problems, defaults: defaults)
+      ?? ScriptReload(directory, defaults: defaults, problems: problems)
+  }
 
   func note(seq: Int64, of tree: ScriptTree) throws {
     if let number = tree.identity?.number { try storage?.note(seq: seq, ofTree: number) }

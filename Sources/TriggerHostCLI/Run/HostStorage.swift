@@ -85,13 +85,31 @@ final class HostStorage: Sendable {
         recovery.lastSeq, seconds, counted(left, "operation"), epoch)
   }
 
-  /// Keeps a script tree.
+  /// The scripts directory beside the tree that was in force when the last host ended.
+  func scripts(
+    in directory: FileTree, _ problems: [FileProblem], defaults: TriggerOptions
+  ) throws -> ScriptReload {
+    let (last, waiting) = try log.withDirectory { (try $0.newestScripts(), try $0.waitingScripts()) }
+    let tree = last.map { identity, files in
+      var tree = ScriptTree(files: files, defaults: defaults)
+      tree.identity = identity
+      return tree
+    }
+    return ScriptReload(
+      directory, after: tree, defaults: defaults, problems: problems, waiting: waiting)
+  }
+
+  /// Keeps the tree in force, and what waits beside it.
   ///
   /// - Parameter seq: the first that may use it; 0 when it is not known yet.
-  func keep(_ files: [String: [UInt8]], seq: Int64 = 0) throws -> ScriptTree.Identity {
-    let now = EngineClock().now()
+  func keep(_ reload: ScriptReload, seq: Int64 = 0) throws -> ScriptTree.Identity {
+    let (now, files) = (EngineClock().now(), reload.tree.files)
+    let waiting = reload.held.compactMap { held in
+      held.burst.map { ScriptReload.Waiting(path: held.path, burst: $0, content: held.content?.id) }
+    }
     let (identity, damage) = try log.withDirectory { directory in
       defer { directory.treeDamage = nil }
+      try directory.note(waiting: waiting)
       return (try directory.keep(files, now: now, seed: 0, seq: seq), directory.treeDamage)
     }
     if let damage {

@@ -5,8 +5,8 @@ import TriggerCore
 import TriggerFiles
 import TriggerHost
 
-/// Follows the scripts directory of a running host: each burst of saves that is good is put in force as one
-/// operation; of one that is not, nothing is, and it is said what is wrong.
+/// Follows the scripts directory of a running host: what is good of the files that were saved is put in force as one
+/// operation; what is not keeps its last good version, and it is said what is wrong, and what waits for that.
 final class ScriptFollower: Sendable {
   private let host: Host
   private let watcher: DirectoryWatcher
@@ -36,15 +36,17 @@ final class ScriptFollower: Sendable {
   /// Reads the directory and follows it from then on.
   ///
   /// - Parameter start: gets the scripts as they are, with what is wrong, and puts them in force.
-  func start(_ start: (Scripts) throws -> ScriptTree) rethrows {
+  func start(_ start: (Scripts, ScriptReload) throws -> ScriptTree) throws {
     let (reports, feed) = AsyncStream.makeStream(of: DirectoryWatcher.Report.self)
     let first = watcher.start { feed.yield($0) }
-    let tree = try start(
-      scripts(ScriptTree(first.tree, defaults: TriggerOptions(host.config)), first.problems))
+    var reload = try host.scripts(in: first.tree, first.problems)
+    let tree = try start(scripts(reload, first), reload)
+    if let identity = tree.identity { reload.identify(identity) }
+    say(reload.held, of: reload.tree)
     if host.config.reload.watch == .off { return watcher.stop() }
-    task.withLock {
+    task.withLock { [reload] in
       $0 = Task { [self] in
-        var reload = ScriptReload(tree, problems: first.problems)
+        var reload = reload
         var known = first.problems
         for await report in reports {
           for problem in report.problems where problem.severity == .warning && !known.contains(problem) {
@@ -67,28 +69,57 @@ final class ScriptFollower: Sendable {
     watcher.stop()
   }
 
-  private func scripts(_ tree: ScriptTree, _ problems: [FileProblem]) -> Scripts {
+  private func scripts(_ reload: ScriptReload, _ report: DirectoryWatcher.Report) -> Scripts {
+    let found = report.problems.map(finding) + reload.problems.map { Finding($0, in: directory) }
     let isThere = FileManager.default.fileExists(atPath: directory)
-    return Scripts(host.config, tree, found: problems.map(finding), isComplete: isThere)
+    return Scripts(
+      host.config, reload.tree, directory: report.tree, found: found, isComplete: isThere)
   }
 
   private func finding(_ problem: FileProblem) -> Finding { Finding(ConfigProblem(problem, in: directory)) }
 
   private func take(_ report: DirectoryWatcher.Report, _ reload: inout ScriptReload) async {
-    let old = reload.tree
-    do throws(ScriptTree.Refusal) {
-      var update = try reload.take(report.changes, problems: report.problems)
-      if update.files.isEmpty {
-        return printLine("scripts: the files are back to what runs; nothing to do")
-      }
-      guard let seq = await activate(&update, after: old) else { return }
-      if let identity = update.tree.identity { reload.identify(identity) }
-      say(update, seq)
-      say(doubtful(update))
-    } catch {
-      for problem in error.unread { printError(finding(problem).text) }
-      say(error.problems.map { Finding($0, in: directory) })
-      printError("scripts: not reloaded, the scripts that run stay in force; mend what is named above")
+    let (old, waited) = (reload.tree, reload.held)
+    let known = Set(reload.problems.map(\.description))
+    var step = reload.take(report.changes, problems: report.problems)
+    // What was said and has not been touched is not said again.
+    let isSaid = step.held.allSatisfy { waited.contains($0) && report.changes[$0.path] == nil }
+    if !isSaid || step.update.files.isEmpty {
+      for problem in step.unread { printError(finding(problem).text) }
+      say(step.problems.map { Finding($0, in: directory) })
+    } else {
+      say(step.problems.filter { !known.contains($0.description) }.map { Finding($0, in: directory) })
+    }
+    if step.update.files.isEmpty {
+      guard await hold(reload) else { return }
+      if step.held.isEmpty { return printLine("scripts: the files are back to what runs; nothing to do") }
+      if !isSaid { say(step.held, of: reload.tree) }
+      return printError(
+        "scripts: not reloaded, the scripts that run stay in force; mend what is named above")
+    }
+    guard let seq = await activate(&step.update, reload, after: old) else { return }
+    if let identity = step.update.tree.identity { reload.identify(identity) }
+    if !isSaid { say(step.held, of: old) }
+    say(step, seq)
+    say(doubtful(step.update))
+  }
+
+  /// Keeps in mind what waits. Returns false when that fails.
+  private func hold(_ reload: ScriptReload) async -> Bool {
+    do { _ = try host.keep(reload) } catch {
+      printError("scripts: not reloaded: \(error)")
+      return false
+    }
+    return true
+  }
+
+  /// What waits, and for what; of very much the beginning.
+  private func say(_ held: [ScriptReload.Held], of tree: ScriptTree) {
+    let most = 20
+    let shown = held.filter { !$0.path.isEmpty }
+    for held in shown.prefix(most) { printError("scripts: \(held.text(of: tree))") }
+    if shown.count > most {
+      printError("scripts: and \(counted(shown.count - most, "more file")) wait with these")
     }
   }
 
@@ -103,10 +134,12 @@ final class ScriptFollower: Sendable {
 
   /// Keeps the tree, puts it in force, and brings the schedules up to it. Returns its seq; nil when the host
   /// stops.
-  private func activate(_ update: inout ScriptTree.Update, after old: ScriptTree) async -> Int64? {
+  private func activate(
+    _ update: inout ScriptTree.Update, _ reload: ScriptReload, after old: ScriptTree
+  ) async -> Int64? {
     do {
       try await host.verify(update.tree)
-      update.tree.identity = try host.keep(update.tree)
+      update.tree.identity = try host.keep(reload)
       let changed = update.files.added + update.files.modified + update.files.removed
       let result = try await host.queue.replaceScripts(
         with: update.tree, event: ["changed": .array(changed.sorted().map { .string($0) })])
@@ -138,13 +171,16 @@ final class ScriptFollower: Sendable {
     }
   }
 
-  private func say(_ update: ScriptTree.Update, _ seq: Int64) {
+  private func say(_ step: ScriptReload.Step, _ seq: Int64) {
+    let update = step.update
     var parts: [String] = []
     for (what, names) in [
       ("changed", update.triggers.changed), ("new", update.triggers.added),
       ("gone", update.triggers.removed),
     ] where !names.isEmpty { parts.append("\(what) \(Self.list(names))") }
     if parts.isEmpty { parts.append("no trigger is affected") }
+    let held = step.held.filter { !$0.path.isEmpty }.count
+    if held > 0 { parts.append("\(counted(held, "file")) held back") }
     let tree = update.tree.identity.map { "tree \($0.number) " } ?? ""
     let files = update.files.added.count + update.files.modified.count + update.files.removed.count
     printLine(
@@ -156,5 +192,24 @@ final class ScriptFollower: Sendable {
       }
       if isNew { printError(Finding(problem, in: directory).text) }
     }
+  }
+}
+
+extension ScriptReload.Held {
+  /// Why the file waits, and what is in force meanwhile.
+  ///
+  /// - Parameter tree: the one in force.
+  func text(of tree: ScriptTree) -> String {
+    let why =
+      switch reason {
+      case .broken: "\(path) is not taken up"
+      case .unreadable: "\(path) cannot be read"
+      case .savedWith(let other): "\(path) waits for \(other), with which it was saved"
+      case .needs(let other): "\(path) waits for \(other), which it needs"
+      case .breaks(let other): "\(path) waits: \(other) does not load with it"
+      case .neededBy(let other): "\(path) waits for \(other), whose last good version needs it"
+      }
+    let version = tree.identity.map { "its version of tree \($0.number)" } ?? "its last good version"
+    return "\(why); " + (isInForce ? "\(version) stays in force" : "no version of it is in force")
   }
 }

@@ -71,21 +71,6 @@ import TriggerHost
       ])
   }
 
-  /// A burst is not whole while one of its files cannot be read. What was so from the start is no reason to wait.
-  @Test func filesThatCannotBeReadAreWaitedFor() throws {
-    let old = FileProblem(path: "old.lua", message: "larger than 1 MiB")
-    let new = FileProblem(path: "new.lua", message: "larger than 1 MiB")
-    let odd = FileProblem(path: "odd.lua", message: "the link leads nowhere", severity: .warning)
-    var reload = ScriptReload(tree, problems: [old])
-    let changed = changes(["b.lua": "return { on = { event = 'b2' }, execute = function() end }"])
-    let refusal = #expect(throws: ScriptTree.Refusal.self) { try reload.take(changed, problems: [new, old]) }
-    #expect(refusal?.unread == [new] && refusal?.problems.isEmpty == true && reload.isWaiting)
-    #expect(refusal?.description == "new.lua: larger than 1 MiB" && refusal?.files.modified == ["b.lua"])
-    #expect(try reload.take(FileChanges(), problems: [odd, old]).triggers.changed == ["b"])
-    #expect(throws: ScriptTree.Refusal.self) { try reload.take(FileChanges(), problems: [new]) }
-    #expect(try reload.take(FileChanges(), problems: []).files.isEmpty)
-  }
-
   @Test func whereRequireLooksFirst() throws {
     // `n` was found as lib/n.lua; n/init.lua comes before it, and is no name.
     let folder = "return { on = { event = 'q' }, execute = function() end }"
@@ -134,29 +119,6 @@ import TriggerHost
     // Saved again, and still broken.
     let again = broken.updated(with: changes(["bad.lua": "return {"]))
     #expect(throws: ScriptTree.Refusal.self) { try again.get() }
-  }
-
-  /// All or none, of a burst and of those after it, until the directory is good as a whole.
-  @Test func nothingIsHalfApplied() throws {
-    var reload = ScriptReload(tree)
-    reload.identify(ScriptTree.Identity(number: 3, time: 1, seed: 2))
-    let good = "return { on = { event = 'good' }, execute = function() end }"
-    #expect(throws: ScriptTree.Refusal.self) {
-      try reload.take(changes(["b.lua": good, "c.lua": "return {"]))
-    }
-    #expect(reload.isWaiting && bindings(reload.tree, "b") == ["b"])
-    // Another good file does not go live beside a file that is not the one on disk.
-    let refusal = #expect(throws: ScriptTree.Refusal.self) { try reload.take(changes(["a.lua": good])) }
-    #expect(refusal?.description == "c.lua:1: unexpected symbol near <eof>")
-    #expect(refusal?.files.modified == ["a.lua", "b.lua", "c.lua"])
-    let mended = try reload.take(changes(["c.lua": good]))
-    #expect(mended.triggers.changed == ["a", "b", "c"] && !reload.isWaiting)
-    #expect(bindings(reload.tree, "b") == ["good"])
-    // Back to what it was: nothing to do.
-    reload.identify(ScriptTree.Identity(number: 4, time: 1, seed: 2))
-    #expect(throws: ScriptTree.Refusal.self) { try reload.take(changes(["c.lua": "("])) }
-    let undone = try reload.take(changes(["c.lua": good]))
-    #expect(undone.files.isEmpty && undone.tree.identity?.number == 4 && !reload.isWaiting)
   }
 
   /// However a tree came about, it is what its files make of it.
