@@ -105,7 +105,8 @@ let package = Package(
     .executableTarget(
       name: "file-probe", dependencies: ["TriggerStorage"], path: "Tests/FileProbe",
       swiftSettings: strict),
-    .testTarget(name: "HostConfigTests", dependencies: ["HostConfig"], swiftSettings: strict),
+    .testTarget(
+      name: "HostConfigTests", dependencies: ["HostConfig", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "CommandLineTests",
       dependencies: [

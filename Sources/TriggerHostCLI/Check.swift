@@ -67,11 +67,12 @@ struct Check: ParsableCommand {
 
   /// Feeds that are there, with a header that does not do.
   private func unusableFeeds(_ config: HostConfig) -> [Finding] {
-    config.feeds.compactMap { settings in
+    config.feeds.flatMap { settings -> [Finding] in
       // What is not a file, the configuration's report has said.
-      guard FileStatus.of(settings.file.resolved)?.kind == .file else { return nil }
-      do throws(ConfigProblem) { _ = try Feed(settings) } catch { return Finding(error) }
-      return nil
+      guard FileStatus.of(settings.file.resolved)?.kind == .file else { return [] }
+      do throws(ConfigProblem) { return try Feed(settings).notes.map { Finding($0) } } catch {
+        return [Finding(error)]
+      }
     }
   }
 

@@ -37,6 +37,20 @@ import Testing
     Array(text.utf8) + bytes + Array(rest.utf8)
   }
 
+  /// As long as a value may be, and what is longer or no JSON is answered to who sent it.
+  @Test func longLinesAreAnswered() async throws {
+    func text(_ count: Int) -> [UInt8] { [UInt8](repeating: UInt8(ascii: "a"), count: count) }
+    let answers = try await answers([
+      event(#"{"event":"visit","id":10,"payload":{"page":"#, [], "\"") + text(1_000_000) + event("\"}}"),
+      event(#"{"event":"visit","payload":{"id":1,"page":"#, [], "\"") + text(2_000_000)
+        + event(#""},"id":20}"#),
+      event(#"{"event":"visit","id":30,"payload":{"id":1}"#), event(#"{"event":"visit"}"#),
+    ])
+    #expect(answers[10] == "1" && answers[4] == "1")
+    #expect(answers[20] == "line 2 is longer than 1 MiB")
+    #expect(answers[30]?.hasPrefix("line 3: ") == true, "\(answers)")
+  }
+
   // MARK: Text
 
   /// Two keys that differ in a byte that is no text were one, and the second event never ran.

@@ -185,6 +185,10 @@ import Testing
       ["3: the feed name `a` is used twice; first on line 2"]
     ),
     (
+      "feeds: [{ name: a, file: a.csv, event: e, delimiter: 'ab' }]",
+      ["1: feeds[0].delimiter: expected one character such as `;` or `|`, or `tab`, got `ab`"]
+    ),
+    (
       "feeds: [{ name: a, file: a.csv, event: e, columns: { x: nummer } }]",
       [
         "1: feeds[0].columns.x: expected one of string, integer, number, boolean, skip, got `nummer`;"

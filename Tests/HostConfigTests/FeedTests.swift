@@ -26,10 +26,10 @@ import TriggerCore
     let header = "a,b,c,d,e,f,g,h\n"
     #expect(
       try rows(header + "1,-2.5,x,1e3,007,9223372036854775808, 5 ,\n")
-        == ["2: a=1 b=-2.5f c='x' d=1000.0f e='007' f='9223372036854775808' g=5"])
+        == ["2: a=1 b=-2.5f c='x' d='1e3' e='007' f='9223372036854775808' g=' 5 '"])
     #expect(
       try rows(header + "1.0,inf,nan,0x10,1e999,true,-,.5\n")
-        == ["2: a=1.0f b='inf' c='nan' d='0x10' e='1e999' f='true' g='-' h=0.5f"])
+        == ["2: a=1.0f b='inf' c='nan' d='0x10' e='1e999' f='true' g='-' h='.5'"])
   }
 
   @Test func columnsMaySayMore() throws {
@@ -80,17 +80,17 @@ import TriggerCore
     let fits = String(repeating: "y", count: Feed.rowLimit)
     let result = try rows("a\n\(long)\n\(fits)\n3\n")
     #expect(result.count == 3)
-    #expect(result[0] == "data.csv:2: longer than 64 KiB")
+    #expect(result[0] == "data.csv:2: longer than 1 MiB")
     #expect(result[1] == "3: a='\(fits)'")
     #expect(result[2] == "4: a=3")
 
     // An open quote looks ahead no further than a row's limit.
-    let many = (1...20_000).map { "row\($0)\n" }.joined()
+    let many = (1...1000).map { "row\($0)" + String(repeating: "x", count: 2000) + "\n" }.joined()
     let after = try rows("a\n\"open\n" + many)
-    #expect(after.count == 20_001)
+    #expect(after.count == 1001)
     #expect(after[0] == "data.csv:2: a quote is opened and never closed")
-    #expect(after[1] == "3: a='row1'")
-    #expect(after[20_000] == "20002: a='row20000'")
+    #expect(after[1].hasPrefix("3: a='row1x"))
+    #expect(after[1000].hasPrefix("1002: a='row1000x"))
   }
 
   @Test func headersAreChecked() throws {
@@ -98,8 +98,14 @@ import TriggerCore
       #expect(throws: ConfigProblem.self) { _ = try rows(text, columns: columns) }?.description
     }
     #expect(fault("") == "data.csv:1: expected a header line with the columns' names")
-    #expect(fault("a,,b\n") == "data.csv:1: header: a column has no name")
-    #expect(fault("a,b,a\n") == "data.csv:1: header: two columns are named `a`")
+    #expect(fault(" ,\n") == "data.csv:1: expected a header line with the columns' names")
+    #expect(
+      fault("a,b\n", columns: ["a": .init(name: "b")])
+        == "data.csv:1: header: two columns would be called `b`; name one of them under `columns`")
+    #expect(fault("a,b\n", columns: ["3": .init()]) == "data.csv:1: header: no column 3: there are 2")
+    #expect(
+      fault("a,b\n", columns: ["a": .init(), "1": .init()])
+        == "data.csv:1: header: `columns` names column 1 twice, as `a` and by its position")
     #expect(
       fault("close\n", columns: ["clsoe": .init()])
         == "data.csv:1: header: no column `clsoe`; did you mean 'close'?")

@@ -1,5 +1,5 @@
 /// Splits the lines of one CSV record into its fields, after RFC 4180: fields in double quotes may hold
-/// commas, line ends and doubled quotes; nothing but a comma may follow the closing quote.
+/// delimiters, line ends and doubled quotes. Blanks around the quotes are passed over; nothing else may stand there.
 ///
 /// A quoted field may run over several lines, so lines go in one at a time until the record is closed.
 struct CSVRecord {
@@ -13,29 +13,30 @@ struct CSVRecord {
 
   private(set) var fields: [[UInt8]] = []
   private(set) var state = State.open
+  private let delimiter: UInt8
   private var field: [UInt8] = []
   private var isQuoted = false
+  /// What ended the line before.
+  private var ending: [UInt8] = []
 
-  private enum Byte {
-    static let quote = UInt8(ascii: "\"")
-    static let comma = UInt8(ascii: ",")
-    static let carriageReturn = UInt8(ascii: "\r")
-    static let lineFeed = UInt8(ascii: "\n")
-  }
+  private static let quote = UInt8(ascii: "\"")
 
-  /// Takes the next line, without its line feed.
-  mutating func add(_ line: [UInt8]) {
+  init(delimiter: UInt8 = UInt8(ascii: ",")) { self.delimiter = delimiter }
+
+  /// Takes the next line, without what ended it, and that.
+  mutating func add(_ line: [UInt8], ending: [UInt8] = [UInt8(ascii: "\n")]) {
     var index = line.startIndex
     if isQuoted {
-      field.append(Byte.lineFeed)
-      guard takeQuoted(line, &index) else { return }
+      field += self.ending
+      guard takeQuoted(line, &index) else { return self.ending = ending }
     }
     while true {
       if !isQuoted {
-        if index < line.endIndex, line[index] == Byte.quote {
-          index += 1
+        let start = afterBlanks(line, index)
+        if start < line.endIndex, line[start] == Self.quote {
+          index = start + 1
           isQuoted = true
-          guard takeQuoted(line, &index) else { return }
+          guard takeQuoted(line, &index) else { return self.ending = ending }
         } else {
           takePlain(line, &index)
           if case .broken = state { return }
@@ -44,20 +45,24 @@ struct CSVRecord {
       isQuoted = false
       fields.append(field)
       field = []
-      if index >= line.endIndex || isFinalReturn(line, index) { break }
-      index += 1  // the comma
+      if index >= line.endIndex { break }
+      index += 1  // the delimiter
     }
     state = .closed
   }
 
-  private func isFinalReturn(_ line: [UInt8], _ index: Int) -> Bool {
-    line[index] == Byte.carriageReturn && index == line.endIndex - 1
+  private func afterBlanks(_ line: [UInt8], _ index: Int) -> Int {
+    var index = index
+    while index < line.endIndex, line[index] != delimiter,
+      line[index] == UInt8(ascii: " ") || line[index] == UInt8(ascii: "\t")
+    { index += 1 }
+    return index
   }
 
   private mutating func takePlain(_ line: [UInt8], _ index: inout Int) {
     let start = index
-    while index < line.endIndex, line[index] != Byte.comma, !isFinalReturn(line, index) {
-      if line[index] == Byte.quote {
+    while index < line.endIndex, line[index] != delimiter {
+      if line[index] == Self.quote {
         state = .broken(
           "a quote inside a field that is not quoted (field \(fields.count + 1)); write `\"…\"\"…\"`")
         return
@@ -67,21 +72,22 @@ struct CSVRecord {
     field += line[start..<index]
   }
 
-  /// Goes on inside quotes; true when the quote is closed and a comma or the line's end follows.
+  /// Goes on inside quotes; true when the quote is closed and a delimiter or the line's end follows.
   private mutating func takeQuoted(_ line: [UInt8], _ index: inout Int) -> Bool {
     while index < line.endIndex {
       let byte = line[index]
       index += 1
-      guard byte == Byte.quote else {
+      guard byte == Self.quote else {
         field.append(byte)
         continue
       }
-      if index < line.endIndex, line[index] == Byte.quote {
-        field.append(Byte.quote)
+      if index < line.endIndex, line[index] == Self.quote {
+        field.append(Self.quote)
         index += 1
         continue
       }
-      if index >= line.endIndex || line[index] == Byte.comma || isFinalReturn(line, index) { return true }
+      index = afterBlanks(line, index)
+      if index >= line.endIndex || line[index] == delimiter { return true }
       state = .broken("text after the closing quote of field \(fields.count + 1)")
       return false
     }

@@ -23,24 +23,32 @@ package struct FeedRow: Sendable {
 /// lines are passed over. The sequence ends at the end of the file; open the feed again to repeat it.
 /// Not thread-safe: use from one thread at a time.
 package final class Feed: Sequence, IteratorProtocol {
-  /// Bytes of a row, and of a line.
-  package static let rowLimit = 1 << 16
+  /// Bytes of a row, and of a line: as many as a value may have.
+  package static let rowLimit = ValueLimits.encodedBytes
 
   /// The columns of a CSV feed, as the header names them; empty for JSON Lines.
   package private(set) var header: [String] = []
+
+  /// What was decided about the columns without being told to, for who reads along.
+  package private(set) var notes: [ConfigProblem] = []
 
   private let file: String
   private let lines: LineReader
   private let format: FeedSettings.Format
   /// By position: what a cell is called and how it is read.
   private var columns: [FeedSettings.Column] = []
+  private var delimiter = UInt8(ascii: ",")
+  /// Columns that rows may leave out: 1 when the header ends with a delimiter.
+  private var trailing = 0
   private var hasFailed = false
 
   /// Opens the feed's file and reads a CSV file's header.
   ///
   /// - Throws: the problem when the file cannot be opened, has no usable header, or lacks a column that
   ///   `columns` names.
-  package init(_ settings: FeedSettings) throws(ConfigProblem) {
+  package init(
+    _ settings: FeedSettings, blockSize: Int = LineReader.blockSize
+  ) throws(ConfigProblem) {
     file = settings.file.text
     format = settings.format
     let descriptor: Int32
@@ -51,13 +59,15 @@ package final class Feed: Sequence, IteratorProtocol {
       let hint = problem.isOtherKind ? "; what comes as a stream goes to run --stdin" : ""
       throw ConfigProblem(file: file, message: problem.message + hint)
     }
-    lines = LineReader(descriptor: descriptor, cap: Feed.rowLimit)
-    if format == .csv { try readHeader(settings.columns) }
+    lines = LineReader(
+      descriptor: descriptor, cap: Feed.rowLimit, ending: format == .csv ? .any : .lineFeed,
+      blockSize: blockSize)
+    if format == .csv { try readHeader(settings) }
   }
 
   package func next() -> FeedRow? {
     while let line = lines.next() {
-      if line.bytes.isEmpty || line.bytes == [UInt8(ascii: "\r")] { continue }
+      if isBlank(line) { continue }
       return FeedRow(line: line.number, record: format == .csv ? csv(line) : json(line))
     }
     guard let code = lines.failure, !hasFailed else { return nil }
@@ -68,11 +78,20 @@ package final class Feed: Sequence, IteratorProtocol {
   }
 }
 
+extension Feed {
+  private func isBlank(_ line: LineReader.Line) -> Bool {
+    line.bytes.allSatisfy { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "\r") }
+      && !line.bytes.contains(delimiter)
+  }
+}
+
 // MARK: - JSON Lines
 
 extension Feed {
+  private static let tooLong = "longer than \(rowLimit >> 20) MiB"
+
   private func json(_ line: LineReader.Line) -> Result<FeedRecord, ConfigProblem> {
-    if line.isCut { return problem(line, "longer than 64 KiB") }
+    if line.isCut { return problem(line, "\(Self.tooLong)") }
     var bytes = line.bytes[...]
     if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
     do throws(InvalidUTF8) { return .success(.json(try String(text: bytes))) } catch {
@@ -84,32 +103,37 @@ extension Feed {
 // MARK: - CSV
 
 extension Feed {
-  private func readHeader(_ settings: [String: FeedSettings.Column]) throws(ConfigProblem) {
-    guard let line = lines.next(), !line.bytes.isEmpty else {
+  private func readHeader(_ settings: FeedSettings) throws(ConfigProblem) {
+    guard let line = lines.next(), !line.bytes.isEmpty || !line.ending.isEmpty else {
       throw ConfigProblem(file: file, line: 1, message: "expected a header line with the columns' names")
     }
+    delimiter = settings.delimiter ?? CSVDelimiter.sniffed(from: line.bytes)
     header = try texts(of: line).get()
-    var seen: Set<String> = []
-    for name in header {
-      let fault = name.isEmpty ? "a column has no name" : "two columns are named `\(name)`"
-      guard !name.isEmpty, seen.insert(name).inserted else {
-        throw ConfigProblem(file: file, line: line.number, message: "header: \(fault)")
-      }
+    if header.allSatisfy({ $0.allSatisfy(\.isWhitespace) }) {
+      throw ConfigProblem(file: file, line: 1, message: "expected a header line with the columns' names")
     }
-    for name in settings.keys.sorted() where !seen.contains(name) {
-      let message = "header: no column `\(name)`\(Suggestion.clause(for: name, among: header))"
-      throw ConfigProblem(file: file, line: line.number, message: message)
+    if settings.delimiter == nil, delimiter != UInt8(ascii: ",") {
+      note(line, "columns are separated by `\(CSVDelimiter.shown(delimiter))`, by the looks of the header")
     }
-    columns = header.map { name in
-      let column = settings[name] ?? FeedSettings.Column()
-      return FeedSettings.Column(name: column.name ?? name, type: column.type)
-    }
+    do throws(CSVColumns.Mistake) {
+      let found = try CSVColumns(header: header, settings.columns)
+      columns = found.columns
+      trailing = found.trailing
+      for text in found.notes { note(line, text) }
+    } catch { throw ConfigProblem(file: file, line: line.number, message: "header: \(error.message)") }
+    header = columns.map { $0.name ?? "" }
+  }
+
+  private func note(_ line: LineReader.Line, _ message: String) {
+    notes.append(ConfigProblem(file: file, line: line.number, message: message, severity: .warning))
   }
 
   private func csv(_ line: LineReader.Line) -> Result<FeedRecord, ConfigProblem> {
     texts(of: line).flatMap { texts in
-      guard texts.count == columns.count else {
-        return problem(line, "expected \(columns.count) columns, got \(texts.count)")
+      // A delimiter at the end of each line makes no column; nothing else may be missing or too much.
+      let more = texts.dropFirst(columns.count)
+      guard more.allSatisfy(\.isEmpty), more.count <= 1, texts.count >= columns.count - trailing else {
+        return problem(line, "expected \(columns.count - trailing) columns, got \(texts.count)")
       }
       return cells(of: texts, line)
     }
@@ -138,9 +162,9 @@ extension Feed {
   /// The fields of the record that begins with `first`. When a quote never closes, only the first line
   /// is lost: those taken in search of its end go back.
   private func texts(of first: LineReader.Line) -> Result<[String], ConfigProblem> {
-    if first.isCut { return problem(first, "longer than 64 KiB") }
-    var record = CSVRecord()
-    record.add(first.bytes)
+    if first.isCut { return problem(first, "\(Self.tooLong)") }
+    var record = CSVRecord(delimiter: delimiter)
+    record.add(first.bytes, ending: first.ending)
     var taken: [LineReader.Line] = []
     var size = first.bytes.count
     while record.state == .open {
@@ -151,7 +175,7 @@ extension Feed {
         lines.giveBack(taken)
         return problem(first, "a quote is opened and never closed")
       }
-      record.add(line.bytes)
+      record.add(line.bytes, ending: line.ending)
     }
     if case .broken(let message) = record.state {
       lines.giveBack(taken)

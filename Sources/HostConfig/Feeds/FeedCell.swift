@@ -2,12 +2,34 @@ import TriggerCore
 
 /// Turns the text of one CSV cell into a value.
 enum FeedCell {
-  /// By its looks: a decimal integer that fits 64 bits is an int, a decimal number a double, all else
-  /// text. `007` stays text, as do integers that do not fit: turning them into numbers loses digits.
+  /// By its looks: a number where nothing of the text is lost. That is an integer as JSON writes it that fits 64 bits,
+  /// and a decimal fraction with digits on both sides of its point, 17 at most that count, and no exponent: `7`, `-2.50`.
+  /// All else is text, as it is: `007`, `+1`, ` 12`, `2e8`, `1_000`, `0x10` are often names of something.
   static func guess(_ text: String) -> Value {
-    let trimmed = trim(text)
-    if isInteger(trimmed) { return Int64(trimmed).map(Value.int) ?? .string(text) }
-    return number(trimmed).map(Value.double) ?? .string(text)
+    isPlainNumber(text.utf8[...]) ? Int64(text).map(Value.int) ?? fraction(text) : .string(text)
+  }
+
+  /// The grammar; `-0` is none, since it would print as `0`.
+  private static func isPlainNumber(_ text: Substring.UTF8View) -> Bool {
+    var rest = text
+    let isNegative = rest.first == UInt8(ascii: "-")
+    if isNegative { rest.removeFirst() }
+    let whole = rest.prefix(while: isDigit)
+    guard let first = whole.first, whole.count == 1 || first != UInt8(ascii: "0") else { return false }
+    rest = rest.dropFirst(whole.count)
+    if rest.isEmpty { return !isNegative || first != UInt8(ascii: "0") }
+    guard rest.first == UInt8(ascii: ".") else { return false }
+    let digits = rest.dropFirst()
+    return !digits.isEmpty && digits.allSatisfy(isDigit)
+  }
+
+  /// A fraction, unless it has more digits than a number keeps; an integer that does not fit has no point.
+  private static func fraction(_ text: String) -> Value {
+    let digits = text.utf8.filter(isDigit).drop { $0 == UInt8(ascii: "0") }
+    guard digits.count <= 17, text.utf8.contains(UInt8(ascii: ".")), let number = Double(text),
+      number.isFinite
+    else { return .string(text) }
+    return .double(number)
   }
 
   /// As the config says. Nil when the text is not of that type.
@@ -30,20 +52,12 @@ enum FeedCell {
     }
   }
 
-  /// JSON's grammar of an integer: no leading zeros, no plus.
-  private static func isInteger(_ text: Substring) -> Bool {
-    let digits = text.utf8.first == UInt8(ascii: "-") ? text.utf8.dropFirst() : text.utf8
-    guard let first = digits.first else { return false }
-    return digits.allSatisfy(isDigit) && (digits.count == 1 || first != UInt8(ascii: "0"))
-  }
-
-  /// A finite decimal number in JSON's grammar, a plus and a bare point before digits allowed.
+  /// A finite decimal number: JSON's grammar, with a plus, leading zeros and a bare point before digits allowed.
   private static func number(_ text: Substring) -> Double? {
     var rest = text.utf8[...]
     if rest.first == UInt8(ascii: "-") || rest.first == UInt8(ascii: "+") { rest.removeFirst() }
     let whole = rest.prefix(while: isDigit)
     rest = rest.dropFirst(whole.count)
-    if whole.count > 1, whole.first == UInt8(ascii: "0") { return nil }
     if rest.first == UInt8(ascii: ".") {
       let fraction = rest.dropFirst().prefix(while: isDigit)
       guard !fraction.isEmpty else { return nil }

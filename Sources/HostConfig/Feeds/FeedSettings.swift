@@ -37,8 +37,10 @@ package struct FeedSettings: Sendable {
   package var kind = Kind.data
   /// Fields added to every event; a cell of the same name wins.
   package var set: Value.Map = [:]
-  /// By the header's name.
+  /// By the header's name, or the position from 1.
   package var columns: [String: Column] = [:]
+  /// What stands between the cells of a CSV file; nil: what the header shows.
+  package var delimiter: UInt8?
   /// Events per second; nil is as fast as the queue takes them.
   package var rate: Double?
   /// Start again at the end of the file.
@@ -56,7 +58,9 @@ package struct FeedSettings: Sendable {
 }
 
 extension FeedSettings {
-  static let keys = ["name", "file", "event", "kind", "format", "set", "columns", "rate", "repeat"]
+  static let keys = [
+    "name", "file", "event", "kind", "format", "set", "columns", "delimiter", "rate", "repeat",
+  ]
 
   /// Reads one item; nil, and reported, when it cannot be a feed.
   static func read(
@@ -77,6 +81,7 @@ extension FeedSettings {
     feed.rate = map.positiveNumber("rate")
     feed.isRepeating = map.bool("repeat") ?? feed.isRepeating
     feed.readColumns(map)
+    feed.readDelimiter(map)
     return name == nil || event == nil || file == nil || format == nil ? nil : feed
   }
 
@@ -87,6 +92,15 @@ extension FeedSettings {
     if file.hasSuffix(".jsonl") || file.hasSuffix(".ndjson") { return .jsonl }
     map.fail("file", "expected a .csv or .jsonl file, or a `format`, got `\(file)`")
     return nil
+  }
+
+  private mutating func readDelimiter(_ map: MapReader) {
+    guard let text = map.string("delimiter") else { return }
+    if format == .jsonl { map.fail("delimiter", "applies to CSV feeds only") }
+    delimiter = CSVDelimiter.named(text)
+    if delimiter == nil {
+      map.fail("delimiter", "expected one character such as `;` or `|`, or `tab`, got `\(text)`")
+    }
   }
 
   private mutating func readColumns(_ map: MapReader) {

@@ -16,7 +16,11 @@ extension Host {
   /// passed over.
   func feed() async throws {
     let feeds = try config.feeds.map { settings in
-      do { return (settings, try Feed(settings)) } catch {
+      do {
+        let feed = try Feed(settings)
+        for note in feed.notes { printError("\(note)") }
+        return (settings, feed)
+      } catch {
         printError("\(error)")
         throw ExitCode(1)
       }

@@ -31,7 +31,7 @@ extension Host {
     let (ends, end) = AsyncStream.makeStream(of: Void.self)
     // Reads block, and so does a full queue: not on the cooperative pool.
     Thread {
-      let lines = LineReader(descriptor: STDIN_FILENO, cap: Feed.rowLimit)
+      let lines = LineReader(descriptor: STDIN_FILENO, cap: Feed.rowLimit, lookingFor: "id")
       while let line = lines.next() {
         self.answers?.waitForRoom()
         self.take(line)
@@ -47,8 +47,8 @@ extension Host {
   private func take(_ line: LineReader.Line) {
     if line.isCut {
       return answer([
-        "id": .int(Int64(line.number)),
-        "error": .string("line \(line.number) is longer than \(Feed.rowLimit) bytes"),
+        "id": Self.id(line.member) ?? .int(Int64(line.number)),
+        "error": .string("line \(line.number) is longer than \(Feed.rowLimit >> 20) MiB"),
       ])
     }
     do {
@@ -57,7 +57,21 @@ extension Host {
       try admit(line: text, number: line.number)
     } catch let error as LineError {
       answer(["id": error.id, "error": .string(error.message)])
-    } catch { answer(["id": .int(Int64(line.number)), "error": .string("line \(line.number): \(error)")]) }
+    } catch {
+      let id = Self.id(in: line.bytes) ?? .int(Int64(line.number))
+      answer(["id": id, "error": .string("line \(line.number): \(error)")])
+    }
+  }
+
+  /// The `id` of a line that is no JSON: its sender waits for an answer all the same.
+  private static func id(in line: some Sequence<UInt8>) -> Value? {
+    var search = JSONMember("id")
+    search.take(line)
+    return id(search.value)
+  }
+
+  private static func id(_ text: [UInt8]?) -> Value? {
+    text.flatMap { try? String(text: $0) }.flatMap { try? JSON.parse($0) }
   }
 
   private struct LineError: Error {
@@ -73,6 +87,7 @@ extension Host {
       guard case .map(let parsed) = try JSON.parse(line) else { throw refuse("expected a JSON object") }
       fields = parsed
     } catch let error as ValueError {
+      id = Self.id(in: line.utf8) ?? id
       // The place is line:column, and the line is this one.
       let text = "\(error)"
       throw refuse(text.hasPrefix("1:") ? "column \(text.dropFirst(2))" : text)
