@@ -45,6 +45,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   /// Sees every announcement (errors, logs of decided attempts).
   let observer = Listener<DecidedOperation>()
+  let lineMemory = LineMemory()
   /// Calls what users gave to be called.
   let receivers = Receivers()
   /// Announcements that the observer was not told of, as too many waited for it.
@@ -203,5 +204,5 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 struct DecidedOperation: Sendable {
   var result: OperationResult
   var attempts: Int
-  var logs: [ExecutionLog]
+  var logs: ScriptLines?
 }

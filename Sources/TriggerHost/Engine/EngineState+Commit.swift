@@ -193,7 +193,7 @@ extension EngineState {
         outcome: outcome))
     if let error = attempt.error { records.store(error: error, for: operation.seq) }
     if operation.completion != nil || !operation.absorbed.isEmpty || attempt.error != nil
-      || !attempt.logs.isEmpty
+      || attempt.logs != nil
     {
       announcements.append(
         Announcement(

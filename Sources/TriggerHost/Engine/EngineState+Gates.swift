@@ -120,7 +120,7 @@ extension EngineState {
     announcements.append(
       Announcement(
         operation: operation, trigger: operation.trigger.name, seq: 0, outcome: .skipped,
-        error: Self.reasonOfDrop(operation), logs: []))
+        error: Self.reasonOfDrop(operation), logs: nil))
   }
 
   static func reasonOfDrop(_ operation: Operation) -> String {

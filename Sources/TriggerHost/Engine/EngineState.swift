@@ -115,7 +115,7 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
     var error: String?
     /// Nanoseconds since 1970; 0: not tried again.
     var retryAt: Int64 = 0
-    var logs: [ExecutionLog]
+    var logs: ScriptLines?
   }
 
   init(

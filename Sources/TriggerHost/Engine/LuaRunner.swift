@@ -12,6 +12,7 @@ final class LuaRunner {
   let control: LuaWorkerControl
   private let stores: StoreDirectory
   private let hostSeed: UInt64
+  private let lineMemory: LineMemory
   private let output = LuaOutput()
   private var limits: LuaLimits
   /// What this state has loaded, by the number of the set; and the set of the newest attempt.
@@ -38,13 +39,12 @@ final class LuaRunner {
   /// `interruptible`.
   var interruption: (() -> Void)?
 
-  convenience init(engine: Engine) { self.init(stores: engine.stores, engine.configuration) }
-
   init(
     stores: StoreDirectory, _ configuration: EngineConfiguration,
-    functions: LuaHostFunctions = LuaRunner.functions
+    functions: LuaHostFunctions = LuaRunner.functions, lineMemory: LineMemory = LineMemory()
   ) {
     self.stores = stores
+    self.lineMemory = lineMemory
     hostSeed = configuration.seed
     limits = LuaLimits(
       valueBytes: configuration.valueLimits.encodedBytes, valueDepth: configuration.valueLimits.depth,
@@ -240,8 +240,8 @@ final class LuaRunner {
       guard runner != nil else { return }
       with(runner) { runner in
         runner.log(
-          String(cString: level!), String(decoding: bytes(message, count), as: UTF8.self),
-          fields.map { UnsafeRawBufferPointer(start: $0, count: fieldsCount) }, String(cString: place!))
+          level!, bytes(message, count), fields.map { UnsafeRawBufferPointer(start: $0, count: fieldsCount) },
+          place!)
       }
     },
     source: { sources, path, length in
@@ -314,16 +314,20 @@ final class LuaRunner {
     return count
   }
 
-  /// Most log lines one attempt keeps: a script that logs in a loop fills no memory.
-  private static let logsKept = 1000
-
-  private func log(_ level: String, _ message: String, _ fields: UnsafeRawBufferPointer?, _ place: String) {
-    if attempt.logs.count == Self.logsKept { return }
-    attempt.logs.append(
+  private func log(
+    _ level: UnsafePointer<CChar>, _ message: UnsafeBufferPointer<UInt8>, _ fields: UnsafeRawBufferPointer?,
+    _ place: UnsafePointer<CChar>
+  ) {
+    if attempt.logs == nil { attempt.logs = ScriptLines(lineMemory) }
+    let lines = attempt.logs!
+    let before = lines.bytes
+    // Decoded, fields take several times their bytes.
+    lines.add(bytes: 256 &+ message.count &+ 8 &* (fields?.count ?? 0)) {
       ExecutionLog(
-        level: level, message: message, fields: fields.flatMap { try? CanonicalEncoding.decode($0) },
-        place: place))
-    attempt.otherBytes &+= 256 &+ message.utf8.count &+ (fields?.count ?? 0)
+        level: String(cString: level), message: String(decoding: message, as: UTF8.self),
+        fields: fields.flatMap { try? CanonicalEncoding.decode($0) }, place: String(cString: place))
+    }
+    attempt.otherBytes &+= lines.bytes &- before
     countHeld()
   }
 

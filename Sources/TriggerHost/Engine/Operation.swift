@@ -243,7 +243,8 @@ final class Attempt {
   var status = Status.succeeded
   /// Message and traceback of a failed attempt.
   @exclusivity(unchecked) var error: String?
-  @exclusivity(unchecked) var logs: [ExecutionLog] = []
+  /// Nil when it logged nothing.
+  @exclusivity(unchecked) var logs: ScriptLines?
   /// Its snapshot was held for too long: whatever it did does not count. Engine lock.
   var isExpired = false
   /// The context of a Swift trigger's attempt: how its snapshot is taken away.
@@ -267,7 +268,7 @@ final class Attempt {
     isExpired = false
     if context != nil { context = nil }
     if error != nil { error = nil }
-    if !logs.isEmpty { logs.removeAll() }
+    if logs != nil { logs = nil }
     if !cursors.isEmpty { cursors.removeAll() }
   }
 }
@@ -276,7 +277,7 @@ final class Attempt {
 public struct ExecutionLog: Sendable {
   /// `debug`, `info`, `warning` or `error`; `info` for `print`.
   public let level: String
-  /// The text as the script gave it; bytes that are not UTF-8 are replaced.
+  /// The text as the script gave it, 64 KiB of it at most; bytes that are not UTF-8 are spelt out, as `\x80`.
   public let message: String
   /// Fields given to `ctx:log`, nil for `print`.
   public let fields: Value?

@@ -51,6 +51,8 @@ public struct OperationResult: Sendable {
   public var retryAt: Int64?
   /// Executions it took, as far as `TriggerQueue.observe` is told; elsewhere 1.
   public internal(set) var attempts = 1
+  /// Lines that were logged beyond what is kept of an execution.
+  public internal(set) var logLinesDropped = 0
 
   /// What the sender of an event learns whose place this one took.
   var asSuperseding: OperationResult {

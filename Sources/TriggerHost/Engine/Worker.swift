@@ -48,7 +48,8 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
     let interruption = engine.configuration.interruption
     lua = LuaRunner(
       stores: engine.stores, engine.configuration,
-      functions: functions ?? (interruption == nil ? LuaRunner.functions : LuaRunner.interruptible))
+      functions: functions ?? (interruption == nil ? LuaRunner.functions : LuaRunner.interruptible),
+      lineMemory: engine.lineMemory)
     lua.interruption = interruption
   }
 

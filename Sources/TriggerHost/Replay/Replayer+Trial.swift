@@ -49,6 +49,8 @@ extension Replayer {
     public var reads: [String]
     /// What it said.
     public var logs: [ExecutionLog]
+    /// Lines beyond the bounds of one execution.
+    public var logLinesDropped: Int
     /// Its lines in the order they ran, when it was traced.
     public var trace: [TraceLine]
     /// There were more lines than a trace keeps.
@@ -103,7 +105,8 @@ extension Replayer {
     let isCommitted = executor.commit(operation, seq: state.seq + 1)
     return TrialResult(
       outcome: isCommitted ? .committed : .failed, intents: isCommitted ? intents : [], error: attempt.error,
-      reads: reads, logs: attempt.logs, trace: lines, isTraceCut: isCut)
+      reads: reads, logs: attempt.logs?.lines ?? [], logLinesDropped: attempt.logs?.dropped ?? 0,
+      trace: lines, isTraceCut: isCut)
   }
 
   /// Looking at each line takes time of its own.

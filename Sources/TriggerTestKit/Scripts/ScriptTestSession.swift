@@ -15,6 +15,7 @@ final class ScriptTestSession {
   private var known: [ScriptTestResult] = []
   private var failures: [ScriptTestFailure] = []
   private var output: [String] = []
+  private var outputBytes = 0
   private var hosts: [ScriptTestHost] = []
   /// Answer to the last call of the prelude, for as long as Lua looks at it.
   private var answer: [UInt8] = []
@@ -151,11 +152,16 @@ final class ScriptTestSession {
     })
 
   /// Most lines that one test may print: one that prints in a loop fills no report.
-  private static let linesKept = 1000
+  private static let (linesKept, bytesKept) = (1000, 256 << 10)
+
+  private static let cut = "... (what else it prints is not kept)"
 
   private func keep(_ line: String) {
-    if output.count == Self.linesKept { output.append("... (what else it prints is not kept)") }
-    if output.count < Self.linesKept { output.append(line) }
+    if output.isEmpty { outputBytes = 0 }
+    if output.last == Self.cut { return }
+    let isFull = output.count == Self.linesKept || outputBytes > Self.bytesKept
+    outputBytes += line.utf8.count
+    output.append(isFull ? Self.cut : line)
   }
 
   /// Never throws: it is called with frames of Lua below.

@@ -1,0 +1,59 @@
+import Synchronization
+import TriggerCore
+
+/// What an attempt has logged, within bounds: a script that logs in a loop fills no memory. Once one line does not fit,
+/// no later one is kept, so that what is there is the beginning.
+///
+/// Belongs to whom the attempt belongs to; counts as memory for log lines until nobody has it any more.
+final class ScriptLines: @unchecked Sendable {  // changed by the attempt's worker only, before others see it
+  /// Most of one attempt.
+  private static let (most, mostBytes) = (1000, 64 << 10)
+
+  private(set) var lines: [ExecutionLog] = []
+  private(set) var dropped = 0
+  /// Of all that was logged until the first was dropped by the attempt's own bounds: the same in every run.
+  private(set) var bytes = 0
+  private var offered = 0
+  private var kept = 0
+  private let memory: LineMemory
+
+  init(_ memory: LineMemory) { self.memory = memory }
+
+  deinit { memory.giveBack(kept) }
+
+  /// - Parameter line: made when it is kept.
+  func add(bytes more: Int, _ line: () -> ExecutionLog) {
+    guard offered < Self.most, bytes < Self.mostBytes else {
+      dropped += 1
+      return
+    }
+    offered += 1
+    bytes += more
+    guard dropped == 0, memory.take(more) else {
+      dropped += 1
+      return
+    }
+    kept += more
+    lines.append(line())
+  }
+}
+
+/// Memory for the log lines of all attempts that are running, wait for their turn, or for who is told of them. Any
+/// thread.
+final class LineMemory: Sendable {
+  private let most: Int
+  private let taken = Atomic<Int>(0)
+
+  init(most: Int = 32 << 20) { self.most = most }
+
+  /// Bytes that are taken.
+  var used: Int { taken.load(ordering: .relaxed) }
+
+  fileprivate func take(_ bytes: Int) -> Bool {
+    if taken.wrappingAdd(bytes, ordering: .relaxed).newValue <= most { return true }
+    taken.wrappingSubtract(bytes, ordering: .relaxed)
+    return false
+  }
+
+  fileprivate func giveBack(_ bytes: Int) { taken.wrappingSubtract(bytes, ordering: .relaxed) }
+}
