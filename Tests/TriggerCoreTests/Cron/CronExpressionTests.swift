@@ -88,17 +88,65 @@ import Testing
 
   @Test(
     arguments: [
-      ("@hourly", "@hourly", "at minute 0, of every hour"), ("@daily", "@daily", "at 00:00"),
-      ("@Weekly", "@weekly", "at 00:00, Sunday"),
+      ("@hourly", "@hourly", "every hour"), ("@daily", "@daily", "at 00:00"),
+      ("@Weekly", "@weekly", "at 00:00 on Sundays"),
+      ("@monthly", "@monthly", "at 00:00 on the 1st of the month"),
+      ("@yearly", "@yearly", "at 00:00 on the 1st of the month in January"),
       ("@every 90s", "@every 1m30s", "every 1m30s, by elapsed time"),
       ("@reboot", "@reboot", "once, when the host starts"),
-      ("30 9,17 * * mon-fri", nil, "at 09:30 and 17:30, Monday to Friday"),
-      ("*/15 9-17 * * *", nil, "every 15 minutes, from 09:00 to 17:59"), ("* * * * *", nil, "every minute"),
-      ("0 0 13 * 5", nil, "at 00:00, on day 13 and also Friday"),
-      ("0 0 */2 * mon", nil, "at 00:00, on days every 2 days if it is Monday"),
-      ("0 6 LW 1,12 ?", nil, "at 06:00, on the last working day of the month, in January and December"),
-      ("*/10 * * * * *", nil, "every 10 seconds"),
-      ("0 0 ? * fri#3", nil, "at 00:00, the third Friday of the month"),
+      // Times of day.
+      ("* * * * *", nil, "every minute"), ("*/5 * * * *", nil, "every 5 minutes"),
+      ("30 9 * * *", nil, "at 09:30"), ("30 9,17 * * *", nil, "at 09:30 and 17:30"),
+      ("0,30 9 * * *", nil, "at 09:00 and 09:30"), ("30 * * * *", nil, "every hour at minute 30"),
+      ("0 */2 * * *", nil, "every 2 hours"), ("15 */6 * * *", nil, "every 6 hours at minute 15"),
+      // The last step of these is shorter: no rhythm.
+      ("0 */5 * * *", nil, "at 00:00, 05:00, 10:00, 15:00 and 20:00"),
+      ("*/25 * * * *", nil, "at minutes 0, 25 and 50 of every hour"),
+      ("*/7 * * * *", nil, "every 7 minutes from minute 0 to 56 of the hour"),
+      ("7/10 * * * *", nil, "at minutes 7, 17, 27, 37, 47 and 57 of every hour"),
+      ("10-50/5 * * * *", nil, "every 5 minutes from minute 10 to 50 of the hour"),
+      ("0-5,30,40,41 * * * *", nil, "at minutes 0 to 5, 30, 40 and 41 of every hour"),
+      ("*/15 9-17 * * *", nil, "every 15 minutes from 09:00 to 17:45"),
+      ("* 9,17 * * *", nil, "every minute from 09:00 to 09:59 and from 17:00 to 17:59"),
+      ("0 9-17 * * *", nil, "every hour from 09:00 to 17:00"),
+      ("5 8-20/2 * * *", nil, "every 2 hours from 08:05 to 20:05"),
+      ("*/10 */2 * * *", nil, "every 10 minutes in every 2nd hour from midnight"),
+      ("5,20 9-12 * * *", nil, "at minutes 5 and 20 from 09:05 to 12:20"),
+      // Seconds.
+      ("* * * * * *", nil, "every second"), ("*/10 * * * * *", nil, "every 10 seconds"),
+      ("30 * * * * *", nil, "at second 30 of every minute"), ("0 0 * * * *", nil, "every hour"),
+      ("15 30 9 * * *", nil, "at 09:30:15"), ("* 30 9 * * *", nil, "every second of the minute 09:30"),
+      ("*/20 */5 * * * *", nil, "every 20 seconds in every 5th minute"),
+      // Days of the week.
+      ("30 9 * * mon-fri", nil, "at 09:30 on weekdays"), ("0 10 * * sat,sun", nil, "at 10:00 at weekends"),
+      ("0 10 * * 6-7", nil, "at 10:00 at weekends"),
+      ("0 9 * * 1,3,5", nil, "at 09:00 on Mondays, Wednesdays and Fridays"),
+      ("0 9 * * mon-thu", nil, "at 09:00 from Monday to Thursday"),
+      ("0 9 * * fri-sun", nil, "at 09:00 from Friday to Sunday"),
+      ("0 9 * * */2", nil, "at 09:00 on Tuesdays, Thursdays, Saturdays and Sundays"),
+      ("0 0 ? * fri#3", nil, "at 00:00 on the third Friday of the month"),
+      ("0 0 ? * 5L", nil, "at 00:00 on the last Friday of the month"),
+      ("0 0 ? * mon,5L", nil, "at 00:00 on Mondays and on the last Friday of the month"),
+      // Days of the month.
+      ("0 0 1,15 * *", nil, "at 00:00 on the 1st and the 15th of the month"),
+      ("0 0 1-7 * *", nil, "at 00:00 on the 1st to 7th of the month"),
+      ("0 0 */2 * *", nil, "at 00:00 on every 2nd day from the 1st of the month"),
+      ("0 0 3-21/3 * *", nil, "at 00:00 on every 3rd day from the 3rd to the 21st of the month"),
+      ("0 0 L * ?", nil, "at 00:00 on the last day of the month"),
+      ("0 0 L-1 * ?", nil, "at 00:00 on the day before the last of the month"),
+      ("0 0 L-3 * ?", nil, "at 00:00 on the day 3 days before the last of the month"),
+      ("0 0 15W * ?", nil, "at 00:00 on the weekday (Monday to Friday) nearest to the 15th of the month"),
+      (
+        "0 6 LW 1,12 ?", nil,
+        "at 06:00 on the last weekday (Monday to Friday) of the month in January and December"
+      ),
+      // Both: either will do, unless one has a star.
+      ("0 0 13 * 5", nil, "at 00:00 on the 13th of the month and also on Fridays"),
+      ("0 0 */2 * mon", nil, "at 00:00 on every 2nd day from the 1st of the month, but only on Mondays"),
+      // Months.
+      ("0 0 * 3-5 *", nil, "at 00:00 from March to May"),
+      ("0 0 * */6 *", nil, "at 00:00 in January and July"),
+      ("0 9 * jun mon-fri", nil, "at 09:00 on weekdays in June"),
     ] as [(String, String?, String)])
   func words(text: String, name: String?, explanation: String) throws {
     let parsed = try CronText(parsing: text)
