@@ -1,8 +1,10 @@
 // ctx and print. ctx is one userdata per worker: what it shows is the attempt in progress. Its methods
 // are found by the VM in a plain table; only its fields and unknown names reach C.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "th_api.h"
+#include "th_sandbox.h"
 
 static const th_attempt_info *check_ctx(lua_State *L, const char *method) {
   const th_attempt_info *info = th_worker_of(L)->info;
@@ -37,6 +39,35 @@ static int ctx_emit(lua_State *L) {
 
 enum { LOG_MOST = 64 * 1024 };
 
+// Pushes the text with bytes that are not UTF-8 spelt out, cut where it is long.
+static const char *push_line(lua_State *L, const char *text, size_t *length) {
+  TH_EFFECT(L, 1);
+  size_t n = th_cut(text, *length, LOG_MOST), made = 0;
+  unsigned steps = 0;
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (size_t i = 0; i < n && made < LOG_MOST;) {
+    unsigned char c = (unsigned char)text[i];
+    size_t more = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+    th_step(L, steps, 1);
+    if (more <= n - i && th_valid_utf8((const uint8_t *)text + i, more)) {
+      luaL_addlstring(&b, text + i, more);
+      made += more;
+      i += more;
+    } else {
+      char code[8];
+      snprintf(code, sizeof code, "\\x%02x", c);
+      luaL_addstring(&b, code);
+      made += 4;
+      i++;
+    }
+    if (made >= LOG_MOST) n = i;
+  }
+  if (n < *length) luaL_addstring(&b, "... (cut)");
+  luaL_pushresult(&b);
+  return lua_tolstring(L, -1, length);
+}
+
 static void write_log(lua_State *L, const char *level, const char *text, size_t length,
                       const uint8_t *fields, size_t fields_length) {
   TH_EFFECT(L, 0);
@@ -45,12 +76,8 @@ static void write_log(lua_State *L, const char *level, const char *text, size_t 
   if (r->loading && w->info) return;  // a chunk that runs anew said it when it was loaded
   if (r->logs++ < r->logs_to_skip) return;
   int top = lua_gettop(L);
-  if (length > LOG_MOST) {
-    lua_pushlstring(L, text, th_cut(text, length, LOG_MOST));
-    lua_pushliteral(L, "... (cut)");
-    lua_concat(L, 2);
-    text = lua_tolstring(L, -1, &length);
-  }
+  luaL_checkstack(L, 8, NULL);
+  if (length > LOG_MOST || !th_valid_utf8((const uint8_t *)text, length)) text = push_line(L, text, &length);
   luaL_where(L, 1);
   size_t n;
   const char *where = lua_tolstring(L, -1, &n);
@@ -58,6 +85,37 @@ static void write_log(lua_State *L, const char *level, const char *text, size_t 
   w->host.log(w->attempt, level, text, length, fields, fields_length, where);
   lua_settop(L, top);
   th_check_held(L);
+}
+
+static int encode_fields(lua_State *L) {
+  th_worker *w = th_worker_of(L);
+  th_encode_named(L, 1, &w->runner->scratch, w->limits, "fields");
+  return 0;
+}
+
+// What was logged says something even where a machine cannot read it (a key that is not UTF-8, a function) or nobody will
+// (it is very long): it becomes text then. Fields are at 4.
+static void read_fields(lua_State *L) {
+  TH_EFFECT(L, 0);
+  th_worker *w = th_worker_of(L);
+  th_output *scratch = &w->runner->scratch;
+  scratch->bytes_length = 0;
+  lua_pushcfunction(L, encode_fields);
+  lua_pushvalue(L, 4);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) {
+    if (scratch->bytes_length <= LOG_MOST) return;
+    lua_pushnil(L);
+  } else if (th_ending(w)) {
+    th_raise_end(L);
+  }
+  size_t length;
+  lua_createtable(L, 0, 1);
+  const char *text = th_shown(L, 4, &length);
+  push_line(L, text, &length);
+  lua_setfield(L, -3, "text");
+  scratch->bytes_length = 0;
+  th_encode_named(L, lua_gettop(L) - 1, scratch, w->limits, "fields");
+  lua_pop(L, 3);
 }
 
 static int ctx_log(lua_State *L) {
@@ -71,12 +129,12 @@ static int ctx_log(lua_State *L) {
   while (levels[i] && strcmp(levels[i], level) != 0) i++;
   if (!levels[i]) return luaL_error(L, "ctx:log: no level '%s' (debug, info, warning or error)", level);
   size_t length;
-  const char *text = th_tostring(L, 3, &length);
+  const char *text = th_shown(L, 3, &length);
   th_output *scratch = &w->runner->scratch;
   scratch->bytes_length = 0;
   if (!lua_isnil(L, 4)) {
     luaL_checktype(L, 4, LUA_TTABLE);
-    th_encode_named(L, 4, scratch, w->limits, "fields");
+    read_fields(L);
   }
   write_log(L, levels[i], text, length, scratch->bytes_length ? scratch->bytes : NULL, scratch->bytes_length);
   return 0;
@@ -87,7 +145,7 @@ static int print(lua_State *L) {
   luaL_checkstack(L, 2 * n + 4, "too many arguments");
   for (int i = 1; i <= n; i++) {
     if (i > 1) lua_pushliteral(L, "\t");
-    th_tostring(L, i, NULL);
+    th_shown(L, i, NULL);
   }
   if (n) lua_concat(L, n * 2 - 1); else lua_pushliteral(L, "");
   size_t length;

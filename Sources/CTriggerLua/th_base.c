@@ -170,6 +170,19 @@ static int base_xpcall(lua_State *L) {
 
 // --- load ---------------------------------------------------------------------------------------
 
+// A script may call its text whatever it likes, and a text without a name is its own. With a sign before it ("@rsi.lua"), it would look like a file of
+// that name in errors, tracebacks and the places of log lines: it is marked as what it is, [load "rsi.lua"].
+static const char *chunk_name(lua_State *L, const char *name) {
+  TH_EFFECT(L, 1);
+  enum { SHOWN = 40 };
+  if (*name != '@' && *name != '=') { lua_pushstring(L, name); return name; }
+  size_t length = strlen(++name), n = th_cut(name, length, SHOWN);
+  char shown[SHOWN + 1];
+  for (size_t i = 0; i < n; i++) shown[i] = (unsigned char)name[i] < 0x20 || name[i] == 0x7f ? '?' : name[i];
+  shown[n] = 0;
+  return lua_pushfstring(L, "=[load \"%s%s\"]", shown, n < length ? "..." : "");
+}
+
 // Text only: crafted bytecode can crash the machine. The environment is the sandbox's, or the fourth
 // argument.
 static int base_load(lua_State *L) {
@@ -191,7 +204,7 @@ static int base_load(lua_State *L) {
   }
   size_t length;
   const char *chunk = luaL_checklstring(L, 1, &length);
-  const char *name = luaL_optstring(L, 2, chunk);
+  const char *name = chunk_name(L, luaL_optstring(L, 2, chunk));
   if (th_load_text(L, chunk, length, name) != LUA_OK || !th_mend_code(L)) {
     lua_pushnil(L);
     lua_insert(L, -2);

@@ -145,6 +145,8 @@ void th_open_os(lua_State *L);         // time date clock difftime, from worker-
 
 // tostring without addresses; pushes the text. Honours __tostring and __name. May raise. [-0, +1]
 const char *th_tostring(lua_State *L, int index, size_t *length);
+// What print and ctx:log show: as th_tostring, but the content of a table. [-0, +1]
+const char *th_shown(lua_State *L, int index, size_t *length);
 void th_seed(th_worker *w, uint64_t seed);   // math.random
 
 // --- th_codec.c

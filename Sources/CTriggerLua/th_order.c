@@ -62,6 +62,8 @@ static int before(const th_entry *a, const th_entry *b) {
   return a->kind < b->kind;
 }
 
+int th_entry_before(const th_entry *a, const th_entry *b) { return before(a, b); }
+
 static void sort_few(th_entry *e, size_t count) {
   for (size_t i = 1; i < count; i++) {
     th_entry moved = e[i];

@@ -1,5 +1,6 @@
 // os.time, os.date, os.clock, os.difftime. The clock is the operation's admission time and the zone is UTC, so an
 // operation that runs again sees the same.
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -125,10 +126,22 @@ static void add_conversion(luaL_Buffer *b, const char *s, int n, const struct tm
 
 #pragma clang diagnostic pop
 
+// A time as ctx.time gives it has a fraction; what it shows is the second that it is in.
+static lua_Integer whole_seconds(lua_State *L, int index) {
+  TH_EFFECT(L, 0);
+  int is_whole;
+  lua_Integer seconds = lua_tointegerx(L, index, &is_whole);
+  if (is_whole) return seconds;
+  lua_Number given = floor(luaL_checknumber(L, index));
+  // NaN is in no range either.
+  if (!(given >= (lua_Number)first_second && given <= (lua_Number)last_second)) check_range(L, LUA_MAXINTEGER);
+  return (lua_Integer)given;
+}
+
 static int os_date(lua_State *L) {
   size_t n;
   const char *s = luaL_optlstring(L, 1, "%c", &n), *end = s + n;
-  lua_Integer seconds = lua_isnoneornil(L, 2) ? now(L) : luaL_checkinteger(L, 2);
+  lua_Integer seconds = lua_isnoneornil(L, 2) ? now(L) : whole_seconds(L, 2);
   check_range(L, seconds);
   struct tm t = civil(seconds);
   if (*s == '!') s++;
@@ -158,8 +171,7 @@ static int os_clock(lua_State *L) {
 }
 
 static int os_difftime(lua_State *L) {
-  lua_Integer later = luaL_checkinteger(L, 1), earlier = luaL_checkinteger(L, 2);
-  lua_pushnumber(L, (lua_Number)later - (lua_Number)earlier);
+  lua_pushnumber(L, luaL_checknumber(L, 1) - luaL_checknumber(L, 2));
   return 1;
 }
 

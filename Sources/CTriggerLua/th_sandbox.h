@@ -16,6 +16,8 @@ typedef struct th_entry {
   union { lua_Integer i; lua_Number n; const char *s; } u;
 } th_entry;
 void th_entry_read(lua_State *L, int index, th_entry *entry);
+// In the fixed order; two objects have none.
+int th_entry_before(const th_entry *a, const th_entry *b);
 // Sorts entries; `scratch` has room for as many. Raises only the attempt's end.
 void th_entry_sort(lua_State *L, th_entry *entries, th_entry *scratch, size_t count);
 // Looks at the keys of a table (its content, if frozen). Returns n such that the keys 1..n come first; pushes a
