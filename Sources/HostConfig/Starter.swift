@@ -22,7 +22,7 @@ package enum Starter {
 
     stores:
       greetings: {}        # counts by name
-    strict_stores: true    # a misspelt store name in a script is an error
+    # strict_stores: true  # only these: a misspelt store name in a script is an error
 
     limits:
       timeout: 200ms       # CPU time of one execution

@@ -16,5 +16,5 @@ struct Annotations: ParsableCommand {
 
   @Flag(help: "Print settings for language servers (.luarc.json) instead.") var luarc = false
 
-  func run() { print(luarc ? LuaAPI.languageServerSettings : LuaAPI.annotations, terminator: "") }
+  func run() { Output.exact(luarc ? LuaAPI.languageServerSettings : LuaAPI.annotations, terminator: "") }
 }

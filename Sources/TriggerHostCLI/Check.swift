@@ -104,8 +104,10 @@ struct Check: ParsableCommand {
   private func say(_ found: [Finding], _ tree: ScriptTree) throws {
     let isGood = !found.contains(where: \.isError)
     guard json else {
-      for finding in found where notes || finding.severity != .note { print(finding.text) }
-      if isGood { print("\(counted(tree.triggers.count, "trigger")) found, \(verdict(found)).") }
+      for finding in found where notes || finding.severity != .note {
+        Output.result(TerminalText(finding.text))
+      }
+      if isGood { Output.result("\(counted(tree.triggers.count, "trigger")) found, \(verdict(found)).") }
       return
     }
     let object: Value = [
@@ -114,7 +116,7 @@ struct Check: ParsableCommand {
         found.map(\.json)),
       "triggers": .array(tree.triggers.map { .string($0.name) }),
     ]
-    print(try JSON.text(object))
+    Output.json(object)
   }
 
   private func verdict(_ found: [Finding]) -> String {

@@ -31,7 +31,7 @@ struct CronCommand: ParsableCommand {
       do { text = try CronText(parsing: expression) } catch {
         // Tabs stay tabs, so that the mark stands below its column.
         let indent = String(expression.prefix(error.column - 1).map { $0 == "\t" ? "\t" : " " })
-        printError("\(expression)\n\(indent)^ \(error.message)")
+        Output.problem("\(expression)\n\(indent)^ \(error.message)")
         throw ExitCode(1)
       }
       let zones = try [tz, text.zone].compactMap { $0 }.map { name in
@@ -72,7 +72,7 @@ struct CronCommand: ParsableCommand {
         rule = .wall(WallSchedule(expression, zone: zone, onClockChange: onClockChange))
       case .every(let span): rule = .every(span, from: time)
       case .start:
-        if json { print("[]") } else { print("once, when the host starts") }
+        if json { Output.result("[]") } else { Output.result("once, when the host starts") }
         return
       }
       var fires: [Timestamp] = []
@@ -81,9 +81,9 @@ struct CronCommand: ParsableCommand {
         time = next
       }
       if json {
-        print(try JSON.text(.array(fires.map { .string(zone.format($0)) })))
+        Output.json(.array(fires.map { .string(zone.format($0)) }))
       } else {
-        for fire in fires { print(zone.format(fire)) }
+        for fire in fires { Output.result("\(zone.format(fire))") }
       }
     }
 
@@ -100,13 +100,13 @@ struct CronCommand: ParsableCommand {
 
     func run() throws {
       let (text, zone) = try expression.parsed()
-      print(text.rule.explanation)
+      Output.result("\(text.rule.explanation)")
       guard case .expression(let expression) = text.rule else { return }
-      print(
+      Output.result(
         expression.isFixedTime
           ? "a fixed time: skipped by a change of clocks it fires right after the gap, repeated it fires once"
           : "follows the clock: does not fire at times that a change of clocks skips, fires in both passes")
-      print("time zone \(self.expression.tz ?? text.zone ?? "\(zone)")")
+      Output.result("time zone \(self.expression.tz ?? text.zone ?? "\(zone)")")
     }
   }
 
@@ -121,9 +121,17 @@ struct CronCommand: ParsableCommand {
       try report(cron.report)
       for entry in cron.entries {
         let next = entry.job.rule.next(after: Timestamp(nanoseconds: EngineClock().now()))
-        print("\(entry.job.name): \(next.map { "next \($0)" } ?? Self.otherwise(entry.job.rule))")
+        let words = next.map { "next \(Self.shown($0, entry.job.rule))" } ?? Self.otherwise(entry.job.rule)
+        Output.result("\(entry.job.name): \(words)")
       }
-      print("\(counted(cron.entries.count, "schedule")) found, everything is in order.")
+      Output.result("\(counted(cron.entries.count, "schedule")) found, everything is in order.")
+    }
+
+    /// As clocks show it where the job counts, and here.
+    private static func shown(_ time: Timestamp, _ rule: ScheduledJob.Rule) -> String {
+      guard case .wall(let schedule) = rule else { return Zone.host.format(time) }
+      let (there, here) = (schedule.zone.format(time), Zone.host.format(time))
+      return "\(there) \(schedule.zone)\(there == here ? "" : ", here \(here)")"
     }
 
     private static func otherwise(_ rule: ScheduledJob.Rule) -> String {

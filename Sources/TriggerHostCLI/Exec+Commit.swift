@@ -25,8 +25,8 @@ extension Exec {
     tree.identity = try storage.keep(reload, seq: storage.progress.lastSeq + 1)
     let queue = TriggerQueue(coordinator)
     queue.bind([], scripts: tree)
-    let logs = Mutex<[Int64: [ExecutionLog]]>([:])
-    queue.observe { result, lines in logs.withLock { $0[result.seq] = lines } }
+    let logs = Mutex<[Int64: (lines: [ExecutionLog], dropped: Int)]>([:])
+    queue.observe { result, lines in logs.withLock { $0[result.seq] = (lines, result.logLinesDropped) } }
     queue.start()
     try await files.start(queue)
     let (results, own) = AsyncStream.makeStream(of: OperationResult.self)
@@ -39,11 +39,12 @@ extension Exec {
     var seq: Int64?
     for await result in results { seq = result.seq }
     guard let seq, let record = try History(data!).record(seq) else {
-      printError("the log has failed, and nothing is committed: \(queue.failure ?? "no reason given")")
+      Output.problem("the log has failed, and nothing is committed: \(queue.failure ?? "no reason given")")
       throw ExitCode(1)
     }
+    let (lines, dropped) = logs.withLock { $0[seq] ?? ([], 0) }
     let execution = Execution(
-      record, logs: logs.withLock { $0[seq] ?? [] }, scripts: ScriptPlaces(root: config.scripts.resolved))
+      record, logs: lines, dropped: dropped, scripts: ScriptPlaces(root: config.scripts.resolved))
     try execution.show(asJSON: json)
     if record.outcome != .committed { throw ExitCode(1) }
   }
@@ -52,8 +53,8 @@ extension Exec {
   private func refuse(_ path: String, waitingIn reload: ScriptReload, _ config: HostConfig) throws {
     let file = path.hasSuffix(".lua") ? path : "\(path).lua"
     guard let held = reload.held.first(where: { $0.path == file }) else { return }
-    for problem in reload.problems { printError(Finding(problem, in: config.scripts.resolved).text) }
-    printError("scripts: \(held.text(of: reload.tree))")
+    for problem in reload.problems { Output.say(Finding(problem, in: config.scripts.resolved)) }
+    Output.problem("scripts: \(held.text(of: reload.tree))")
     throw ExitCode(1)
   }
 }

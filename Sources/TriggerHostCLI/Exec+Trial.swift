@@ -45,7 +45,8 @@ extension Exec {
 
   private func recorded(_ seq: Int64, _ history: History) throws -> LogRecord {
     guard let record = try history.record(seq) else {
-      printError("seq \(seq) is not kept any more: the log begins with seq \(try history.reader.firstSeq())")
+      Output.problem(
+        "seq \(seq) is not kept any more: the log begins with seq \(try history.reader.firstSeq())")
       throw ExitCode(1)
     }
     return record
@@ -126,11 +127,11 @@ struct TraceOutput {
 
   func show(_ result: Replayer.TrialResult) {
     for line in result.trace {
-      if !line.changes.isEmpty { printError("    \(line.changes)") }
+      if !line.changes.isEmpty { Output.problem("    \(line.changes)") }
       let lines = sources[line.path] ?? []
       let source = lines.indices.contains(line.line - 1) ? lines[line.line - 1] : ""
-      printError("\(places?.name(line.path) ?? line.path):\(line.line)  \(source)")
+      Output.problem("\(places?.name(line.path) ?? line.path):\(line.line)  \(source)")
     }
-    if result.isTraceCut { printError("... the trace is cut after \(Replayer.traceLimit) lines") }
+    if result.isTraceCut { Output.problem("... the trace is cut after \(Replayer.traceLimit) lines") }
   }
 }

@@ -131,7 +131,7 @@ struct Exec: AsyncParsableCommand {
   func trigger(_ path: String, _ config: HostConfig) throws -> (name: String, tree: ScriptTree) {
     let scripts = Scripts(config)
     guard scripts.isComplete else {
-      for finding in scripts.findings where finding.isError { printError(finding.text) }
+      for finding in scripts.findings where finding.isError { Output.say(finding) }
       throw ExitCode(1)
     }
     let tree = scripts.tree
@@ -155,7 +155,7 @@ struct Exec: AsyncParsableCommand {
         && (problem.description.hasPrefix("\(file):") || problem.description.contains("\t\(file):"))
     }
     if problems.isEmpty { return }
-    for problem in problems { printError(Finding(problem, in: config.scripts.resolved).text) }
+    for problem in problems { Output.say(Finding(problem, in: config.scripts.resolved)) }
     throw ExitCode(1)
   }
 

@@ -12,6 +12,8 @@ struct Execution {
   private let intents: [LogRecord.Intent]
   private let reads: [String]
   private let logs: [ExecutionLog]
+  /// Log lines beyond.
+  private let dropped: Int
   /// Where it ran: the seq of the state, or its own.
   private let place: (words: String, seq: Int64, field: String)?
   private let scripts: ScriptPlaces?
@@ -23,11 +25,13 @@ struct Execution {
     self.scripts = scripts
     (self.trigger, outcome, error, intents) = (trigger, result.outcome, result.error, result.intents)
     (reads, logs, isTrial) = (result.reads, result.logs, true)
+    dropped = result.logLinesDropped
     place = seq.map { ("on the state after seq", $0, "at") }
   }
 
   /// One that is in a log.
-  init(_ record: LogRecord, logs: [ExecutionLog], scripts: ScriptPlaces) {
+  init(_ record: LogRecord, logs: [ExecutionLog], dropped: Int, scripts: ScriptPlaces) {
+    self.dropped = dropped
     self.scripts = scripts
     (trigger, outcome, error, intents) = (record.trigger, record.outcome, record.error, record.intents)
     (reads, self.logs, isTrial) = (record.reads, logs, false)
@@ -35,21 +39,24 @@ struct Execution {
   }
 
   func show(asJSON: Bool) throws {
-    if asJSON { return print(value.jsonText) }
+    if asJSON { return Output.json(value) }
     for line in logs {
-      print("log    \(line.level): \(line.message)\(line.fieldsText)  (\(named(line.place)))")
+      Output.result("log    \(line.level): \(line.message)\(line.fieldsText)  (\(named(line.place)))")
+    }
+    if dropped > 0 {
+      Output.result("log    … and \(grouped(dropped)) more \(dropped == 1 ? "line" : "lines") dropped")
     }
     for intent in intents {
       let target = ([intent.store] + [String(decoding: intent.key, as: UTF8.self)]).filter { !$0.isEmpty }
       let kind = intent.kind.padding(toLength: 7, withPad: " ", startingAt: 0)
       let content = intent.value.isEmpty ? "" : " = \(decoded(intent.value))"
-      print("\(kind)\(target.joined(separator: "/"))\(content)")
+      Output.result("\(kind)\(target.joined(separator: "/"))\(content)")
     }
-    if let error { printError(named(error)) }
+    if let error { Output.problem(TerminalText(named(error))) }
     let noun = intents.count == 1 ? "intent" : "intents"
     let place = place.map { ", \($0.words) \($0.seq)" } ?? ""
     let verdict = isTrial && outcome == .committed ? "would commit" : "\(outcome)"
-    print("\(trigger): \(verdict), \(intents.count) \(noun)\(place)")
+    Output.result("\(trigger): \(verdict), \(intents.count) \(noun)\(place)")
   }
 
   /// For people; programs get the paths of the log.
@@ -62,12 +69,14 @@ struct Execution {
       "reads": .array(reads.map { .string($0) }),
       "log": .array(
         logs.map {
-          [
-            "level": .string($0.level), "message": .string($0.message), "fields": $0.fields ?? .null,
-            "place": .string($0.place),
+          var fields: Value.Map = [
+            "level": .string($0.level), "message": .string($0.message), "place": .string($0.place),
           ]
+          fields.add($0.fields ?? .null, as: "fields")
+          return .map(fields)
         }),
     ]
+    if dropped > 0 { fields["log_dropped"] = .int(Int64(dropped)) }
     if let place { fields[place.field] = .int(place.seq) }
     return .map(fields)
   }

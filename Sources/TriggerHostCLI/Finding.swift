@@ -51,6 +51,20 @@ struct Finding {
   }
 }
 
+extension Output {
+  static func say(_ finding: Finding) {
+    var fields: Value.Map = ["file": .string(finding.file)]
+    if let line = finding.line { fields["line"] = .int(Int64(line)) }
+    let level: HostConfig.LogLevel =
+      switch finding.severity {
+      case .error: .error
+      case .warning: .warning
+      case .note: .info
+      }
+    say(level, TerminalText(finding.text), fields)
+  }
+}
+
 extension [Finding] {
   /// By line within each file; files in the order in which they are first named.
   var byFile: [Finding] { orderedByFile(self) { ($0.file, $0.line) } }

@@ -13,7 +13,7 @@ struct TriggerHostCommand: AsyncParsableCommand {
       Start here:
 
         trigger-host new mine                            # a working starter project
-        trigger-host run --config mine/host.yaml
+        trigger-host run mine
 
       Exit codes: 0 good, 1 the thing checked or run is bad, 2 usage, 70 a defect of trigger-host itself.
       Completion scripts: trigger-host --generate-completion-script bash|zsh|fish
@@ -28,7 +28,7 @@ struct TriggerHostCommand: AsyncParsableCommand {
   static func main() async {
     StandardDescriptors.fill()
     if let fault = faultOfArguments() {
-      printError("Error: \(fault)\n  See 'trigger-host --help' for more information.")
+      Output.usage("Error: \(fault)\n  See 'trigger-host --help' for more information.")
       exit(withError: ExitCode(2))
     }
     var command: any ParsableCommand
@@ -42,8 +42,9 @@ struct TriggerHostCommand: AsyncParsableCommand {
       }
     } catch let error as ValidationError {
       // What only running could find. Usage lines would not help with it.
-      printError(
-        "Error: \(error.message)\n  See '\(path(of: type(of: command))) --help' for more information.")
+      Output.usage(
+        "Error: \(TerminalText(lines: error.message))\n  See '\(path(of: type(of: command))) --help' for more information."
+      )
       Output.flush()
       exit(withError: ExitCode(2))
     } catch { exit(withCode: error) }
@@ -55,7 +56,7 @@ struct TriggerHostCommand: AsyncParsableCommand {
       guard let argument = CommandLine.unsafeArgv[index] else { return nil }
       let bytes = UnsafeRawBufferPointer(start: argument, count: strlen(argument))
       do throws(InvalidUTF8) { _ = try String(text: bytes) } catch {
-        return "argument \(index), '\(CommandLine.arguments[index].withoutControls)': \(error)"
+        return "argument \(index), '\(CommandLine.arguments[index])': \(error)"
       }
     }
     return nil
@@ -67,16 +68,16 @@ struct TriggerHostCommand: AsyncParsableCommand {
     switch exitCode(for: error) {
     case .success: exit(withError: error)
     case .validationFailure:
-      printError(fullMessage(for: error))
+      Output.usage(TerminalText(lines: fullMessage(for: error)))
       code = ExitCode(2)
     default:
       if let error = error as? ExitCode {
         code = error
       } else if error is any ExpectedFailure {
-        printError("\(error)")
+        Output.problem("\(error)")
         code = ExitCode(1)
       } else {
-        printError(
+        Output.problem(
           "internal error: \(error)\nThis is a defect of trigger-host; please report it with what you did.")
         code = ExitCode(70)
       }

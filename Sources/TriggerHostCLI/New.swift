@@ -23,8 +23,7 @@ struct New: ParsableCommand {
       }
     }
     for (path, contents) in Starter.files { try write(contents, to: FilePath.join(directory, path)) }
-    let host = FilePath.join(directory, "host.yaml")
-    print("Made \(directory). Next:\n  trigger-host run --config \(host)")
+    Output.result("Made \(directory). Next:\n  trigger-host run \(directory)")
   }
 
   private func existing() throws(ConfigProblem) -> [String] {

@@ -1,8 +1,13 @@
 import Foundation
+import HostConfig
 import Synchronization
+import TriggerCore
+import TriggerHost
 
-/// The terminal, or whatever stands in its place. Lines go out at once, also into a pipe: a host's output
-/// is read while it runs. Any thread.
+/// The one way out of every command: results on standard output, all else on standard error. Lines go out at once, also
+/// into a pipe: a host's output is read while it runs. Any thread.
+///
+/// A host's standard output has acknowledgements alone; what it says is a log with times and levels (`beginJournal`).
 enum Output {
   private struct Writers {
     var output: OutputWriter
@@ -10,6 +15,8 @@ enum Output {
   }
   /// Nil while who prints may wait.
   private static let writers = Mutex<Writers?>(nil)
+  /// Nil: lines as they are.
+  private static let journal = Mutex<Journal?>(nil)
   /// Without writers, one line at a time.
   private static let turn = Mutex(())
 
@@ -18,12 +25,77 @@ enum Output {
   /// And for one that reads slowly.
   private static let longest = Duration.seconds(2)
 
+  // MARK: What is said
+
+  /// A result, for people.
+  static func result(_ text: TerminalText) { write(text.shown, to: STDOUT_FILENO) }
+
+  /// A result, for programs.
+  static func json(_ value: Value) { write(value.jsonText.withJSONEscapes, to: STDOUT_FILENO) }
+
+  /// What was asked for as it is: a file, generated text.
+  static func exact(_ text: String, terminator: String = "\n") {
+    write(text, to: STDOUT_FILENO, terminator: terminator)
+  }
+
+  /// What is wrong or doubtful, and what a host does.
+  static func say(_ entry: Entry) {
+    guard let journal = journal.withLock({ $0 }) else { return write(entry.message.shown, to: STDERR_FILENO) }
+    if !journal.wants(entry.level) { return }
+    write(journal.text(of: entry, at: EngineClock().now()), to: STDERR_FILENO)
+  }
+
+  static func say(_ level: HostConfig.LogLevel, _ message: TerminalText, _ fields: Value.Map = [:]) {
+    say(Entry(level: level, message: message, fields: fields))
+  }
+
+  static func problem(_ message: TerminalText) { say(.error, message) }
+  static func warning(_ message: TerminalText) { say(.warning, message) }
+
+  /// About the command line itself: never part of a log.
+  static func usage(_ message: TerminalText) { write(message.shown, to: STDERR_FILENO) }
+
+  /// A line on standard output that is not left out: waits for room.
+  static func acknowledgement(_ value: Value) {
+    // All that comes here has a JSON form, or is not sent: a reader must be able to read each.
+    guard let text = try? JSON.text(value).withJSONEscapes else { return }
+    guard let writers = writers.withLock({ $0 }) else { return write(text, to: STDOUT_FILENO) }
+    writers.output.patientLine(text)
+  }
+
+  /// Shows a live line in place of the one before; empty takes it away.
+  static func status(_ text: TerminalText) { writers.withLock { $0 }?.errors.status(text.shown) }
+
+  private static func write(_ text: String, to descriptor: Int32, terminator: String = "\n") {
+    if let writers = writers.withLock({ $0 }) {
+      return (descriptor == STDERR_FILENO ? writers.errors : writers.output).line(text)
+    }
+    turn.withLock { _ in
+      let file = descriptor == STDERR_FILENO ? FileHandle.standardError : .standardOutput
+      // A reader that went away is no reason to stop.
+      try? file.write(contentsOf: Data((text + terminator).utf8))
+    }
+  }
+
+  // MARK: A host's
+
+  /// From now on what is said is a log.
+  static func beginJournal(_ new: Journal) { journal.withLock { $0 = new } }
+
   /// From now on nobody waits who prints: for a process that has more to do than to print.
   static func beginWriters() {
     let output = OutputWriter(STDOUT_FILENO)
     // On one terminal there is one who writes: only so the live line stays below all others.
     let errors = isOneTerminal ? output : OutputWriter(STDERR_FILENO)
+    for writer in [output, errors] { writer.noteLoss = noteLoss }
     writers.withLock { $0 = $0 ?? Writers(output: output, errors: errors) }
+  }
+
+  private static func noteLoss(_ count: Int) -> String {
+    let entry = Entry(
+      level: .warning, message: "(\(counted(count, "line")) left out here: nobody read them in time)",
+      fields: ["left_out": .int(Int64(count))])
+    return journal.withLock { $0 }?.text(of: entry, at: EngineClock().now()) ?? entry.message.shown
   }
 
   private static var isOneTerminal: Bool {
@@ -32,24 +104,10 @@ enum Output {
       && fstat(STDERR_FILENO, &errors) == 0 && output.st_rdev == errors.st_rdev
   }
 
-  /// Shows a live line in place of the one before; empty takes it away.
-  static func status(_ text: String) { writers.withLock { $0 }?.output.status(text) }
+  /// The log has a line that shows what goes on.
+  static var hasLiveLine: Bool { journal.withLock { $0 }?.hasLiveLine ?? false }
 
-  static func line(_ text: String, to file: FileHandle) {
-    if let writers = writers.withLock({ $0 }) {
-      return (file === FileHandle.standardError ? writers.errors : writers.output).line(text)
-    }
-    turn.withLock { _ in
-      // A reader that went away is no reason to stop.
-      try? file.write(contentsOf: Data((text + "\n").utf8))
-    }
-  }
-
-  /// A line on standard output that is not left out: waits for room.
-  static func acknowledgement(_ text: String) {
-    guard let writers = writers.withLock({ $0 }) else { return line(text, to: .standardOutput) }
-    writers.output.patientLine(text)
-  }
+  // MARK: The end
 
   /// Lines that were left out so far, as nobody read them.
   static var lost: Int {
@@ -57,11 +115,8 @@ enum Output {
     return writers.output.lost + (writers.errors === writers.output ? 0 : writers.errors.lost)
   }
 
-  /// Nothing waits for a reader.
-  static var isFlushed: Bool {
-    guard let writers = writers.withLock({ $0 }) else { return true }
-    return writers.output.isFlushed && writers.errors.isFlushed
-  }
+  /// Nothing waits for a reader of standard output.
+  static var isFlushed: Bool { writers.withLock { $0 }?.output.isFlushed ?? true }
 
   /// Writes what is left, as long as somebody reads. Call at the end of the process.
   ///
@@ -78,30 +133,5 @@ enum Output {
     flush(isUrgent: true)
     // Not `exit`: what it calls could wait for a stream that somebody is stuck in.
     _exit(code)
-  }
-}
-
-func printLine(_ text: String) { Output.line(text, to: .standardOutput) }
-
-/// Errors quote what was wrong, whatever that holds.
-func printError(_ text: String) { Output.line(text.withoutControls, to: .standardError) }
-
-extension String {
-  /// For what scripts say, and with them strangers: control characters, which could rewrite a terminal, are
-  /// spelt out.
-  var withoutControls: String {
-    func isControl(_ scalar: Unicode.Scalar) -> Bool {
-      scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
-    }
-    guard unicodeScalars.contains(where: isControl) else { return self }
-    var result = ""
-    for scalar in unicodeScalars {
-      if isControl(scalar) {
-        result += "\\u{\(String(scalar.value, radix: 16))}"
-      } else {
-        result.unicodeScalars.append(scalar)
-      }
-    }
-    return result
   }
 }

@@ -27,6 +27,8 @@ final class OutputWriter: @unchecked Sendable {  // guarded by `condition`
   /// The live line that is wanted, and the one that is shown: redrawn below every other line.
   private var live = ""
   private var shown = ""
+  /// The line about lines left out. Set before anything is written.
+  var noteLoss: @Sendable (Int) -> String = { "(\($0) lines left out here: nobody read them in time)" }
 
   init(_ descriptor: Int32) {
     self.descriptor = descriptor
@@ -113,7 +115,7 @@ final class OutputWriter: @unchecked Sendable {  // guarded by `condition`
       if isClosed { return nil }
       isWriting = true
       if dropped > 0 {
-        append("(\(counted(dropped, "line")) left out here: nobody read them in time)")
+        append(noteLoss(dropped))
         dropped = 0
       }
       var block: [UInt8] = shown.isEmpty && live.isEmpty ? [] : Array("\r\u{1b}[K".utf8)

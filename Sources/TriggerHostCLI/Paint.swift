@@ -9,20 +9,20 @@ struct Paint {
 
   private init(isOn: Bool) { self.isOn = isOn }
 
-  init(for file: FileHandle = .standardOutput) {
+  init(for descriptor: Int32 = STDOUT_FILENO) {
     let environment = ProcessInfo.processInfo.environment
     // no-color.org: set, and not empty.
     let isWanted = (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
-    isOn = isWanted && isatty(file.fileDescriptor) == 1
+    isOn = isWanted && isatty(descriptor) == 1
   }
 
-  func good(_ text: String) -> String { code(32, text) }
-  func bad(_ text: String) -> String { code(31, text) }
-  func doubtful(_ text: String) -> String { code(33, text) }
-  func faint(_ text: String) -> String { code(2, text) }
-  func strong(_ text: String) -> String { code(1, text) }
+  func good(_ text: TerminalText) -> TerminalText { code(32, text) }
+  func bad(_ text: TerminalText) -> TerminalText { code(31, text) }
+  func doubtful(_ text: TerminalText) -> TerminalText { code(33, text) }
+  func faint(_ text: TerminalText) -> TerminalText { code(2, text) }
+  func strong(_ text: TerminalText) -> TerminalText { code(1, text) }
 
-  private func code(_ number: Int, _ text: String) -> String {
-    isOn ? "\u{1b}[\(number)m\(text)\u{1b}[0m" : text
+  private func code(_ number: Int, _ text: TerminalText) -> TerminalText {
+    isOn ? text.styled("\u{1b}[\(number)m", "\u{1b}[0m") : text
   }
 }

@@ -34,6 +34,11 @@ struct ProjectOptions: ParsableArguments {
         scripts == nil && FileManager.default.fileExists(atPath: triggers) ? triggers : directory
       bare.scripts = HostConfig.Path(text: directory, resolved: directory)
       loaded = HostConfig.Loaded(config: bare, report: ConfigReport())
+      // As the starter's host.yaml names it.
+      let jobs = FilePath.join(place ?? directory, "cron.yaml")
+      if scripts == nil, cron == nil, FileManager.default.fileExists(atPath: jobs) {
+        loaded.add(loadCronFile(path: jobs))
+      }
     } else {
       return nil
     }
@@ -68,9 +73,12 @@ extension HostConfig.Loaded {
 
 /// Prints problems as `file:line: message`; ends the command with 1 when one is an error.
 func report(_ report: ConfigReport) throws {
-  for problem in report.sorted { printError("\(problem)") }
+  for problem in report.sorted { Output.say(Finding(problem)) }
   if !report.isGood { throw ExitCode(1) }
 }
+
+/// With a comma every three digits: `1,234`.
+func grouped(_ count: Int) -> String { BenchTable.number(Double(count)) }
 
 /// `1 trigger`, `2 triggers`.
 func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

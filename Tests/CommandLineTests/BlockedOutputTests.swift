@@ -3,95 +3,66 @@ import Testing
 
 /// Nobody who listens stops who commits: pipes that are not read, and terminals that are paused.
 @Suite struct BlockedOutputTests {
-  /// Counts and says much; at 300 it fails, which standard error tells.
+  /// Counts and says much; its log says when it is at 300.
   private static let talker = """
     return { on = { every = "2ms" }, execute = function(event, ctx)
       local n = (ctx:store("s"):get("n") or 0) + 1
       ctx:log("info", n .. string.rep("x", 20000))
       ctx:log("error", "also here")
-      if n == 300 then ctx:store("s"):get("at") return { ctx:store("s"):put("n", n), ctx:emit("milestone") } end
-      return { ctx:store("s"):put("n", n) }
+      local intents = { ctx:store("s"):put("n", n) }
+      if n == 300 then intents[2] = ctx:store("s"):put("milestone", n) end
+      return intents
     end }
     """
-  private static let milestone = """
-    return { on = { event = "milestone" }, execute = function() error("three hundred commits") end }
+  /// Fails each time.
+  private static let failing = """
+    return { on = { every = "1ms" }, execute = function() error(string.rep("y", 20000)) end }
     """
 
-  private func project() throws -> TemporaryDirectory {
-    try TemporaryDirectory([
-      "triggers/talker.lua": Self.talker, "triggers/milestone.lua": Self.milestone,
-      "host.yaml": "log_level: info\n",
-    ])
+  private func start(_ directory: TemporaryDirectory) throws -> RunningCommand {
+    try RunningCommand(["run", ".", "--data", "data"], in: directory.path, hasStalledErrors: true)
   }
 
-  /// Every commit of the host waited once 64 kB had not been read, and two signals did nothing.
-  @Test func standardOutputThatNobodyReadsStopsNoCommit() async throws {
-    let directory = try project()
-    let host = try RunningCommand(["run"], in: directory.path, output: .stalledPipe)
-    try await host.line(containing: "three hundred commits")
-    host.signal(SIGTERM)
-    await host.exited()
-    host.readOn()
-    let ended = try await host.end()
-    #expect(ended.status == 0, "\(ended.errors)")
-    // What was read are whole lines, from the first on.
-    #expect(ended.output.contains("[talker 1.1] info: 1x"))
-    #expect(ended.output.utf8.count < 4 << 20)
-  }
-
-  @Test func standardErrorThatNobodyReadsStopsNoCommit() async throws {
-    let directory = try project()
-    try directory.edit("triggers/milestone.lua") {
-      $0.replacing("error(\"three", with: "print(\"three").replacing(
-        "commits\")", with: "commits\") return {}")
-    }
-    try directory.edit("triggers/talker.lua") {
-      $0.replacing("ctx:log(\"info\", n .. string.rep(\"x\", 20000))", with: "")
-    }
-    // Fails each time, on standard error.
-    try Data(
-      "return { on = { every = \"1ms\" }, execute = function() error(string.rep(\"y\", 20000)) end }\n".utf8
-    )
-    .write(to: URL(fileURLWithPath: directory("triggers/failing.lua")))
-    let host = try RunningCommand(["run"], in: directory.path, hasStalledErrors: true)
-    try await host.line(containing: "three hundred commits")
-    host.signal(SIGTERM)
-    await host.exited()
-    host.readOn()
-    #expect(try await host.end().status == 0)
-  }
-
-  /// Neither is read: it ends all the same, and what it did is on disk.
-  @Test func itEndsThoughNobodyReads() async throws {
-    let directory = try project()
-    let host = try RunningCommand(
-      ["run", "--data", "data"], in: directory.path, output: .stalledPipe, hasStalledErrors: true)
-    // Its log says how far it is.
+  private func milestone(of host: RunningCommand, in directory: TemporaryDirectory) async throws {
     while host.isRunning {
-      let seen = try await triggerHost("why", "s", "n", "--data", "data", in: directory.path)
-      if seen.status == 0, seen.output.contains("talker") { break }
+      let seen = try await triggerHost("why", "s", "milestone", "--data", "data", in: directory.path)
+      if seen.status == 0 { break }
     }
+  }
+
+  /// Every commit of the host waited once 64 kB had not been read, and two signals did nothing. It ends though nobody
+  /// reads, and what it did is on disk.
+  @Test(arguments: [["talker.lua": talker], ["talker.lua": talker, "failing.lua": failing]])
+  func aLogThatNobodyReadsStopsNoCommit(_ scripts: [String: String]) async throws {
+    let directory = try TemporaryDirectory()
+    for (name, text) in scripts { try directory.write("triggers/\(name)", text) }
+    let host = try start(directory)
+    try await milestone(of: host, in: directory)
     host.signal(SIGTERM)
     await host.exited()
     host.readOn()
     let ended = try await host.end()
-    #expect(ended.status == 0)
+    #expect(ended.status == 0, "\(ended.errors.suffix(1000))")
+    // What was read are whole lines, from the first on.
+    #expect(ended.errors.contains("[talker ") && ended.errors.contains("] info: 1x"))
+    #expect(ended.errors.utf8.count < 4 << 20)
+    #expect(ended.output.isEmpty)
     let verified = try await triggerHost("log", "verify", "--data", "data", in: directory.path)
     #expect(verified.status == 0, "\(verified)")
   }
 
   /// When the reader comes back it learns how much is missing.
   @Test func whatIsLeftOutIsCounted() async throws {
-    let directory = try project()
-    let host = try RunningCommand(["run"], in: directory.path, output: .stalledPipe)
-    try await host.line(containing: "three hundred commits")
+    let directory = try TemporaryDirectory(["triggers/talker.lua": Self.talker])
+    let host = try start(directory)
+    try await milestone(of: host, in: directory)
     host.readOn()
     try await host.line(containing: " left out here: nobody read them in time)")
     host.signal(SIGINT)
     let ended = try await host.end()
     #expect(
-      ended.lines.contains { $0.hasSuffix(" left out, as nobody read them in time") },
-      "\(ended.lines.suffix(9))")
+      ended.errorLines.contains { $0.hasSuffix(" left out, as nobody read them in time") },
+      "\(ended.errorLines.suffix(9))")
   }
 
   /// Acknowledgements are never left out: their reader holds up what is read from standard input, and nothing else.

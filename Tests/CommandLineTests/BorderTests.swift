@@ -131,13 +131,14 @@ import Testing
     try write("bad.yaml", event("workers: 1\n# ", [0xE9], "\n"))
     let fed = try await triggerHost("run", "--exit-when-idle", in: directory.path)
     #expect(fed.status == 0)
+    let bars = Set(fed.errorLines.filter { $0.contains("bars.") })
     #expect(
-      Set(fed.errorLines) == [
+      bars == [
         "./bars.csv:2: column 1: not UTF-8 text: 0xe9 at byte 2 of it",
         "./bars.csv:3: column 1: a NUL byte; a feed is UTF-8 text, is this UTF-16?",
         "./bars.jsonl:1: not UTF-8 text: 0xe9 at byte 11",
-      ] || Set(fed.errorLines.map { $0.replacingOccurrences(of: "./", with: "") }).count == 3, "\(fed)")
-    #expect(fed.output.contains("2 committed"), "\(fed)")
+      ] || Set(bars.map { $0.replacingOccurrences(of: "./", with: "") }).count == 3, "\(fed)")
+    #expect(fed.errors.contains("2 committed"), "\(fed)")
     let cron = try await triggerHost("cron", "check", "tab.cron", in: directory.path)
     #expect(cron.errorLines == ["tab.cron:2: not UTF-8 text: 0xe9 at byte 6"], "\(cron)")
     let bad = try await triggerHost("check", "--config", "bad.yaml", in: directory.path)

@@ -41,7 +41,7 @@ import TriggerCore
       next += 3000
       let input = directory("events.jsonl")
       try Data((events.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: input))
-      let host = try RunningCommand(arguments + ["--stdin"], input: input)
+      let host = try RunningCommand(arguments + ["--stdin", "--serve"], input: input)
       _ = await host.lines(Int.random(in: 0...1500, using: &random))
       host.signal(SIGKILL)
       let ended = try await host.end()
@@ -88,7 +88,7 @@ import TriggerCore
     try Data(([first] + rest).map { $0 + "\n" }.joined().utf8).write(
       to: URL(fileURLWithPath: directory("events.jsonl")))
     let host = try RunningCommand(
-      ["run", "--config", directory("host.yaml"), "--stdin"], input: directory("events.jsonl"))
+      ["run", "--config", directory("host.yaml"), "--stdin", "--serve"], input: directory("events.jsonl"))
     try await waitForCheckpoint(in: directory("data/log.sqlite"))
     host.signal(SIGKILL)
     var acknowledged: Set<Int64> = []
@@ -160,7 +160,7 @@ import TriggerCore
     let rows = (1...20_000).map { #"{"n": \#($0)}"# }
     try Data((rows.joined(separator: "\n") + "\n").utf8)
       .write(to: URL(fileURLWithPath: directory("rows.jsonl")))
-    let arguments = ["run", "--config", directory("host.yaml"), "--stdin"]
+    let arguments = ["run", "--config", directory("host.yaml"), "--stdin", "--serve"]
     let seed = UInt64.random(in: .min ... .max)
     var random = SplitMix64(seed: seed)
     var answered: Set<Int64> = []
@@ -262,7 +262,7 @@ import TriggerCore
     let file = try await triggerHost(
       "run", "--data", "host.yaml", "--scripts", "triggers", in: directory.path)
     #expect(file.status == 1)
-    #expect(file.errors == "host.yaml is a file; name a directory to keep everything in\n", "\(file)")
+    #expect(file.errorLines == ["host.yaml is a file; name a directory to keep everything in"], "\(file)")
     let nowhere = try await triggerHost("log", "cat", in: directory.path)
     #expect(nowhere.status == 2)
     #expect(

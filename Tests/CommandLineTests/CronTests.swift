@@ -47,7 +47,7 @@ import Testing
     (
       ["30 9 * * mon-fri", "--tz", "Europe/Berlin"],
       [
-        "at 09:30, Monday to Friday",
+        "at 09:30 on weekdays",
         "a fixed time: skipped by a change of clocks it fires right after the gap, repeated it fires once",
         "time zone Europe/Berlin",
       ]
@@ -116,16 +116,23 @@ import Testing
       schedules:
         - { name: often, every: 1s, trigger: a }
         - { name: past, at: 2020-01-01T00:00:00Z, trigger: a }
+        - { name: far, cron: "30 9 1 1 *", timezone: Asia/Tokyo, trigger: a }
+        - { name: near, cron: "30 9 1 1 *", timezone: Europe/London, trigger: a }
       """, "crontab": "@reboot a\n",
       "bad.yaml": "schedules:\n  - { name: a, evry: 1s, trigger: a }\n",
       "bad.crontab": "\n* * * * 9 a\n* *\n",
     ])
-    let good = try await triggerHost("cron", "check", "good.yaml", in: directory.path)
+    let good = try await RunningCommand(
+      ["cron", "check", "good.yaml"], in: directory.path, environment: ["TZ": "UTC"]
+    ).end()
     #expect(good.status == 0)
     #expect(good.lines[0].hasPrefix("often: next 2"))
+    let years = good.lines.filter { $0.contains(": next 2") }.map { $0.split(separator: " ")[2].prefix(4) }
     #expect(
       good.lines.dropFirst() == [
-        "past: never: its time is past", "2 schedules found, everything is in order.",
+        "past: never: its time is past",
+        "far: next \(years[1])-01-01T09:30:00+09:00 Asia/Tokyo, here \(years[1])-01-01T00:30:00Z",
+        "near: next \(years[2])-01-01T09:30:00Z Europe/London", "4 schedules found, everything is in order.",
       ])
     let tab = try await triggerHost("cron", "check", "crontab", in: directory.path)
     #expect(tab.lines == ["a @reboot: when the host starts", "1 schedule found, everything is in order."])

@@ -57,7 +57,7 @@ import TriggerCore
     let lines = numbers.map { #"{"event": "n", "payload": {"n": \#($0)}}"# + "\n" }
     try directory.write("events.jsonl", lines.joined())
     let host = try RunningCommand(
-      ["run", "--config", directory("host.yaml"), "--data", directory("killed"), "--stdin"],
+      ["run", "--config", directory("host.yaml"), "--data", directory("killed"), "--stdin", "--serve"],
       input: directory("events.jsonl"))
     try await host.lines(numbers.count, containing: "\"results\"")
     try await body(host)
@@ -161,7 +161,7 @@ import TriggerCore
     guard ended.status == 0 else {
       return #expect(ended.errors.contains(directory("started")), "\(place) \(options): \(ended)")
     }
-    let found = ended.output.firstMatch(of: #/recovered up to seq (\d+)/#).flatMap { Int64($0.1) } ?? 0
+    let found = ended.errors.firstMatch(of: #/recovered up to seq (\d+)/#).flatMap { Int64($0.1) } ?? 0
     if found < last {
       #expect(ended.errors.contains("missing"), "\(place) \(options): silently shorter: \(ended)")
     }

@@ -93,7 +93,7 @@ import TriggerCore
     for round in 0..<CrashTests.rounds / 2 {
       let input = directory("events.jsonl")
       try directory.write("events.jsonl", Self.events(round * 2000 + 1..<round * 2000 + 2001))
-      let host = try RunningCommand(arguments + ["--stdin"], input: input)
+      let host = try RunningCommand(arguments + ["--stdin", "--serve"], input: input)
       // Once so many that there is something to compare.
       _ = await host.lines(Int.random(in: (round == 0 ? 700 : 0)...1500, using: &random))
       host.signal(SIGKILL)
@@ -104,7 +104,7 @@ import TriggerCore
       let expected = rows.applied == 0 ? [:] : try await state(data, at: rows.applied)
       #expect(rows.values == expected, "round \(round), seed \(seed), seq \(rows.applied)")
     }
-    let last = try await RunningCommand(arguments + ["--exit-when-idle"]).end()
+    let last = try await RunningCommand(arguments + ["--exit-when-idle", "--quiet"]).end()
     #expect(last.status == 0 && last.errors == "", "seed \(seed): \(last)")
     let rows = try Rows(file)
     #expect(rows.values == (try await state(data)), "seed \(seed)")
@@ -113,7 +113,7 @@ import TriggerCore
     let verified = try await triggerHost("replay", "--data", data, "--verify")
     #expect(verified.status == 0, "\(verified)")
     let again = try await RunningCommand(arguments + ["--exit-when-idle"]).end()
-    #expect(!again.output.contains("brought"), "\(again)")
+    #expect(!again.errors.contains("brought"), "\(again)")
     #expect(try Rows(file) == rows)
     let db = try Database(path: file)
     #expect(
@@ -129,7 +129,7 @@ import TriggerCore
     let (data, file) = (directory("data"), directory("data/stores/counts.sqlite"))
     let run = ["run", "--config", directory("host.yaml"), "--data", data]
     try directory.write("events.jsonl", Self.events(1..<51))
-    var host = try RunningCommand(run + ["--stdin"], input: directory("events.jsonl"))
+    var host = try RunningCommand(run + ["--stdin", "--serve"], input: directory("events.jsonl"))
     try await host.line(containing: "Serving")
     let client = try Database(path: file, creates: false)
     while try client.integer("SELECT applied FROM trigger_host") ?? 0 < 50, host.isRunning {
@@ -145,7 +145,7 @@ import TriggerCore
     host = try RunningCommand(run + ["--stdin", "--exit-when-idle"], input: directory("events.jsonl"))
     let ended = try await host.end()
     #expect(ended.status == 0)
-    #expect(ended.output.contains("; its table is behind: locked by another program"), "\(ended)")
+    #expect(ended.errors.contains("; its table is behind: locked by another program"), "\(ended)")
     #expect(ended.errors.contains("cannot be written: locked by another program"), "\(ended)")
     // Said once: in the end, or after a second of a host that needs more.
     let isSaid = ["The next start catches up", "Commits go on"].contains {
@@ -154,7 +154,7 @@ import TriggerCore
     #expect(isSaid, "\(ended)")
     try client.run("COMMIT")
     let last = try await RunningCommand(run + ["--exit-when-idle"]).end()
-    #expect(last.output.contains("rows up to seq 100"), "\(last)")
+    #expect(last.errors.contains("rows up to seq 100"), "\(last)")
     #expect(try Rows(file).values == (try await state(data)))
   }
 
@@ -163,8 +163,8 @@ import TriggerCore
     let ended = try await triggerHost("run", "--config", directory("host.yaml"), "--exit-when-idle")
     #expect(ended.status == 1)
     #expect(
-      ended.errors
-        == "\(directory("host.yaml")):3: store 'counts': its table follows the log, and in memory there is none: run with --data DIR, or say `data` here\n"
+      ended.errorLines.joined(separator: "\n")
+        == "\(directory("host.yaml")):3: store 'counts': its table follows the log, and in memory there is none: run with --data DIR, or say `data` here"
     )
     let exec = try await triggerHost(
       "exec", directory("triggers/count.lua"), "--event", #"{"n": 1}"#, in: directory.path)
@@ -187,7 +187,8 @@ import TriggerCore
     let ran = try await RunningCommand(run).end()
     #expect(ran.status == 1)
     let file = directory("data/stores/counts.sqlite")
-    #expect(ran.errors == "\(config):10: store 'counts': \(file): migration 2: no such table: nowhere\n")
+    #expect(
+      ran.errorLines == ["\(config):10: store 'counts': \(file): migration 2: no such table: nowhere"])
     try directory.edit("host.yaml") {
       $0.replacingOccurrences(of: "sum(n)", with: "max(n)").replacingOccurrences(
         of: "nowhere", with: "groups")

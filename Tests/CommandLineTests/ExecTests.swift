@@ -113,7 +113,7 @@ import Testing
     #expect(ended.errorLines.first == "p/triggers/failing.lua:1: no luck")
     #expect(ended.errors.contains("stack traceback:"))
     #expect(
-      ended.errorLines.contains("\tp/triggers/failing.lua:5: in function <p/triggers/failing.lua:4>"),
+      ended.errorLines.contains("  | \tp/triggers/failing.lua:5: in function <p/triggers/failing.lua:4>"),
       "\(ended)")
     let traced = try await triggerHost("exec", "triggers/failing.lua", "--trace", in: directory("p"))
     #expect(traced.errorLines.contains("triggers/failing.lua:5      inner()"), "\(traced)")

@@ -19,7 +19,7 @@ import Testing
     let directory = try example()
     let config = directory("files/host.yaml")
     let ended = try await triggerHost(
-      "run", "--config", config, "--exit-when-idle", "--data", directory("data"))
+      "run", "--config", config, "--quiet", "--exit-when-idle", "--data", directory("data"))
     #expect(ended.status == 0 && ended.errors.isEmpty, "\(ended)")
     let days = try Self.days(directory.read("home/data/seattle_temps_1h.csv"))
     #expect(days.count == 364)

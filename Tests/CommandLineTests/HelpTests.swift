@@ -41,7 +41,7 @@ import Testing
       "triggers/a.lua": "return { on = { event = 'a' }, execute = print }"
     ])
     let run = try await triggerHost("run", "--scripts", directory("triggers"), "--exit-when-idle")
-    #expect(run.lines.contains(lua), "\(run)")
+    #expect(run.errorLines.contains(lua), "\(run)")
   }
 
   @Test(arguments: [("bash", "complete"), ("zsh", "#compdef trigger-host"), ("fish", "complete -c")])
@@ -62,7 +62,7 @@ import Testing
     (["rnu"], "Unexpected argument 'rnu'", "trigger-host"),
     (["--verbose"], "Unknown option '--verbose'", "trigger-host"),
     (["run", "--confg", "x"], "Unknown option '--confg'. Did you mean '--config'?", "trigger-host run"),
-    (["run", "extra"], "Unexpected argument 'extra'", "trigger-host run"),
+    (["run", "a", "extra"], "Unexpected argument 'extra'", "trigger-host run"),
     (["run", "--workers", "0"], "--workers is 1 to 64, got 0", "trigger-host run"),
     (["cron", "nxt"], "Unexpected argument 'nxt'", "trigger-host cron"),
     (["new"], "Missing expected argument '<directory>'", "trigger-host new"),

@@ -16,7 +16,7 @@ import Testing
       "run", "--config", directory("home/host.yaml"), "--exit-when-idle", "--data", data)
     #expect(ended.status == 0, "\(ended)")
     #expect(
-      ended.lines.contains {
+      ended.errorLines.contains {
         $0.hasPrefix("8759 rows fed; 35036 seqs: 35036 committed, 0 failed, 0 skipped")
       }, "\(ended)")
 

@@ -21,11 +21,10 @@ import Testing
     let ended = try await triggerHost("run", "--config", directory("market/host.yaml"), "--exit-when-idle")
     let desk = try Desk(bars: directory.read("market/data/eurusd_1h.csv"))
     #expect(ended.status == 0)
-    // On a busy machine a report can wait so long that the next one is dropped; that is said.
-    #expect(ended.errorLines.allSatisfy { $0.hasPrefix("schedule 'report': ") }, "\(ended.errors)")
-    #expect(!ended.output.contains("\u{1b}") && !ended.output.contains("\r"), "no terminal, no escape codes")
-    #expect(ended.lines[1] == "4 triggers: indicators, portfolio, report, strategy")
-    let totals = try #require(ended.lines.first { $0.contains("rows fed") })
+    #expect(ended.output.isEmpty)
+    #expect(!ended.errors.contains("\u{1b}") && !ended.errors.contains("\r"), "no terminal, no escape codes")
+    #expect(ended.errorLines[1] == "4 triggers: indicators, portfolio, report, strategy")
+    let totals = try #require(ended.errorLines.first { $0.contains("rows fed") })
     #expect(totals.hasPrefix("5000 rows fed; "))
     #expect(totals.contains(" 0 failed, 0 skipped"))
 
@@ -39,7 +38,9 @@ import Testing
 
     // One key for each order, one for the newest.
     #expect(
-      ended.lines.contains { $0.hasPrefix("store orders:") && $0.hasSuffix("\(desk.orders.count + 1) keys") })
+      ended.errorLines.contains {
+        $0.hasPrefix("store orders:") && $0.hasSuffix("\(desk.orders.count + 1) keys")
+      })
     let books = try object(in: ended, after: "store portfolio:")
     #expect(books["filled"] as? Int == desk.orders.count)
     #expect(books["trades"] as? Int == desk.trades)
@@ -65,7 +66,7 @@ import Testing
       """)
     let ended = try await triggerHost("run", "--config", directory("market/host.yaml"), "--exit-when-idle")
     #expect(ended.status == 0)
-    let line = try #require(ended.lines.last { $0.contains("info: chart {") }, "\(ended)")
+    let line = try #require(ended.errorLines.last { $0.contains("info: chart {") }, "\(ended)")
     let chart = try parse(line.drop { $0 != "{" })
     #expect(chart["time"] as? String == desk.time)
     #expect(abs(try #require(chart["rsi"] as? Double) - desk.rsi) < 1e-9)
@@ -76,7 +77,9 @@ import Testing
   // MARK: Reading the summary
 
   private func triggerRows(_ ended: EndedCommand) -> [(name: String, committed: Int, failed: Int)] {
-    let table = ended.lines.drop { !$0.hasPrefix("trigger ") }.dropFirst().prefix { !$0.hasPrefix("store ") }
+    let table = ended.errorLines.drop { !$0.hasPrefix("trigger ") }.dropFirst().prefix {
+      !$0.hasPrefix("store ")
+    }
     return table.map { line in
       let words = line.split(separator: " ")
       return (String(words[0]), Int(words[1]) ?? -1, Int(words[2]) ?? -1)
@@ -85,7 +88,7 @@ import Testing
 
   /// The value of the first key that the summary shows below a store.
   private func object(in ended: EndedCommand, after heading: String) throws -> [String: Any] {
-    let line = try #require(ended.lines.drop { !$0.hasPrefix(heading) }.dropFirst().first, "\(ended)")
+    let line = try #require(ended.errorLines.drop { !$0.hasPrefix(heading) }.dropFirst().first, "\(ended)")
     return try parse(line.drop { $0 != "{" })
   }
 

@@ -7,7 +7,7 @@ import Testing
     let directory = try TemporaryDirectory()
     let made = try await triggerHost("new", "mine", in: directory.path)
     #expect(made.status == 0)
-    #expect(made.lines == ["Made mine. Next:", "  trigger-host run --config mine/host.yaml"])
+    #expect(made.lines == ["Made mine. Next:", "  trigger-host run mine"])
 
     let checked = try await triggerHost("check", "mine", in: directory.path)
     #expect(checked.status == 0)
@@ -22,7 +22,7 @@ import Testing
     // As its README says: in the directory, without options.
     let here = try await triggerHost("check", in: directory("mine"))
     #expect(here.status == 0)
-    let host = try RunningCommand(["run", "--config", "mine/host.yaml"], in: directory.path)
+    let host = try RunningCommand(["run", "mine"], in: directory.path)
     try await host.line(containing: "hello again, world (2)")
     host.signal(SIGINT)
     #expect(try await host.end().status == 0)
@@ -30,6 +30,24 @@ import Testing
     try await bare.line(containing: "hello, world")
     bare.signal(SIGINT)
     #expect(try await bare.end().status == 0)
+  }
+
+  /// As the README says: its first trigger in the new project, an event from a pipe.
+  @Test func theFirstTriggerOfTheReadmeRuns() async throws {
+    let readme = try String(
+      contentsOf: URL(fileURLWithPath: #filePath + "/../../../README.md").standardized, encoding: .utf8)
+    let script = try #require(readme.firstMatch(of: #/```lua\n-- triggers/counter\.lua\n((?s).*?)```/#)).1
+    let line = try #require(
+      readme.firstMatch(of: #/\n(echo .* \| )trigger-host( run mine --stdin)\n/#), "the line of the README")
+    let directory = try TemporaryDirectory()
+    #expect(try await triggerHost("new", "mine", in: directory.path).status == 0)
+    try directory.write("mine/triggers/counter.lua", String(script))
+    let checked = try await triggerHost("check", "mine", in: directory.path)
+    #expect(checked.lines == ["2 triggers found, everything is in order."], "\(checked)")
+    let ended = try await RunningCommand(shell: "\(line.1)\"$host\"\(line.2)", in: directory.path).end()
+    #expect(ended.status == 0, "\(ended)")
+    #expect(ended.output.contains(#""outcome":"committed""#) && ended.lines.count == 1, "\(ended)")
+    #expect(ended.errorLines.contains("  home = {\"count\":1}"), "\(ended)")
   }
 
   @Test func anEmptyDirectoryWillDo() async throws {

@@ -95,7 +95,7 @@ import TriggerFiles
     }
     host.signal(SIGTERM)
     let ended = try await host.end()
-    #expect(ended.status == 0 && !ended.output.contains("tree 3 in force"), "\(ended)")
+    #expect(ended.status == 0 && !ended.errors.contains("tree 3 in force"), "\(ended)")
   }
 
   /// Whatever a start finds, it goes on with the scripts that ran: the last good version of what does not load.
@@ -158,7 +158,7 @@ import TriggerFiles
         + "\n",
     ])
     let host = try RunningCommand(
-      ["run", "--config", directory("host.yaml"), "--stdin"], input: directory("in.jsonl"))
+      ["run", "--config", directory("host.yaml"), "--stdin", "--serve"], input: directory("in.jsonl"))
     _ = try await host.line(containing: #""seq":10"#)
     try directory.write("triggers/t.lua", script("if event.n == 8 then error('eight') end"))
     try await host.line(
@@ -185,7 +185,7 @@ import TriggerFiles
       "in.jsonl": String(repeating: #"{"event": "e"}"# + "\n", count: 1000),
     ])
     let host = try RunningCommand(
-      ["run", "--config", directory("host.yaml"), "--stdin"], input: directory("in.jsonl"))
+      ["run", "--config", directory("host.yaml"), "--stdin", "--serve"], input: directory("in.jsonl"))
     _ = try await host.line(containing: #""seq":1000"#)
     try directory.write("triggers/t.lua", script("while true do end"))
     let line = try await host.line(containing: "executed with the new scripts, the rest left out after 5s")

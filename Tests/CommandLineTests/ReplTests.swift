@@ -38,7 +38,7 @@ import Testing
     let directory = try project()
     let ended = try await repl("(require 'lib.twice' 'x')", "error('lib/gone.lua:1: x', 0)", in: directory)
     #expect(ended.errorLines.first?.hasPrefix("triggers/lib/twice.lua:1: attempt to") == true, "\(ended)")
-    #expect(ended.errorLines.contains { $0.hasPrefix("\ttriggers/lib/twice.lua:1: in ") }, "\(ended)")
+    #expect(ended.errorLines.contains { $0.hasPrefix("  | \ttriggers/lib/twice.lua:1: in ") }, "\(ended)")
     #expect(ended.errorLines.contains("lib/gone.lua:1: x"), "\(ended)")
   }
 
@@ -50,7 +50,7 @@ import Testing
       "a", "do local inner = 1 end", "inner", "({ a = 1, b = 2 }).b", in: directory)
     #expect(ended.lines == ["nil", "nil", "3", "4", "nil", "2"], "\(ended)")
     #expect(
-      ended.errorLines.filter { $0.contains("local of") }
+      ended.errorLines.filter { $0.contains("local of") }.map { $0.replacing("  | ", with: "") }
         == ["b", "f"].map {
           "'\($0)' was a local of an earlier line, and was gone with it: leave out 'local' to keep it"
         }, "\(ended)")

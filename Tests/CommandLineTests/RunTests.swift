@@ -15,12 +15,11 @@ import Testing
     host.signal(number)
     let ended = try await host.end()
     #expect(ended.status == 0)
-    // A busy machine misses or drops fires 50 ms apart, and says so.
-    #expect(ended.errorLines.allSatisfy { $0.hasPrefix("schedule 'hello': ") }, "\(ended.errors)")
-    #expect(ended.lines.contains("Serving; press Ctrl-C to end."))
-    #expect(ended.lines.contains { $0.hasPrefix("Ending: ") })
-    #expect(ended.lines.contains { $0.hasPrefix("store greetings:") })
-    let row = try #require(ended.lines.last { $0.hasPrefix("hello ") })
+    #expect(ended.output.isEmpty)
+    #expect(ended.errorLines.contains("Serving; press Ctrl-C to end."))
+    #expect(ended.errorLines.contains { $0.hasPrefix("Ending: ") })
+    #expect(ended.errorLines.contains { $0.hasPrefix("store greetings:") })
+    let row = try #require(ended.errorLines.last { $0.hasPrefix("hello ") })
     #expect(try #require(Int(row.split(separator: " ")[1])) >= 2)
   }
 
@@ -39,13 +38,13 @@ import Testing
       "host.yaml": "workers: 1\norder: strict\n",
     ])
     let ended = try await triggerHost("run", "--exit-when-idle", in: directory.path)
-    let lines = ended.lines.filter { $0.hasPrefix("[once") }
+    let lines = ended.errorLines.filter { $0.hasPrefix("[once") }
     #expect(
       lines
         == ["info: one\t2", "warning: two {\"a\":[true],\"b\":1}", "warning: three"].map {
           "[once 1.1] \($0)"
         })
-    #expect(ended.errorLines.first == "[wrong 2.1] triggers/wrong.lua:1: four")
+    #expect(ended.errorLines.contains("[wrong 2.1] triggers/wrong.lua:1: four"))
   }
 
   /// A job that is always late says so once in a while.
@@ -78,7 +77,7 @@ import Testing
     host.signal(SIGINT)
     let ended = try await host.end()
     #expect(ended.status == 0)
-    #expect(ended.lines.contains { $0.hasPrefix("store ") || $0.hasPrefix("trigger ") })
+    #expect(ended.errorLines.contains { $0.hasPrefix("store ") || $0.hasPrefix("trigger ") })
   }
 
   @Test func controlCharactersAreSpeltOut() async throws {
@@ -112,12 +111,12 @@ import Testing
     let ended = try await host.end()
     again.cancel()
     #expect(ended.status == 130)
-    #expect(!ended.output.contains("store "), "no summary")
+    #expect(!ended.errors.contains("store "), "no summary")
   }
 
   // MARK: Terminals
 
-  @Test func aTerminalHasALiveLineAndErrorsStayPlain() async throws {
+  @Test func aTerminalHasALiveLine() async throws {
     let directory = try TemporaryDirectory([
       "triggers/tick.lua": """
       return { on = { every = "50ms" }, execute = function() print("tick") error("oh no") end }
@@ -131,8 +130,7 @@ import Testing
     host.signal(SIGINT)
     let ended = try await host.end()
     #expect(ended.status == 0)
-    #expect(ended.errors.contains("\(directory("triggers"))/tick.lua:1: oh no"))
-    #expect(!ended.errors.contains("\u{1b}") && !ended.errors.contains("\r"))
+    #expect(ended.output.contains("\(directory("triggers"))/tick.lua:1: oh no"))
     #expect(ended.output.contains("trigger "), "the summary")
   }
 
@@ -160,9 +158,7 @@ import Testing
     host.signal(SIGINT)
     let ended = try await host.end()
     #expect(ended.status == 0)
-    // On a busy machine a fire may come while the one before still runs; that is said.
-    let errors = ended.errors.split(separator: "\n").filter { !$0.hasPrefix("schedule 'quick'") }
-    #expect(errors.isEmpty, "a trigger that a job names is bound")
+    #expect(!ended.errors.contains("nothing triggers"), "a trigger that a job names is bound")
   }
 
   @Test func aCrontabFires() async throws {
@@ -176,7 +172,7 @@ import Testing
     host.signal(SIGINT)
     let ended = try await host.end()
     #expect(ended.status == 0)
-    #expect(ended.lines.contains { $0.split(separator: " ") == ["once", "1", "0", "0"] })
+    #expect(ended.errorLines.contains { $0.split(separator: " ") == ["once", "1", "0", "0"] })
   }
 
   @Test func scriptsFireByTheirOwnOn() async throws {
@@ -190,8 +186,8 @@ import Testing
     host.signal(SIGTERM)
     let ended = try await host.end()
     #expect(ended.status == 0)
-    #expect(ended.lines[1] == "2 triggers: begin, tick")
-    #expect(ended.lines.contains { $0.split(separator: " ") == ["begin", "1", "0", "0"] })
+    #expect(ended.errorLines[1] == "2 triggers: begin, tick")
+    #expect(ended.errorLines.contains { $0.split(separator: " ") == ["begin", "1", "0", "0"] })
   }
 
   // MARK: Mistakes
@@ -202,8 +198,8 @@ import Testing
     ])
     let ended = try await triggerHost("run", "--scripts", directory("triggers"), "--exit-when-idle")
     #expect(ended.status == 0)
-    #expect(ended.lines[1] == "1 trigger: a")
-    #expect(ended.errorLines == ["\(directory("triggers"))/b.lua:2: unexpected symbol near '='"])
+    #expect(ended.errorLines[2] == "1 trigger: a")
+    #expect(ended.errorLines.prefix(1) == ["\(directory("triggers"))/b.lua:2: unexpected symbol near '='"])
   }
 
   @Test func aJobWithoutATriggerIsSaidAtTheStart() async throws {
@@ -214,14 +210,17 @@ import Testing
     let ended = try await triggerHost(
       "run", "--scripts", directory("triggers"), "--cron", directory("crontab"), "--exit-when-idle")
     #expect(
-      ended.errorLines == ["\(directory("crontab")):1: no trigger is named 'alpa'; did you mean 'alpha'?"])
+      ended.errorLines.prefix(1) == [
+        "\(directory("crontab")):1: no trigger is named 'alpa'; did you mean 'alpha'?"
+      ])
   }
 
   @Test func nothingToRunIsAUsageError() async throws {
     let directory = try TemporaryDirectory()
     let ended = try await triggerHost("run", in: directory.path)
     #expect(ended.status == 2)
-    #expect(ended.errors.hasPrefix("Error: Say what to run: --config host.yaml or --scripts DIR"))
+    #expect(
+      ended.errors.hasPrefix("Error: Say what to run: a directory, --config host.yaml or --scripts DIR"))
     #expect(ended.errors.contains("See 'trigger-host run --help'"))
   }
 
@@ -230,7 +229,7 @@ import Testing
     let config = try await triggerHost("run", "--config", directory("host.yaml"))
     #expect(config.status == 1)
     #expect(config.errorLines == ["\(directory("host.yaml")): cannot be read: no such file or directory"])
-    let scripts = try await triggerHost("run", "--scripts", directory("gone"))
+    let scripts = try await triggerHost("run", "--quiet", "--scripts", directory("gone"))
     #expect(scripts.status == 1)
     #expect(scripts.errorLines == ["\(directory("gone")): the scripts directory does not exist"])
   }
@@ -262,20 +261,20 @@ import Testing
     let ended = try await triggerHost("run", "--exit-when-idle", in: directory.path)
     #expect(ended.status == 0)
     #expect(
-      ended.errorLines == [
+      ended.errorLines.filter { $0.hasPrefix("rows.csv:") } == [
         "rows.csv:3: column `a`: expected an integer, got `two`", "rows.csv:4: expected 2 columns, got 1",
         "rows.csv:5: a quote is opened and never closed",
       ])
-    #expect(ended.lines.contains { $0.hasPrefix("2 rows fed, 3 bad; 2 seqs: 2 committed, 0 failed") })
-    #expect(ended.lines.contains("  a = 6"))
+    #expect(ended.errorLines.contains { $0.hasPrefix("2 rows fed, 3 bad; 2 seqs: 2 committed, 0 failed") })
+    #expect(ended.errorLines.contains("  a = 6"))
   }
 
   @Test func aFeedThatCannotBeOpenedEndsIt() async throws {
     let directory = try feedProject("x,b\n1,x\n")
-    let ended = try await triggerHost("run", in: directory.path)
+    let ended = try await triggerHost("run", "--quiet", in: directory.path)
     #expect(ended.status == 1)
     #expect(ended.errorLines == ["rows.csv:1: header: no column `a`"])
-    #expect(!ended.output.contains("Serving"))
+    #expect(ended.output.isEmpty)
     let checked = try await triggerHost("check", in: directory.path)
     #expect(checked.status == 1)
     #expect(checked.lines == ended.errorLines)

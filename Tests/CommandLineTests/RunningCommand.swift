@@ -49,6 +49,7 @@ final class RunningCommand: Sendable {
     case closedPipe
     /// A pipe that is read from the first `readOn`.
     case stalledPipe
+    /// A terminal that shows both streams.
     case terminal
     /// A terminal that is standard input as well: `type` is its keyboard.
     case console
@@ -90,7 +91,7 @@ final class RunningCommand: Sendable {
         try input.map { try FileHandle(forReadingFrom: URL(fileURLWithPath: $0)) } ?? FileHandle.nullDevice
     }
     process.standardOutput = output.write
-    process.standardError = errors.write
+    process.standardError = kind == .terminal ? output.write : errors.write
     process.terminationHandler = { [self] process in
       let isExit = process.terminationReason == .exit
       change {
@@ -269,7 +270,17 @@ struct EndedCommand: Sendable {
   var errors: String
 
   var lines: [String] { output.split(separator: "\n").map(String.init) }
-  var errorLines: [String] { errors.split(separator: "\n").map(String.init) }
+  /// Without the times of a host's log.
+  var errorLines: [String] {
+    errors.split(separator: "\n").map { line in
+      String(line.prefixMatch(of: Self.time).map { line[$0.range.upperBound...] } ?? line)
+    }
+  }
+
+  /// `2026-11-24T10:30:00.250Z `
+  static var time: Regex<Substring> {
+    #/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z /#
+  }
 
   /// Standard output as one JSON value.
   func json() throws -> Any {

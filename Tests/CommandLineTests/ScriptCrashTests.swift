@@ -91,10 +91,10 @@ import TriggerStorage
     var trees: [Int: Int64] = [:]
 
     mutating func take(_ ended: EndedCommand) {
-      for line in ended.output.split(separator: "\n") {
+      for line in ended.errorLines + ended.lines {
         if let words = try? /scripts: tree (\d+) in force from seq (\d+):.*/.wholeMatch(in: line) {
           trees[Int(words.1)!] = Int64(words.2)!
-        } else if line.hasPrefix("{"), case .map(let fields)? = try? JSON.parse(String(line)),
+        } else if line.hasPrefix("{"), case .map(let fields)? = try? JSON.parse(line),
           case .int(let id)? = fields["id"]
         {
           events.insert(id)
@@ -117,7 +117,7 @@ import TriggerStorage
       let events = (next..<next + 300).map { #"{"event": "n", "id": \#($0), "payload": {"n": \#($0)}}"# }
       next += 300
       try directory.write("events.jsonl", events.joined(separator: "\n") + "\n")
-      let host = try RunningCommand(["run", "--stdin"] + places, input: directory("events.jsonl"))
+      let host = try RunningCommand(["run", "--stdin", "--serve"] + places, input: directory("events.jsonl"))
       // Sometimes it is killed before it serves, or saves come while it starts, which nobody talks about.
       let isServing = workshop.below(4) > 0
       if isServing { try await host.lines(1, containing: "Serving") }

@@ -54,16 +54,18 @@ import Testing
   func aSignalEndsItWhateverWaits(_ reason: Reason, _ number: Int32) async throws {
     let events = reason == .queue ? 100 : 3
     let directory = try project(reason, events: events)
-    let host = try RunningCommand(["run", "--stdin"], in: directory.path, input: directory("in.jsonl"))
+    let host = try RunningCommand(
+      ["run", "--stdin", "--serve"], in: directory.path, input: directory("in.jsonl"))
     try await host.lines(events, containing: "\"accepted\":true")
     if reason == .retry { try await host.line(containing: "not yet") }
     host.signal(number)
     let ended = try await host.end()
     #expect(ended.status == 0, "\(ended.errors)")
-    #expect(ended.lines.contains { $0.hasPrefix("Ending: ") })
+    #expect(ended.errorLines.contains { $0.hasPrefix("Ending: ") })
     if let lost = reason.lost {
       #expect(
-        ended.lines.contains { $0.hasPrefix("lost, as nothing is kept: ") && $0.contains(lost) }, "\(ended)")
+        ended.errorLines.contains { $0.hasPrefix("lost, as nothing is kept: ") && $0.contains(lost) },
+        "\(ended)")
     }
   }
 
@@ -73,13 +75,13 @@ import Testing
     let events = 50
     let directory = try project(reason, events: events)
     let host = try RunningCommand(
-      ["run", "--stdin", "--data", "data"], in: directory.path, input: directory("in.jsonl"))
+      ["run", "--stdin", "--serve", "--data", "data"], in: directory.path, input: directory("in.jsonl"))
     try await host.lines(events, containing: "\"accepted\":true")
     if reason == .retry { try await host.lines(events, containing: "not yet") }
     host.signal(SIGTERM)
     let ended = try await host.end()
     #expect(ended.status == 0, "\(ended.errors)")
-    #expect(ended.lines.contains { $0.hasPrefix("left for the next start: ") }, "\(ended)")
+    #expect(ended.errorLines.contains { $0.hasPrefix("left for the next start: ") }, "\(ended)")
     let quick = "return { on = { event = \"e\" }, execute = function(event, ctx) \(Self.count) end }\n"
     try Data(quick.utf8).write(to: URL(fileURLWithPath: directory("triggers/t.lua")))
     // A retry is due when its time has come, which the log says.
@@ -89,7 +91,7 @@ import Testing
       next.signal(SIGTERM)
       let again = try await next.end()
       #expect(again.status == 0)
-      #expect(again.lines.contains { $0.hasPrefix("left for the next start: \(events) ") }, "\(again)")
+      #expect(again.errorLines.contains { $0.hasPrefix("left for the next start: \(events) ") }, "\(again)")
       return
     }
     let next = try await triggerHost("run", "--data", "data", "--exit-when-idle", in: directory.path)
@@ -107,7 +109,7 @@ import Testing
       $0.replacing("return { ctx:store", with: "print('n', event.n) return { ctx:store")
     }
     let host = try RunningCommand(
-      ["run", "--stdin", "--data", "data"], in: directory.path, input: directory("in.jsonl"))
+      ["run", "--stdin", "--serve", "--data", "data"], in: directory.path, input: directory("in.jsonl"))
     try await host.lines(20, containing: "\"accepted\":true")
     try await host.line(containing: "info: n\t1")
     host.signal(SIGTERM)
@@ -117,7 +119,8 @@ import Testing
     next.signal(SIGTERM)
     let ended = try await next.end()
     #expect(ended.status == 0)
-    #expect(ended.lines.filter { $0.contains("info: n\t") }.map { $0.suffix(4) } == ["n\t20"], "\(ended)")
+    #expect(
+      ended.errorLines.filter { $0.contains("info: n\t") }.map { $0.suffix(4) } == ["n\t20"], "\(ended)")
   }
 
   /// Everything is waited for when nobody has asked for the end.
@@ -127,8 +130,8 @@ import Testing
       ["run", "--stdin", "--exit-when-idle"], in: directory.path, input: directory("in.jsonl"))
     let ended = try await host.end()
     #expect(ended.status == 0)
-    #expect(ended.output.contains(" 10 committed, "), "\(ended)")
-    #expect(!ended.output.contains("lost, as nothing is kept"))
+    #expect(ended.errors.contains(" 10 committed, "), "\(ended)")
+    #expect(!ended.errors.contains("lost, as nothing is kept"))
   }
 
   /// The second signal does not wait, though the first waits for a script and nobody reads.
@@ -136,7 +139,7 @@ import Testing
     let directory = try project(.script, events: 1)
     try directory.edit("host.yaml") { $0.replacing("stop_timeout: 200ms", with: "stop_timeout: 1h") }
     let host = try RunningCommand(
-      ["run", "--stdin", "--data", "data"], in: directory.path, input: directory("in.jsonl"))
+      ["run", "--stdin", "--serve", "--data", "data"], in: directory.path, input: directory("in.jsonl"))
     try await host.line(containing: "\"accepted\":true")
     host.signal(SIGTERM)
     try await host.line(containing: "Ending: ")

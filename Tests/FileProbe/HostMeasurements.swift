@@ -16,7 +16,7 @@ enum HostMeasurements {
     let root = "\(directory)/scripts-\(count)"
     for index in 0..<count { try write("\(root)/d\(index % 100)/t\(index).lua", script(index, size, "e")) }
     let event = #"{"event": "e", "id": 1, "payload": {"value": 1}}"# + "\n"
-    let arguments = ["run", "--scripts", root, "--workers", "1", "--stdin"]
+    let arguments = ["run", "--scripts", root, "--workers", "1", "--stdin", "--serve"]
     for data in [[], ["--data", directory + "/data-\(count)"], ["--data", directory + "/data-\(count)"]] {
       let host = try Host(arguments + data)
       let isAgain = FileManager.default.fileExists(atPath: directory + "/data-\(count)/log.sqlite")
@@ -70,7 +70,7 @@ enum HostMeasurements {
       ("in memory", []), ("first start with data", ["--data", root + "/data"]),
       ("second start", ["--data", root + "/data"]), ("third start", ["--data", root + "/data"]),
     ] {
-      let host = try Host(["run", "--config", root + "/host.yaml", "--stdin"] + data)
+      let host = try Host(["run", "--config", root + "/host.yaml", "--stdin", "--serve"] + data)
       host.send(#"{"event": "set", "id": 0, "payload": {"text": "a"}}"# + "\n")
       host.wait(for: "\"id\":0")
       say("  \(name), until the first event is decided", host.elapsed)

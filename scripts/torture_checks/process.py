@@ -83,7 +83,10 @@ def tool(round: Round, *arguments: object, within: float = 60, cwd: Path | None 
 
 
 class Host:
-    """A `trigger-host run --stdin` on a project directory. Answers are gathered while it runs."""
+    """A `trigger-host run --stdin --serve` on a project directory. Answers are gathered while it runs.
+
+    Standard output has answers and nothing else; what the host says comes on standard error.
+    """
 
     def __init__(
         self, round: Round, project: Path, *, arguments: Sequence[object] = (), stdin: bool = True,
@@ -96,11 +99,12 @@ class Host:
         self.words: deque[str] = deque(maxlen=500)
         self.sent = 0
         self.answer_pause = answer_pause
+        self.merged = merged
         self._changed = threading.Condition()
         self._outgoing: queue.Queue[bytes | None] = queue.Queue()
         command: list[object] = [round.options.host, "run", *arguments]
         if stdin:
-            command.append("--stdin")
+            command += ["--stdin", "--serve"]
         self.process = round.spawn(
             *command, cwd=project, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE, env={**os.environ, **(env or {})},
@@ -232,6 +236,9 @@ class Host:
                     self._changed.notify_all()
                 else:
                     self.words.append(text)
+                    # A host that is killed may leave the beginning of an answer.
+                    if not self.merged and not text.startswith("{"):
+                        self.round.fault(f"standard output has more than answers: {text[:200]!r}")
             if self.answer_pause:
                 time.sleep(self.answer_pause)
 

@@ -198,7 +198,7 @@ package final class Repl {
     log: { repl, level, message, count, fields, fieldsCount, _ in
       guard let repl else { return }
       let bytes = UnsafeRawBufferPointer(start: fields, count: fieldsCount)
-      let shown = fields.flatMap { _ in try? JSON.text(CanonicalEncoding.decode(bytes)) }
+      let shown = fields.flatMap { _ in try? CanonicalEncoding.decode(bytes) }
       let text = Repl.text(message, count) + (shown.map { " \($0)" } ?? "")
       Repl.of(repl).say(.log(level: String(cString: level!), text))
     },

@@ -29,8 +29,8 @@ struct DeadCommand: ParsableCommand {
     func run() throws {
       let reader = try LogReader(path: kept.path())
       let records = try DeadLetters(reader).records(trigger: trigger)
-      for record in records { print(json ? try JSON.text(record.deadJSON) : record.deadLine) }
-      if records.isEmpty, !json { print("Nothing failed for good.") }
+      for record in records { json ? Output.json(record.deadJSON) : Output.result(record.deadLine) }
+      if records.isEmpty, !json { Output.result("Nothing failed for good.") }
     }
   }
 
@@ -42,10 +42,10 @@ struct DeadCommand: ParsableCommand {
 
     func run() throws {
       let record = try DeadLetters(try LogReader(path: kept.path())).records([seq])[0]
-      if json { return print(try JSON.text(record.deadJSON)) }
-      print(record.deadLine)
-      print("event \(record.deadEvent)")
-      print(record.error ?? "")
+      if json { return Output.json(record.deadJSON) }
+      Output.result(record.deadLine)
+      Output.result("event \(record.deadEvent)")
+      Output.result("\(record.error ?? "")")
     }
   }
 
@@ -66,7 +66,7 @@ struct DeadCommand: ParsableCommand {
       let records = try all ? letters.records(trigger: trigger) : letters.records(seqs)
       if action == .requeued { try sayWhatIsGone(records) }
       try DataDirectory(path: kept.path()).settle(dead: records, action)
-      print("\(counted(records.count, "operation")) \(action.rawValue).")
+      Output.result("\(counted(records.count, "operation")) \(action.rawValue).")
     }
 
     /// Triggers may come back before the start.
@@ -76,7 +76,7 @@ struct DeadCommand: ParsableCommand {
       else { return }
       let known = Set(tree.triggers.map(\.name))
       for record in records where record.tree > 0 && !known.contains(record.trigger) {
-        printError(
+        Output.problem(
           "warning: seq \(record.seq): no script of the newest tree is named '\(record.trigger)'; unless one is when the host starts, it is skipped, and on the list again"
         )
       }
@@ -109,7 +109,7 @@ extension DeadLetters {
     // One that is named twice is one.
     return try Set(wanted).sorted().map { seq in
       guard known.contains(seq), let record = try record(seq) else {
-        printError("seq \(seq) is not among those that failed for good; see trigger-host dead list")
+        Output.problem("seq \(seq) is not among those that failed for good; see trigger-host dead list")
         throw ExitCode(1)
       }
       return record
@@ -119,10 +119,10 @@ extension DeadLetters {
 
 extension LogRecord {
   fileprivate var deadEvent: String {
-    "\(kind) \(event) \((try? payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }) ?? .null)"
+    "\(kind) \(event) \(decoded(payload))"
   }
 
-  fileprivate var deadLine: String {
+  fileprivate var deadLine: TerminalText {
     let first =
       error?.split(separator: "\n").first ?? (outcome == .skipped ? "skipped: its trigger was gone" : "")
     let count = tries > 0 ? "  try \(tries + 1)" : isRequeued ? "  seq \(retryOf!) put back" : ""
@@ -130,11 +130,12 @@ extension LogRecord {
   }
 
   fileprivate var deadJSON: Value {
-    [
+    var fields: Value.Map = [
       "seq": .int(seq), "trigger": .string(trigger), "kind": .string("\(kind)"), "event": .string(event),
-      "payload": (try? payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }) ?? .null,
       "admitted": .string("\(Timestamp(nanoseconds: admitted))"), "tries": .int(Int64(tries + 1)),
       "retry_of": retryOf.map { .int($0) } ?? .null, "error": error.map { .string($0) } ?? .null,
     ]
+    fields.add(decoded(payload), as: "payload")
+    return .map(fields)
   }
 }

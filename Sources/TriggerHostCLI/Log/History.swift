@@ -55,7 +55,7 @@ struct History {
   /// - Throws: `ExitCode` when it is not, which has been said.
   func require(_ seq: Int64?) throws {
     guard let seq, seq > last else { return }
-    printError("seq \(seq) is not there: the log \(last == 0 ? "is empty" : "ends at seq \(last)")")
+    Output.problem("seq \(seq) is not there: the log \(last == 0 ? "is empty" : "ends at seq \(last)")")
     throw ExitCode(1)
   }
 
@@ -82,7 +82,7 @@ struct History {
       stores: config?.emptyStores ?? [:], configuration: try EngineConfiguration(limitsOf: config),
       scripts: tree)
     try reader.replay(into: replayer.recovery, to: seq) { try replayer.apply($0) }
-    for damage in reader.damaged { printError("\(damage); an older one and the log served") }
+    for damage in reader.damaged { Output.problem("\(damage); an older one and the log served") }
     return replayer
   }
 
@@ -103,7 +103,7 @@ struct History {
     guard let wanted else { return first }
     try require(wanted)
     guard wanted >= first else {
-      printError(
+      Output.problem(
         "seq \(wanted) cannot be executed again: the first state that is kept is the one before seq \(first)")
       throw ExitCode(1)
     }

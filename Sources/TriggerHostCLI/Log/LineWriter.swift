@@ -1,4 +1,5 @@
 import Foundation
+import TriggerCore
 
 /// Text to standard output or into a file, in blocks.
 final class LineWriter {
@@ -32,7 +33,14 @@ final class LineWriter {
     unlink(name)  // not there any more when it is complete
   }
 
-  func put(_ text: String) throws {
+  /// For people.
+  func put(_ text: TerminalText) throws { try exact(text.shown) }
+
+  /// A line for programs.
+  func json(_ value: Value) throws { try exact(value.jsonText.withJSONEscapes + "\n") }
+
+  /// As it is.
+  func exact(_ text: String) throws {
     bytes.append(contentsOf: text.utf8)
     if bytes.count >= Self.blockBytes { try flush() }
   }

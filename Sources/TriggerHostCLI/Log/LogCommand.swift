@@ -25,7 +25,9 @@ struct LogCommand: ParsableCommand {
 
     func run() throws {
       let style = RecordStyle()
-      try LogPrinter(filter: filter, follows: follow) { json ? $0.jsonLine : style.text(of: $0) }.run()
+      try LogPrinter(filter: filter, follows: follow) { record, out in
+        if json { try out.json(record.json) } else { try out.put(style.text(of: record)) }
+      }.run()
     }
   }
 
@@ -34,7 +36,7 @@ struct LogCommand: ParsableCommand {
     @OptionGroup var filter: LogFilter
     @Flag(help: "Go on with what is committed from now on, or with --from from there.") var follow = false
 
-    func run() throws { try LogPrinter(filter: filter, follows: follow) { $0.jsonLine }.run() }
+    func run() throws { try LogPrinter(filter: filter, follows: follow) { try $1.json($0.json) }.run() }
   }
 
   struct Verify: ParsableCommand {
@@ -66,16 +68,17 @@ struct LogCommand: ParsableCommand {
         ]
         if let digests = verified.digests { fields["digests"] = digests.stores.json }
         if let damage = verified.damages.first { fields["error"] = .string("\(path): \(damage)") }
-        print(try JSON.text(.map(fields)))
+        Output.json(.map(fields))
       } else if verified.damages.isEmpty {
-        print("\(verified.records) records are intact.")
+        Output.result("\(verified.records) records are intact.")
         if let digests = verified.digests, !digests.stores.isEmpty {
-          print("As of seq \(digests.seq):")
-          for store in digests.stores { print("  \(store.digest)  \(store.name)") }
+          Output.result("As of seq \(digests.seq):")
+          for store in digests.stores { Output.result("  \(store.digest)  \(store.name)") }
         }
       } else {
-        for damage in verified.damages { printError("\(path): \(damage)") }
-        print("\(verified.records) records are intact; \(counted(verified.damages.count, "damage")) found.")
+        for damage in verified.damages { Output.problem("\(path): \(damage)") }
+        Output.result(
+          "\(verified.records) records are intact; \(counted(verified.damages.count, "damage")) found.")
       }
       if !verified.damages.isEmpty { throw ExitCode(1) }
     }

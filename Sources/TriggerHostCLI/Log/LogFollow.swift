@@ -5,7 +5,7 @@ import TriggerHost
 struct LogPrinter {
   let filter: LogFilter
   let follows: Bool
-  let text: (LogRecord) -> String
+  let write: (LogRecord, LineWriter) throws -> Void
 
   /// How often a log that is followed is looked at, in milliseconds: one small question to SQLite.
   private static let pause: Int32 = 100
@@ -26,7 +26,7 @@ struct LogPrinter {
         try history.visitViews(from: next, to: filter.to ?? .max) { view in
           next = view.seq + 1
           guard let record = try compiled.pass(view) else { return true }
-          try out.put(text(record))
+          try write(record, out)
           left -= 1
           return left > 0
         }

@@ -6,17 +6,17 @@ struct RecordStyle {
   var paint = Paint()
 
   /// The headline, then a line for each intent and one for an error.
-  func text(of record: LogRecord) -> String {
-    var text = headline(record) + "\n"
+  func text(of record: LogRecord) -> TerminalText {
+    var text: TerminalText = "\(headline(record))\n"
     for intent in record.intents { text += "    \(intent)\n" }
     if let error = record.error {
-      text += "    \(paint.bad(String(error.prefix { $0 != "\n" })))\n"
+      text += "    \(paint.bad("\(error.prefix { $0 != "\n" })"))\n"
     }
     return text
   }
 
   /// One line: seq, time, trigger, event, outcome.
-  func headline(_ record: LogRecord) -> String {
+  func headline(_ record: LogRecord) -> TerminalText {
     let outcome =
       switch record.outcome {
       case .committed: paint.good("\(record.outcome)")
@@ -25,7 +25,8 @@ struct RecordStyle {
       }
     let time = paint.faint("\(Timestamp(nanoseconds: record.admitted))")
     let event = "\(record.kind) \(record.event) \("\(decoded(record.payload))".cut(after: 100))"
-    var text = "seq \(record.seq)  \(time)  \(paint.strong(record.trigger))  \(event)  \(outcome)"
+    var text: TerminalText =
+      "seq \(record.seq)  \(time)  \(paint.strong("\(record.trigger)"))  \(event)  \(outcome)"
     if record.identity != record.seq { text += "  first seq \(record.identity)" }
     if record.attempts > 1 { text += "  \(record.attempts) attempts" }
     if let failed = record.retryOf {
@@ -34,8 +35,4 @@ struct RecordStyle {
     if record.tree > 0 { text += "  tree \(record.tree)" }
     return text
   }
-}
-
-extension LogRecord {
-  var jsonLine: String { json.jsonText + "\n" }
 }

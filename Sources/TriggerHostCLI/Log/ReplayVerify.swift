@@ -37,27 +37,26 @@ extension Replay {
       fields["reason"] = .string(difference.reason)
       fields["environment"] = .array(notes.map { .string($0) })
     }
-    print(try JSON.text(.map(fields)))
+    Output.json(.map(fields))
   }
 
   private func say(
     _ verdict: Verification.Verdict, _ first: Int64, _ notes: [String], _ seconds: Double, _ threads: Int
   ) {
     if let difference = verdict.difference {
-      print("differs: \(difference)")
-      for note in notes { print("note: \(note)") }
+      Output.result("differs: \(difference)")
+      for note in notes { Output.result("note: \(note)") }
       if config == nil {
-        print("note: limits are not in the log; where they were not the usual ones, say --config")
+        Output.result("note: limits are not in the log; where they were not the usual ones, say --config")
       }
       return
     }
-    if first > 1, from == nil { print("The log begins later: verified from seq \(first) on.") }
+    if first > 1, from == nil { Output.result("The log begins later: verified from seq \(first) on.") }
     let rest =
       verdict.applied == 0
       ? "" : ", \(verdict.applied) applied only (deferred, skipped, killed, or of Swift triggers)"
     let workers = "\(threads) worker\(threads == 1 ? "" : "s")"
-    print(
-      String(
-        format: "%d seqs verified in %.2f s by %@: all the same%@", verdict.executed, seconds, workers, rest))
+    let time = String(format: "%.2f s", seconds)
+    Output.result("\(verdict.executed) seqs verified in \(time) by \(workers): all the same\(rest)")
   }
 }

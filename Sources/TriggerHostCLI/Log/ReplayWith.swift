@@ -11,7 +11,7 @@ extension Replay {
     let scripts = Scripts(config)
     let errors = scripts.tree.problems.filter { $0.severity == .error }
     guard scripts.isComplete, errors.isEmpty else {
-      for finding in scripts.findings where finding.isError { printError(finding.text) }
+      for finding in scripts.findings where finding.isError { Output.say(finding) }
       throw ExitCode(1)
     }
     let history = try History(kept.path(), config: config)

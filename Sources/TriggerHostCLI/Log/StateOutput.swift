@@ -27,16 +27,16 @@ struct StateOutput {
   private func writeJSON(_ out: LineWriter) throws {
     var separator = "{"
     for name in state.storeNames {
-      try out.put("\(separator)\(Value.string(name)):")
+      try out.exact("\(separator)\(Value.string(name).jsonText.withJSONEscapes):")
       var inner = "{"
       try state.visit(name) { key, value, _ in
-        try out.put("\(inner)\(Value.string(key)):\(value.jsonText)")
+        try out.exact("\(inner)\(Value.string(key)):\(value.jsonText)".withJSONEscapes)
         inner = ","
       }
-      try out.put(inner == "{" ? "{}" : "}")
+      try out.exact(inner == "{" ? "{}" : "}")
       separator = ","
     }
-    try out.put(separator == "{" ? "{}\n" : "}\n")
+    try out.exact(separator == "{" ? "{}\n" : "}\n")
   }
 
   /// One line for each key: `{"store": ..., "key": ..., "value": ..., "version": ...}`.
@@ -50,7 +50,7 @@ struct StateOutput {
           "store": .string(name), "key": .string(key), "version": .int(version),
         ]
         fields.add(value, as: "value")
-        try out.put("\(Value.map(fields))\n")
+        try out.json(.map(fields))
       }
     }
     try out.finish()

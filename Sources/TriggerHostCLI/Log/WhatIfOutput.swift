@@ -52,8 +52,8 @@ final class WhatIfText: WhatIfOutput {
   ) throws {
     if count > limit { try out.put("... and \(count - limit) more (--all prints them)\n") }
     if count > 0 { try out.put("\n") }
-    for line in totals(summary) { try out.put(line + "\n") }
-    var keys: [String] = []
+    for line in totals(summary) { try out.put("\(line)\n") }
+    var keys: [TerminalText] = []
     try visit { difference in
       differingKeys += 1
       if differingKeys <= limit { keys.append(text(of: difference)) }
@@ -65,7 +65,7 @@ final class WhatIfText: WhatIfOutput {
     try out.flush()
   }
 
-  private func text(of difference: WhatIf.StateDifference) -> String {
+  private func text(of difference: WhatIf.StateDifference) -> TerminalText {
     let old = difference.old.map(shortened) ?? "nothing"
     let new = difference.new.map(shortened) ?? "nothing"
     return "  \(difference.store)/\(difference.key)\n    was  \(old)\n    now  \(new)\n"
@@ -102,7 +102,7 @@ final class WhatIfJSON: WhatIfOutput {
   init(limit: Int) { self.limit = limit }
 
   func begin(scripts: String) throws {
-    try out.put("{\"scripts\":\(Value.string(scripts)),\"differences\":[")
+    try out.exact("{\"scripts\":\(Value.string(scripts).jsonText.withJSONEscapes),\"differences\":[")
   }
 
   func add(_ difference: WhatIf.Difference) throws {
@@ -118,7 +118,7 @@ final class WhatIfJSON: WhatIfOutput {
     if let old = difference.old { fields["was"] = json(old) }
     if let new = difference.new { fields["now"] = json(new) }
     if let reason = difference.reason { fields["reason"] = .string(reason) }
-    try out.put((count == 1 ? "" : ",") + Value.map(fields).jsonText)
+    try out.exact((count == 1 ? "" : ",") + Value.map(fields).jsonText.withJSONEscapes)
   }
 
   private func json(_ result: WhatIf.Result) -> Value {
@@ -132,17 +132,17 @@ final class WhatIfJSON: WhatIfOutput {
   func end(
     _ summary: WhatIf.Summary, visit: ((WhatIf.StateDifference) throws -> Void) throws -> Void
   ) throws {
-    try out.put("],\"omitted\":\(max(0, count - limit)),\"summary\":\(json(summary).jsonText)")
-    try out.put(",\"state\":{\"keys\":[")
+    try out.exact("],\"omitted\":\(max(0, count - limit)),\"summary\":\(json(summary).jsonText)")
+    try out.exact(",\"state\":{\"keys\":[")
     try visit { difference in
       differingKeys += 1
       if differingKeys > limit { return }
       var fields: Value.Map = ["store": .string(difference.store), "key": .string(difference.key)]
       if let old = difference.old { fields.add(old, as: "was") }
       if let new = difference.new { fields.add(new, as: "now") }
-      try out.put((differingKeys == 1 ? "" : ",") + Value.map(fields).jsonText)
+      try out.exact((differingKeys == 1 ? "" : ",") + Value.map(fields).jsonText.withJSONEscapes)
     }
-    try out.put("],\"differing\":\(differingKeys),\"omitted\":\(max(0, differingKeys - limit))}}\n")
+    try out.exact("],\"differing\":\(differingKeys),\"omitted\":\(max(0, differingKeys - limit))}}\n")
     try out.flush()
   }
 

@@ -36,12 +36,13 @@ struct Why: ParsableCommand {
       let first = try log.reader.firstSeq()
       let rest = first > 1 ? " since seq \(first), where the log begins now" : ""
       let hint = try likeness(in: log.state(at: at ?? log.last))
-      printError("nothing has written \(store)/\(key)\(at.map { " up to seq \($0)" } ?? "")\(rest)\(hint)")
+      Output.problem(
+        "nothing has written \(store)/\(key)\(at.map { " up to seq \($0)" } ?? "")\(rest)\(hint)")
       throw ExitCode(1)
     }
     let causes = try causes(of: newest.record, log)
     let script = try Script(newest.record, log)
-    if json { return print(self.value(writers, causes, script).jsonText) }
+    if json { return Output.json(self.value(writers, causes, script)) }
     show(writers, causes, script)
   }
 
@@ -96,24 +97,24 @@ struct Why: ParsableCommand {
 
   private func show(_ writers: [KeyWriters.Writer], _ causes: [LogRecord], _ script: Script?) {
     let (newest, style) = (writers.last!, RecordStyle())
-    print("\(store)/\(key) = \(newest.change.new.map { "\($0)" } ?? "nothing")")
-    print("was \(newest.change.old.map { "\($0)" } ?? "nothing") before")
-    print(style.headline(newest.record))
+    Output.result("\(store)/\(key) = \(newest.change.new.map { "\($0)" } ?? "nothing")")
+    Output.result("was \(newest.change.old.map { "\($0)" } ?? "nothing") before")
+    Output.result(style.headline(newest.record))
     for intent in newest.record.intents where intent.changes(store: store, key: key) {
-      print("    \(intent)")
+      Output.result("    \(intent)")
     }
     if let script {
       let time = Timestamp(nanoseconds: script.tree.time)
-      print(
+      Output.result(
         "    by \(script.path) (XXH64 \(script.hash)) of script tree \(script.tree.number), in force since \(time)"
       )
     }
     for (depth, cause) in causes.enumerated() {
-      print(String(repeating: "  ", count: depth + 1) + "because of " + style.headline(cause))
+      Output.result("\(String(repeating: "  ", count: depth + 1))because of \(style.headline(cause))")
     }
     for writer in writers.dropLast().reversed() {
-      print("before that \(style.headline(writer.record))")
-      print("    \(store)/\(key) = \(writer.change.new.map { "\($0)" } ?? "nothing")")
+      Output.result("before that \(style.headline(writer.record))")
+      Output.result("    \(store)/\(key) = \(writer.change.new.map { "\($0)" } ?? "nothing")")
     }
   }
 

@@ -51,7 +51,7 @@ struct ReplCommand: ParsableCommand {
     } else if let loaded = project.load() {
       try report(loaded.report)
       let scripts = Scripts(loaded.config)
-      for finding in scripts.findings where finding.isError { printError(finding.text) }
+      for finding in scripts.findings where finding.isError { Output.say(finding) }
       tree = scripts.tree
       places = ScriptPlaces(root: loaded.config.scripts.resolved)
       for name in loaded.config.stores.keys.sorted() where snapshot.stores[name] == nil {
@@ -59,7 +59,7 @@ struct ReplCommand: ParsableCommand {
       }
     }
     let console = ReplConsole(snapshot, scripts: tree, at: places)
-    if console.isTerminal { printLine(greeting(snapshot)) }
+    if console.isTerminal { Output.result("\(greeting(snapshot))") }
     if !console.serve() { throw ExitCode(1) }
   }
 
@@ -119,10 +119,11 @@ private final class ReplConsole {
     let paint = paint
     let repl = Repl(snapshot, scripts: scripts) { output in
       switch output {
-      case .value(let text): printLine(text)
-      case .change(let text): printLine(text + paint.faint("  (shown, not applied)"))
-      case .log(let level, let text): printLine(paint.faint("[\(level)] ") + text)
-      case .hint(let text): printError(text)
+      case .value(let text): Output.result("\(text)")
+      case .change(let text): Output.result("\(text)\(paint.faint("  (shown, not applied)"))")
+      case .log(let level, let text): Output.result("\(paint.faint("[\(level)] "))\(text)")
+      case .hint(let text):
+        for line in text.split(separator: "\n") { Output.problem("\(line)") }
       }
     }
     self.repl = repl
@@ -145,13 +146,13 @@ private final class ReplConsole {
       switch input.next(pending.isEmpty ? "> " : ">> ") {
       case .endOfInput:
         if !pending.isEmpty {
-          printError("repl: the input ends in the middle of: \(pending)")
+          Output.problem("repl: the input ends in the middle of: \(pending)")
           isGood = false
         }
         return isGood || isTerminal
       case .abandoned: pending = ""
       case .unreadable(let fault):
-        printError("repl: \(fault)")
+        Output.problem("repl: \(fault)")
         (isGood, pending) = (false, "")
       case .text(let line):
         pending += pending.isEmpty ? line : "\n" + line
@@ -159,11 +160,11 @@ private final class ReplConsole {
         case .incomplete: continue
         case .done: break
         case .end: return isGood || isTerminal
-        case .interrupted: printLine(paint.doubtful("interrupted"))
+        case .interrupted: Output.result(paint.doubtful("interrupted"))
         case .failed(let error):
           isGood = false
           let message = places?.named(error) ?? error
-          if isTerminal { printLine(paint.bad(message)) } else { printError(message) }
+          if isTerminal { Output.result(paint.bad("\(message)")) } else { Output.problem("\(message)") }
         }
         pending = ""
       }

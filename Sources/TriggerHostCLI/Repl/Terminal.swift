@@ -111,13 +111,15 @@ final class LineInput {
     if shared.count > editor.cursor - start {
       editor.replace(from: start, with: shared)
     } else if words.count > 1 {
-      write("\r\n" + words.prefix(200).joined(separator: "  ") + "\r\n")
+      write("\r\n" + TerminalText(words.prefix(200).joined(separator: "  ")).shown + "\r\n")
     }
   }
 
   private func draw(_ prompt: String, _ editor: LineEditor) {
     let (text, cursor) = editor.window(max(10, Self.columns - prompt.count - 1))
-    write("\r\u{1b}[K\(paint.strong(prompt))\(text)\r\u{1b}[\(prompt.count + cursor)C")
+    write(
+      "\r\u{1b}[K\(paint.strong("\(prompt)").shown)\(TerminalText(text).shown)\r\u{1b}[\(prompt.count + cursor)C"
+    )
   }
 
   private func write(_ text: String) { try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8)) }

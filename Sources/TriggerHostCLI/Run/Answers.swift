@@ -68,7 +68,7 @@ final class Answers: @unchecked Sendable {  // guarded by `condition`
   }
 
   private func write(_ answer: Value) {
-    if let text = try? JSON.text(answer) { Output.acknowledgement(text) }
+    Output.acknowledgement(answer)
     condition.lock()
     written += 1
     condition.unlock()

@@ -53,7 +53,7 @@ struct StoreTableSettings {
         path: FilePath.join(below: opened.directory.path, database.file), store: name, table: database.table,
         history: LogHistory(log: opened.directory.logID, epoch: opened.epoch)
       ) { notice in
-        notice.level == .info ? printLine("\(notice)") : printError("\(notice.level): \(notice)")
+        notice.level == .info ? Output.say(.info, "\(notice)") : Output.warning("\(notice.level): \(notice)")
       }
     } catch { throw problem(error) }
   }

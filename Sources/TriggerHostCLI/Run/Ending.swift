@@ -34,7 +34,8 @@ final class Ending: Sendable {
     let isFirst = !hasBegun.exchange(true, ordering: .acquiringAndReleasing)
     host.stopTaking()
     if !isFirst { return }
-    printLine(
+    Output.say(
+      .info,
       "Ending: finishing what runs, for \(TimeSpan.format(host.config.stopTimeout)) at most. Press Ctrl-C again to end at once."
     )
     Self.onThread { [self] in Output.endProcess(run() ? 0 : 1) }
@@ -75,7 +76,8 @@ final class Ending: Sendable {
     }
     status.stop()
     host.answers?.finish { isUrgent.load(ordering: .acquiring) }
-    printLine(host.summary(left))
+    host.sayDropped()
+    for entry in host.summary(left) { Output.say(entry) }
     // Answers wait for their reader, unless somebody waits for the end.
     while host.answers != nil, !isUrgent.load(ordering: .acquiring), !Output.isFlushed { Output.flush() }
     return isWritten
@@ -95,7 +97,7 @@ final class Ending: Sendable {
   }
 
   private func late(_ what: String, _ bound: Duration) {
-    printError("warning: not ended within \(TimeSpan.format(bound)): \(what)")
+    Output.warning("warning: not ended within \(TimeSpan.format(bound)): \(what)")
   }
 
   private static func onThread(_ body: @escaping @Sendable () -> Void) {

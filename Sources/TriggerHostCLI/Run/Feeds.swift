@@ -18,10 +18,10 @@ extension Host {
     let feeds = try config.feeds.map { settings in
       do {
         let feed = try Feed(settings)
-        for note in feed.notes { printError("\(note)") }
+        for note in feed.notes { Output.say(.info, "\(note)") }
         return (settings, feed)
       } catch {
-        printError("\(error)")
+        Output.problem("\(error)")
         throw ExitCode(1)
       }
     }
@@ -84,7 +84,7 @@ extension Host {
       }
     }
     rows.withLock { $0.bad += 1 }
-    printError(fault)
+    Output.warning("\(fault)")
     return nil
   }
 

@@ -32,7 +32,8 @@ final class FileStores: Sendable {
     let named = 5
     var names = edits.edits.prefix(named).map { FileProblem(path: $0.path, message: "").shownPath }
     if edits.edits.count > named { names.append("...") }
-    printLine(
+    Output.say(
+      .info,
       "store '\(store)': \(counted(edits.edits.count, "file")) changed outside, taken up with seq \(result.seq): \(names.joined(separator: ", "))"
     )
   }
@@ -44,13 +45,15 @@ final class FileStores: Sendable {
   private func tell(_ problems: [FileProblem], of store: String) {
     let lines = problems.map { problem in
       let place = problem.path.isEmpty ? "" : "\(problem.shownPath): "
-      return "\(problem.severity == .warning ? "warning: " : "")store '\(store)': \(place)\(problem.message)"
+      let text =
+        "\(problem.severity == .warning ? "warning: " : "")store '\(store)': \(place)\(problem.message)"
+      return (text: text, severity: problem.severity)
     }
     let new = told.withLock { told in
-      let old = told.updateValue(Set(lines), forKey: store) ?? []
-      return lines.filter { !old.contains($0) }
+      let old = told.updateValue(Set(lines.map(\.text)), forKey: store) ?? []
+      return lines.filter { !old.contains($0.text) }
     }
-    for line in new { printError(line) }
+    for line in new { Output.say(line.severity == .warning ? .warning : .error, "\(line.text)") }
   }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import HostConfig
 import TriggerCore
 import TriggerHost
 import TriggerStorage
@@ -20,7 +21,7 @@ extension Host {
           })
       }.start()
     }
-    for line in lines { printLine("scripts: \(line)") }
+    for line in lines { Output.say(line.level, "scripts: \(line.text)") }
   }
 }
 
@@ -42,7 +43,7 @@ private struct Rehearsal {
     reader = try LogReader(path: path)
   }
 
-  func lines(last count: Int64) throws -> [String] {
+  func lines(last count: Int64) throws -> [(level: HostConfig.LogLevel, text: String)] {
     let end = try reader.lastSeq()
     let start = max(end - count + 1, try reader.firstExecutable())
     guard start <= end else { return [] }
@@ -69,11 +70,14 @@ private struct Rehearsal {
       }
     } catch is Enough {}
     let all = failures + others
-    var lines = [
-      "\(counted(executed, "recent operation")) executed with the new scripts\(left): \(failures.count) would fail that did not, \(others.count) would differ"
+    var lines: [(level: HostConfig.LogLevel, text: String)] = [
+      (
+        failures.isEmpty ? .info : .warning,
+        "\(counted(executed, "recent operation")) executed with the new scripts\(left): \(failures.count) would fail that did not, \(others.count) would differ"
+      )
     ]
-    lines += all.prefix(Self.told).map { String($0.split(separator: "\n").first ?? "") }
-    if all.count > Self.told { lines.append("... and \(all.count - Self.told) more") }
+    lines += all.prefix(Self.told).map { (.info, String($0.split(separator: "\n").first ?? "")) }
+    if all.count > Self.told { lines.append((.info, "... and \(all.count - Self.told) more")) }
     return lines
   }
 }

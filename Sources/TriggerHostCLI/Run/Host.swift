@@ -15,11 +15,16 @@ final class Host: Sendable {
   let started = ContinuousClock.now
   private let scheduler: TriggerScheduler
   private let notices = NoticeLimit()
+  private let lineLimit = LineLimit()
   /// Rows of the feeds so far.
   let rows = Mutex(FeedCounts())
   let storage: HostStorage?
   private let files: FileStores
   private let follower = Mutex<ScriptFollower?>(nil)
+  /// Lines of standard input that were answered with an error.
+  let refused = Atomic<Int>(0)
+  /// There are scripts, and none of them can run.
+  private let nothingRuns = Atomic<Bool>(false)
   /// To the events of standard input.
   let answers: Answers?
 
@@ -38,18 +43,18 @@ final class Host: Sendable {
     files = try coordinator.register(config, following: opened)
     coordinator.whenFailed { message in
       // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
-      printError(
+      Output.problem(
         "the log cannot be written: \(message)\nNothing acknowledged is lost. Stopping; start again when the disk is well."
       )
       Output.endProcess(1)
     }
     coordinator.whenClockSteps {
-      printLine("\($0); spans go on as they were, what happens at wall times goes by the new one")
+      Output.warning("\($0); spans go on as they were, what happens at wall times goes by the new one")
     }
     storage = try opened.map { try HostStorage($0, coordinator, config.log) }
     queue = TriggerQueue(coordinator)
     scheduler = TriggerScheduler(queue)
-    if let storage { printLine(storage.summary) }
+    if let storage { Output.say(.info, "\(storage.summary)") }
   }
 
   /// Loads the scripts and starts; what is wrong with single scripts is printed, the others run. Scripts that
@@ -61,15 +66,18 @@ final class Host: Sendable {
     let follower = ScriptFollower(self)
     self.follower.withLock { $0 = follower }
     try follower.start { scripts, reload in
-      for finding in scripts.findings { printError(finding.text) }
+      for finding in scripts.findings { Output.say(finding) }
       guard scripts.isComplete else { throw ExitCode(1) }
       var tree = reload.tree
       // Kept before anything runs with it: what ran can be run again.
       tree.identity = try storage?.keep(reload, seq: storage!.progress.lastSeq + 1)
       queue.bind([], scripts: tree)
-      printLine(EnvironmentVersions.lua)
+      Output.say(.info, "\(EnvironmentVersions.lua)")
+      nothingRuns.store(
+        tree.triggers.isEmpty && scripts.findings.contains(where: \.isError), ordering: .relaxed)
       let names = tree.triggers.map(\.name).joined(separator: ", ")
-      printLine("\(counted(tree.triggers.count, "trigger")): \(names.isEmpty ? "nothing can run" : names)")
+      Output.say(
+        .info, "\(counted(tree.triggers.count, "trigger")): \(names.isEmpty ? "nothing can run" : names)")
       addSchedules(tree)
       return tree
     }
@@ -127,17 +135,48 @@ final class Host: Sendable {
     return RowProgress(storage.progress.feeds[feed.name] ?? FeedRows())
   }
 
+  /// What failed, when nothing else happened; nil when something did, or nothing failed.
+  var onlyFailures: String? {
+    let (stats, rows, refused) = (coordinator.stats, rows.withLock { $0 }, refused.load(ordering: .relaxed))
+    let isEmpty = nothingRuns.load(ordering: .relaxed)
+    if stats.committed + stats.skipped + rows.skipped > 0 { return nil }
+    let failures = [
+      (stats.failed, "operation failed", "operations failed"),
+      (refused, "line was refused", "lines were refused"),
+      (rows.bad, "row was bad", "rows were bad"),
+    ].filter { $0.0 > 0 }.map { "\($0.0) \($0.0 == 1 ? $0.1 : $0.2)" }
+    if failures.isEmpty { return isEmpty ? "no script could be loaded" : nil }
+    return failures.joined(separator: ", ")
+  }
+
   /// What is on disk, for people; nil when nothing is.
   var diskUse: String? { storage.map { "disk \(sizeText($0.directory.bytes))" } }
 
   private func observe() {
     let threshold = config.logLevel.rank
     let places = ScriptPlaces(root: config.scripts.resolved)
-    queue.observe { result, logs in
-      for line in logs where (HostConfig.LogLevel(rawValue: line.level)?.rank ?? threshold) >= threshold {
-        printLine("\(result.mark) \(line.level): \(line.message)\(line.fieldsText)".withoutControls)
+    queue.observe { [lineLimit] result, logs in
+      for line in logs {
+        let level = HostConfig.LogLevel(rawValue: line.level) ?? .info
+        if level.rank < threshold { continue }
+        guard lineLimit.passes(line.shownBytes, of: result.trigger) else { continue }
+        var entry = Entry(level: level, message: "\(line.message)", origin: result.origin, isScripts: true)
+        if case .map(let fields)? = line.fields { entry.fields = fields }
+        Output.say(entry)
       }
-      if let error = result.error { printError("\(result.mark) \(places.named(error))") }
+      lineLimit.drop(result.logLinesDropped, of: result.trigger)
+      if let error = result.error, lineLimit.passes(error.utf8.count, of: result.trigger, .failures) {
+        Output.say(Entry(level: .error, message: "\(places.named(error))", origin: result.origin))
+      }
+    }
+  }
+
+  /// Says which lines were dropped since the last time. Call once in a while, and at the end.
+  func sayDropped() {
+    for (trigger, count) in lineLimit.takeDropped() {
+      Output.say(
+        .warning, "… and \(grouped(count)) more \(count == 1 ? "line" : "lines") of \(trigger) dropped",
+        ["trigger": .string(trigger), "dropped": .int(Int64(count))])
     }
   }
 
@@ -146,7 +185,7 @@ final class Host: Sendable {
   /// The configuration's jobs, and those that scripts ask for with their own `on`.
   private func addSchedules(_ tree: ScriptTree) {
     scheduler.observe { [notices] notice in
-      if let text = notices.text(of: notice) { printError(text) }
+      if let text = notices.text(of: notice) { Output.warning("\(text)") }
     }
     for entry in config.schedules { add(entry.job, from: "\(entry.file):\(entry.line)") }
     for script in tree.triggers {
@@ -162,17 +201,17 @@ final class Host: Sendable {
     do {
       try scheduler.add(job, since: try storage?.since(of: job), fired: storage?.progress.fires[job.name])
     } catch {
-      return printError("\(place): \(error)")
+      return Output.problem("\(place): \(error)")
     }
     if case .at(let time) = job.rule, scheduler.nextFire(of: job.name) == nil {
-      printError("\(place): warning: schedule '\(job.name)' does not fire: \(time) is past")
+      Output.warning("\(place): warning: schedule '\(job.name)' does not fire: \(time) is past")
     }
   }
 }
 
 extension OperationResult {
-  /// `[rsi 12.1]`: the trigger, the seq, and the attempt that counts.
-  fileprivate var mark: String { "[\(trigger) \(seq).\(attempts)]" }
+  /// With the attempt that counts.
+  fileprivate var origin: Entry.Origin { Entry.Origin(trigger: trigger, seq: seq, attempt: attempts) }
 }
 
 extension TriggerOptions {
@@ -206,15 +245,12 @@ extension EngineConfiguration {
   }
 }
 
-extension HostConfig.LogLevel {
-  /// Greater is more serious.
-  fileprivate var rank: Int { Self.allCases.firstIndex(of: self)! }
-}
-
 extension ExecutionLog {
-  /// ` {"trades": 3}`, or nothing.
+  /// About as long as the line for it.
+  fileprivate var shownBytes: Int { message.utf8.count + (fields == nil ? 0 : fieldsText.utf8.count) + 64 }
+
+  /// ` {"trades": 3}`, or nothing; what has no JSON form as people see it.
   var fieldsText: String {
-    guard let fields, let text = try? JSON.text(fields) else { return "" }
-    return " " + text
+    fields.map { " \($0)" } ?? ""
   }
 }

@@ -55,13 +55,13 @@ final class HostStorage: Sendable {
     let seconds = (ContinuousClock.now - started) / .seconds(1)
     let start = recovery.begin == 0 ? "the first record" : "the one before it, of seq \(recovery.begin),"
     for damage in reader.damaged {
-      printError(
+      Output.warning(
         "\(directory.path): \(damage)\nNothing is lost: the host goes on from \(start) and the log, and writes a new checkpoint."
       )
     }
     let epoch = opened.epoch
     if let loss = directory.loss {
-      printError(
+      Output.warning(
         "\(directory.path): \(loss). Going on without, as --accept-loss says; seqs are given out again, in epoch \(epoch)."
       )
     }
@@ -74,8 +74,8 @@ final class HostStorage: Sendable {
       log, coordinator, recovery: recovery, damaged: reader.damaged,
       retention: settings.retention,
       interval: settings.checkpoint)
-    log.whenNoticed { [path = directory.path] in printError("\(path): \($0)") }
-    checkpointer.start { printError($0) }
+    log.whenNoticed { [path = directory.path] in Output.warning("\(path): \($0)") }
+    checkpointer.start { Output.problem("\($0)") }
     let left = recovery.fold.unfinished.count
     summary =
       recovery.lastSeq == 0
@@ -113,7 +113,7 @@ final class HostStorage: Sendable {
       return (try directory.keep(files, now: now, seed: 0, seq: seq), directory.treeDamage)
     }
     if let damage {
-      printError(
+      Output.warning(
         "\(directory.path): \(damage). The scripts of now are kept whole, as tree \(identity.number).")
     }
     return identity
@@ -133,7 +133,7 @@ final class HostStorage: Sendable {
   func close() {
     checkpointer.stop()
     if log.failure == nil, checkpointer.recordsSince >= Self.commitsForLastCheckpoint {
-      do { try checkpointer.checkpoint() } catch { printError("no checkpoint: \(error)") }
+      do { try checkpointer.checkpoint() } catch { Output.problem("no checkpoint: \(error)") }
     }
     checkpointer.close()
     reader.close()

@@ -50,7 +50,7 @@ final class ScriptFollower: Sendable {
         var known = first.problems
         for await report in reports {
           for problem in report.problems where problem.severity == .warning && !known.contains(problem) {
-            printError(finding(problem).text)
+            Output.say(finding(problem))
           }
           let isNews = !report.changes.isEmpty || Self.errors(report.problems) != Self.errors(known)
           known = report.problems
@@ -85,16 +85,16 @@ final class ScriptFollower: Sendable {
     // What was said and has not been touched is not said again.
     let isSaid = step.held.allSatisfy { waited.contains($0) && report.changes[$0.path] == nil }
     if !isSaid || step.update.files.isEmpty {
-      for problem in step.unread { printError(finding(problem).text) }
+      for problem in step.unread { Output.say(finding(problem)) }
       say(step.problems.map { Finding($0, in: directory) })
     } else {
       say(step.problems.filter { !known.contains($0.description) }.map { Finding($0, in: directory) })
     }
     if step.update.files.isEmpty {
       guard await hold(reload) else { return }
-      if step.held.isEmpty { return printLine("scripts: the files are back to what runs; nothing to do") }
+      if step.held.isEmpty { return Output.say(.info, "scripts: the files are back to what runs; nothing to do") }
       if !isSaid { say(step.held, of: reload.tree) }
-      return printError(
+      return Output.problem(
         "scripts: not reloaded, the scripts that run stay in force; mend what is named above")
     }
     guard let seq = await activate(&step.update, reload, after: old) else { return }
@@ -107,7 +107,7 @@ final class ScriptFollower: Sendable {
   /// Keeps in mind what waits. Returns false when that fails.
   private func hold(_ reload: ScriptReload) async -> Bool {
     do { _ = try host.keep(reload) } catch {
-      printError("scripts: not reloaded: \(error)")
+      Output.problem("scripts: not reloaded: \(error)")
       return false
     }
     return true
@@ -117,18 +117,19 @@ final class ScriptFollower: Sendable {
   private func say(_ held: [ScriptReload.Held], of tree: ScriptTree) {
     let most = 20
     let shown = held.filter { !$0.path.isEmpty }
-    for held in shown.prefix(most) { printError("scripts: \(held.text(of: tree))") }
+    for held in shown.prefix(most) { Output.problem("scripts: \(held.text(of: tree))") }
     if shown.count > most {
-      printError("scripts: and \(counted(shown.count - most, "more file")) wait with these")
+      Output.problem("scripts: and \(counted(shown.count - most, "more file")) wait with these")
     }
   }
 
   /// What a burst has wrong; of very much the beginning.
   private func say(_ found: [Finding]) {
     let most = 20
-    for finding in found.prefix(most) { printError(finding.text) }
+    for finding in found.prefix(most) { Output.say(finding) }
     if found.count > most {
-      printError("scripts: and \(counted(found.count - most, "more mistake")): trigger-host check names all")
+      Output.problem(
+        "scripts: and \(counted(found.count - most, "more mistake")): trigger-host check names all")
     }
   }
 
@@ -147,7 +148,7 @@ final class ScriptFollower: Sendable {
       host.replaceSchedules(of: old, by: update.tree)
       return result.seq
     } catch is CancellationError { return nil } catch {
-      printError("scripts: not reloaded: \(error)")
+      Output.problem("scripts: not reloaded: \(error)")
       return nil
     }
   }
@@ -183,14 +184,15 @@ final class ScriptFollower: Sendable {
     if held > 0 { parts.append("\(counted(held, "file")) held back") }
     let tree = update.tree.identity.map { "tree \($0.number) " } ?? ""
     let files = update.files.added.count + update.files.modified.count + update.files.removed.count
-    printLine(
+    Output.say(
+      .info,
       "scripts: \(tree)in force from seq \(seq): \(counted(files, "file")), \(parts.joined(separator: "; "))"
     )
     for problem in update.tree.problems where problem.severity == .warning {
       let isNew = (update.triggers.changed + update.triggers.added).contains { name in
         update.tree.triggers.contains { $0.name == name && problem.description.hasPrefix("\($0.path):") }
       }
-      if isNew { printError(Finding(problem, in: directory).text) }
+      if isNew { Output.say(Finding(problem, in: directory)) }
     }
   }
 }

@@ -46,7 +46,7 @@ extension Host {
 
   private func take(_ line: LineReader.Line) {
     if line.isCut {
-      return answer([
+      return refuse([
         "id": Self.id(line.member) ?? .int(Int64(line.number)),
         "error": .string("line \(line.number) is longer than \(Feed.rowLimit >> 20) MiB"),
       ])
@@ -56,10 +56,10 @@ extension Host {
       if text.allSatisfy(\.isWhitespace) { return }
       try admit(line: text, number: line.number)
     } catch let error as LineError {
-      answer(["id": error.id, "error": .string(error.message)])
+      refuse(["id": error.id, "error": .string(error.message)])
     } catch {
       let id = Self.id(in: line.bytes) ?? .int(Int64(line.number))
-      answer(["id": id, "error": .string("line \(line.number): \(error)")])
+      refuse(["id": id, "error": .string("line \(line.number): \(error)")])
     }
   }
 
@@ -193,6 +193,11 @@ extension Host {
           return .map(fields)
         }),
     ])
+  }
+
+  private func refuse(_ value: Value) {
+    refused.wrappingAdd(1, ordering: .relaxed)
+    answer(value)
   }
 
   private func answer(_ value: Value) { answers?.add(value) }

@@ -12,11 +12,11 @@ extension Host {
   /// What the host did, for people: totals, one line per trigger, one per store.
   ///
   /// - Parameter left: what it leaves undone; nil while it goes on.
-  func summary(_ left: Leftovers? = nil) -> String {
+  func summary(_ left: Leftovers? = nil) -> [Entry] {
     let stats = coordinator.stats
     let notes = [left.flatMap(undone), unread(stats)].compactMap { $0 }
-    return (["", totals(stats)] + notes + triggerLines(stats) + storeLines()).joined(separator: "\n")
-      .withoutControls
+    return [totals(stats), pace(stats)]
+      + (notes.map { "\($0)" } + triggerLines(stats) + storeLines()).map { Entry(level: .info, message: $0) }
   }
 
   /// What was taken and not done, and what becomes of it.
@@ -38,10 +38,7 @@ extension Host {
     return lost == 0 ? nil : "\(counted(lost, "log line")) left out, as nobody read them in time"
   }
 
-  private func totals(_ stats: EngineStats) -> String {
-    let seconds = (ContinuousClock.now - started) / .seconds(1)
-    var all = LatencyHistogram()
-    for histogram in stats.latency.values { all.add(histogram) }
+  private func totals(_ stats: EngineStats) -> Entry {
     let rows = rows.withLock { $0 }
     let fed =
       rows.sent + rows.bad + rows.skipped == 0
@@ -50,30 +47,46 @@ extension Host {
         + "\(rows.skipped > 0 ? ", \(rows.skipped) in an earlier run" : ""); "
     // A log has those of earlier runs.
     let seqs = stats.committed + stats.failed + stats.skipped + stats.deferred
-    return fed
+    let text =
+      fed
       + "\(seqs) seqs\(seqs < stats.currentSeq ? ", up to seq \(stats.currentSeq)" : ""): \(stats.committed) committed, \(stats.failed) failed, "
       + "\(stats.skipped) skipped, \(stats.deferred) deferred; \(stats.conflicts) conflicts"
-      + (stats.abandoned > 0 ? "; \(counted(stats.abandoned, "worker")) stuck in C and replaced\n" : "\n")
-      + String(
-        format: "%.2f s, %.0f commits/s; admission to commit p50 %.2f ms, p99 %.2f ms", seconds,
-        Double(stats.committed) / seconds, Double(all.percentile(50)) / 1e6,
-        Double(all.percentile(99)) / 1e6)
-      + (diskUse.map { "; \($0)" } ?? "")
+      + (stats.abandoned > 0 ? "; \(counted(stats.abandoned, "worker")) stuck in C and replaced" : "")
+    func number(_ count: Int) -> Value { .int(Int64(count)) }
+    return Entry(
+      level: .info, message: "\(text)",
+      fields: [
+        "committed": number(stats.committed), "failed": number(stats.failed),
+        "skipped": number(stats.skipped), "deferred": number(stats.deferred),
+        "conflicts": number(stats.conflicts), "rows": number(rows.sent), "bad_rows": number(rows.bad),
+      ])
   }
 
-  private func triggerLines(_ stats: EngineStats) -> [String] {
+  private func pace(_ stats: EngineStats) -> Entry {
+    let seconds = (ContinuousClock.now - started) / .seconds(1)
+    var all = LatencyHistogram()
+    for histogram in stats.latency.values { all.add(histogram) }
+    let text = String(
+      format: "%.2f s, %.0f commits/s; admission to commit p50 %.2f ms, p99 %.2f ms", seconds,
+      Double(stats.committed) / seconds, Double(all.percentile(50)) / 1e6, Double(all.percentile(99)) / 1e6)
+    return Entry(
+      level: .info, message: "\(text)\(diskUse.map { "; \($0)" } ?? "")",
+      fields: ["seconds": .double(seconds)])
+  }
+
+  private func triggerLines(_ stats: EngineStats) -> [TerminalText] {
     let names = stats.triggers.keys.sorted()
     guard let width = names.map(\.count).max() else { return [] }
-    return ["", "\(pad("trigger", max(width, 7)))  committed     failed  conflicts"]
+    return ["\(pad("trigger", max(width, 7)))  committed     failed  conflicts"]
       + names.map { name in
         let counts = stats.triggers[name]!
         let numbers = [counts.committed, counts.failed, counts.conflicts]
-        return pad(name, max(width, 7)) + numbers.map { " " + pad(String($0), 10, right: true) }.joined()
+        return "\(pad(name, max(width, 7)))\(numbers.map { " " + pad(String($0), 10, right: true) }.joined())"
       }
   }
 
-  private func storeLines() -> [String] {
-    var lines: [String] = [""]
+  private func storeLines() -> [TerminalText] {
+    var lines: [TerminalText] = []
     let backends = coordinator.stats.backends
     for name in coordinator.storeNames {
       guard let store = try? coordinator.store(name) else { continue }

@@ -30,13 +30,13 @@ struct ScriptsCommand: ParsableCommand {
     func run() throws {
       for tree in try LogReader(path: kept.path()).scriptTrees() {
         if json {
-          print(try JSON.text(tree.json))
+          Output.json(tree.json)
           continue
         }
         let seq = tree.seq.map { "from seq \($0)" } ?? "never used"
-        print("tree \(tree.identity.number)  \(seq)  \(tree.time)")
-        for path in tree.changed { print("    \(path)") }
-        for path in tree.removed { print("    \(path)  removed") }
+        Output.result("tree \(tree.identity.number)  \(seq)  \(tree.time)")
+        for path in tree.changed { Output.result("    \(path)") }
+        for path in tree.removed { Output.result("    \(path)  removed") }
       }
     }
   }
@@ -51,15 +51,19 @@ struct ScriptsCommand: ParsableCommand {
     func run() throws {
       let (identity, files) = try KeptTrees(kept.path()).tree(tree)
       guard let path else {
-        for path in files.keys.sorted() { print("\(path)  \(sizeText(files[path]!.count))") }
+        for path in files.keys.sorted() { Output.result("\(path)  \(sizeText(files[path]!.count))") }
         return
       }
       guard let bytes = files[path] else {
-        printError(
+        Output.problem(
           "tree \(identity.number) has no \(path)\(Suggestion.clause(for: path, among: files.keys.sorted()))")
         throw ExitCode(1)
       }
-      FileHandle.standardOutput.write(Data(bytes))
+      if isatty(STDOUT_FILENO) == 1 {
+        Output.result(TerminalText(lines: String(decoding: bytes, as: UTF8.self)))
+      } else {
+        FileHandle.standardOutput.write(Data(bytes))
+      }
     }
   }
 
@@ -76,7 +80,7 @@ struct ScriptsCommand: ParsableCommand {
       let (old, new) = (try trees.tree(old).files, try new.map { try trees.tree($0).files } ?? trees.newest())
       let paths = Set(old.keys).union(new.keys).sorted()
       if let path, !paths.contains(path) {
-        printError("neither tree has \(path)\(Suggestion.clause(for: path, among: paths))")
+        Output.problem("neither tree has \(path)\(Suggestion.clause(for: path, among: paths))")
         throw ExitCode(1)
       }
       for path in paths where self.path == nil || self.path == path {
@@ -85,16 +89,16 @@ struct ScriptsCommand: ParsableCommand {
     }
 
     private func show(_ path: String, _ old: [UInt8]?, _ new: [UInt8]?, _ paint: Paint) {
-      print(paint.strong("--- \(old == nil ? "(none)" : path)\n+++ \(new == nil ? "(none)" : path)"))
+      Output.result(paint.strong("--- \(old == nil ? "(none)" : path)\n+++ \(new == nil ? "(none)" : path)"))
       func text(_ bytes: [UInt8]?) -> String? { bytes.map { String(validating: $0, as: UTF8.self) } ?? "" }
-      guard let left = text(old), let right = text(new) else { return print("(not text)") }
+      guard let left = text(old), let right = text(new) else { return Output.result("(not text)") }
       for hunk in LineDiff(left, right).hunks() {
-        print(paint.faint(hunk.header))
+        Output.result(paint.faint("\(hunk.header)"))
         for line in hunk.lines {
           switch line {
-          case .same(let text): print(" " + text)
-          case .removed(let text): print(paint.bad("-" + text))
-          case .added(let text): print(paint.good("+" + text))
+          case .same(let text): Output.result(" \(text)")
+          case .removed(let text): Output.result(paint.bad("-\(text)"))
+          case .added(let text): Output.result(paint.good("+\(text)"))
           }
         }
       }
@@ -129,15 +133,15 @@ struct ScriptsCommand: ParsableCommand {
       }
       guard force || edited.isEmpty else {
         for path in edited.sorted() {
-          printError("\(FilePath.join(directory, path)): edited, and in no tree")
+          Output.problem("\(FilePath.join(directory, path)): edited, and in no tree")
         }
-        printError("Nothing was changed. Keep these files elsewhere, or give --force to overwrite them.")
+        Output.problem("Nothing was changed. Keep these files elsewhere, or give --force to overwrite them.")
         throw ExitCode(1)
       }
       let changed = wanted.filter { files[$0.key] != $0.value }
       let removed = files.keys.filter { wanted[$0] == nil }.sorted()
       try DirectoryChange(root: directory, written: changed, removed: removed).make()
-      print(
+      Output.result(
         "\(counted(changed.count, "file")) written, \(removed.count) removed: \(directory) is tree \(identity.number) again."
       )
     }

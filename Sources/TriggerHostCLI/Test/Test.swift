@@ -57,7 +57,7 @@ struct Test: AsyncParsableCommand {
   private func runOnce(_ loaded: HostConfig.Loaded, files: Set<String>? = nil) async throws -> TestRun {
     let scripts = Scripts(loaded.config)
     let found = loaded.report.sorted.map { Finding($0) } + scripts.findings
-    for finding in found where finding.isError { printError(finding.text) }
+    for finding in found where finding.isError { Output.say(finding) }
     guard loaded.report.isGood, scripts.isComplete else { throw ExitCode(1) }
     let tests = try tests(of: scripts.tree, loaded.config)
     let started = ContinuousClock.now
@@ -92,11 +92,11 @@ struct Test: AsyncParsableCommand {
   private func say(_ run: TestRun) throws {
     if let junit {
       let out = try LineWriter(replacing: junit)
-      try out.put(run.junit)
+      try out.exact(run.junit)
       try out.finish()
     }
-    if json { return printLine(try JSON.text(run.json)) }
-    printLine(run.text(Paint(), isVerbose: verbose))
+    if json { return Output.json(run.json) }
+    Output.result(run.text(Paint(), isVerbose: verbose))
   }
 
   // MARK: Watching
@@ -113,11 +113,11 @@ struct Test: AsyncParsableCommand {
         scripts: config.scripts.resolved, others: [config.file] + config.cron.map(\.resolved))
       let changed = now.changed(since: before)
       if !changed.isEmpty || before.isEmpty {
-        if isatty(STDOUT_FILENO) == 1 { printLine("\u{1b}[H\u{1b}[2J") }
+        if isatty(STDOUT_FILENO) == 1 { Output.result("\u{1b}[H\u{1b}[2J") }
         // A test that was saved runs alone; anything else may matter to every test.
         let areTests = !before.isEmpty && changed.allSatisfy { $0.hasSuffix("_test.lua") }
         _ = try? await runOnce(loaded, files: areTests ? changed : nil)
-        printLine(Paint().faint("Waiting for a file to change; Ctrl-C ends."))
+        Output.result(Paint().faint("Waiting for a file to change; Ctrl-C ends."))
         before = now
       }
       try await Task.sleep(for: .milliseconds(200))

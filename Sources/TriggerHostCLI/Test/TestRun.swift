@@ -33,69 +33,69 @@ struct TestRun {
 // MARK: - For people
 
 extension TestRun {
-  func text(_ paint: Paint, isVerbose: Bool) -> String {
-    var lines: [String] = []
+  func text(_ paint: Paint, isVerbose: Bool) -> TerminalText {
+    var lines: [TerminalText] = []
     for file in files { lines += text(of: file, paint, isVerbose) }
     let failed = files.flatMap { file in file.results.filter { $0.status == .failed } }
     for result in failed { lines += [""] + details(of: result, paint) }
     return (lines + ["", summary(paint)]).joined(separator: "\n")
   }
 
-  private func text(of file: ScriptTestFile, _ paint: Paint, _ isVerbose: Bool) -> [String] {
+  private func text(of file: ScriptTestFile, _ paint: Paint, _ isVerbose: Bool) -> [TerminalText] {
     let name = FilePath.join(root, file.path)
     let time = file.results.reduce(Duration.zero) { $0 + $1.duration }
-    var lines = [
-      "\(mark(file.isGood ? .passed : .failed, paint)) \(name)  "
-        + paint.faint("\(counted(file.results.count, "test")), \(Self.milliseconds(time))")
-    ]
-    lines += file.output.map { "  | " + $0 }
+    let summary = paint.faint("\(counted(file.results.count, "test")), \(Self.milliseconds(time))")
+    var lines: [TerminalText] = ["\(mark(file.isGood ? .passed : .failed, paint)) \(name)  \(summary)"]
+    lines += file.output.map { "  | \($0)" }
     if let error = file.error { lines += indented(placed(error), by: 2).map { paint.bad($0) } }
     guard isVerbose else { return lines }
     for result in file.results {
       lines.append(
-        "  \(mark(result.status, paint)) \(Self.name(result))  \(paint.faint(Self.milliseconds(result.duration)))"
+        "  \(mark(result.status, paint)) \(Self.name(result))  \(paint.faint("\(Self.milliseconds(result.duration))"))"
       )
-      if result.status != .failed { lines += result.output.map { "    | " + $0 } }
+      if result.status != .failed { lines += result.output.map { "    | \($0)" } }
     }
     return lines
   }
 
-  private func details(of result: ScriptTestResult, _ paint: Paint) -> [String] {
-    var lines = ["\(mark(.failed, paint)) \(paint.strong(Self.name(result)))"]
+  private func details(of result: ScriptTestResult, _ paint: Paint) -> [TerminalText] {
+    var lines: [TerminalText] = ["\(mark(.failed, paint)) \(paint.strong("\(Self.name(result))"))"]
     for failure in result.failures {
       let place = failure.path.isEmpty ? "" : ": differs at \(failure.path)"
       lines.append("  \(placed(failure.place)): \(failure.what)\(place)")
       lines += labelled("expected", failure.expected, paint.good) + labelled("got", failure.got, paint.bad)
-      if let note = failure.note { lines.append("    " + paint.faint(note)) }
+      if let note = failure.note { lines.append("    \(paint.faint("\(note)"))") }
       if let whole = failure.whole {
-        lines += ["    " + paint.faint("all of it")]
+        lines += ["    \(paint.faint("all of it"))"]
         lines += labelled("expected", whole.expected, paint.faint) + labelled("got", whole.got, paint.faint)
       }
     }
     if let error = result.error { lines += indented(placed(error), by: 2).map { paint.bad($0) } }
-    lines += result.waiting.prefix(Self.waitingShown).map { "  " + paint.faint("waits for the clock: \($0)") }
+    lines += result.waiting.prefix(Self.waitingShown).map { "  \(paint.faint("waits for the clock: \($0)"))" }
     let more = result.waiting.count - Self.waitingShown
-    if more > 0 { lines.append("  " + paint.faint("and \(more) more")) }
-    return lines + result.output.map { "  | " + $0 }
+    if more > 0 { lines.append("  \(paint.faint("and \(more) more"))") }
+    return lines + result.output.map { "  | \($0)" }
   }
 
   private static let waitingShown = 5
 
-  private func labelled(_ label: String, _ text: String, _ paint: (String) -> String) -> [String] {
+  private func labelled(_ label: String, _ text: String, _ paint: (TerminalText) -> TerminalText)
+    -> [TerminalText]
+  {
     let parts = text.split(separator: "\n", omittingEmptySubsequences: false)
     let pad = String(repeating: " ", count: 9 - label.count)
     return parts.enumerated().map { index, part in
-      "    " + (index == 0 ? label + pad : String(repeating: " ", count: 9)) + paint(String(part))
+      "    \(index == 0 ? label + pad : String(repeating: " ", count: 9))\(paint("\(part)"))"
     }
   }
 
-  private func indented(_ text: String, by count: Int) -> [String] {
-    text.split(separator: "\n").map { String(repeating: " ", count: count) + $0 }
+  private func indented(_ text: String, by count: Int) -> [TerminalText] {
+    text.split(separator: "\n").map { "\(String(repeating: " ", count: count))\($0)" }
   }
 
-  private func summary(_ paint: Paint) -> String {
+  private func summary(_ paint: Paint) -> TerminalText {
     if results.isEmpty, mistakes.isEmpty, files.allSatisfy(\.isGood) {
-      let what = filter.map { "No test in \(root) has '\($0)' in its name or its file's." }
+      let what: TerminalText? = filter.map { "No test in \(root) has '\($0)' in its name or its file's." }
       return paint.bad(
         what ?? "There is no test: put one into a file like \(FilePath.join(root, "hello_test.lua")).")
     }
@@ -104,10 +104,10 @@ extension TestRun {
     if count(.pending) > 0 { parts.append(paint.doubtful("\(count(.pending)) pending")) }
     if brokenFiles > 0 { parts.append(paint.bad("\(counted(brokenFiles, "file")) could not be run")) }
     if !mistaken.isEmpty { parts.append(paint.bad("\(counted(mistaken.count, "file")) with mistakes")) }
-    return parts.joined(separator: ", ") + paint.faint(" (\(Self.milliseconds(duration)))")
+    return "\(parts.joined(separator: ", "))\(paint.faint(" (\(Self.milliseconds(duration)))"))"
   }
 
-  private func mark(_ status: ScriptTestResult.Status, _ paint: Paint) -> String {
+  private func mark(_ status: ScriptTestResult.Status, _ paint: Paint) -> TerminalText {
     switch status {
     case .passed: paint.good("✓")
     case .failed: paint.bad("✗")
@@ -220,7 +220,7 @@ extension TestRun {
     var inside: [String] = []
     if result.status == .pending { inside.append("      <skipped/>") }
     if result.status == .failed {
-      let text = details(of: result, Paint.none).dropFirst().joined(separator: "\n")
+      let text = details(of: result, Paint.none).dropFirst().joined(separator: "\n").plain
       inside.append("      <failure message=\"\(escaped(firstLine(text)))\">\(escaped(text))</failure>")
     }
     if !result.output.isEmpty {
