@@ -46,6 +46,8 @@ package struct WriteSet: ~Copyable {
     package var hash: UInt64
     /// Of a put: `StoreDigest.content`. Hashed here by the attempt's thread, and not when it is applied.
     package var content: UInt64
+    /// Of an append: how deep arrays and maps are nested in the operand.
+    package var depth: Int32 = 0
     /// put: the new version. delete: a deletion. Others: a version whose bytes are the operand.
     package var version: UnsafeMutablePointer<Version>?
 
@@ -113,6 +115,7 @@ package struct WriteSet: ~Copyable {
       write.entry = table._withUnsafeGuaranteedRef { $0.entry(base, key.count, hash: write.hash) }
     }
     if kind == .put { write.content = StoreDigest.content(UnsafeRawBufferPointer(key), value) }
+    if kind == .append { write.depth = Int32(EncodedItem.depth(of: value)) }
     if write.entry == nil, key.count > 0 {
       write.key = malloc(key.count)!
       memcpy(write.key!, key.baseAddress!, key.count)

@@ -20,11 +20,24 @@ package struct Version {
 
   /// Copies `count` bytes into a new, unlinked version.
   @inline(__always)
-  package static func make(_ bytes: UnsafeRawPointer?, count: Int) -> UnsafeMutablePointer<Version> {
-    let block = malloc(MemoryLayout<Version>.size &+ count)!
+  package static func make(
+    _ bytes: UnsafeRawPointer?, count: Int, capacity: Int = 0
+  ) -> UnsafeMutablePointer<Version> {
+    let block = malloc(MemoryLayout<Version>.size &+ Swift.max(count, capacity))!
     let version = block.bindMemory(to: Version.self, capacity: 1)
     version.initialize(to: Version(seq: 0, previous: nil, length: Int32(truncatingIfNeeded: count)))
     if count > 0 { memcpy(block + MemoryLayout<Version>.size, bytes!, count) }
+    return version
+  }
+
+  /// A new, unlinked version of `count` bytes, which `body` writes, all of them.
+  package static func make(
+    count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Void
+  ) -> UnsafeMutablePointer<Version> {
+    let version = make(nil, count: 0, capacity: count)
+    version.pointee.length = Int32(count)
+    body(
+      UnsafeMutableRawBufferPointer(start: UnsafeMutableRawPointer(mutating: bytes(version)), count: count))
     return version
   }
 

@@ -80,6 +80,11 @@ extension CanonicalEncoding {
     output.append(contentsOf: bytes)
   }
 
+  /// The caller appends `count` bytes next, of text or of a byte string.
+  package static func appendStringHead(isText: Bool, count: Int, to output: inout [UInt8]) {
+    appendHead(isText ? Major.text : Major.bytes, UInt64(count), to: &output)
+  }
+
   /// The caller appends `count` encoded values next.
   package static func appendArrayHead(count: Int, to output: inout [UInt8]) {
     appendHead(Major.array, UInt64(count), to: &output)

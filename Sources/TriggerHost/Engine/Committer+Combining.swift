@@ -1,106 +1,182 @@
 import TriggerCore
 
-/// Commutative intents: what they make of the value that is there.
+/// Commutative intents: what they make of the value that is there. Each costs what it brings: what is there is not
+/// decoded, and only copied once, when all of its key are known.
 extension Committer {
   func combine(
-    _ kind: IntentKind, current: UnsafeMutablePointer<Version>?, operand: UnsafeBufferPointer<UInt8>,
-    at place: () -> String
-  ) throws(Failure) -> UnsafeMutablePointer<Version> {
-    let old = try current.flatMap { version throws(Failure) in
-      version.isDeleted
-        ? nil
-        : try decode(UnsafeBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length)))
-    }
-    let new: Value
-    // What is appended lies one level deeper than it was prepared.
-    if kind == .append, CBORReader.depth(of: UnsafeRawBufferPointer(operand)) >= limits.depth {
-      throw Failure(message: "append at \(place()): nested deeper than \(limits.depth) levels")
-    }
-    switch (old, try decode(operand)) {
-    case (let old, let end) where kind == .appendText:
-      guard let text = (old ?? .string("")).text(followedBy: end) else {
-        let wrong = end.isText ? "the value there is \(old!.kindName), expected a string" : nil
+    _ write: UnsafeMutablePointer<WriteSet.Write>, at place: Int, into stage: inout CommitStage
+  ) throws(Failure) {
+    let slot = stage.slot(of: write)
+    switch write.pointee.kind {
+    case .append, .appendText:
+      let chain = try chain(write, behind: stage, slot)
+      if chain.size > limits.encodedBytes {
         throw Failure(
-          message: "append_text at \(place()): \(wrong ?? "expected a string, got \(end.kindName)")")
+          message: "\(write.pointee.kind) at \(stage.name(slot)): the value would take \(chain.size) bytes, "
+            + "the limit is \(limits.encodedBytes)")
       }
-      new = text
-    case (nil, let value) where kind == .append: new = .array([value])
-    case (nil, let value):
-      guard value.number != nil else {
-        throw Failure(message: "\(kind) at \(place()): expected a number, got \(value.kindName)")
-      }
-      new = value
-    case (.array(let items)?, let value) where kind == .append: new = .array(items + [value])
-    case (.int(let a)?, .int(let b)) where kind == .add:
-      let (sum, overflow) = a.addingReportingOverflow(b)
-      if overflow { throw Failure(message: "add at \(place()): \(a) + \(b) does not fit in 64 bits") }
-      new = .int(sum)
-    case (let a?, let b) where kind != .append:
-      guard let x = a.number, let y = b.number else {
-        throw Failure(message: "\(kind) at \(place()): the value there is \(a.kindName), expected a number")
-      }
-      switch kind {
-      case .add: new = .double(x + y)
-      case .max: new = y > x ? b : a
-      default: new = y < x ? b : a
-      }
-    case (let a?, _):
-      throw Failure(message: "append at \(place()): the value there is \(a.kindName), expected an array")
+      stage.extend(slot, chain, by: place)
+    default: stage.set(slot, .number(try number(write, stage, slot)))
     }
-    let bytes = CanonicalEncoding.encode(new)
-    if bytes.count > limits.encodedBytes {
-      throw Failure(
-        message:
-          "\(kind) at \(place()): the value would take \(bytes.count) bytes, the limit is \(limits.encodedBytes)"
-      )
-    }
-    return bytes.withUnsafeBytes { Version.make($0.baseAddress, count: $0.count) }
   }
 
-  private func decode(_ bytes: UnsafeBufferPointer<UInt8>) throws(Failure) -> Value {
-    do { return try CanonicalEncoding.decode(UnsafeRawBufferPointer(bytes)) } catch {
-      throw Failure(message: "a stored value is damaged: \(error)")
+  // MARK: Numbers
+
+  private func number(
+    _ write: UnsafeMutablePointer<WriteSet.Write>, _ stage: CommitStage, _ slot: Int
+  ) throws(Failure) -> Value {
+    let (kind, operand) = (write.pointee.kind, UnsafeRawBufferPointer(write.pointee.operand))
+    let old = try oldNumber(kind, stage, slot)
+    guard let new = Self.number(operand) else {
+      throw Failure(
+        message:
+          "\(kind) at \(stage.name(slot)): expected a number, got \(try item(operand).kindName(operand))")
     }
+    guard let old else { return new }
+    switch (old, new) {
+    case (.int(let a), .int(let b)) where kind == .add:
+      let (sum, overflow) = a.addingReportingOverflow(b)
+      if overflow {
+        throw Failure(message: "add at \(stage.name(slot)): \(a) + \(b) does not fit in 64 bits")
+      }
+      return .int(sum)
+    default:
+      let (x, y) = (old.asDouble, new.asDouble)
+      return kind == .add ? .double(x + y) : (kind == .max ? y > x : y < x) ? new : old
+    }
+  }
+
+  /// The number at a slot, nil when nothing is there.
+  private func oldNumber(
+    _ kind: IntentKind, _ stage: CommitStage, _ slot: Int
+  ) throws(Failure) -> Value? {
+    let wrong: String
+    switch stage.slots[slot].change {
+    case .number(let value): return value
+    case .chain(let chain): wrong = stage.kindName(chain)
+    default:
+      guard let encoded = stage.encoded(slot) else { return nil }
+      if let number = Self.number(encoded) { return number }
+      wrong = try item(encoded).kindName(encoded)
+    }
+    throw Failure(message: "\(kind) at \(stage.name(slot)): the value there is \(wrong), expected a number")
+  }
+
+  private static func number(_ encoded: UnsafeRawBufferPointer) -> Value? {
+    // No number takes more: what is there may be a long list.
+    guard encoded.count <= 9, let value = try? CanonicalEncoding.decode(encoded) else { return nil }
+    switch value {
+    case .int, .double: return value
+    default: return nil
+    }
+  }
+
+  // MARK: Appends
+
+  /// The chain of a slot with one more intent at its end, which is not in it yet.
+  private func chain(
+    _ write: UnsafeMutablePointer<WriteSet.Write>, behind stage: CommitStage, _ slot: Int
+  ) throws(Failure) -> CommitStage.Chain {
+    let (kind, operand) = (write.pointee.kind, UnsafeRawBufferPointer(write.pointee.operand))
+    let new = try item(operand)
+    // What is appended lies one level deeper than it was prepared.
+    if kind == .append, Int(write.pointee.depth) >= limits.depth {
+      throw Failure(message: "append at \(stage.name(slot)): nested deeper than \(limits.depth) levels")
+    }
+    var chain = try started(kind, stage, slot, new.kindName(operand), isString: new.isString)
+    if kind == .append {
+      chain.count += 1
+      chain.bytes += operand.count
+      return chain
+    }
+    guard new.isString else {
+      throw Failure(
+        message: "append_text at \(stage.name(slot)): expected a string, got \(new.kindName(operand))")
+    }
+    chain.count += new.count
+    chain.bytes += new.count
+    chain.hasBytes = chain.hasBytes || new.kind == .bytes
+    return chain
+  }
+
+  /// The chain of a slot, or one that begins with what is there.
+  private func started(
+    _ kind: IntentKind, _ stage: CommitStage, _ slot: Int, _ operand: @autoclosure () -> String,
+    isString: Bool
+  ) throws(Failure) -> CommitStage.Chain {
+    let isText = kind == .appendText
+    let wrong: String
+    switch stage.slots[slot].change {
+    case .chain(let chain):
+      if chain.isText == isText { return chain }
+      wrong = stage.kindName(chain)
+    case .number: wrong = "a number"
+    default:
+      guard let encoded = stage.encoded(slot) else {
+        return CommitStage.Chain(
+          isText: isText, base: UnsafeRawBufferPointer(start: nil, count: 0), count: 0, bytes: 0, first: -1,
+          last: -1)
+      }
+      let old = try item(encoded)
+      if isText ? old.isString : old.kind == .array {
+        let base = UnsafeRawBufferPointer(rebasing: encoded[old.headSize...])
+        return CommitStage.Chain(
+          isText: isText, base: base, count: old.count, bytes: base.count, hasBytes: old.kind == .bytes,
+          first: -1, last: -1)
+      }
+      wrong = old.kindName(encoded)
+    }
+    if isText, !isString {
+      throw Failure(message: "append_text at \(stage.name(slot)): expected a string, got \(operand())")
+    }
+    throw Failure(
+      message: "\(kind) at \(stage.name(slot)): the value there is \(wrong), expected "
+        + (isText ? "a string" : "an array"))
+  }
+
+  private func item(_ encoded: UnsafeRawBufferPointer) throws(Failure) -> EncodedItem {
+    guard let item = EncodedItem(encoded) else { throw Failure(message: "a stored value is damaged") }
+    return item
+  }
+}
+
+extension CommitStage {
+  /// How messages name the key of a slot.
+  func name(_ slot: Int) -> String {
+    let table = slots[slot].table._withUnsafeGuaranteedRef { $0.name }
+    return "\(table)/\(String(decoding: slots[slot].key, as: UTF8.self))"
+  }
+
+  fileprivate func kindName(_ chain: Chain) -> String {
+    if !chain.isText { return "an array" }
+    let made = version(chain)
+    defer { Version.free(made) }
+    return EncodedItem(Version.value(made))?.kind == .text ? "a string" : "a byte string"
   }
 }
 
 extension Value {
-  /// Integers and floats as a double, nil for anything else.
-  fileprivate var number: Double? {
+  fileprivate var asDouble: Double {
     switch self {
     case .int(let value): Double(value)
     case .double(let value): value
-    default: nil
+    default: .nan
     }
   }
+}
 
-  /// Strings and byte strings as one: a string when it is UTF-8. Nil when one of them is neither.
-  fileprivate func text(followedBy end: Value) -> Value? {
-    if case .string(let text) = self, case .string(let more) = end { return .string(text + more) }
-    guard let start = stringBytes, let end = end.stringBytes else { return nil }
-    let bytes = start + end
-    return String(validating: bytes, as: UTF8.self).map { .string($0) } ?? .bytes(bytes)
-  }
+extension EncodedItem {
+  fileprivate var isString: Bool { kind == .text || kind == .bytes }
 
-  fileprivate var isText: Bool { stringBytes != nil }
-
-  private var stringBytes: [UInt8]? {
-    switch self {
-    case .string(let text): Array(text.utf8)
-    case .bytes(let bytes): bytes
-    default: nil
-    }
-  }
-
-  fileprivate var kindName: String {
-    switch self {
-    case .null: "null"
-    case .bool: "a boolean"
-    case .int, .double: "a number"
-    case .string: "a string"
+  fileprivate func kindName(_ encoded: UnsafeRawBufferPointer) -> String {
+    switch kind {
+    case .integer: "a number"
+    case .text: "a string"
     case .bytes: "a byte string"
     case .array: "an array"
     case .map: "a map"
+    case .simple:
+      encoded[0] == 0xf6 ? "null" : encoded[0] == 0xf4 || encoded[0] == 0xf5 ? "a boolean" : "a number"
     }
   }
 }

@@ -17,20 +17,22 @@ extension Committer {
 
   /// Asks the rules of the stores about what the list leaves.
   ///
-  /// - Parameter isNew: off for a list that was decided before: nothing is refused, but the names are taken where
-  ///   others have been.
-  func check(_ staged: Stage, isNew: Bool) throws(Failure) {
+  /// - Parameters:
+  ///   - made: the version of each slot.
+  ///   - isNew: off for a list that was decided before: nothing is refused, but the names are taken where
+  ///     others have been.
+  func check(
+    _ stage: CommitStage, _ made: [UnsafeMutablePointer<Version>], isNew: Bool
+  ) throws(Failure) {
     var growth: [UnsafeMutableRawPointer: Growth] = [:]
-    for item in staged.newest {
-      let table = item.table.takeUnretainedValue()
+    for (slot, version) in zip(stage.slots, made) {
+      let table = slot.table.takeUnretainedValue()
       guard let rule = table.rule, isNew || table.spellings != nil else { continue }
-      let value = item.version.isDeleted ? nil : Version.value(item.version)
-      if isNew, let refusal = item.key.withUnsafeBufferPointer({ rule.refusal(of: $0, value) }) {
-        throw refused(by: table, "\(String(decoding: item.key, as: UTF8.self)): \(refusal)")
+      if isNew, let refusal = rule.refusal(of: slot.key, version.isDeleted ? nil : Version.value(version)) {
+        throw refused(by: table, "\(String(decoding: slot.key, as: UTF8.self)): \(refusal)")
       }
-      let old = committed(item.key, Self.hash(of: item.key), in: item.table)
       add(
-        item, after: old, to: &growth[item.table.toOpaque(), default: Growth(names: FileNames(table: table))])
+        slot, version, to: &growth[slot.table.toOpaque(), default: Growth(names: FileNames(table: table))])
     }
     let sums = growth.values.sorted { $0.table.name < $1.table.name }
     for item in sums where isNew && (item.keys > 0 || item.bytes > 0) {
@@ -40,7 +42,7 @@ extension Committer {
       if let refusal { throw refused(by: item.table, refusal) }
     }
     // A commit of the host's own tells of files that are there.
-    let refuses = isNew && !staged.items.contains { $0.table._withUnsafeGuaranteedRef { $0.isInternal } }
+    let refuses = isNew && !stage.slots.contains { $0.table._withUnsafeGuaranteedRef { $0.isInternal } }
     try takeNames(sums.filter { $0.table.rule!.keysAreFilePaths }.map(\.names), refuses: refuses)
   }
 
@@ -48,18 +50,20 @@ extension Committer {
     Failure(message: "\(Self.refusal)'\(table.name)': \(reason)")
   }
 
-  private func add(_ item: Staged, after old: UnsafeMutablePointer<Version>?, to sum: inout Growth) {
-    let old = old.flatMap { $0.isDeleted ? nil : $0 }
+  private func add(
+    _ slot: CommitStage.Slot, _ version: UnsafeMutablePointer<Version>, to sum: inout Growth
+  ) {
+    let old = CommitStage.committed(slot)
     if let old {
       sum.keys -= 1
-      sum.bytes -= item.key.count + Int(old.pointee.length)
+      sum.bytes -= slot.key.count + Int(old.pointee.length)
     }
-    if !item.version.isDeleted {
+    if !version.isDeleted {
       sum.keys += 1
-      sum.bytes += item.key.count + Int(item.version.pointee.length)
+      sum.bytes += slot.key.count + Int(version.pointee.length)
     }
-    if old == nil, !item.version.isDeleted { sum.names.new.append(item.key) }
-    if old != nil, item.version.isDeleted { sum.names.gone.append(item.key) }
+    if old == nil, !version.isDeleted { sum.names.new.append(Array(slot.key)) }
+    if old != nil, version.isDeleted { sum.names.gone.append(Array(slot.key)) }
   }
 
   /// Last of all: nothing is refused afterwards.

@@ -42,7 +42,7 @@ enum SwiftRunner {
           "\(place): the value takes \(intent.value.count) bytes, the limit is \(configuration.valueLimits.encodedBytes)"
         )
       }
-      let depth = intent.value.withUnsafeBytes { CBORReader.depth(of: $0) }
+      let depth = intent.value.withUnsafeBytes { EncodedItem.depth(of: $0) }
       if depth > configuration.valueLimits.depth {
         throw StoreError(
           "\(place): nested \(depth) levels deep, the limit is \(configuration.valueLimits.depth)")

@@ -219,24 +219,6 @@ struct CBORReader {
     return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + Int(count)])
   }
 
-  /// How deep arrays and maps are nested in an item; 0 for a scalar, and for what is no item.
-  static func depth(of item: UnsafeRawBufferPointer) -> Int {
-    var reader = CBORReader(item)
-    var open: [UInt64] = []  // items still to come, by level
-    var deepest = 0
-    while let (major, value) = try? reader.head() {
-      if major == 2 || major == 3, (try? reader.take(value)) == nil { return deepest }
-      if let last = open.indices.last { open[last] -= 1 }
-      if major == 4 || major == 5 {
-        open.append(major == 4 ? value : value &* 2)
-        deepest = max(deepest, open.count)
-      }
-      while open.last == 0 { open.removeLast() }
-      if open.isEmpty { break }
-    }
-    return deepest
-  }
-
   /// The bytes of the next item, whatever it is.
   mutating func raw() throws(LogDamage) -> UnsafeRawBufferPointer {
     let start = offset

@@ -176,6 +176,8 @@ package enum ScriptingPage {
     | a value | 1 MiB, 64 levels | |
     | source text | a file 1 MiB, one `load` 4 MiB; in a function 10,000 of `break`, `goto`, labels and `elseif`, 50,000 `and` and `or`: more does not compile | |
     | intents of an execution | 10,000, 16 MiB together | |
+    | values that the appends of one commit make | 64 MiB together | |
+    | keys that a `prepare_commit` has, or changes | 100,000 | |
     | events that a commit emits | 1,000 | `limits.emits` |
     | hops of a chain of events | 64 | `limits.hops` |
     | operations that come of one cause | 100,000 | `limits.offspring` |
