@@ -106,6 +106,14 @@ package struct ReadSet: ~Copyable {
     return block
   }
 
+  /// What was read of one table, which was empty, is of another. O(reads).
+  package mutating func move(to table: (StoreTable) -> StoreTable?) {
+    for index in 0..<count {
+      guard let new = table(reads[index].table.takeUnretainedValue()) else { continue }
+      reads[index].table = .passUnretained(new)
+    }
+  }
+
   /// True when nothing read has changed after `seq`. Engine lock. O(reads), see `StoreTable.changed` for
   /// prefixes.
   package func holds(since seq: Int64) -> Bool {

@@ -72,6 +72,10 @@ package struct WriteSet: ~Copyable {
   /// True when every write is of one key, in stores that take anything.
   package private(set) var isByKey = true
   package private(set) var emits = 0
+  /// Of all values.
+  package private(set) var bytes = 0
+  /// Some write is to a stand-in for a store that is not there yet.
+  package private(set) var hasStandIns = false
 
   package init() { writes = .allocate(capacity: capacity) }
 
@@ -86,6 +90,8 @@ package struct WriteSet: ~Copyable {
     isPlain = true
     isByKey = true
     emits = 0
+    bytes = 0
+    hasStandIns = false
   }
 
   private static func release(_ write: UnsafeMutablePointer<Write>) {
@@ -124,9 +130,20 @@ package struct WriteSet: ~Copyable {
       kind == .delete ? Version.makeDeleted() : Version.make(value.baseAddress, count: value.count)
     (writes + count).initialize(to: write)
     count &+= 1
+    bytes &+= value.count
     if kind == .emit { return emits &+= 1 }
     if kind == .replace || table!._withUnsafeGuaranteedRef({ $0.hasRule }) { isByKey = false }
+    if table!._withUnsafeGuaranteedRef({ $0.isStandIn }) { (hasStandIns, isPlain) = (true, false) }
     if kind != .put && kind != .delete || !isByKey { isPlain = false }
+  }
+
+  /// What was written to one table is to another. O(writes).
+  package mutating func move(to table: (StoreTable) -> StoreTable?) {
+    for index in 0..<count {
+      guard let old = writes[index].table?.takeUnretainedValue(), let new = table(old) else { continue }
+      writes[index].table = .passUnretained(new)
+      if new.hasRule { (isByKey, isPlain) = (false, false) }
+    }
   }
 
   /// The version of a write, which the caller now owns.

@@ -67,8 +67,13 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
   /// Whether a store of this name is the host's own.
   package static func isInternal(_ name: String) -> Bool { name.utf8.first == UInt8(ascii: ".") }
 
-  package init(name: String) {
+  /// Stands for a store that is not there, for one execution: nothing is ever in it, and a commit that writes to it
+  /// makes the store (`StoreDirectory`).
+  package let isStandIn: Bool
+
+  package init(name: String, isStandIn: Bool = false) {
     self.name = name
+    self.isStandIn = isStandIn
     nameText = FixedBytes(name)
     isInternal = Self.isInternal(name)
   }

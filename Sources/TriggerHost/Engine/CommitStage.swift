@@ -153,6 +153,24 @@ struct CommitStage {
     return entry.flatMap { Entry.visible($0, at: .max) }.flatMap { $0.isDeleted ? nil : $0 }
   }
 
+  // MARK: Stores that are not there yet
+
+  /// How many stores the list makes.
+  var newStores: Int {
+    var found: Set<UnsafeMutableRawPointer> = []
+    for slot in slots where slot.table._withUnsafeGuaranteedRef({ $0.isStandIn }) {
+      found.insert(slot.table.toOpaque())
+    }
+    return found.count
+  }
+
+  /// Nothing can be refused any more.
+  mutating func moveToNewStores(_ make: (StoreTable) -> StoreTable) {
+    for slot in slots.indices where slots[slot].table._withUnsafeGuaranteedRef({ $0.isStandIn }) {
+      slots[slot].table = .passUnretained(make(slots[slot].table.takeUnretainedValue()))
+    }
+  }
+
   // MARK: What it comes to
 
   /// Bytes of values that are yet to be put together.

@@ -4,6 +4,7 @@ import TriggerCore
 struct Committer {
   let reclaimer: Reclaimer
   let limits: ValueLimits
+  let stores: StoreDirectory
   /// Most keys that a replacement of a store may have, and most that it may change: all of it happens in one commit,
   /// whatever little the script has said.
   var mostReplaced = 100_000
@@ -79,6 +80,9 @@ struct Committer {
         message: "append: the values would take \(bytes) bytes together, the limit of one commit is "
           + "\(Self.longestAppends): append to fewer long values at a time")
     }
+    if writes.hasStandIns, let refusal = stores.refusal(ofNew: stage.newStores) {
+      throw Failure(message: refusal.message)
+    }
     let made = stage.slots.indices.map { stage.version($0) }
     if !writes.isByKey {
       do throws(Failure) { try check(stage, made, isNew: isNew) } catch {
@@ -86,6 +90,7 @@ struct Committer {
         throw error
       }
     }
+    if writes.hasStandIns { stage.moveToNewStores { stores.make(for: $0) } }
     for slot in made.indices { link(stage, slot, made[slot], writes, seq: seq) }
     return tellsKeys ? stage.slots.map { ChangedKey(table: $0.table, key: Array($0.key)) } : []
   }

@@ -74,6 +74,7 @@ extension EngineState {
   /// Checks and decides the finished operation at the frontier. False when it must run again first.
   private mutating func decide(_ operation: Operation, at now: MonotonicTime) -> Bool {
     let attempt = operation.attempt!
+    if !attempt.standIns.isEmpty { attempt.findStores(in: stores) }
     if attempt.snapshot < order.frontier, !holds(operation, attempt) {
       restart(operation, at: now)
       restartStale(after: operation.seq, at: now)
@@ -358,7 +359,8 @@ extension EngineState {
   /// Whether the attempt counts. One that lost its snapshot is a conflict the first time; the second time
   /// it is decided, as a failure.
   private func holds(_ operation: Operation, _ attempt: Attempt) -> Bool {
-    attempt.isExpired ? operation.expiries > 1 : attempt.reads.holds(since: attempt.snapshot)
+    if !attempt.standIns.isEmpty { attempt.findStores(in: stores) }
+    return attempt.isExpired ? operation.expiries > 1 : attempt.reads.holds(since: attempt.snapshot)
   }
 
   /// Takes the snapshot away from whoever holds the oldest, when too many versions are kept for it.

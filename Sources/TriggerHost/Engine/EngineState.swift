@@ -14,6 +14,7 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
   let registry: SnapshotRegistry
   let reclaimer = Reclaimer()
   let committer: Committer
+  let stores: StoreDirectory
   let emitRules: EmitRules
   /// Nil when there is no log.
   let recorder: LogRecorder?
@@ -128,7 +129,8 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
     self.backends = backends
     recorder = log.map { LogRecorder($0, stores: stores, digestInterval: configuration.digestInterval) }
     emitRules = EmitRules(configuration)
-    committer = Committer(reclaimer: reclaimer, limits: configuration.valueLimits)
+    committer = Committer(reclaimer: reclaimer, limits: configuration.valueLimits, stores: stores)
+    self.stores = stores
     pace = Pace(limit: configuration.runAhead)
     order = CommitOrder(window: configuration.window, limits: configuration.orderLimits)
     records = RecordRing(capacity: configuration.recordsKept)

@@ -261,8 +261,9 @@ final class LuaRunner {
       if StoreTable.isInternal(name) {
         throw StoreDirectory.Refusal(message: "names with a dot first are the host's own")
       }
-      let table = try stores.table(name)
-      permanent?.pointee = 1
+      let table = try attempt.open(name, in: stores)
+      permanent?.pointee = table.isStandIn ? 0 : 1
+      countHeld()
       return Unmanaged.passUnretained(table).toOpaque()
     } catch {
       refusal = Array(error.message.utf8CString)

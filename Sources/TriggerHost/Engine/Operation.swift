@@ -253,6 +253,34 @@ final class Attempt {
   @exclusivity(unchecked) var cursors: [ScanCursor] = []
   /// What cursors and log lines take in memory, about.
   var otherBytes = 0
+  /// For stores that it named and that were not there. Worker's thread, then engine lock.
+  @exclusivity(unchecked) private(set) var standIns: [StoreTable] = []
+
+  /// Stores that are not there yet and one execution may name.
+  static let mostStandIns = 1000
+
+  /// The store of a name, for this execution.
+  func open(_ name: String, in stores: StoreDirectory) throws(StoreDirectory.Refusal) -> StoreTable {
+    if let known = standIns.first(where: { ExactText($0.name) == ExactText(name) }) { return known }
+    let table = try stores.open(name)
+    guard table.isStandIn else { return table }
+    if standIns.count >= Self.mostStandIns {
+      throw StoreDirectory.Refusal(
+        message: "one execution may name at most \(Self.mostStandIns) stores that are not there yet")
+    }
+    standIns.append(table)
+    otherBytes &+= 1024
+    return table
+  }
+
+  /// Stores may have come since it named them. O(reads and writes) then.
+  func findStores(in stores: StoreDirectory) {
+    var found: [ObjectIdentifier: StoreTable] = [:]
+    for table in standIns { found[ObjectIdentifier(table)] = stores.store(for: table) }
+    if found.isEmpty { return }
+    reads.move { found[ObjectIdentifier($0)] }
+    writes.move { found[ObjectIdentifier($0)] }
+  }
 
   /// Its snapshot is not kept for it any more, so what it points at may be freed; nothing of it counts anyway.
   func forgetKeys() {
@@ -270,6 +298,7 @@ final class Attempt {
     if error != nil { error = nil }
     if logs != nil { logs = nil }
     if !cursors.isEmpty { cursors.removeAll() }
+    if !standIns.isEmpty { standIns.removeAll() }
   }
 }
 

@@ -1,8 +1,8 @@
 import Synchronization
 import TriggerCore
 
-/// The stores of an engine by name. A table is made at the first mention of a name; the store counts as
-/// existing once it was declared or written to. Tables live as long as the engine.
+/// The stores of an engine by name. A table is made by whoever declares it, and by the first commit that writes to it;
+/// the store counts as existing once it was declared or written to. Tables live as long as the engine.
 final class StoreDirectory: Sendable {
   struct Refusal: Error, CustomStringConvertible {
     var message: String
@@ -25,8 +25,8 @@ final class StoreDirectory: Sendable {
     self.rules = rules
   }
 
-  private func make(_ name: String) -> StoreTable {
-    let table = StoreTable(name: name)
+  private func make(_ name: String, isStandIn: Bool = false) -> StoreTable {
+    let table = StoreTable(name: name, isStandIn: isStandIn)
     if !rules.isEmpty { table.rule = rules[name] }
     return table
   }
@@ -42,19 +42,55 @@ final class StoreDirectory: Sendable {
     }
   }
 
-  /// The table for a name a script or an intent mentions.
+  /// The table for a name that the host or a log mentions.
   func table(_ name: String) throws(Refusal) -> StoreTable {
     try contents.withLock { contents throws(Refusal) in
       if let table = contents.tables[ExactText(name)] { return table }
-      if name.isEmpty { throw Refusal(message: "a store needs a name") }
-      if isStrict, !StoreTable.isInternal(name) {
-        let known = contents.declared.map(\.text).sorted()
-        let hint = Suggestion.clause(for: name, among: known)
-        throw Refusal(message: "no store '\(name)' is configured and strict_stores is on\(hint)")
-      }
-      if contents.tables.count >= limit { throw Refusal(message: "more than \(limit) stores") }
+      try check(name, contents)
+      if contents.tables.count >= limit { throw full }
       let table = make(name)
       contents.tables[ExactText(name)] = table
+      return table
+    }
+  }
+
+  /// The table for a name that an execution mentions: a stand-in when there is no such store, which the execution must
+  /// keep. Nothing is left of that unless a commit makes the store: however many names a script tries, the others have
+  /// room.
+  func open(_ name: String) throws(Refusal) -> StoreTable {
+    try contents.withLock { contents throws(Refusal) in
+      if let table = contents.tables[ExactText(name)] { return table }
+      try check(name, contents)
+      return make(name, isStandIn: true)
+    }
+  }
+
+  private func check(_ name: String, _ contents: borrowing Contents) throws(Refusal) {
+    if name.isEmpty { throw Refusal(message: "a store needs a name") }
+    guard isStrict, !StoreTable.isInternal(name) else { return }
+    let known = contents.declared.map(\.text).sorted()
+    let hint = Suggestion.clause(for: name, among: known)
+    throw Refusal(message: "no store '\(name)' is configured and strict_stores is on\(hint)")
+  }
+
+  private var full: Refusal { Refusal(message: "more than \(limit) stores") }
+
+  /// The store that a stand-in stood for, once there is one.
+  func store(for standIn: StoreTable) -> StoreTable? {
+    contents.withLock { $0.tables[ExactText(standIn.name)] }
+  }
+
+  /// Why a commit cannot make so many stores; nil when it can.
+  func refusal(ofNew count: Int) -> Refusal? {
+    contents.withLock { $0.tables.count + count > limit ? full : nil }
+  }
+
+  /// A commit makes the store that a stand-in stood for.
+  func make(for standIn: StoreTable) -> StoreTable {
+    contents.withLock { contents in
+      if let table = contents.tables[ExactText(standIn.name)] { return table }
+      let table = make(standIn.name)
+      contents.tables[ExactText(standIn.name)] = table
       return table
     }
   }

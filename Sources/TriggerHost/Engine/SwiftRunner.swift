@@ -47,7 +47,7 @@ enum SwiftRunner {
         throw StoreError(
           "\(place): nested \(depth) levels deep, the limit is \(configuration.valueLimits.depth)")
       }
-      let table = try intent.store.map { try engine.stores.table($0) }
+      let table = try intent.store.map { try attempt.open($0, in: engine.stores) }
       var key = intent.key
       key.withUTF8 { key in
         intent.value.withUnsafeBytes {

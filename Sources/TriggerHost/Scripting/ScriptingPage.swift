@@ -178,6 +178,7 @@ package enum ScriptingPage {
     | intents of an execution | 10,000, 16 MiB together | |
     | values that the appends of one commit make | 64 MiB together | |
     | keys that a `prepare_commit` has, or changes | 100,000 | |
+    | stores that an execution names and that are not there yet | 1,000 | |
     | events that a commit emits | 1,000 | `limits.emits` |
     | hops of a chain of events | 64 | `limits.hops` |
     | operations that come of one cause | 100,000 | `limits.offspring` |
