@@ -9,6 +9,9 @@ struct ScriptTable {
     var message: String
   }
 
+  /// Bindings of one trigger: every event is compared with those of all.
+  static let mostPatterns = 100
+
   /// The trigger, so far as the table says it right.
   private(set) var script: ScriptTree.Script
   private var mistakes: [Mistake] = []
@@ -182,6 +185,13 @@ struct ScriptTable {
         throw mistake(
           path,
           "names keys as store/key, got \"\(shown(text))\"; write \"\(shown(text))/**\" for all of a store")
+      case _ where text.contains("*") && text.utf8.count > EventPattern.longest:
+        throw mistake(
+          path,
+          "a pattern with * has at most \(EventPattern.longest) bytes, this one \(text.utf8.count): \"\(shown(text))\""
+        )
+      case _ where options.on.count >= Self.mostPatterns:
+        throw mistake(path, "more than \(Self.mostPatterns) patterns: use * for what they have in common")
       default: options.on.append(EventPattern(kind, text))
       }
     } catch let error as Mistake { throw error } catch { throw mistake(path, "'\(shown(text))': \(error)") }

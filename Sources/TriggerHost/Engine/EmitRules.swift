@@ -46,33 +46,3 @@ struct EmitRules {
     error?.hasPrefix("loop: ") == true && error?.hasSuffix(offspringLimit) == true
   }
 }
-
-/// What triggers bound to `commit` get: one event per commit and trigger, listing the keys.
-struct CommitEvents {
-  /// Of the commit, and the trigger that made it.
-  let seq: Int64
-  let source: String
-
-  /// Calls `body` for each trigger that hears of one of the keys, with its event's canonical encoding. O(keys ×
-  /// triggers).
-  func forEach(
-    of changed: [Committer.ChangedKey], among triggers: [LoadedTrigger],
-    _ body: (LoadedTrigger, _ payload: [UInt8]) -> Void
-  ) {
-    let names = changed.compactMap { change in
-      change.table._withUnsafeGuaranteedRef { table in
-        table.isInternal ? nil : Array(table.nameBytes) + [UInt8(ascii: "/")] + change.key
-      }
-    }
-    for trigger in triggers {
-      let patterns = trigger.options.on.filter { $0.kind == .commit }
-      var (keys, seen) = ([Value](), Set<[UInt8]>())
-      for name in names where patterns.contains(where: { $0.matches(utf8: name) }) {
-        if seen.insert(name).inserted { keys.append(.string(String(decoding: name, as: UTF8.self))) }
-      }
-      if keys.isEmpty { continue }
-      let event = Value.map(["keys": .array(keys), "seq": .int(seq), "trigger": .string(source)])
-      body(trigger, CanonicalEncoding.encode(event))
-    }
-  }
-}

@@ -40,7 +40,7 @@ extension Engine {
     router = Router(triggers: set.triggers, after: router)
     for operation in incoming { set.adopt(operation) }
     intakeLock.unlock()
-    for worker in workers { worker.keep(sets: state.sets.numbers) }
+    for worker in workers { worker.keep(sets: state.sets.numbers, bindings: state.commitBindings) }
   }
 
   var triggersInForce: TriggerSet { intakeLock.withLock { inForce } }

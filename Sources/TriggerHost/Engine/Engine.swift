@@ -106,6 +106,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     }
     lock.withLock {
       self.workers = workers
+      for worker in workers { worker.keep(sets: state.sets.numbers, bindings: state.commitBindings) }
       // Now, and not while the first commit that brings a new path holds the lock.
       for table in stores.existing { FileNames(table: table).prepare() }
     }

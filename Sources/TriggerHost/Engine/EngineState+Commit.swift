@@ -241,8 +241,12 @@ extension EngineState {
       }
     }
     if wantsChangedKeys, !changed.isEmpty {
+      // As a rule the worker has compared the keys with the patterns already.
+      let heard =
+        attempt.heard.flatMap { $0.bindings === router.commitBindings ? $0 : nil }
+        ?? router.commitBindings.hear(changed)
       CommitEvents(seq: operation.seq, source: operation.trigger.name)
-        .forEach(of: changed, among: router.commitTriggers) {
+        .forEach(of: heard, among: router.commitTriggers) {
           emission.events.append(
             Emission.Event(kind: .commit, name: Array("commit".utf8), payload: $1, triggers: [$0]))
         }

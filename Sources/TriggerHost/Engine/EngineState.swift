@@ -63,6 +63,7 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
   var router = Router(triggers: [])
   /// True when some trigger is bound to `commit`.
   var wantsChangedKeys: Bool { !router.commitTriggers.isEmpty }
+  var commitBindings: CommitBindings? { wantsChangedKeys ? router.commitBindings : nil }
   /// Operations that came to the front of their lanes while an earlier one of their order key is parked, or another has
   /// the turn: back there when the last of those has its seq, or it is theirs.
   private(set) var held: [UInt64: Deque<(operation: Operation, lane: Int)>] = [:]

@@ -46,48 +46,15 @@ public struct EventPattern: Sendable, Hashable {
     self.pattern = pattern
   }
 
-  /// Whether the whole of `name` fits. O(pattern × name).
-  public func matches(_ name: some StringProtocol) -> Bool { matches(utf8: Array(name.utf8)) }
+  /// Most bytes of a pattern with a star. What a name costs grows with the pattern it is compared with, and every key of
+  /// every commit is compared.
+  public static let longest = 256
 
-  func matches(utf8 name: [UInt8]) -> Bool {
-    let (star, slash) = (UInt8(ascii: "*"), UInt8(ascii: "/"))
-    let plain = pattern.utf8.prefix { $0 != star }
-    guard name.starts(with: plain) else { return false }
-    if plain.count == pattern.utf8.count { return name.count == plain.count }
-    // Parts of the pattern, and for each whether what is read so far fits all parts before it: patterns and
-    // names come from strangers, so no backtracking.
-    var parts: [Part] = []
-    for byte in pattern.utf8.dropFirst(plain.count) {
-      switch (byte, parts.last) {
-      case (star, .star?), (star, .anything?): parts[parts.count - 1] = .anything
-      case (star, _): parts.append(.star)
-      default: parts.append(.byte(byte))
-      }
-    }
-    var fits = [Bool](repeating: false, count: parts.count + 1)
-    fits[0] = true
-    func passStars() {
-      for index in parts.indices where fits[index] && !parts[index].isByte { fits[index + 1] = true }
-    }
-    passStars()
-    for byte in name.dropFirst(plain.count) {
-      for index in parts.indices.reversed() {
-        switch parts[index] {
-        case .byte(let wanted): fits[index + 1] = fits[index] && byte == wanted
-        case .star: fits[index + 1] = fits[index + 1] && byte != slash
-        case .anything: break
-        }
-      }
-      fits[0] = false
-      passStars()
-    }
-    return fits[parts.count]
-  }
+  /// Whether the whole of `name` fits. O(pattern + name × pattern / 64).
+  public func matches(_ name: some StringProtocol) -> Bool { matcher.matches(Array(name.utf8)) }
 
-  private enum Part {
-    case byte(UInt8), star, anything
-    var isByte: Bool { if case .byte = self { true } else { false } }
-  }
+  /// For many names.
+  var matcher: PatternMatcher { PatternMatcher(pattern) }
 }
 
 /// What a trigger's author decides about it.

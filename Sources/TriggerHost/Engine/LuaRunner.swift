@@ -31,6 +31,8 @@ final class LuaRunner {
   /// The attempt in progress; set for the duration of a run.
   private unowned(unsafe) var attempt: Attempt
   private let noAttempt = Attempt()
+  /// Of the triggers in force that are bound to commits; nil: there are none, or nobody has said.
+  var bindings: CommitBindings?
   /// Bytes held for the attempt: Lua counts them as its memory.
   private let held = UnsafeMutablePointer<Int>.allocate(capacity: 1)
   /// Text of the last refusal, kept for as long as Lua looks at it.
@@ -90,6 +92,7 @@ final class LuaRunner {
         execute(script, operation)
       }
     if status == .ok { prepare(attempt) } else { fail(attempt, status) }
+    if let bindings, attempt.writes.count > 0 { attempt.tell(bindings) }
     self.attempt = noAttempt
   }
 

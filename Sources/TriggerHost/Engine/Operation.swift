@@ -253,6 +253,8 @@ final class Attempt {
   @exclusivity(unchecked) var cursors: [ScanCursor] = []
   /// What cursors and log lines take in memory, about.
   var otherBytes = 0
+  /// Which of its keys triggers that are bound to commits hear of, when the attempt's thread has found out.
+  @exclusivity(unchecked) private(set) var heard: CommitBindings.Heard?
   /// For stores that it named and that were not there. Worker's thread, then engine lock.
   @exclusivity(unchecked) private(set) var standIns: [StoreTable] = []
 
@@ -271,6 +273,18 @@ final class Attempt {
     standIns.append(table)
     otherBytes &+= 1024
     return table
+  }
+
+  /// Compares the keys that it changes with what triggers are bound to. O(writes × patterns): better here than under
+  /// the engine lock. Of a replacement nobody knows yet what it changes.
+  func tell(_ bindings: CommitBindings) {
+    var keys: [Committer.ChangedKey] = []
+    for index in 0..<writes.count {
+      guard let table = writes.writes[index].table else { continue }
+      if writes.writes[index].kind == .replace { return }
+      keys.append(Committer.ChangedKey(table: table, key: Array(writes.writes[index].keyBytes)))
+    }
+    if !keys.isEmpty { heard = bindings.hear(keys) }
   }
 
   /// Stores may have come since it named them. O(reads and writes) then.
@@ -299,6 +313,7 @@ final class Attempt {
     if logs != nil { logs = nil }
     if !cursors.isEmpty { cursors.removeAll() }
     if !standIns.isEmpty { standIns.removeAll() }
+    if heard != nil { heard = nil }
   }
 }
 

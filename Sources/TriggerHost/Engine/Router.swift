@@ -5,6 +5,9 @@ import TriggerCore
 final class Router {
   let triggers: [LoadedTrigger]
   let commitTriggers: [LoadedTrigger]
+  let commitBindings: CommitBindings
+  /// By place in `triggers`, of each what kinds of events it takes, and of what names.
+  private let matchers: [[(kind: EventKind, names: PatternMatcher)]]
   /// By place in `triggers`: what they are called and bound to.
   private let bindings: [Binding]
   /// By kind (`EventKind.index`), then name.
@@ -22,6 +25,8 @@ final class Router {
   init(triggers: [LoadedTrigger], after old: Router? = nil) {
     self.triggers = triggers
     commitTriggers = triggers.filter { $0.options.on.contains { $0.kind == .commit } }
+    commitBindings = CommitBindings(commitTriggers)
+    matchers = triggers.map { $0.options.on.map { ($0.kind, $0.matcher) } }
     bindings = triggers.map { Binding(name: $0.name, patterns: $0.options.on) }
     if let old, old.bindings == bindings { takeOver(old) }
   }
@@ -40,13 +45,17 @@ final class Router {
   func route(_ kind: EventKind, _ name: String) -> [LoadedTrigger] {
     let exact = ExactText(name)
     if let known = routes[kind.index][exact] { return known }
-    let found = triggers.filter { trigger in
-      trigger.options.on.contains { $0.kind.takes(kind) && $0.matches(name) }
+    let bytes = Array(name.utf8)
+    let found = triggers.indices.filter { place in
+      matchers[place].contains { $0.kind.takes(kind) && $0.names.matches(bytes) }
+    }.map { triggers[$0] }
+    // Names that nobody uses any more make room for others: whoever sends many costs a look at the patterns at times.
+    if cached == cacheLimit {
+      for kind in routes.indices { routes[kind] = [:] }
+      cached = 0
     }
-    if cached < cacheLimit {
-      routes[kind.index][exact] = found
-      cached += 1
-    }
+    routes[kind.index][exact] = found
+    cached += 1
     return found
   }
 }

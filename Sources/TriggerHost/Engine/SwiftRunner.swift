@@ -8,14 +8,20 @@ enum SwiftRunner {
   static func run(_ trigger: any Trigger, _ operation: Operation, _ attempt: Attempt, engine: Engine) {
     let context = ExecutionContext(operation: operation, attempt: attempt)
     // The watchdog may look for it at once.
-    engine.withState { _ in attempt.context = context }
+    let bindings = engine.withState { state in
+      attempt.context = context
+      return state.commitBindings
+    }
     // The attempt belongs to this task until finishDetached hands it back under the engine lock.
     nonisolated(unsafe) let attempt = attempt
     Task {
       do {
         let intents = try await ExecutionContext.$current.withValue(context) { try await trigger.execute() }
         // Looks up keys, which takes the snapshot: not once it is gone.
-        try context.read { try prepare(intents, into: $0, engine: engine) }
+        try context.read {
+          try prepare(intents, into: $0, engine: engine)
+          if let bindings { $0.tell(bindings) }
+        }
         context.end()
       } catch {
         context.end()

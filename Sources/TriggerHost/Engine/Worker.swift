@@ -145,24 +145,23 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   // MARK: Under the engine lock
 
   /// Which sets of triggers are still in use, when that has changed; written under the engine lock.
-  private let setsToKeep = Mutex<Set<Int>?>(nil)
+  private let setsToKeep = Mutex<(numbers: Set<Int>, bindings: CommitBindings?)>(([], nil))
   private let hasSetsToKeep = Atomic<Bool>(false)
 
-  func keep(sets: Set<Int>) {
-    setsToKeep.withLock { $0 = sets }
+  /// - Parameter bindings: of triggers in force that are bound to commits.
+  func keep(sets: Set<Int>, bindings: CommitBindings?) {
+    setsToKeep.withLock { $0 = (sets, bindings) }
     hasSetsToKeep.store(true, ordering: .releasing)
   }
 
   /// Frees scripts that are not in use any more; this worker's thread.
   func forgetSets() {
-    if let sets = takeSetsToKeep() { lua.forget(allBut: sets) }
-  }
-
-  private func takeSetsToKeep() -> Set<Int>? {
     guard hasSetsToKeep.load(ordering: .relaxed),
       hasSetsToKeep.exchange(false, ordering: .acquiring)
-    else { return nil }
-    return setsToKeep.withLock { $0 }
+    else { return }
+    let (sets, bindings) = setsToKeep.withLock { $0 }
+    lua.forget(allBut: sets)
+    lua.bindings = bindings
   }
 
   /// Completes what has been run and not yet handed in.

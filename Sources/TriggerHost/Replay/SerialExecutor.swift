@@ -70,7 +70,7 @@ final class SerialExecutor {
     if attempt.writes.emits > 0 { collectEmits() }
     if hearsOfCommits, !changed.isEmpty {
       CommitEvents(seq: seq, source: operation.trigger.name).forEach(
-        of: changed, among: router.commitTriggers
+        of: router.commitBindings.hear(changed), among: router.commitTriggers
       ) {
         events.append(Event(kind: .commit, name: "commit", payload: $1, triggers: [$0]))
       }

@@ -179,6 +179,7 @@ package enum ScriptingPage {
     | values that the appends of one commit make | 64 MiB together | |
     | keys that a `prepare_commit` has, or changes | 100,000 | |
     | stores that an execution names and that are not there yet | 1,000 | |
+    | bindings of a trigger | 100, those with a `*` of 256 bytes | |
     | events that a commit emits | 1,000 | `limits.emits` |
     | hops of a chain of events | 64 | `limits.hops` |
     | operations that come of one cause | 100,000 | `limits.offspring` |

@@ -50,6 +50,22 @@ import TriggerCore
     #expect(EventPattern(.event, pattern).matches(String(repeating: "a", count: 1000) + "b"))
   }
 
+  /// A pattern of more bits than a word has.
+  @Test func longPatternsAgreeWithTheirDefinition() {
+    for seed in 0..<300 as Range<UInt64> {
+      var random = SplitMix64(seed: seed)
+      func text(_ letters: String, _ count: Int) -> String {
+        String((0..<count).map { _ in letters.randomElement(using: &random)! })
+      }
+      let (start, end) = (text("ab/", 60 + Int(seed % 10)), text("ab/", 70))
+      let pattern = "*" + start + ["*", "**", "a*b"].randomElement(using: &random)! + end
+      let name = text("ab", 2) + start + ["", "a", "ab", "a/b", "b"].randomElement(using: &random)! + end
+      #expect(
+        EventPattern(.event, pattern).matches(name) == Self.fits(pattern[...], name[...]),
+        "seed \(seed): \(pattern) \(name)")
+    }
+  }
+
   @Test func namesAreToldApartByTheirBytes() {
     let router = Router(triggers: [trigger("a", EventPattern(.event, "caf\u{e9}"))])
     #expect(router.route(.event, "cafe\u{301}").isEmpty)
