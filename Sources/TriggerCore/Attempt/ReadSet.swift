@@ -23,6 +23,13 @@ package struct ReadSet: ~Copyable {
   private var reads: UnsafeMutablePointer<Read>
   private var capacity = 8
   package private(set) var count = 0
+  /// Stores that count as read whole, as there were more reads than `most`; empty: there were not.
+  private var wholes: Set<UnsafeMutableRawPointer> = []
+
+  /// Most reads that are kept one by one, and most keys that are looked at to tell whether prefixes hold: beyond, what
+  /// was read counts as all of its store. A commit waits for that, and everybody for the commit.
+  package static let most = 65_536
+
   /// What the set takes in memory, about.
   package private(set) var bytes = 0
 
@@ -38,20 +45,47 @@ package struct ReadSet: ~Copyable {
     for index in 0..<count where reads[index].kind != .key { free(reads[index].pointer) }
     count = 0
     bytes = 0
+    if !wholes.isEmpty { wholes.removeAll() }
   }
 
   @inline(__always)
   private mutating func append(_ read: Read) {
-    if count == capacity {
-      let larger = UnsafeMutablePointer<Read>.allocate(capacity: capacity * 2)
-      larger.moveInitialize(from: reads, count: count)
-      reads.deallocate()
-      reads = larger
-      capacity *= 2
-    }
+    if count >= Self.most || !wholes.isEmpty { return appendWhole(read) }
+    if count == capacity { grow() }
     (reads + count).initialize(to: read)
     count &+= 1
     bytes &+= MemoryLayout<Read>.stride &+ Int(read.count)
+  }
+
+  private mutating func grow() {
+    let larger = UnsafeMutablePointer<Read>.allocate(capacity: capacity * 2)
+    larger.moveInitialize(from: reads, count: count)
+    reads.deallocate()
+    reads = larger
+    capacity *= 2
+  }
+
+  private mutating func appendWhole(_ read: Read) {
+    if read.kind != .key { free(read.pointer) }
+    if wholes.isEmpty {
+      var tables: [Unmanaged<StoreTable>] = []
+      for index in 0..<count where wholes.insert(reads[index].table.toOpaque()).inserted {
+        tables.append(reads[index].table)
+      }
+      for index in 0..<count where reads[index].kind != .key { free(reads[index].pointer) }
+      (count, bytes) = (0, 0)
+      for table in tables { keep(Read(kind: .store, count: 0, pointer: nil, table: table, hash: 0)) }
+    }
+    if wholes.insert(read.table.toOpaque()).inserted {
+      keep(Read(kind: .store, count: 0, pointer: nil, table: read.table, hash: 0))
+    }
+  }
+
+  private mutating func keep(_ read: Read) {
+    if count == capacity { grow() }
+    (reads + count).initialize(to: read)
+    count += 1
+    bytes += MemoryLayout<Read>.stride
   }
 
   @inline(__always)
@@ -111,18 +145,39 @@ package struct ReadSet: ~Copyable {
     for index in 0..<count {
       guard let new = table(reads[index].table.takeUnretainedValue()) else { continue }
       reads[index].table = .passUnretained(new)
+      if !wholes.isEmpty { wholes.insert(reads[index].table.toOpaque()) }
     }
   }
 
   /// True when nothing read has changed after `seq`. Engine lock. O(reads), see `StoreTable.changed` for
   /// prefixes.
   package func holds(since seq: Int64) -> Bool {
-    for index in 0..<count where !Self.holds(reads + index, since: seq) { return false }
+    var steps = Int.max
+    return holds(since: seq, steps: &steps) ?? false
+  }
+
+  /// As above, but nil when that is not known after so many keys that begin with prefixes have been looked at.
+  package func holds(since seq: Int64, steps: inout Int) -> Bool? {
+    for index in 0..<count {
+      let holds = Self.holds(reads + index, since: seq, steps: &steps)
+      if steps < 0 { return nil }
+      if !holds { return false }
+    }
     return true
   }
 
+  /// From now on a prefix counts as the whole store: more conflicts, and less to look at.
+  package mutating func coarsen() {
+    for index in 0..<count where reads[index].kind == .prefix {
+      free(reads[index].pointer)
+      reads[index].pointer = nil
+      reads[index].count = 0
+      reads[index].kind = .store
+    }
+  }
+
   @inline(__always)
-  private static func holds(_ read: UnsafeMutablePointer<Read>, since seq: Int64) -> Bool {
+  private static func holds(_ read: UnsafeMutablePointer<Read>, since seq: Int64, steps: inout Int) -> Bool {
     switch read.pointee.kind {
     case .key:
       let entry = read.pointee.pointer!.assumingMemoryBound(to: Entry.self)
@@ -137,7 +192,9 @@ package struct ReadSet: ~Copyable {
     case .prefix:
       let base = read.pointee.pointer!.assumingMemoryBound(to: UInt8.self)
       let prefix = UnsafeBufferPointer(start: base, count: Int(read.pointee.count))
-      return read.pointee.table._withUnsafeGuaranteedRef { !$0.changed(prefix: prefix, after: seq) }
+      return read.pointee.table._withUnsafeGuaranteedRef {
+        !$0.changed(prefix: prefix, after: seq, steps: &steps)
+      }
     case .store:
       return read.pointee.table._withUnsafeGuaranteedRef { $0.changed.load(ordering: .relaxed) <= seq }
     }

@@ -54,10 +54,17 @@ package final class Reclaimer {
 
   /// Frees what no snapshot at or after `horizon` can reach; `frontier` is the newest snapshot there can
   /// be. O(freed).
-  package func reclaim(horizon: Int64, frontier: Int64) {
+  ///
+  /// - Parameter most: so many are freed at a time, or an eighth of what waits, whatever is more: who held a snapshot
+  ///   for long may leave a great many.
+  /// - Returns: false when that was not all.
+  @discardableResult
+  package func reclaim(horizon: Int64, frontier: Int64, most: Int = .max) -> Bool {
     current = max(current, frontier)
-    while count > 0 {
+    var left = max(most, (count + limbo.count - limboHead) / 8)
+    while count > 0, left > 0 {
       let item = retired[head]
+      left -= 1
       guard item.version.pointee.seq <= horizon else { break }
       head = (head &+ 1) & (capacity &- 1)
       count &-= 1
@@ -70,7 +77,8 @@ package final class Reclaimer {
         limbo.append((.entry(item.entry, version: item.version), since: current))
       }
     }
-    while limboHead < limbo.count, limbo[limboHead].since < horizon {
+    while limboHead < limbo.count, left > 0, limbo[limboHead].since < horizon {
+      left -= 1
       Self.release(limbo[limboHead].0)
       limboHead += 1
     }
@@ -81,6 +89,7 @@ package final class Reclaimer {
       limbo.removeFirst(limboHead)
       limboHead = 0
     }
+    return left > 0
   }
 
   private static func release(_ item: Limbo) {

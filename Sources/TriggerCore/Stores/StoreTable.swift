@@ -158,13 +158,17 @@ package final class StoreTable: @unchecked Sendable {  // writer fields: engine 
 
   /// True when a key with the prefix changed after `seq`. O(1) when the store did not change since, else
   /// O(keys with the prefix). Writer only.
-  package func changed(prefix: UnsafeBufferPointer<UInt8>, after seq: Int64) -> Bool {
+  ///
+  /// - Parameter steps: keys that may be looked at; below zero afterwards: not all were, and nothing is known.
+  package func changed(prefix: UnsafeBufferPointer<UInt8>, after seq: Int64, steps: inout Int) -> Bool {
     if changed.load(ordering: .relaxed) <= seq { return false }
     if prefix.count == 0 { return true }
     if purged.load(ordering: .relaxed) > seq { return true }
     var cursor = firstEntry(prefix: prefix)
     while let entry = cursor {
       if Entry.newestSeq(entry) > seq { return true }
+      steps -= 1
+      if steps < 0 { return true }
       cursor = nextEntry(entry, prefix: prefix)
     }
     return false

@@ -66,10 +66,11 @@ public final class ExecutionContext: Sendable {
   /// The attempt is over: no read reaches its snapshot any more.
   func end() { guarded.withLock { $0.state = .ended } }
 
-  /// The snapshot is taken away while the attempt runs. Engine lock.
-  func expire() {
-    guarded.withLock { box in
+  /// The snapshot is taken away while the attempt runs, unless it reads right now: false then. Engine lock.
+  func expire() -> Bool {
+    guarded.withLockIfAvailable { box -> Bool in
       if case .running = box.state { box.state = .expired }
-    }
+      return true
+    } ?? false
   }
 }

@@ -11,6 +11,8 @@ extension Engine {
     var hops: UInt8 = 0
     /// Bypasses the bound: emitted by a commit.
     var isInternal = false
+    /// Among `unfinished` already.
+    var isCounted = false
     var cancellation: Cancellation?
     var cause: LogRecord.Cause?
     var family: Operation.Family?
@@ -135,7 +137,7 @@ extension Engine {
       incoming.append(operation)
     }
     _ = queued.wrappingAdd(1, ordering: .relaxed)
-    _ = unfinished.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    if !arrival.isCounted { _ = unfinished.wrappingAdd(1, ordering: .sequentiallyConsistent) }
     intakeLock.unlock()
     rouseWatchdog()
     wakeWorker()

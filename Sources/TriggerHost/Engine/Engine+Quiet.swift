@@ -57,7 +57,7 @@ extension Engine {
   /// Triggers that run now, by name, and how many operations are behind them. O(undecided).
   func work() -> (running: [String], queued: Int) {
     withState { state in
-      let arriving = intakeLock.withLock { incoming.count }
+      let arriving = intakeLock.withLock { incoming.count } + state.arrived.count - state.nextArrived
       var names: Set<String> = []
       func look(_ operation: Operation) { if operation.isRunning { names.insert(operation.trigger.name) } }
       state.order.forEachUndecided { _, operation, _ in look(operation) }
@@ -69,10 +69,12 @@ extension Engine {
 
 extension EngineState {
   /// When an operation that waits for its time goes on next; nil when none does.
-  var nextDue: MonotonicTime? { [gates.nextDue, delayed.min?.due].compactMap { $0 }.min() }
+  var nextDue: MonotonicTime? {
+    mutating get { [gates.nextDue, delayed.min?.due].compactMap { $0 }.min() }
+  }
 
   /// Something goes on that no clock has to move for. What waits for the turn of a retry waits for its time.
-  var isActive: Bool { order.undecided > 0 || lanes.count > 0 || parking.isMoving }
+  var isActive: Bool { order.undecided > 0 || lanes.count > 0 || parking.isMoving || hasMore }
 }
 
 /// An event that waits for its time before a trigger: the host's clock lets it go on, nothing else.

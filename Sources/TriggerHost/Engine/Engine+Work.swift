@@ -18,67 +18,108 @@ extension Engine {
     worker.handIn(to: &state, at: now)
     let undecidedBefore = state.stats.decided
     let moved = state.advance(at: now)
-    if moved { route(&state) }
+    if moved || !state.emissions.isEmpty { route(&state) }
     takeIncoming(&state, at: now)
     let share = max(
       1, min(configuration.batch, (state.lanes.count + configuration.workers - 1) / configuration.workers))
     worker.clearBatch()
     var taken = 0
+    var rounds = 0
     repeat {
       let before = state.lanes.count + state.heldCount
       state.nextWork(atLeast: worker.atLeast, share: share, at: now, into: &worker.batch)
       taken += before - state.lanes.count - state.heldCount
-      if state.justPut == nil { break }
+      if state.justPut == nil, !state.hasRefused { break }
+      state.hasRefused = false
       followSet(&state)
       if state.advance(at: now) { route(&state) }
-    } while worker.batch.isEmpty
+      rounds += 1
+    } while worker.batch.isEmpty && rounds < 8
     let coalesced = state.takeAbsorbed()
     let decided = state.stats.decided - undecidedBefore + state.takeSuperseded()
     let durable = post(&state)
     let mightFeedAnother = state.hasWork
     let isDrained = state.isDraining && state.isQuiet
+    worker.hasMore = state.hasMore
+    let mightGoOn = state.hasMore
     lock.unlock()
     if let durable { outbox.tell(upTo: durable, announce) }
     settle(taken: taken + coalesced, decided: decided + coalesced)
-    if mightFeedAnother { wakeWorker() }
+    if mightFeedAnother || mightGoOn { wakeWorker() }
     if isDrained { drained.wake() }
     return true
   }
 
   private func takeIncoming(_ state: inout EngineState, at now: MonotonicTime) {
-    intakeLock.lock()
-    swap(&incoming, &state.arrived)
-    intakeLock.unlock()
+    if state.nextArrived == state.arrived.count {
+      state.arrived.removeAll(keepingCapacity: true)
+      state.nextArrived = 0
+      intakeLock.lock()
+      swap(&incoming, &state.arrived)
+      intakeLock.unlock()
+    }
     // First what was held until now: nothing that has just come overtakes it.
     if !state.gates.isEmpty { state.openGates(at: now) }
     let delayed = state.delayed.count
     if delayed > 0 { state.openDelayed(at: now) }
-    for operation in state.arrived { state.arrive(operation, at: now) }
+    admitArrived(&state, at: now)
     // What waits for its time is not in the queue.
     let waiting = state.delayed.count - delayed
     if waiting != 0 { queued.wrappingSubtract(waiting, ordering: .relaxed) }
-    state.arrived.removeAll(keepingCapacity: true)
   }
 
-  /// Events of the commits just applied become operations. Engine lock held; takes the intake lock.
+  /// As many as may be admitted at a time.
+  private func admitArrived(_ state: inout EngineState, at now: MonotonicTime) {
+    let end = min(state.arrived.count, state.nextArrived + HoldBounds.arrivals)
+    let last = state.lanes.steps + HoldBounds.queueSteps
+    while state.nextArrived < end, state.lanes.steps < last {
+      let operation = state.arrived[state.nextArrived]
+      state.nextArrived += 1
+      state.arrive(operation, at: now)
+    }
+  }
+
+  /// Events of the commits just applied become operations, as many as may be at a time. Engine lock; takes the intake
+  /// lock.
   private func route(_ state: inout EngineState) {
     if !state.retries.isEmpty { admitRetries(&state) }
-    guard !state.emissions.isEmpty else { return }
-    for emission in state.emissions {
-      for (index, event) in emission.events.enumerated() {
-        state.stats.emitted += 1
-        // Triggers bound to commits see one another's in order; so do those of one emitter.
-        let source = event.kind == .commit ? 1 << 62 : emission.source.nameHash | 1 << 63
-        let arrival = Arrival(
-          kind: event.kind, name: String(decoding: event.name, as: UTF8.self), source: source,
-          hops: emission.hops + 1, isInternal: true, cause: LogRecord.Cause(seq: emission.seq, index: index),
-          family: emission.family)
-        event.payload.withUnsafeBufferPointer { payload in
-          for trigger in event.triggers { _ = admit(to: trigger, arrival, payload: payload) }
-        }
+    // Counted before any of them can be decided, and before the commit that made them is.
+    let emitted = state.takeEmitted()
+    if emitted > 0 { _ = unfinished.wrappingAdd(emitted, ordering: .sequentiallyConsistent) }
+    var (operations, bytes) = (0, 0)
+    while let emission = state.emissions.first {
+      guard emission.nextEvent < emission.events.count else {
+        state.emissions.removeFirst()
+        continue
+      }
+      if operations >= HoldBounds.arrivals || bytes >= HoldBounds.emittedBytes { return }
+      let event = emission.events[emission.nextEvent]
+      if emission.nextTrigger == 0 { state.stats.emitted += 1 }
+      if emission.nextTrigger < event.triggers.count {
+        admit(event, of: emission)
+        operations += 1
+        bytes += event.payload.count
+        state.emissions[0].nextTrigger += 1
+      }
+      if state.emissions[0].nextTrigger == event.triggers.count {
+        state.emissions[0].nextEvent += 1
+        state.emissions[0].nextTrigger = 0
       }
     }
-    state.emissions.removeAll(keepingCapacity: true)
+  }
+
+  /// The next operation of an emission.
+  private func admit(_ event: EngineState.Emission.Event, of emission: EngineState.Emission) {
+    // Triggers bound to commits see one another's in order; so do those of one emitter.
+    let source = event.kind == .commit ? 1 << 62 : emission.source.nameHash | 1 << 63
+    var arrival = Arrival(
+      kind: event.kind, name: String(decoding: event.name, as: UTF8.self), source: source,
+      hops: emission.hops + 1, isInternal: true,
+      cause: LogRecord.Cause(seq: emission.seq, index: emission.nextEvent), family: emission.family)
+    arrival.isCounted = true
+    event.payload.withUnsafeBufferPointer {
+      _ = admit(to: event.triggers[emission.nextTrigger], arrival, payload: $0)
+    }
   }
 
   /// Failed operations go round again, each as a new one, with the newest script of their trigger.
@@ -229,12 +270,12 @@ extension Engine {
     var moved = state.advance(at: now)
     if defers { state.adaptRunAhead(at: now) }
     if defers, state.deferOverdue(at: now) { moved = state.advance(at: now) || moved }
-    if moved { route(&state) }
+    if moved || !state.emissions.isEmpty { route(&state) }
     let decided = state.stats.decided - decidedBefore
     let coalesced = state.takeAbsorbed()
     let durable = post(&state)
     let waiting = [state.lanes.mostUrgent, state.reruns.map(\.priority).max()].compactMap { $0 }.max()
-    let hasWork = state.hasWork
+    let hasWork = state.hasWork || state.hasMore
     let isDrained = state.isDraining && state.isQuiet
     let isActive = state.isActive
     let gateDue = state.nextDue

@@ -71,6 +71,9 @@ public struct EngineConfiguration: Sendable {
   package var maximumStores = 10_000
   /// Every so many seqs a record says what the stores hold that have changed.
   package var digestInterval: Int64 = 65_536
+  /// Events that a queued operation may take the place of, when each has somebody who waits for it; the next one is an
+  /// operation of its own.
+  package var mostAbsorbed = 10_000
   package var maximumIntents: UInt32 = 10_000
   package var maximumOutputBytes = 16 << 20
   /// CPU time that an attempt may go on after its end was asked for (ten times that in wall time) before its

@@ -15,14 +15,20 @@ extension EngineState {
   mutating func advance(at now: MonotonicTime) -> Bool {
     if isStopping { return false }
     let before = order.frontier
-    loop: while recorder?.isFull != true {
+    var steps = 0
+    loop: while recorder?.isFull != true, steps < HoldBounds.decisions {
       if !parking.isEmpty { seatParked(at: now) }
       switch order.step() {
       case .wait: break loop
-      case .passedDeferred(let seq): passDeferred(seq, at: now)
-      case .decide(let operation): if !decide(operation, at: now) { break loop }
+      case .passedDeferred(let seq):
+        steps += 10
+        passDeferred(seq, at: now)
+      case .decide(let operation):
+        steps += HoldBounds.decision(of: operation.attempt!)
+        if !decide(operation, at: now) { break loop }
       }
     }
+    isCut = steps >= HoldBounds.decisions
     let moved = order.frontier - before
     if moved > 0 {
       publish(moved)
@@ -34,11 +40,16 @@ extension EngineState {
   /// Defers whatever holds up finished operations for too long. Returns true when anything was.
   mutating func deferOverdue(at now: MonotonicTime) -> Bool {
     let overdue = order.overdue(at: now) { Self.work(of: $0, at: now) }
-    for seq in overdue {
-      // A seq may have been deferred meanwhile, as a follower of an earlier one.
-      if let operation = order.running(seq) { putOff(operation) }
+    guard let first = overdue.first else { return false }
+    // One look at what comes behind, however many are overdue: each takes those of its order key along.
+    let late = Set(overdue)
+    var keys: Set<UInt64> = []
+    for seq in first..<order.next {
+      guard let operation = order.undecidedOperation(seq), operation.seq == seq else { continue }
+      if late.contains(seq) { keys.insert(operation.orderKey) }
+      if keys.contains(operation.orderKey) { park(operation) }
     }
-    return !overdue.isEmpty
+    return true
   }
 
   /// How long the attempt has been at work. A script is judged by its CPU time: one that merely waits for a
@@ -253,7 +264,9 @@ extension EngineState {
     }
     if emission.events.isEmpty { return }
     let family = operation.family ?? Operation.Family()
-    for event in emission.events { family.count += event.triggers.count }
+    let count = emission.events.reduce(0) { $0 + $1.triggers.count }
+    family.count += count
+    countEmitted(count)
     operation.family = family
     emission.family = family
     emissions.append(emission)
@@ -275,10 +288,14 @@ extension EngineState {
   /// A conflict at the frontier makes everybody wait for one attempt: finished operations behind it that
   /// are stale already run again at the same time, not one after another.
   private mutating func restartStale(after seq: Int64, at now: MonotonicTime) {
+    var steps = ReadSet.most
     for later in (seq + 1)..<min(order.next, seq + 1 + configuration.staleChecks)
     where order.isFinished(later) {
       guard let operation = order.undecidedOperation(later), let attempt = operation.attempt else { continue }
-      if !holds(operation, attempt) { restart(operation, at: now) }
+      steps -= attempt.reads.count
+      // Nobody needs to know of the others yet.
+      guard steps >= 0, let holds = holds(operation, attempt, steps: &steps) else { return }
+      if !holds { restart(operation, at: now) }
     }
   }
 
@@ -363,8 +380,18 @@ extension EngineState {
   /// Whether the attempt counts. One that lost its snapshot is a conflict the first time; the second time
   /// it is decided, as a failure.
   private func holds(_ operation: Operation, _ attempt: Attempt) -> Bool {
+    var steps = ReadSet.most
+    if let holds = holds(operation, attempt, steps: &steps) { return holds }
+    // Nobody can wait until all the keys that it looked through are looked through again.
+    attempt.reads.coarsen()
+    return attempt.reads.holds(since: attempt.snapshot)
+  }
+
+  /// - Parameter steps: see `ReadSet.holds`; nil when they were not enough.
+  private func holds(_ operation: Operation, _ attempt: Attempt, steps: inout Int) -> Bool? {
     if !attempt.standIns.isEmpty { attempt.findStores(in: stores) }
-    return attempt.isExpired ? operation.expiries > 1 : attempt.reads.holds(since: attempt.snapshot)
+    if attempt.isExpired { return operation.expiries > 1 }
+    return attempt.reads.holds(since: attempt.snapshot, steps: &steps)
   }
 
   /// Takes the snapshot away from whoever holds the oldest, when too many versions are kept for it.
@@ -382,8 +409,9 @@ extension EngineState {
     order.forEachUndecided { _, operation, _ in look(operation) }
     parking.visit { operation, _ in look(operation) }
     guard let oldest, let attempt = oldest.attempt else { return }
+    // One that reads right now keeps it until the next look: nobody waits for that here.
+    if let context = attempt.context, !context.expire() { return }
     attempt.isExpired = true
-    attempt.context?.expire()
     oldest.expiries += 1
     stats.expired += 1
   }
@@ -419,6 +447,9 @@ extension EngineState {
     look(reserved)
     for attempt in abandoned { look(attempt) }
     stats.oldestSnapshot = lowest
-    reclaimer.reclaim(horizon: registry.advanceHorizon(undecided: lowest), frontier: order.frontier)
+    let isDone = reclaimer.reclaim(
+      horizon: registry.advanceHorizon(undecided: lowest), frontier: order.frontier, most: HoldBounds.freed)
+    // The rest soon, and not now.
+    if !isDone { commitsSinceReclaim = configuration.commitsPerReclaim }
   }
 }

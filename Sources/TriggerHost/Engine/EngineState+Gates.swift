@@ -29,6 +29,7 @@ extension EngineState {
   /// Nothing will come of the run: whoever waits for it need not wait for its time.
   private mutating func hasten(_ operation: Operation, at now: MonotonicTime) {
     guard operation.turnKey != 0, let due = operation.due, due > now else { return }
+    lanes.steps += delayed.count
     delayed = Heap(
       delayed.unordered.map {
         $0.operation === operation ? Delayed(due: now, operation: operation) : $0
@@ -37,7 +38,9 @@ extension EngineState {
 
   /// Lets those go on whose time has come.
   mutating func openDelayed(at now: MonotonicTime) {
-    while let first = delayed.min, first.due <= now {
+    var left = HoldBounds.arrivals
+    while left > 0, let first = delayed.min, first.due <= now {
+      left -= 1
       delayed.removeMin()
       enter(first.operation, at: now)
     }
@@ -59,7 +62,9 @@ extension EngineState {
 
   /// Lets those pass whose time has come.
   mutating func openGates(at now: MonotonicTime) {
-    for (operation, verdict) in gates.advance(to: now) { follow(verdict, for: operation, at: now) }
+    for (operation, verdict) in gates.advance(to: now, most: HoldBounds.arrivals) {
+      follow(verdict, for: operation, at: now)
+    }
   }
 
   /// A gated operation is decided.

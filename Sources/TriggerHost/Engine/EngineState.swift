@@ -68,8 +68,15 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
   /// the turn: back there when the last of those has its seq, or it is theirs.
   private(set) var held: [UInt64: Deque<(operation: Operation, lane: Int)>] = [:]
   private(set) var heldCount = 0
-  /// Just taken from the intake.
+  /// Taken from the intake; those before `nextArrived` have been admitted.
   var arrived: [Operation] = []
+  var nextArrived = 0
+  /// The frontier may move on: others had their turn meanwhile.
+  var isCut = false
+  /// Some of what `nextWork` dequeued was decided without a worker.
+  var hasRefused = false
+  /// Work is left that was put off, so that the lock was not held for long.
+  var hasMore: Bool { isCut || nextArrived < arrived.count || !emissions.isEmpty }
   /// What stands before the queue for triggers that limit their own runs.
   var gates = Gates<Operation>()
   /// What the wall clock shows, without a look at it for each operation.
@@ -89,7 +96,9 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
   /// Outcomes to tell once the lock is released.
   var announcements: [Announcement] = []
   /// Commits whose events must be routed once applied, in seq order.
-  var emissions: [Emission] = []
+  var emissions: Deque<Emission> = []
+  /// Operations that commits have made since last asked; some are still to be admitted.
+  private var emittedSinceTaken = 0
 
   struct Emission {
     /// An event, and the triggers it makes operations for.
@@ -105,6 +114,9 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
     var hops: UInt8
     var family: Operation.Family?
     var events: [Event] = []
+    /// The next to be admitted: which event, for which of its triggers.
+    var nextEvent = 0
+    var nextTrigger = 0
   }
 
   struct Announcement {
@@ -144,7 +156,9 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
     // One that had a seq before the host's last stop is not queued for the first time.
     // Nor is one that keeps its place.
     if operation.coalesceKey != 0, operation.identity == 0, operation.turnKey == 0 {
-      if let waiting = coalescing[operation.coalesceKey] {
+      // The record of one that stands for many names them all.
+      if let waiting = coalescing[operation.coalesceKey], waiting.absorbed.count < configuration.mostAbsorbed
+      {
         // A retry is as old as its first try: it takes no newer one's place.
         if operation.isOlder(than: waiting) {
           waiting.absorb(operation)
@@ -284,6 +298,13 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
     return absorbedSinceTaken
   }
 
+  mutating func takeEmitted() -> Int {
+    defer { emittedSinceTaken = 0 }
+    return emittedSinceTaken
+  }
+
+  mutating func countEmitted(_ count: Int) { emittedSinceTaken += count }
+
   mutating func countAbsorbed() { absorbedSinceTaken += 1 }
 
   mutating func takeSuperseded() -> Int {
@@ -311,7 +332,8 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
 
   /// What is admitted and not decided.
   func leftovers() -> Leftovers {
-    var left = Leftovers(queued: lanes.count + heldCount + arrived.count, delayed: delayed.count)
+    var left = Leftovers(
+      queued: lanes.count + heldCount + arrived.count - nextArrived, delayed: delayed.count)
     gates.forEach { _ in left.held += 1 }
     order.forEachUndecided { _, operation, _ in left.running.append(operation.trigger.name) }
     parking.visit { operation, _ in left.running.append(operation.trigger.name) }

@@ -65,7 +65,7 @@ extension EngineState {
     for line in held.values { for (operation, _) in line { queued(operation) } }
     for item in delayed.unordered { queued(item.operation) }
     gates.forEach(queued)
-    for operation in arrived { queued(operation) }
+    for operation in arrived[nextArrived...] { queued(operation) }
     sets.put(set, inUse: inUse)
     router = Router(triggers: set.triggers, after: router)
     justPut = set

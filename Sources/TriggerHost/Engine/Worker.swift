@@ -20,6 +20,8 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
   let wakeUp = WakeUp()
   /// Written under the engine lock; read by this worker's thread.
   var batch: [Operation] = []
+  /// There was more to do than may be done at a time. As `batch`.
+  var hasMore = false
   private var handedIn = 0  // engine lock: results of `batch` already handed in
   private var kept = Int.max  // engine lock: so many of `batch` were not given back
   private let claimed = Atomic<Int>(0)
@@ -86,7 +88,10 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
     while !engine.isStopping.load(ordering: .acquiring) {
       guard engine.exchange(self) else { return }
       forgetSets()
-      if batch.isEmpty {
+      if batch.isEmpty, hasMore {
+        // Whoever waits for the lock comes first.
+        sched_yield()
+      } else if batch.isEmpty {
         isAsleep.store(true, ordering: .sequentiallyConsistent)
         engine.rest(self)
         isAsleep.store(false, ordering: .sequentiallyConsistent)

@@ -2,7 +2,8 @@ import DequeModule
 
 /// The order in which operations are dequeued: four first-in-first-out lanes, one per priority, the most
 /// urgent first; but one dequeue in eight takes the oldest entry whatever its lane, so every wait is
-/// bounded. A pure state machine: no threads, no time. Every call is O(1) except `join` with a boost.
+/// bounded. A pure state machine: no threads, no time. Every call is O(1) except
+/// `raise`, and the first `join` with a boost.
 ///
 /// Entries with equal order keys leave in the order they joined in: a later one never stands in a more urgent
 /// lane than an earlier one. As a rule all of a key have the same priority, and nothing needs to be known of it;
@@ -25,6 +26,11 @@ struct PriorityLanes<Element> {
   }
 
   private var tracks: [UInt64: Track] = [:]
+  /// How many entries of each order key stand in each lane; nil until an entry is more urgent than most of its key, and
+  /// when the queue is empty again: as a rule nobody asks.
+  private var places: [UInt64: SIMD4<Int32>]?
+  /// Entries that were looked at so far by calls that look at many.
+  var steps = 0
   private var lanes: [Deque<Entry>] = Array(repeating: [], count: Priority.allCases.count)
   private var arrivals: Int64 = 0
   private var dequeues = 0
@@ -46,11 +52,23 @@ struct PriorityLanes<Element> {
     lanes[lane].append(
       Entry(element: element, arrival: arrivals, orderKey: orderKey, isTracked: isTracked))
     count += 1
+    if places != nil { place(orderKey, lane, 1) }
   }
 
-  /// The least urgent lane, from `lowest` on, that has an entry of the key. O(entries there).
-  private func lastLane(of orderKey: UInt64, from lowest: Int) -> Int? {
-    (0...lowest).last { lane in lanes[lane].contains { $0.orderKey == orderKey } }
+  /// The least urgent lane, from `lowest` on, that has an entry of the key. O(1), and once O(count).
+  private mutating func lastLane(of orderKey: UInt64, from lowest: Int) -> Int? {
+    if places == nil {
+      places = [:]
+      steps += count
+      for lane in lanes.indices { for entry in lanes[lane] { place(entry.orderKey, lane, 1) } }
+    }
+    guard let counts = places![orderKey] else { return nil }
+    return (0...lowest).last { counts[$0] > 0 }
+  }
+
+  private mutating func place(_ orderKey: UInt64, _ lane: Int, _ change: Int32) {
+    places![orderKey, default: SIMD4()][lane] += change
+    if places![orderKey] == SIMD4() { places![orderKey] = nil }
   }
 
   private mutating func track(_ orderKey: UInt64, _ lane: Int) -> Int {
@@ -75,6 +93,7 @@ struct PriorityLanes<Element> {
   mutating func putBack(_ element: Element, lane: Int, orderKey: UInt64) {
     lanes[lane].prepend(Entry(element: element, arrival: 0, orderKey: orderKey, isTracked: true))
     count += 1
+    if places != nil { place(orderKey, lane, 1) }
   }
 
   /// The priority of the most urgent entry, nil when empty.
@@ -122,6 +141,10 @@ struct PriorityLanes<Element> {
     guard let entry = lanes[lane].popFirst() else { return nil }
     count -= 1
     self.lane = lane
+    if places != nil {
+      place(entry.orderKey, lane, -1)
+      if count == 0 { places = nil }
+    }
     if entry.isTracked { untrack(entry.orderKey) }
     return entry.element
   }
@@ -129,6 +152,7 @@ struct PriorityLanes<Element> {
   /// Moves a waiting element to a higher lane (coalescing with a more urgent event), keeping its arrival
   /// among the entries there; not past the lane of one with its order key that joined before it. O(count).
   mutating func raise(where matches: (Element) -> Bool, to priority: Priority) {
+    steps += count
     for lane in (Int(priority.rawValue) + 1)..<lanes.count {
       guard let index = lanes[lane].firstIndex(where: { matches($0.element) }) else { continue }
       let entry = lanes[lane].remove(at: index)
@@ -138,6 +162,10 @@ struct PriorityLanes<Element> {
       let target = min(lane, max(Int(priority.rawValue), before ?? 0))
       let place = lanes[target].firstIndex { $0.arrival > entry.arrival } ?? lanes[target].count
       lanes[target].insert(entry, at: place)
+      if places != nil {
+        self.place(entry.orderKey, lane, -1)
+        self.place(entry.orderKey, target, 1)
+      }
       return
     }
   }
