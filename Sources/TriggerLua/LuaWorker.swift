@@ -165,6 +165,14 @@ package final class LuaWorker {
 /// What ps, top and debuggers show of the calling thread: the first 15 bytes on Linux.
 package func nameThisThread(_ name: String) { th_name_thread(name) }
 
+/// What the system calls the calling thread; 0 where it has no name for threads.
+package func thisThread() -> Int32 { th_this_thread() }
+
+/// Gives a thread what is left of the cores when nobody else wants them: for one that does nothing useful any more and
+/// cannot be ended. Whether that is so now.
+package func lowerThread(_ thread: Int32) -> Bool { th_lower_thread(thread) != 0 }
+package func isLowestThread(_ thread: Int32) -> Bool { th_is_lowest_thread(thread) != 0 }
+
 /// What other threads may do to a worker. Keeps it alive.
 ///
 /// Sendable because it only reaches the worker's atomics and its thread id, written once by `bind`.

@@ -5,28 +5,28 @@ import TriggerCore
 
 @testable import TriggerHost
 
+/// Blocks whoever is the first to come, until let go.
+final class Trap: Sendable {
+  private let isSet = Atomic<Bool>(true)
+  private let gate = DispatchSemaphore(value: 0)
+  private let (steps, step) = AsyncStream.makeStream(of: Void.self)
+  func enter() {
+    guard isSet.exchange(false, ordering: .acquiringAndReleasing) else { return }
+    step.yield()
+    gate.wait()
+    step.yield()
+  }
+  /// Waits until somebody is in, or out again.
+  func next() async { for await _ in steps { return } }
+  func letGo() async {
+    gate.signal()
+    await next()
+  }
+}
+
 /// A worker that does not come back from C: that needs a defect of ours, so the test makes one, by blocking a
 /// worker in the middle of a read.
 @Suite struct AbandonedWorkerTests {
-  /// Blocks whoever is the first to come, until let go.
-  private final class Trap: Sendable {
-    private let isSet = Atomic<Bool>(true)
-    private let gate = DispatchSemaphore(value: 0)
-    private let (steps, step) = AsyncStream.makeStream(of: Void.self)
-    func enter() {
-      guard isSet.exchange(false, ordering: .acquiringAndReleasing) else { return }
-      step.yield()
-      gate.wait()
-      step.yield()
-    }
-    /// Waits until somebody is in, or out again.
-    func next() async { for await _ in steps { return } }
-    func letGo() async {
-      gate.signal()
-      await next()
-    }
-  }
-
   private func engine(_ trap: Trap) -> (CommitCoordinator, TriggerQueue) {
     var configuration = EngineConfiguration(workers: 1)
     configuration.abandonAfter = .milliseconds(2)
@@ -64,7 +64,7 @@ import TriggerCore
     await trap.next()
     #expect(coordinator.stats.abandoned == 1)
     // What it would have read is kept for it until its thread ends; what it returns then counts nothing.
-    #expect(queue.engine.withState { $0.abandoned.count } == 1)
+    #expect(queue.engine.withState { $0.stuck.attempts.count } == 1)
     await trap.letGo()
     for _ in 1...20 { _ = try await queue.perform(Event("go")) }
     #expect(try coordinator.store("s").get("n") == 40)

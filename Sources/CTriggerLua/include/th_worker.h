@@ -91,6 +91,13 @@ typedef struct th_attempt_info {
 // Names the calling thread, for ps, top and debuggers. Cut to what the system allows.
 void th_name_thread(const char *name);
 
+// The system's number of the calling thread; 0 where it has none.
+int th_this_thread(void);
+
+// Gives a thread what is left of the cores when nobody else wants them. Whether that is so now.
+int th_lower_thread(int thread);
+int th_is_lowest_thread(int thread);
+
 // Version of the library that is linked, like "Lua 5.4.4".
 const char *th_lua_release(void);
 // Names of the guards that this Lua needs, "stacks, ...", as snprintf.

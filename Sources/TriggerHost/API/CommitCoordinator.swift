@@ -61,6 +61,15 @@ public final class CommitCoordinator: Sendable {
   ///   no notice of it; what happens at wall times goes by the new one.
   public func whenClockSteps(_ body: (@Sendable (ClockStep) -> Void)?) { engine.clockObserver.set(body) }
 
+  /// - Parameter body: called when an attempt could not be ended and its trigger was put in quarantine, when that ends,
+  ///   and once a minute while so many are stuck that the host should be started again; where
+  ///   `TriggerQueue.observe` is called.
+  public func whenStuck(_ body: (@Sendable (StuckNotice) -> Void)?) { engine.stuckObserver.set(body) }
+
+  /// Whether the host should get work, and why not: its log has failed, it stops, or too many attempts are stuck.
+  /// Any thread.
+  public var readiness: Readiness { engine.readiness }
+
   /// A store by name, as documents, whatever its backend. It need not exist yet.
   ///
   /// - Throws: when the name is empty, unknown while `strictStores` is on, or one store too many (10,000).

@@ -210,6 +210,13 @@ public struct ScriptTree: Sendable {
       description: "\(path): the same as \(other), and both run: whatever they do happens twice")
   }
 
+  /// By path of a script: the files that it looks for when it is loaded, found or not.
+  var lookups: [String: Set<String>] {
+    var found: [String: Set<String>] = [:]
+    for script in triggers { found[script.path] = checks[script.path]?.lookups ?? [] }
+    return found
+  }
+
   /// Whether a file of the tree, if it was run, ran to its end.
   func loads(_ path: String) -> Bool { checks[path]?.isLoaded ?? true }
 

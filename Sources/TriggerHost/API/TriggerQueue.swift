@@ -93,7 +93,7 @@ public final class TriggerQueue: Sendable {
     let identity =
       scripts.identity
       ?? ScriptTree.Identity(number: newest + 1, time: engine.clock.now(), seed: engine.configuration.seed)
-    let tree = LoadedTree(identity, scripts.contents)
+    let tree = LoadedTree(identity, scripts.contents, lookups: scripts.lookups)
     return engine.makeSet(
       items + scripts.triggers.map { ($0.name, .lua(tree: tree, path: $0.path), $0.options) }, tree: tree)
   }

@@ -10,7 +10,7 @@ extension Engine {
   func exchange(_ worker: Worker) -> Bool {
     lock.lock()
     if worker.isAbandoned.load(ordering: .relaxed) {
-      state.abandoned.removeAll { $0 === worker.abandonedAttempt }
+      state.stuck.attempts.removeAll { $0 === worker.abandonedAttempt }
       lock.unlock()
       return false
     }
@@ -239,9 +239,15 @@ extension Engine {
   }
 
   /// A Swift trigger's attempt ended, off the workers' threads.
-  func finishDetached(_ operation: Operation) {
+  ///
+  /// - Parameter attempt: which: it may have been given up meanwhile.
+  func finishDetached(_ operation: Operation, _ attempt: Attempt) {
     lock.lock()
-    state.complete(operation, at: clock.monotonic())
+    if operation.attempt === attempt {
+      state.complete(operation, at: clock.monotonic())
+    } else {
+      state.stuck.detached -= 1
+    }
     lock.unlock()
     nudge()
   }
@@ -263,7 +269,10 @@ extension Engine {
       clockSteps.store(state.clockSteps, ordering: .relaxed)
     }
     if paused > 0 { state.leaveOut(paused, at: now) }
-    if defers { state.expireOldest() }
+    if defers {
+      state.expireOldest()
+      state.giveUpDetached(at: now)
+    }
     for (worker, cpuTaken) in stuck { worker.giveUpBatch(to: &state, at: now, cpuTaken: cpuTaken) }
     takeIncoming(&state, at: now)
     let decidedBefore = state.stats.decided
@@ -279,7 +288,11 @@ extension Engine {
     let isDrained = state.isDraining && state.isQuiet
     let isActive = state.isActive
     let gateDue = state.nextDue
+    let (notices, stuckCount) = (state.stuck.notices, state.stuck.count)
+    if !notices.isEmpty { state.stuck.notices = [] }
     lock.unlock()
+    if !notices.isEmpty { tell(notices) }
+    if defers { askForRestart(stuck: stuckCount, at: now) }
     if let step { clockObserver(ClockStep(by: .nanoseconds(step.by), to: Timestamp(nanoseconds: step.to))) }
     if let durable { outbox.tell(upTo: durable, announce) }
     settle(taken: coalesced, decided: decided + coalesced)

@@ -72,6 +72,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   /// How often the wall clock was seen to be set.
   let clockSteps = Atomic<Int>(0)
   let clockObserver = Listener<ClockStep>()
+  let stuckObserver = Listener<StuckNotice>()
+  var restartAsked: MonotonicTime?  // the watchdog's thread
 
   func setObserver(_ new: (@Sendable (DecidedOperation) -> Void)?) { observer.set(new) }
 
@@ -173,6 +175,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       stats.backends = backends
       stats.untold = untold.load(ordering: .relaxed)
       stats.isLogBehind = state.isLogBehind
+      stats.stuck = state.stuck.count
+      stats.quarantined = state.stuck.quarantined.mapValues(\.item)
       for (name, counts) in zip(names, state.triggerStats) {
         stats.triggers[name, default: TriggerStats()] += counts
       }

@@ -51,6 +51,18 @@ public struct EngineConfiguration: Sendable {
   /// conflict; when that happens to it again, it fails with `snapshot_too_old`.
   public var retainedVersions = 1_000_000
 
+  /// How long an attempt of a Swift trigger may take. Beyond, it is given up: it fails, what it does later counts
+  /// nothing, and the trigger does not run again until the host is started again.
+  public var longestSwiftAttempt: Duration = .seconds(3600)
+
+  /// Attempts that could not be ended and go on, with the lowest priority: beyond, the host asks to be started again and
+  /// is not ready any more. By default two for each worker.
+  public var mostStuck: Int {
+    get { mostStuckSet ?? 2 * workers }
+    set { mostStuckSet = newValue }
+  }
+  private var mostStuckSet: Int?
+
   /// Receivers are called where an outcome is told, and not on threads of their own: where there are none, in a
   /// simulation.
   package var tellsInPlace = false

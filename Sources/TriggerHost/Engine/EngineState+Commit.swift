@@ -141,7 +141,9 @@ extension EngineState {
   /// How long until the failed operation is tried again, in nanoseconds; nil: it is not. A loop would only go round
   /// again.
   private func pause(before operation: Operation) -> Int64? {
-    guard let retry = operation.trigger.options.retry, operation.tries + 1 < retry.attempts,
+    // Nor does one in quarantine run any sooner.
+    guard let retry = operation.trigger.options.retry, stuck.quarantine(of: operation.trigger) == nil,
+      operation.tries + 1 < retry.attempts,
       operation.hops < configuration.maximumHops,
       operation.family.map({ $0.count < configuration.maximumOffspring }) ?? true
     else { return nil }
@@ -445,7 +447,7 @@ extension EngineState {
     order.forEachUndecided { _, operation, _ in look(operation.attempt) }
     parking.visit { operation, _ in look(operation.attempt) }
     look(reserved)
-    for attempt in abandoned { look(attempt) }
+    for attempt in stuck.attempts { look(attempt) }
     stats.oldestSnapshot = lowest
     let isDone = reclaimer.reclaim(
       horizon: registry.advanceHorizon(undecided: lowest), frontier: order.frontier, most: HoldBounds.freed)

@@ -47,8 +47,9 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
   var commitsSinceReclaim = 0
   /// The last read set of the reservation's holder; writers of these keys are deferred behind it.
   var reserved: Attempt?
-  /// What the threads of workers that were given up may still read as of.
-  var abandoned: [Attempt] = []
+  var stuck = Stuck()
+  /// When `giveUpDetached` looked last.
+  var lookedForDetached = MonotonicTime(nanoseconds: 0)
   /// Who ended each deferred seq that the frontier has not passed yet.
   var deferredSeqs: [Int64: Operation] = [:]
   /// Most undecided seqs while the frontier moves.
@@ -192,6 +193,10 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
   ) {
     while batch.count < configuration.batch, let operation = takeRerun(atLeast: atLeast) {
       begin(operation, at: now)
+      if let quarantine = stuck.quarantine(of: operation.trigger) {
+        refuse(operation, quarantine, at: now)
+        continue
+      }
       batch.append(operation)
     }
     // Others wait for these: nothing new before they are handed in.
@@ -217,6 +222,10 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
         put(set)
         // It is in force from this seq on, so it must not wait for a worker, and be deferred because of that.
         return complete(operation, at: now)
+      }
+      if let quarantine = stuck.quarantine(of: operation.trigger), !operation.isDropped {
+        refuse(operation, quarantine, at: now)
+        continue
       }
       batch.append(operation)
       budget -= operation.trigger.meanCost.load(ordering: .relaxed)

@@ -223,9 +223,15 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for an atomic
 final class LoadedTree: Sendable {
   let identity: ScriptTree.Identity
   let sources: ScriptSources
+  private let lookups: [String: Set<String>]
 
-  init(_ identity: ScriptTree.Identity, _ contents: FileTree) {
+  /// - Parameter lookups: by path of a script, the files that it looks for when it is loaded.
+  init(_ identity: ScriptTree.Identity, _ contents: FileTree, lookups: [String: Set<String>] = [:]) {
     self.identity = identity
+    self.lookups = lookups
     sources = ScriptSources(contents)
   }
+
+  /// The files that a script comes of.
+  func parts(of path: String) -> Set<String> { lookups[path, default: []].union([path]) }
 }

@@ -268,9 +268,14 @@ public struct EngineStats: Sendable {
   public var oldestSnapshot: Int64 = 0
   /// Attempts that lost their snapshot because too many versions had to be kept for it.
   public var expired = 0
-  /// Workers that were stuck in C and replaced: each is a defect of this engine. The thread, and what it has
-  /// in memory, stays until it comes to its end.
+  /// Attempts that were given up, as they could not be ended: a script that was stuck in C, which is a defect of this
+  /// engine, or a Swift trigger that did not return. The thread, and what it has in memory, stays until it comes to its
+  /// end.
   public var abandoned = 0
+  /// Of these, the ones that have not come to their end.
+  public var stuck = 0
+  /// Triggers that do not run because of that, by name.
+  public var quarantined: [String: Quarantine] = [:]
   /// Decided operations that `TriggerQueue.observe` was not told of, as it did not keep up.
   public var untold = 0
   /// The disk does not keep up: nothing new is taken from the queue until it does.

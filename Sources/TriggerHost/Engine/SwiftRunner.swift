@@ -28,7 +28,7 @@ enum SwiftRunner {
         attempt.status = .failed
         attempt.error = "\(trigger.name): \(error)"
       }
-      engine.finishDetached(operation)
+      engine.finishDetached(operation, attempt)
     }
   }
 

@@ -67,6 +67,7 @@ extension EngineState {
     gates.forEach(queued)
     for operation in arrived[nextArrived...] { queued(operation) }
     sets.put(set, inUse: inUse)
+    stuck.lift(by: set)
     router = Router(triggers: set.triggers, after: router)
     justPut = set
   }

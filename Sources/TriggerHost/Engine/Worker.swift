@@ -41,6 +41,8 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
 
   private let engine: Engine  // a cycle until the engine stops
   let lua: LuaRunner  // this worker's thread
+  /// As the system knows it, for its priority.
+  let threadID = Atomic<Int32>(0)
   private(set) var thread = pthread_t()  // set once, before the thread runs anything
 
   init(engine: Engine, name: String, atLeast: Priority, functions: LuaHostFunctions? = nil) {
@@ -59,6 +61,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
 
   func start() {
     thread = Thread.spawn(name: name, stackBytes: Thread.scriptStack) {
+      self.threadID.store(thisThread(), ordering: .relaxed)
       self.loop()
       self.ended.wake()
     }
@@ -215,22 +218,18 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
     giveUpBatch(to: &state, at: now, cpuTaken: 0)
     guard handedIn < kept else { return false }
     isAbandoned.store(true, ordering: .releasing)
-    state.stats.abandoned += 1
     ended.wake()
     let operation = batch[handedIn]
-    let attempt = operation.attempt!
-    abandonedAttempt = attempt
+    abandonedAttempt = operation.attempt
     abandonedTrigger = operation.trigger
     // Its thread may still read as of its snapshot.
-    state.abandoned.append(attempt)
-    let failed = Attempt()
-    failed.snapshot = attempt.snapshot
-    failed.status = .killed
-    failed.error =
-      "\(operation.trigger.name): it did not end when it was asked to: stuck in C, so its worker was replaced. "
-      + "This is a defect of trigger-host: please report it, with the script"
-    operation.attempt = failed
-    state.complete(operation, at: now)
+    state.stuck.attempts.append(operation.attempt!)
+    state.giveUp(
+      operation,
+      "stuck: \(operation.trigger.name): it did not end when it was asked to: stuck in C, so its worker was replaced, "
+        + "and it does not run again until it is changed. "
+        + "This is a defect of trigger-host: please report it, with the script",
+      isLowered: lowerThread(threadID.load(ordering: .relaxed)), at: now)
     return true
   }
 

@@ -51,6 +51,9 @@ final class Host: Sendable {
     coordinator.whenClockSteps {
       Output.warning("\($0); spans go on as they were, what happens at wall times goes by the new one")
     }
+    coordinator.whenStuck { notice in
+      if case .lifted = notice { Output.say(.info, "\(notice)") } else { Output.problem("\(notice)") }
+    }
     storage = try opened.map { try HostStorage($0, coordinator, config.log) }
     queue = TriggerQueue(coordinator)
     scheduler = TriggerScheduler(queue)

@@ -45,6 +45,7 @@ final class StatusLine: Sendable {
     let rows = host.rows.withLock { $0.sent }
     return (host.config.feeds.isEmpty ? "" : "\(host.rowsName) \(rows)  ")
       + "seq \(stats.currentSeq)  commits \(stats.committed)  conflicts \(stats.conflicts)  queue \(stats.queued)"
+      + (stats.stuck > 0 ? "  stuck \(stats.stuck)" : "")
   }
 
   private func show(_ text: String, _ fields: Value.Map) {

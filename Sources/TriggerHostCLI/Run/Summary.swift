@@ -51,7 +51,7 @@ extension Host {
       fed
       + "\(seqs) seqs\(seqs < stats.currentSeq ? ", up to seq \(stats.currentSeq)" : ""): \(stats.committed) committed, \(stats.failed) failed, "
       + "\(stats.skipped) skipped, \(stats.deferred) deferred; \(stats.conflicts) conflicts"
-      + (stats.abandoned > 0 ? "; \(counted(stats.abandoned, "worker")) stuck in C and replaced" : "")
+      + (stats.abandoned > 0 ? "; \(counted(stats.abandoned, "attempt")) stuck and given up" : "")
     func number(_ count: Int) -> Value { .int(Int64(count)) }
     return Entry(
       level: .info, message: "\(text)",

@@ -1,0 +1,30 @@
+// What the system can do with a thread that nobody can end.
+
+#define _GNU_SOURCE  // gettid, SCHED_IDLE
+
+#include "th_worker.h"
+
+#if defined(__linux__)
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+int th_this_thread(void) { return (int)gettid(); }
+
+int th_lower_thread(int thread) {
+  if (thread <= 0) return 0;
+  const struct sched_param parameters = {0};
+  const int idle = sched_setscheduler(thread, SCHED_IDLE, &parameters) == 0;
+  // Where policies do not count (a container may forbid them), this does.
+  const int nice = setpriority(PRIO_PROCESS, (id_t)thread, 19) == 0;
+  return idle || nice;
+}
+
+int th_is_lowest_thread(int thread) {
+  return sched_getscheduler(thread) == SCHED_IDLE || getpriority(PRIO_PROCESS, (id_t)thread) == 19;
+}
+#else
+int th_this_thread(void) { return 0; }
+int th_lower_thread(int thread) { (void)thread; return 0; }
+int th_is_lowest_thread(int thread) { (void)thread; return 0; }
+#endif
