@@ -91,6 +91,23 @@ import Testing
       ])
   }
 
+  /// Every event, and every key of every commit, is compared with them.
+  @Test func bindingsAreBounded() {
+    let stars = String(repeating: "*a", count: 400)
+    let long = String(repeating: "a", count: 400)
+    #expect(
+      problems(
+        "return { on = { commit = { 's/*',\n 's/\(stars)' }, event = '\(long)' }, execute = function() end }")
+        == [
+          "s.lua:2: on.commit a pattern with * has at most 256 bytes, this one 802: \"s/\(stars.prefix(95))...\""
+        ])
+    let many = (0..<101).map { "'e\($0)'" }.joined(separator: ", ")
+    #expect(
+      problems("return { on = { event = { \(many) } }, execute = function() end }") == [
+        "s.lua:1: on.event more than 100 patterns: use * for what they have in common"
+      ])
+  }
+
   /// `timeout = 5` is wrong in each; it is on line 3 in each.
   @Test(arguments: [
     "-- timeout = 5\nreturn { on = { event = 'x' },\n  timeout = 5, execute = function() end }",

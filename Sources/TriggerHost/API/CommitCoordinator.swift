@@ -70,6 +70,10 @@ public final class CommitCoordinator: Sendable {
   /// Any thread.
   public var readiness: Readiness { engine.readiness }
 
+  /// The longest time that anybody has held the engine's lock since last asked, nanoseconds; 0 when that is not
+  /// measured.
+  package func takeLongestHold() -> Int64 { engine.lock.takeLongestHold() }
+
   /// A store by name, as documents, whatever its backend. It need not exist yet.
   ///
   /// - Throws: when the name is empty, unknown while `strictStores` is on, or one store too many (10,000).

@@ -11,7 +11,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   let stores: StoreDirectory
   let backends: BackendFeed
 
-  let lock = EngineLock()
+  let lock: EngineLock
   var state: EngineState  // engine lock
 
   let intakeLock = EngineLock()
@@ -79,6 +79,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   init(configuration: EngineConfiguration, clock: EngineClock, log: (any CommitLog)?) {
     self.configuration = configuration
+    lock = EngineLock(meter: configuration.lockMeter)
     self.clock = clock
     started = clock.read()
     registry = SnapshotRegistry(capacity: 256)

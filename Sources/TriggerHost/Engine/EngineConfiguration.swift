@@ -1,5 +1,11 @@
 import TriggerCore
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
 /// How an engine runs. The defaults suit a host with nothing to configure.
 public struct EngineConfiguration: Sendable {
   /// What happens to an event when the queue is full.
@@ -93,6 +99,8 @@ public struct EngineConfiguration: Sendable {
   var abandonAfter: Duration = .seconds(10)
   /// For tests: called on the worker before each look of a script at a store.
   var interruption: (@Sendable () -> Void)?
+  /// Measures for how long the engine lock is held, by this clock; nil: nobody asks.
+  package var lockMeter: clockid_t?
   /// How often the watchdog looks while anything runs.
   package var tick: Duration = .microseconds(500)
 

@@ -8,8 +8,13 @@
 /// microseconds by one of a handful of threads, and a sleep costs more than that.
 final class EngineLock: @unchecked Sendable {  // a mutex is made to be shared
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  private let meter: clockid_t?
+  private var since: Int64 = 0  // this lock
+  private var longestHold: Int64 = 0  // this lock
 
-  init() {
+  /// - Parameter meter: it remembers how long it was held at most, by this clock.
+  init(meter: clockid_t? = nil) {
+    self.meter = meter
     mutex = .allocate(capacity: 1)
     mutex.initialize(to: pthread_mutex_t())
     var attributes = pthread_mutexattr_t()
@@ -27,8 +32,22 @@ final class EngineLock: @unchecked Sendable {  // a mutex is made to be shared
     mutex.deallocate()
   }
 
-  @inline(__always) func lock() { pthread_mutex_lock(mutex) }
-  @inline(__always) func unlock() { pthread_mutex_unlock(mutex) }
+  @inline(__always) func lock() {
+    pthread_mutex_lock(mutex)
+    if let meter { since = Thread.time(meter) }
+  }
+  @inline(__always) func unlock() {
+    if let meter { longestHold = max(longestHold, Thread.time(meter) - since) }
+    pthread_mutex_unlock(mutex)
+  }
+
+  /// Nanoseconds; 0 when it is not metered. From now on it is measured anew.
+  func takeLongestHold() -> Int64 {
+    withLock {
+      defer { longestHold = 0 }
+      return longestHold
+    }
+  }
 
   @inline(__always)
   func withLock<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {

@@ -19,6 +19,7 @@ struct Bench: AsyncParsableCommand {
       it: look at half-load and priority instead
       re-runs   attempts thrown away because what they had read was changed meanwhile
       deferred  operations that were given a later place because they held up others
+      lock      the longest hold of the engine's lock, other programs' time included
       peak      the most the measurement took in RAM, the full queue and the bench's own events included
 
       Close other programs first, and compare runs of one sitting only. \

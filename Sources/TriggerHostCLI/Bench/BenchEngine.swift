@@ -17,7 +17,8 @@ struct BenchEngine: Sendable {
 
   /// - Parameter scripts: file name to Lua source.
   init(_ settings: BenchSettings, scripts: [String: String]) throws {
-    let configuration = EngineConfiguration(workers: settings.workers)
+    var configuration = EngineConfiguration(workers: settings.workers)
+    configuration.lockMeter = CLOCK_MONOTONIC
     disk = settings.durability == .memory ? nil : try BenchDisk(settings.durability)
     coordinator = CommitCoordinator(configuration, log: disk?.log)
     if settings.keepsTable, let disk {

@@ -21,6 +21,9 @@ struct BenchResult: Codable, Sendable {
   /// Attempts thrown away because what they had read was changed meanwhile.
   var reExecutions: Int
   var deferred: Int
+  /// The longest time that anybody held the engine's lock: everybody else waits for it then. With the time that the
+  /// machine gave to others meanwhile.
+  var longestLockHoldMicroseconds = 0.0
   /// The most that the measurement added to the process's resident memory, the bench's own events included.
   var peakMemoryMegabytes = 0.0
 

@@ -3,7 +3,7 @@ import Foundation
 /// The text output: a header, then a line or two per measurement, printed as they end.
 enum BenchTable {
   static let header =
-    row("", "ops/s", "cpu/op", "producer", "p50", "p99", "p99.9", "re-runs", "deferred", "peak")
+    row("", "ops/s", "cpu/op", "producer", "p50", "p99", "p99.9", "re-runs", "deferred", "lock", "peak")
 
   static func lines(_ result: BenchResult) -> [String] {
     guard let p50 = result.unloadedP50Microseconds, let p99 = result.unloadedP99Microseconds,
@@ -25,7 +25,7 @@ enum BenchTable {
       isLoaded ? "" : time(result.producerCpuMicrosecondsPerOperation),
       time(result.p50Microseconds), time(result.p99Microseconds), time(result.p999Microseconds),
       number(Double(result.reExecutions)), number(Double(result.deferred)),
-      number(result.peakMemoryMegabytes) + " MB", notes(result))
+      time(result.longestLockHoldMicroseconds), number(result.peakMemoryMegabytes) + " MB", notes(result))
   }
 
   private static func notes(_ result: BenchResult) -> String {
@@ -50,7 +50,7 @@ enum BenchTable {
   }
 
   private static func row(_ cells: String...) -> String {
-    let widths = [18, 9, 8, 9, 8, 8, 8, 8, 9, 9]
+    let widths = [18, 9, 8, 9, 8, 8, 8, 8, 9, 8, 9]
     var text = ""
     for (index, cell) in cells.enumerated() {
       let width = index < widths.count ? widths[index] : 0

@@ -46,6 +46,7 @@ struct Throughput {
 
   private func run(_ engine: BenchEngine, _ producer: Producer) async throws -> BenchResult {
     let before = engine.coordinator.stats
+    _ = engine.coordinator.takeLongestHold()
     let cpu = ProcessUsage.cpuSeconds
     let start = ContinuousClock.now
     let report =
@@ -68,6 +69,7 @@ struct Throughput {
       p50Microseconds: latency.microseconds(50), p99Microseconds: latency.microseconds(99),
       p999Microseconds: latency.microseconds(99.9), reExecutions: stats.conflicts - before.conflicts,
       deferred: stats.deferred - before.deferred,
+      longestLockHoldMicroseconds: Double(engine.coordinator.takeLongestHold()) / 1000,
       targetOperationsPerSecond: rate,
       producerLateP99Microseconds: rate == nil ? nil : report.lateness.microseconds(99),
       hotShare: hotShare > 0 ? hotShare : nil)
