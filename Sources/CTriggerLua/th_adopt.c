@@ -58,9 +58,18 @@ typedef struct adoption {
 // Stack of an adoption.
 enum { ARGUMENT = 1, CHANGED, MEMO, NEEDS, BOUND };
 
-// Whether running the chunk of the path might give something else in the new tree. Chunks cannot need each other in a
-// circle, so this ends; the memo makes it O(needs).
-static int differs(lua_State *L, const char *path) {
+enum { DEPTH_MOST = 250 };  // more than modules can be within each other
+
+static void remember(lua_State *L, const char *path, int result) {
+  TH_EFFECT(L, 0);
+  lua_pushboolean(L, result);
+  lua_setfield(L, MEMO, path);
+}
+
+// Whether running the chunk of the path might give something else in the new tree. Chunks may need each other in a
+// circle, for a failed require can be caught, and a search finds any file: what leads back to itself, or on and on,
+// counts as different, which costs a load and nothing else. The memo makes it O(needs).
+static int differs_in(lua_State *L, const char *path, int depth) {
   TH_EFFECT(L, 0);
   int top = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
@@ -69,20 +78,22 @@ static int differs(lua_State *L, const char *path) {
     lua_settop(L, top);
     return known;
   }
-  int result = has(L, CHANGED, path) || has(L, BOUND, path);
+  remember(L, path, 1);
+  int result = has(L, CHANGED, path) || has(L, BOUND, path) || depth == DEPTH_MOST;
   if (!result && lua_getfield(L, NEEDS, path) == LUA_TTABLE) {
     int needs = lua_gettop(L);
     lua_pushnil(L);
     while (!result && lua_next(L, needs)) {
       lua_pop(L, 1);
-      result = differs(L, lua_tostring(L, -1));
+      result = differs_in(L, lua_tostring(L, -1), depth + 1);
     }
   }
   lua_settop(L, top);
-  lua_pushboolean(L, result);
-  lua_setfield(L, MEMO, path);
+  remember(L, path, result);
   return result;
 }
+
+static int differs(lua_State *L, const char *path) { return differs_in(L, path, 0); }
 
 static int has_changed(lua_State *L, const char *path) { return has(L, CHANGED, path); }
 

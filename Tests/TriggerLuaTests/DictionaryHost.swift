@@ -80,6 +80,13 @@ final class DictionaryHost {
     return Unmanaged.passUnretained(cursor).toOpaque()
   }
 
+  /// The tree loaded last, and a new one of the same files.
+  func newTree() -> (old: LuaWorker.Tree, new: LuaWorker.Tree) {
+    let old = trees.last!
+    trees.append(worker.makeTree(context: pointer, commitNanoseconds: 5_000_000_000, seed: 7)!)
+    return (old, trees.last!)
+  }
+
   func load(_ source: String, path: String = "triggers/test.lua") throws -> LuaWorker.Trigger {
     files[path] = source
     let tree = worker.makeTree(context: pointer, commitNanoseconds: 5_000_000_000, seed: 7)!

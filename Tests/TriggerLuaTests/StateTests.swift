@@ -58,6 +58,24 @@ struct StateTests {
     ("own environment", "local print = print; local _ENV = {n = 0}; function f() n = n + 1; return n end"),
   ]
 
+  /// A failed require can be caught, and a search finds any file: what chunks look for may lead back to them, or on for
+  /// longer than the C stack goes.
+  @Test func chunksThatLookForEachOtherGoOverToANewTree() throws {
+    let host = DictionaryHost()
+    host.files["lib/a.lua"] = "pcall(require, 'lib.b') return {}"
+    host.files["lib/b.lua"] = "pcall(require, 'lib.a') return {}"
+    for n in 0..<20_000 {
+      host.files["n\(n).lua"] = "package.searchpath('n\(n + 1)', '?.lua') return \(n)"
+    }
+    let source = "pcall(require, 'triggers.test') require 'lib.a' for n = 19000, 0, -1 do require('n' .. n) end"
+    host.limits.memoryBytes = 64 << 20
+    let first = try host.load("\(source) return {execute = function() end}")
+    _ = try host.run(first)
+    let (old, new) = host.newTree()
+    host.worker.adopt(into: new, from: old, changed: ["n19000.lua"])
+    _ = try host.run(try host.worker.load("triggers/test.lua", of: new, limits: host.limits))
+  }
+
   @Test(arguments: counters)
   func nothingSurvives(name: String, script: String) throws {
     let host = DictionaryHost()
