@@ -28,6 +28,7 @@ enum {
   // A block of this size is refused to an attempt that is to end. Lua itself may be in a loop that no hook
   // sees, and then only its growing stack does: __call that leads back to itself adds an argument per round.
   LONG_BYTES = 64 * 1024,
+  STACK_LEAST = 26 * 16,  // of a coroutine that was closed; the others are larger, and coroutines themselves smaller
   NODES_BYTES = 384,  // of the smallest table that th_growth.c wants to see, in its test
 };
 static const size_t soft_step = 4u << 20;        // garbage one attempt may pile up before it collects
@@ -151,6 +152,7 @@ static void stack_moved(struct th_alloc *a) {
 static void *refuse(struct th_alloc *a) {
   th_worker *w = a->worker;
   if (w->stripper) th_strip_modes(w->stripper);
+  if (a->stacks) th_stacks_refused(a->stacks);
   return NULL;
 }
 
@@ -175,7 +177,7 @@ static int admit(struct th_alloc *a, size_t want) {
   return 1;
 }
 
-// Lua asks for the stack of a coroutine right after the coroutine; both are no small blocks, or of their kind.
+// Lua asks for the stack of a coroutine right after the coroutine.
 static inline void note(struct th_alloc *a, void *block, size_t kind, size_t size) {
   if (kind == LUA_TTHREAD) a->thread_bytes = size - LUA_EXTRASPACE;
   if (!a->stacks) return;
@@ -185,7 +187,7 @@ static inline void note(struct th_alloc *a, void *block, size_t kind, size_t siz
 
 static inline void forget(struct th_alloc *a, void *block, size_t size) {
   if (!a->stacks) return;
-  if (size <= SMALL_BYTES) th_stacks_object_freed(a->stacks, block, size);
+  if (size < STACK_LEAST) th_stacks_object_freed(a->stacks, block, size);
   else if (th_stacks_freed(a->stacks, block)) stack_moved(a);
 }
 
@@ -233,7 +235,7 @@ void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
     moved = block;  // shrinking must not fail; a larger block serves a smaller class as well
   }
   a->live += new_size - old_size;
-  if (!block && (new_size > SMALL_BYTES || kind == LUA_TTHREAD)) note(a, moved, kind, new_size);
+  if (!block && (new_size >= STACK_LEAST || kind == LUA_TTHREAD)) note(a, moved, kind, new_size);
   if (__builtin_expect(may_be_nodes && new_size >= NODES_BYTES, 0)) th_growth_add(a->growth, moved, new_size);
   return moved;
 }

@@ -93,6 +93,7 @@ enum { TH_ROOM_MOST = 4 };
 struct th_stacks *th_stacks_new(void);
 void th_stacks_free(struct th_stacks *s);
 void th_stacks_owner_made(struct th_stacks *s, void *object, size_t bytes);  // a coroutine
+void th_stacks_refused(struct th_stacks *s);                                 // a request got nothing
 int th_stacks_made(struct th_stacks *s, void *block);                        // 0: out of memory
 int th_stacks_freed(struct th_stacks *s, void *block);                       // 1: a stack that may have moved
 void th_stacks_object_freed(struct th_stacks *s, void *object, size_t bytes);

@@ -25,6 +25,7 @@ struct th_stacks {
   int suspects_count, too_many;
   place last;                  // where the stack that was given back last went to, if it has moved
   lua_State *newborn;          // its stack is asked for next
+  int refusals;                // of that request
   void *newest;                // the block asked for last that may be where a stack moves to
   size_t owner_bytes;          // of a coroutine, without its stack
 };
@@ -85,7 +86,13 @@ static void take_out(struct th_stacks *s, place *p) {
 
 void th_stacks_owner_made(struct th_stacks *s, void *object, size_t bytes) {
   s->newborn = (lua_State *)(void *)((char *)object + LUA_EXTRASPACE);
+  s->refusals = 0;
   s->owner_bytes = bytes;
+}
+
+// A coroutine that got no stack will never have one: Lua asks once more after it has collected, and not again.
+void th_stacks_refused(struct th_stacks *s) {
+  if (s->newborn && ++s->refusals == 2) s->newborn = NULL;
 }
 
 int th_stacks_made(struct th_stacks *s, void *block) {
@@ -114,6 +121,7 @@ int th_stacks_freed(struct th_stacks *s, void *block) {
 void th_stacks_object_freed(struct th_stacks *s, void *object, size_t bytes) {
   if (bytes != s->owner_bytes) return;
   lua_State *owner = (lua_State *)(void *)((char *)object + LUA_EXTRASPACE);
+  if (s->newborn == owner) s->newborn = NULL;
   place *p = s->last.block && s->last.owner == owner ? find(s, s->last.block) : NULL;
   if (p && p->owner == owner) take_out(s, p);
   int kept = 0;
