@@ -45,7 +45,8 @@ static int grow(th_output *o, size_t more) {
 }
 
 void th_output_reserve(lua_State *L, th_output *o, size_t more) {
-  if (o->bytes_capacity - o->bytes_length < more && !grow(o, more)) luaL_error(L, "not enough memory for the result");
+  // There is a buffer even for nothing: memcpy takes no NULL.
+  if (o->bytes_capacity - o->bytes_length <= more && !grow(o, more + 1)) luaL_error(L, "not enough memory for the result");
 }
 
 // Room for `more` bytes within the value's limit; returns where they go.

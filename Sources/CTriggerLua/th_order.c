@@ -9,8 +9,6 @@
 
 // --- comparing and sorting
 
-static const char *const classes[] = {"number", "number", "string", "boolean"};
-
 void th_entry_read(lua_State *L, int index, th_entry *e) {
   e->length = 0;
   switch (lua_type(L, index)) {

@@ -164,7 +164,7 @@ import TriggerHost
 
   /// With time enough to run for a minute, it holds up nobody: a healthy trigger beside it commits again
   /// and again, and a cancelled one ends at once.
-  @Test(arguments: (HostileScript.endless + HostileScript.deep + HostileScript.internals).filter(\.isEndless))
+  @Test(arguments: HostileScript.all.filter(\.isEndless))
   func othersGoOn(script: HostileScript) async throws {
     let host = try HostileHost([script], timeout: "60s", memory: "1gb")
     defer { host.stop() }

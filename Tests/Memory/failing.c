@@ -1,0 +1,30 @@
+// malloc for the C under test (compiled with -Dmalloc=drive_malloc, and so on): it fails where it is told to.
+#include <stdlib.h>
+#include "drive.h"
+
+void *drive_malloc(size_t bytes);
+void *drive_calloc(size_t count, size_t bytes);
+void *drive_realloc(void *block, size_t bytes);
+
+uint64_t failed_requests;
+static uint64_t asked, fails_at;
+static int fails_on;
+
+void fail_at(uint64_t n, int and_on) {
+  asked = 0;
+  fails_at = n;
+  fails_on = and_on;
+}
+
+uint64_t requests(void) { return asked; }
+
+static int fails(void) {
+  asked++;
+  if (!fails_at || (fails_on ? asked < fails_at : asked != fails_at)) return 0;
+  failed_requests++;
+  return 1;
+}
+
+void *drive_malloc(size_t bytes) { return fails() ? NULL : malloc(bytes); }
+void *drive_calloc(size_t count, size_t bytes) { return fails() ? NULL : calloc(count, bytes); }
+void *drive_realloc(void *block, size_t bytes) { return fails() ? NULL : realloc(block, bytes); }
