@@ -11,6 +11,7 @@
 // A metatable is read raw by the VM, so a frozen table serves as metatable through its content; the
 // worker keeps the way from content to table for getmetatable. A function in __index must not see
 // the content (it could write to it), so the guard then asks through `index_by_function`.
+#include <limits.h>
 #include <string.h>
 #include "th_runner.h"
 #include "th_sandbox.h"
@@ -349,13 +350,33 @@ static void clear(lua_State *L, int table) {
   }
 }
 
+// Pushes a table that the content of another fits into, and that has its length then. The length of a table with holes
+// is one of several that it could be (`#` in Lua's manual), and follows from how the table came to be: an array part
+// that ends at the wanted one, and a place for every other key, decide it. Returns 0, with nothing pushed, for the table
+// that has a length out of proportion to its keys. [-0, +(0|1)]
+static int push_as_long(lua_State *L, int table) {
+  TH_EFFECT_BETWEEN(L, 0, 1);
+  size_t length = lua_rawlen(L, table), keys = 0, others = 0;
+  unsigned steps = 0;
+  lua_pushnil(L);
+  while (lua_next(L, table)) {
+    th_step(L, steps, 1);
+    lua_pop(L, 1);
+    keys++;
+    others += !lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1 || (size_t)lua_tointeger(L, -1) > length;
+  }
+  if (length > 2 * keys + 64 || others > INT_MAX / 2 || length > INT_MAX / 2) return 0;
+  lua_createtable(L, (int)length, (int)others);
+  return 1;
+}
+
 // First pass: SCRATCH[table] = content. Only copies; an error here leaves everything as it was.
 static void copy_contents(scan *s) {
   lua_State *L = s->L;
-  for (lua_Integer i = 1; i <= s->length; i++) {
+  for (lua_Integer i = 1; i <= s->length && s->kept; i++) {
     if (lua_rawgeti(L, s->base + QUEUE, i) == LUA_TTABLE) {
       int table = lua_gettop(L);
-      lua_newtable(L);
+      if (!push_as_long(L, table)) { s->kept = 0; lua_pop(L, 1); return; }
       move_content(L, table, table + 1);
       lua_pushvalue(L, table);
       lua_pushvalue(L, table + 1);
@@ -401,7 +422,7 @@ int th_freeze(lua_State *L, int index, th_tree *tree) {
   scan_all(&s);
   if (s.kept) {
     copy_contents(&s);
-    for (lua_Integer i = 1; i <= s.length; i++) {
+    for (lua_Integer i = 1; i <= s.length && s.kept; i++) {
       if (lua_rawgeti(L, base + QUEUE, i) == LUA_TTABLE) freeze_one(&s, lua_gettop(L));
       lua_settop(L, base + SCRATCH);
     }
