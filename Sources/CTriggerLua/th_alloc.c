@@ -12,8 +12,7 @@
 //         for more gets nothing, and the attempt has ended
 //
 // When it gets nothing, Lua collects by itself and asks again (lmem.c, tryagain). In such a collection, Lua 5.4.4 may
-// free the entries of weak tables twice, and what they lose would differ between runs, so it is avoided: up to `most`
-// nothing is refused, and before something is, no table is weak any more.
+// free the entries of weak tables twice: scripts have none (th_modes.c).
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +45,7 @@ struct th_alloc {
   struct th_stacks *stacks;    // NULL where this Lua needs none
   th_worker *worker;
   int wants_collection;
+  char *state; size_t state_bytes;  // where Lua's global state lies
   size_t thread_bytes;         // of a coroutine, without its stack and extra space
   size_t after_sweep;          // live bytes after the last collection
   struct th_growth *growth;
@@ -161,8 +161,6 @@ static void stack_moved(struct th_alloc *a) {
 
 // Lua collects by itself when this returns.
 static void *refuse(struct th_alloc *a) {
-  th_worker *w = a->worker;
-  if (w->stripper) th_strip_modes(w->stripper);
   if (a->stacks) th_stacks_refused(a->stacks);
   return NULL;
 }
@@ -191,6 +189,7 @@ static int admit(struct th_alloc *a, size_t want) {
 // Lua asks for the stack of a coroutine right after the coroutine.
 static inline void note(struct th_alloc *a, void *block, size_t kind, size_t size) {
   if (kind == LUA_TTHREAD) a->thread_bytes = size - LUA_EXTRASPACE;
+  if (!a->state) { a->state = block; a->state_bytes = size; }
   if (!a->stacks) return;
   if (kind == LUA_TTHREAD) th_stacks_owner_made(a->stacks, block, size);
   else if (kind == 0) th_stacks_made(a->stacks, block);
@@ -290,7 +289,6 @@ void th_check_held_now(lua_State *L) {
   struct th_alloc *a = w->alloc;
   w->held_next = *w->info->held_bytes + held_step;
   if (a->live + *w->info->held_bytes <= a->hard) return;
-  th_strip_modes(L);
   lua_gc(L, LUA_GCCOLLECT);
   if (a->live + *w->info->held_bytes > a->hard) end_for_memory(L);
 }
@@ -299,12 +297,16 @@ int th_alloc_wants_collection(th_worker *w) { return w->alloc->wants_collection;
 
 void th_alloc_collect(lua_State *L) {
   struct th_alloc *a = th_worker_of(L)->alloc;
-  th_strip_modes(L);
   lua_gc(L, LUA_GCCOLLECT);
   a->wants_collection = 0;
   if (a->live > a->hard) end_for_memory(L);
   size_t line = a->live * 2 > a->live + soft_step ? a->live * 2 : a->live + soft_step;
   a->soft = line < a->hard ? line : a->hard;
+}
+
+char *th_alloc_state(th_worker *w, size_t *bytes) {
+  *bytes = w->alloc->state_bytes;
+  return w->alloc->state;
 }
 
 size_t th_alloc_thread_bytes(th_worker *w) { return w->alloc->thread_bytes; }

@@ -94,17 +94,11 @@ static int base_setmetatable(lua_State *L) {
   }
   lua_settop(L, 2);
   if (lua_istable(L, 2)) {
-    if (th_frozen_content(L, 2)) {
-      lua_pushliteral(L, "__mode");
-      if (lua_rawget(L, -2) != LUA_TNIL) return th_frozen_write(L);
-      lua_pop(L, 1);
-      lua_replace(L, 2);
-    }
+    if (th_frozen_content(L, 2)) lua_replace(L, 2);
     lua_pushliteral(L, "__gc");
     if (lua_rawget(L, 2) != LUA_TNIL)
       return luaL_error(L, "__gc is not available: nothing of an execution outlives it");
     lua_pop(L, 1);
-    th_make_strong(L, 2);
   }
   lua_setmetatable(L, 1);
   return 1;

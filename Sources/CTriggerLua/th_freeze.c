@@ -64,89 +64,6 @@ int th_shown_metatable(lua_State *L, int index) {
   return 1;
 }
 
-// --- weak tables are strong
-
-// Registry: the texts "__mode" and "__gc", so that looking for them allocates nothing.
-static const char mode_key, gc_key;
-
-static int strip_mode(lua_State *L, int metatable) {
-  TH_EFFECT(L, 0);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &mode_key);
-  lua_pushvalue(L, -1);
-  int found = lua_rawget(L, metatable) != LUA_TNIL;
-  lua_pop(L, 1);
-  if (found) {
-    lua_pushnil(L);
-    lua_rawset(L, metatable);
-  } else {
-    lua_pop(L, 1);
-  }
-  return found;
-}
-
-void th_open_freeze(lua_State *L) {
-  TH_EFFECT(L, 0);
-  lua_pushliteral(L, "__mode");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &mode_key);
-  lua_pushliteral(L, "__gc");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &gc_key);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  th_worker_of(L)->runner->metatables_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
-// lua_setmetatable arms a finalizer where the metatable has `__gc` then, whatever its value: it would run in a
-// collection, with hooks off, and without end. A script can have set it after its own setmetatable refused it. So it is
-// away for the moment, and there again for who reads it. [-1, +0]
-static void set_metatable_unarmed(lua_State *L, int table) {
-  TH_EFFECT(L, -1);
-  int metatable = lua_gettop(L);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &gc_key);
-  lua_pushvalue(L, -1);
-  if (lua_rawget(L, metatable) == LUA_TNIL) {
-    lua_settop(L, metatable);
-    lua_setmetatable(L, table);
-    return;
-  }
-  lua_pushvalue(L, metatable + 1);
-  lua_pushnil(L);
-  lua_rawset(L, metatable);
-  lua_pushvalue(L, metatable);
-  lua_setmetatable(L, table);
-  lua_rawset(L, metatable);  // assigns to a field that was there: allocates nothing
-  lua_settop(L, metatable - 1);
-}
-
-void th_make_strong(lua_State *L, int index) {
-  TH_EFFECT(L, 0);
-  index = lua_absindex(L, index);
-  strip_mode(L, index);
-  th_get_ref(L, th_worker_of(L)->runner->metatables_ref);
-  lua_pushvalue(L, index);
-  if (lua_rawget(L, -2) == LUA_TNIL) {
-    lua_pushvalue(L, index);
-    lua_pushboolean(L, 1);
-    lua_rawset(L, -4);
-  }
-  lua_pop(L, 2);
-}
-
-int th_strip_modes(lua_State *L) {
-  TH_EFFECT(L, 0);
-  int found = 0;
-  th_get_ref(L, th_worker_of(L)->runner->metatables_ref);
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    lua_pop(L, 1);
-    found += strip_mode(L, lua_gettop(L));
-  }
-  lua_pop(L, 1);
-  return found;
-}
-
 // --- the scan
 
 // Stack of a scan, relative to its base.
@@ -397,9 +314,8 @@ static void freeze_one(scan *s, int table) {
     events = table + 2;
     lua_pushvalue(L, events);
     if (lua_rawget(L, s->base + SCRATCH) == LUA_TTABLE) lua_replace(L, events); else lua_pop(L, 1);
-    strip_mode(L, events);
     lua_pushvalue(L, events);
-    set_metatable_unarmed(L, content);
+    lua_setmetatable(L, content);
   }
   th_get_ref(L, th_worker_of(L)->runner->proxies_ref);
   lua_pushvalue(L, content);
@@ -407,7 +323,7 @@ static void freeze_one(scan *s, int table) {
   lua_rawset(L, -3);
   push_guard(L, content, events);
   clear(L, table);
-  set_metatable_unarmed(L, table);
+  lua_setmetatable(L, table);
 }
 
 int th_freeze(lua_State *L, int index, th_tree *tree) {

@@ -13,7 +13,6 @@
 
 struct th_worker {
   lua_State *main;
-  lua_State *stripper;           // a coroutine whose stack takes what th_strip_modes pushes, whoever runs
   lua_State *volatile running;   // the coroutine now executing; written by the worker's thread only
   pthread_t thread;              // valid when bound
   uintptr_t stack_base;          // address on the C stack where the attempt began; the stack grows down
@@ -117,6 +116,9 @@ void th_traceback(lua_State *L, lua_State *of, const char *message, int level);
 // not show; whoever walks them compares the first levels with those of the API, or has a selftest.
 struct CallInfo *th_caller(const struct CallInfo *frame);
 
+// --- th_modes.c
+void th_push_weak_table(lua_State *L);      // a table of our own with weak keys. May raise. [-0, +1]
+
 // --- th_guards.c
 enum th_guard { TH_GUARD_STACKS = 1, TH_GUARD_HANDLER = 2, TH_GUARD_CODE = 4, TH_GUARD_NAMES = 8 };
 int th_guards(void);                   // which this Lua needs
@@ -169,9 +171,6 @@ int th_frozen_content(lua_State *L, int index);
 // Called for a write to a frozen table. Marks the trigger as one whose chunk must run anew for each
 // execution and abandons this run (th_run then runs it again in that mode). Does not return.
 int th_frozen_write(lua_State *L);
-// Weak tables are strong, for when an entry would vanish differs between runs: takes `__mode` out of the
-// table at index, which becomes a metatable, and remembers it, since a script may set it later.
-void th_make_strong(lua_State *L, int index);
 // The metatable of the value at index as a script may see it: pushes it and returns 1, or pushes
 // nothing and returns 0. The mark of arrays is not shown; a frozen table shows the metatable it had.
 // `__metatable` is the caller's business. setmetatable is the other half: a frozen table given as

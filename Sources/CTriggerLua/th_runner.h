@@ -29,7 +29,6 @@ struct th_runner {
   size_t handler_offset;                 // in a coroutine; 0 where this Lua forgets it itself
   int room;                              // of stacks in this attempt; see th_stacks.c
   int passing_used;                      // passing stores are to be dropped when the attempt ends
-  int metatables_ref;                    // what scripts made a metatable: weak keys
   int analysis_works;                    // the dump parser recognised the samples of th_purity_selftest
   th_trigger *trigger;                   // being run or loaded
   const uint8_t *event; size_t event_length;
@@ -86,6 +85,7 @@ static inline void th_check_held(lua_State *L) {
 void th_alloc_collect(lua_State *L);        // inside an attempt, from the hook; may raise
 
 struct th_stacks *th_alloc_stacks(th_worker *w);
+char *th_alloc_state(th_worker *w, size_t *bytes);  // the block that Lua's global state lies in
 size_t th_alloc_thread_bytes(th_worker *w); // of the coroutine that was made last
 
 // --- th_stacks.c. What th_alloc.c tells of blocks; none raises.
@@ -142,10 +142,10 @@ int th_dump(lua_State *L, int strip, uint8_t **bytes, size_t *length);
 int th_assigns_upvalues(lua_State *L);
 int th_purity_selftest(lua_State *L);
 
+// --- th_modes.c
+void th_open_modes(lua_State *L);           // first of all. Raises
+
 // --- th_freeze.c
-void th_open_freeze(lua_State *L);          // may raise (memory)
-// Takes `__mode` out of all that th_make_strong remembers; returns how many had it. Does not raise.
-int th_strip_modes(lua_State *L);
 // Freezes everything reachable from the value at index and returns 1, or changes nothing and returns 0
 // when something reachable cannot be kept. Raises (memory).
 int th_freeze(lua_State *L, int index, th_tree *tree);

@@ -389,21 +389,14 @@ static int write_library(lua_State *L) {
 
 static int open_body(lua_State *L) {
   struct th_runner *r = th_worker_of(L)->runner;
-  int *refs[] = {&r->array_ref, &r->stores_ref, &r->passing_ref, &r->fresh_ref, &r->libraries_ref,
-                 &r->proxies_ref};
+  th_open_modes(L);
+  int *refs[] = {&r->array_ref, &r->stores_ref, &r->passing_ref, &r->fresh_ref, &r->libraries_ref};
   for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) {
     lua_newtable(L);
     *refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
   }
-  th_get_ref(L, r->proxies_ref);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pop(L, 1);
-  th_open_freeze(L);
-  th_worker_of(L)->stripper = lua_newthread(L);
-  luaL_ref(L, LUA_REGISTRYINDEX);
+  th_push_weak_table(L);
+  r->proxies_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_newtable(L);
   int globals = lua_gettop(L);
   th_open_base(L);

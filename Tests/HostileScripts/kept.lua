@@ -16,3 +16,31 @@ end
 --- a table whose length is out of proportion
 -- head: local sparse = {} for i = 0, 40 do sparse[1 << i] = i end sparse[3] = 3
 assert(#sparse > 0 and sparse[1 << 40] == 40)
+
+--- __mode and __gc set later mean nothing, and stay to be read
+-- memory: 64mb
+-- head: local mt = {} local object = setmetatable({ 1 }, mt) mt.__mode = "kv" mt.__gc = function() error("never") end object[{}] = {}
+local own = {}
+local t = setmetatable({}, own)
+own.__mode, own.__gc = "kv", print
+for i = 1, 10 do t[i] = { i } end
+for i = 1, 300 do local junk = ("x"):rep(100000) .. i end
+assert(#t == 10 and own.__mode == "kv" and own.__gc == print)
+local mt = getmetatable(object)
+assert(mt.__mode == "kv" and rawget(mt, "__mode") == "kv" and type(mt.__gc) == "function")
+local n = 0
+for k, v in pairs(object) do n = n + 1 end
+assert(n == 2)
+assert(getmetatable(setmetatable({}, { __mode = "k" })).__mode == "k")
+
+--- __close, __metatable and __name set later are found where they are used
+-- head: local mt = {} local object = setmetatable({}, mt) local seen = {} mt.__close = function() return 1 end mt.__name = "Later" mt.__metatable = "hidden"
+assert(tostring(object) == "Later" and getmetatable(object) == "hidden" and not pcall(setmetatable, object, {}))
+do local x <close> = object end
+local own = {}
+local t, closed = setmetatable({}, own), false
+own.__close, own.__name = function() closed = true end, "Own"
+do local x <close> = t end
+assert(closed and tostring(t) == "Own")
+own.__metatable = false
+assert(getmetatable(t) == false and not pcall(setmetatable, t, {}))
