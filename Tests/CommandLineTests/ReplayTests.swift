@@ -83,7 +83,7 @@ import Testing
     #expect(
       same.lines == [
         "seqs 1 to 8: 5 operations from outside; 8 the same, 0 changed, 0 gone, 0 new",
-        "1 fail now", "every operation ends as recorded", "final state: the same",
+        "1 fail now as before", "every operation ends as recorded", "final state: the same",
       ])
     try till.directory.write("other/sale.lua", KeptHost.tillScripts["sale.lua"]!)
     try till.directory.write("other/report.lua", KeptHost.tillScripts["report.lua"]!)
@@ -122,6 +122,10 @@ import Testing
       "other/sale.lua", "return { on = { event = 'sale' }, execute = function() error('closed') end }\n")
     let ended = try await till("replay", "--with", "other")
     #expect(ended.lines.contains("    now  failed: other/sale.lua:1: closed"), "\(ended)")
+    #expect(ended.lines.contains("5 fail now that did not"), "\(ended)")
+    let json = try await till("replay", "--with", "other", "--json").jsonObject()
+    let summary = try #require(json["summary"] as? [String: Any])
+    #expect(summary["failed"] as? Int == 5 && summary["failed_anew"] as? Int == 5)
   }
 
   @Test func brokenScriptsAreNotTried() async throws {

@@ -254,7 +254,10 @@ public final class WhatIf {
     let isCommitted = executor.commit(operation, seq: view.seq)
     if !isCommitted {
       summary.failed += 1
+      if view.outcome != .failed { summary.failedAnew += 1 }
       noteFailure(of: operation, record)
+    } else if view.outcome == .failed {
+      summary.mended += 1
     }
     let failsAlike =
       !isCommitted && view.outcome == .failed && ErrorText.isSame(attempt.error ?? "", record.error ?? "")
@@ -315,7 +318,10 @@ public final class WhatIf {
     let intents = executor.attempt.intents
     let isCommitted = executor.commit(operation, seq: seq)
     summary.new += 1
-    if !isCommitted { summary.failed += 1 }
+    if !isCommitted {
+      summary.failed += 1
+      summary.failedAnew += 1
+    }
     tell(
       Difference(
         kind: .new, seq: seq, trigger: new.trigger.name, eventKind: new.kind, event: new.event,

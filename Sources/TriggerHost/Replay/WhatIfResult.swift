@@ -75,6 +75,10 @@ extension WhatIf {
     public var skipped = 0
     /// Operations that fail now.
     public var failed = 0
+    /// Of those, the ones that do not fail in history: it has them committed, or not at all.
+    public var failedAnew = 0
+    /// Operations that fail in history and do not now.
+    public var mended = 0
     /// Emitted and not decided at the end of the range.
     public var undecided = 0
     /// Seq of the first difference; nil when there is none.

@@ -71,6 +71,14 @@ final class WhatIfText: WhatIfOutput {
     return "  \(difference.store)/\(difference.key)\n    was  \(old)\n    now  \(new)\n"
   }
 
+  private func failing(_ summary: WhatIf.Summary) -> String {
+    switch summary.failedAnew {
+    case 0: "fail now as before"
+    case summary.failed: "fail now that did not"
+    default: "fail now, \(summary.failedAnew) of them did not before"
+    }
+  }
+
   private func totals(_ summary: WhatIf.Summary) -> [String] {
     guard summary.last > 0 else { return ["there are no seqs in the range"] }
     var lines = [
@@ -78,7 +86,8 @@ final class WhatIfText: WhatIfOutput {
         + "\(summary.same) the same, \(summary.changed) changed, \(summary.gone) gone, \(summary.new) new"
     ]
     let rest = [
-      (summary.failed, "fail now"), (summary.kept, "kept as recorded (Swift triggers, new scripts)"),
+      (summary.failed, failing(summary)), (summary.mended, "fail no more"),
+      (summary.kept, "kept as recorded (Swift triggers, new scripts)"),
       (summary.skipped, "skipped as recorded"), (summary.undecided, "undecided at the end"),
     ]
     let others = rest.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
@@ -151,7 +160,9 @@ final class WhatIfJSON: WhatIfOutput {
     return [
       "from": .int(summary.first), "to": .int(summary.last), "outside": number(summary.outside),
       "same": number(summary.same), "changed": number(summary.changed), "gone": number(summary.gone),
-      "new": number(summary.new), "failed": number(summary.failed), "kept": number(summary.kept),
+      "new": number(summary.new), "failed": number(summary.failed),
+      "failed_anew": number(summary.failedAnew), "mended": number(summary.mended),
+      "kept": number(summary.kept),
       "skipped": number(summary.skipped), "undecided": number(summary.undecided),
       "first_difference": summary.firstDifference.map { .int($0) } ?? .null,
       "missing_targets": .map(Value.Map(summary.missingTargets.mapValues(number))),

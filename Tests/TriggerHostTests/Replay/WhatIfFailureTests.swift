@@ -29,7 +29,7 @@ import TriggerTestKit
     #expect(outcome.differences[0].new?.outcome == .committed)
     #expect(outcome.differences[2].new?.error?.hasPrefix("a.lua:2: bad 3\n") == true)
     #expect(outcome.differences[2].new?.intents == [])
-    #expect(outcome.summary.failed == 1)
+    #expect(outcome.summary.failed == 1 && outcome.summary.failedAnew == 1 && outcome.summary.mended == 1)
     #expect(outcome.keys["s/sum"]?.old == 4 && outcome.keys["s/sum"]?.new == 3)
   }
 
