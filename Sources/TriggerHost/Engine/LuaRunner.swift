@@ -326,7 +326,8 @@ final class LuaRunner {
     let lines = attempt.logs!
     let before = lines.bytes
     // Decoded, fields take several times their bytes.
-    lines.add(bytes: 256 &+ message.count &+ 8 &* (fields?.count ?? 0)) {
+    let fieldsCount = fields?.count ?? 0
+    lines.add(message.count &+ fieldsCount, memory: 256 &+ message.count &+ 8 &* fieldsCount) {
       ExecutionLog(
         level: String(cString: level), message: String(decoding: message, as: UTF8.self),
         fields: fields.flatMap { try? CanonicalEncoding.decode($0) }, place: String(cString: place))

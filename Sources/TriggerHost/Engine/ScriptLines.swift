@@ -11,9 +11,9 @@ final class ScriptLines: @unchecked Sendable {  // changed by the attempt's work
 
   private(set) var lines: [ExecutionLog] = []
   private(set) var dropped = 0
-  /// Of all that was logged until the first was dropped by the attempt's own bounds: the same in every run.
+  /// Memory for all that was logged until the first was dropped by the attempt's own bounds: the same in every run.
   private(set) var bytes = 0
-  private var offered = 0
+  private var offered = (lines: 0, bytes: 0)
   private var kept = 0
   private let memory: LineMemory
 
@@ -21,13 +21,17 @@ final class ScriptLines: @unchecked Sendable {  // changed by the attempt's work
 
   deinit { memory.giveBack(kept) }
 
-  /// - Parameter line: made when it is kept.
-  func add(bytes more: Int, _ line: () -> ExecutionLog) {
-    guard offered < Self.most, bytes < Self.mostBytes else {
+  /// - Parameters:
+  ///   - size: bytes of the line.
+  ///   - more: what it takes in memory.
+  ///   - line: made when it is kept.
+  func add(_ size: Int, memory more: Int, _ line: () -> ExecutionLog) {
+    guard offered.lines < Self.most, offered.bytes < Self.mostBytes else {
       dropped += 1
       return
     }
-    offered += 1
+    offered.lines += 1
+    offered.bytes += size
     bytes += more
     guard dropped == 0, memory.take(more) else {
       dropped += 1

@@ -27,6 +27,8 @@ extension LuaAPI {
         """)),
     Function(
       "print(...: any)", "Writes its arguments to the host's log at level info, with tabs between them.",
+      details:
+        "Of a table it shows the content, in the order of `pairs`, unless `__tostring` says something else: 4 levels deep, 50 entries of each table, 8 KiB; `<cycle>` stands for a table that it is in. Bytes that are not UTF-8 are spelt out, like `\\x80`.",
       change: "goes to the log, with trigger, seq and attempt",
       example: Example("print(\"units\", 10)             --> logs info: units\t10")),
     Function(
@@ -51,7 +53,8 @@ extension LuaAPI {
     Function(
       "load(chunk: string|function, name?: string, mode?: string, env?: table): function?, string?",
       "Compiles Lua text and gives a function, or nil and what is wrong.",
-      change: "text only, no bytecode",
+      change:
+        "text only, no bytecode; a name like `@a.lua` is shown as `[load \"a.lua\"]`, so that it is no file's",
       example: Example("load(\"return 1 + 1\")()          --> 2")),
     Function(
       "next<K, V>(table: table<K, V>, key?: K): K?, V?", "The key after another, and its value.",

@@ -198,13 +198,14 @@ extension LuaAPI {
         "clock(): number", "Always 0.", change: "CPU time differs from run to run, so it is not shown",
         example: example("os.clock()  --> 0.0")),
       Function(
-        "date(format?: string, time?: integer): string",
+        "date(format?: string, time?: number): string",
         "A time as a text, or as a table for the format `*t`.",
-        change: "in UTC, in English; the time is the event's unless given",
+        change:
+          "in UTC, in English; the time is the event's unless given; one with a fraction, like `ctx.time`, is the second it is in",
         example: example("os.date(\"%d %b %Y %H:%M\", 1774746000)  --> \"29 Mar 2026 01:00\""),
-        overloads: ["fun(format: \"*t\"|\"!*t\", time?: integer): DateTable"]),
+        overloads: ["fun(format: \"*t\"|\"!*t\", time?: number): DateTable"]),
       Function(
-        "difftime(later: integer, earlier: integer): number", "Seconds between two times.",
+        "difftime(later: number, earlier: number): number", "Seconds between two times.",
         example: example("os.difftime(90, 30)  --> 60.0")),
       Function(
         "time(date?: table): integer", "Seconds since 1970; of the event unless a date is given.",

@@ -21,7 +21,7 @@ extension LuaAPI {
         "time", "number",
         "When the event was admitted, in seconds since 1970 (UTC). Every attempt sees the same time, however long it waits.",
         example: Example(
-          "ctx.time                       --> 1767225600.0\nos.date(\"%Y-%m-%d\", math.floor(ctx.time))  --> \"2026-01-01\""
+          "ctx.time                       --> 1767225600.0\nos.date(\"%Y-%m-%d %H:%M\", ctx.time)  --> \"2026-01-01 00:00\""
         )),
     ],
     methods: [
@@ -43,7 +43,7 @@ extension LuaAPI {
         "log(level: \"debug\"|\"info\"|\"warn\"|\"warning\"|\"error\", message: any, fields?: table)",
         "Writes a line to the host's log, with the trigger, the seq and the attempt. Levels are `debug`, `info`, `warning` (or `warn`) and `error`.",
         details:
-          "Fields are what a machine should be able to read; they follow the text as JSON. At most 1000 lines of an execution are kept.",
+          "Fields are what a machine should be able to read; they follow the text as JSON. Of fields that cannot be stored, and of those over 64 KiB, there is a text. The message may be a table, shown as `print` shows it. Of an execution 1,000 lines and 64 KiB are kept; the host shows 1 MB of a trigger in a second, and says how many lines it left out.",
         example: Example(
           "ctx:log(\"info\", \"sold\", { units = 10 })  --> logs info: sold {\"units\":10}")),
       Function(
@@ -194,9 +194,14 @@ extension LuaAPI {
       "coalesce", "boolean|string",
       "`true`: an event that comes while one waits in the queue takes its place, so only the newest runs. A field's name: only events that are equal there. Who sent the others is told that they are `superseded`, here and with `debounce`, `throttle` and `restart`, and by which seq."
     ),
-    Field("debounce", "string", "Runs when no event has come for this long, with the newest one."),
     Field(
-      "throttle", "string", "Runs at most once per this span; the newest of the others follows at its end."),
+      "debounce", "string",
+      "Runs when no event has come for this long, with the newest one. Events that are equal at `order_by` count together, each value has its own span; without `order_by` all of the trigger's do."
+    ),
+    Field(
+      "throttle", "string",
+      "Runs at most once per this span; the newest of the others follows at its end. A span for each value of `order_by`, as with `debounce`."
+    ),
     Field(
       "mode", "\"single\"|\"restart\"|\"queued\"|\"parallel\"",
       "What an event does while `max_instances` executions are under way: `single` drops it, `restart` ends the oldest, or takes its place while it is queued, `queued` waits, `parallel` is the default."

@@ -183,7 +183,7 @@ package enum ScriptingPage {
     | events that a commit emits | 1,000 | `limits.emits` |
     | hops of a chain of events | 64 | `limits.hops` |
     | operations that come of one cause | 100,000 | `limits.offspring` |
-    | log lines of an execution | 1,000 | |
+    | log lines of an execution | 1,000, 64 KiB | |
 
     An execution that goes over a limit fails: nothing of it is applied, and the log says where it was. `pcall` cannot
     catch that, nor can a coroutine.

@@ -81,7 +81,7 @@ import TriggerLua
     "---@generic V\n---@param list V[]\n---@return fun(): integer, V\nfunction ipairs(list) end",
     "---@generic K, V\n---@param table table<K, V>\n---@return fun(): K, V\nfunction pairs(table) end",
     // By its format.
-    "---@return string\n---@overload fun(format: \"*t\"|\"!*t\", time?: integer): DateTable\nfunction os.date(format, time) end",
+    "---@return string\n---@overload fun(format: \"*t\"|\"!*t\", time?: number): DateTable\nfunction os.date(format, time) end",
     // An object, and a function that makes another.
     "---@class SharedHost : Host\n---@overload fun(options?: HostOptions): Host\nlocal SharedHost = {}",
     "---@type SharedHost\nhost = nil",
