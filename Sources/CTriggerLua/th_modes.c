@@ -48,6 +48,23 @@ static int take_name(lua_State *L, char *names, int event, const char *key) {
   return 1;
 }
 
+// The buffers of luaL_Buffer are freed by a finalizer where nobody closes them, as in a coroutine that an attempt's end
+// has left. They are Lua's own, and keep theirs.
+static int keep_buffers(lua_State *L) {
+  TH_EFFECT(L, 0);
+  luaL_Buffer b;
+  luaL_buffinitsize(L, &b, 2 * LUAL_BUFFERSIZE);  // the first one makes the metatable
+  luaL_pushresultsize(&b, 0);
+  int known = luaL_getmetatable(L, "_UBOX*") == LUA_TTABLE;
+  if (known) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &gc_key);
+    known = lua_getfield(L, -2, "__gc") == LUA_TFUNCTION;
+    lua_rawset(L, -3);
+  }
+  lua_pop(L, 2);
+  return known;
+}
+
 // A table of each kind keeps what it has, and one of ours does not.
 static int works(lua_State *L) {
   TH_EFFECT(L, 0);
@@ -78,7 +95,8 @@ static int works(lua_State *L) {
 void th_open_modes(lua_State *L) {
   TH_EFFECT(L, 0);
   char *names = find_names(L);
-  if (!names || !take_name(L, names, MODE, &mode_key) || !take_name(L, names, GC, &gc_key) || !works(L))
+  if (!names || !take_name(L, names, MODE, &mode_key) || !take_name(L, names, GC, &gc_key) || !keep_buffers(L) ||
+      !works(L))
     luaL_error(L, "weak tables and finalizers cannot be switched off in this library of %s", th_lua_release());
 }
 
