@@ -78,8 +78,9 @@ static int base_getmetatable(lua_State *L) {
   luaL_checkany(L, 1);
   if (lua_type(L, 1) == LUA_TSTRING) { lua_pushboolean(L, 0); return 1; }
   if (!th_shown_metatable(L, 1)) { lua_pushnil(L); return 1; }
+  int content = th_frozen_content(L, -1);  // a metatable that is kept is empty itself
   lua_pushliteral(L, "__metatable");
-  if (lua_rawget(L, -2) == LUA_TNIL) lua_pop(L, 1);
+  if (lua_rawget(L, -2) == LUA_TNIL) lua_pop(L, 1 + content);
   return 1;
 }
 
