@@ -13,9 +13,11 @@ local s = ctx:store('s') for i = 1, 1e9 // 1 | 0 do s:scan('prefix ' .. i) end
 local s = ctx:store('s') for i = 1, 1e9 // 1 | 0 do s:count('prefix ' .. i) end
 
 --- long log lines
+-- error: timeout
 -- endless
 local text = string.rep('x', 60000) while true do print(text) end
 
 --- log lines with large fields
+-- error: timeout
 -- endless
 local text = string.rep('x', 900000) while true do ctx:log('info', 'x', { text = text }) end
