@@ -22,6 +22,8 @@ enum {
   CLASS_BYTES = 16,
   SMALL_BYTES = 512,
   CLASSES = SMALL_BYTES / CLASS_BYTES + 1,
+  // Behind what Lua asked for, in every block: the number of the object in it (th_born.c).
+  NUMBER_BYTES = sizeof(uint64_t),
   CHUNK_BYTES = 64 * 1024,
   DEEP_CALLS = 10000,
   // A block of this size is refused to an attempt that is to end. Lua itself may be in a loop that no hook
@@ -46,6 +48,8 @@ struct th_alloc {
   th_worker *worker;
   int wants_collection;
   char *state; size_t state_bytes;  // where Lua's global state lies
+  uint64_t origin, born;       // of the number of the next object, the number of the last (th_born.c)
+  size_t newest_bytes;         // of the object that was made last
   size_t thread_bytes;         // of a coroutine, without its stack and extra space
   size_t after_sweep;          // live bytes after the last collection
   struct th_growth *growth;
@@ -104,13 +108,15 @@ static inline int is_small(size_t bytes) {
   (void)bytes;
   return 0;
 #else
-  return bytes <= SMALL_BYTES;
+  return bytes <= SMALL_BYTES - NUMBER_BYTES;
 #endif
 }
 
+static inline size_t class_of(size_t bytes) { return (bytes + NUMBER_BYTES + CLASS_BYTES - 1) / CLASS_BYTES; }
+
 static inline void *take(struct th_alloc *a, size_t bytes) {
-  if (!is_small(bytes)) return malloc(bytes);
-  size_t class = (bytes + CLASS_BYTES - 1) / CLASS_BYTES;
+  if (!is_small(bytes)) return malloc(bytes + NUMBER_BYTES);
+  size_t class = class_of(bytes);
   void *block = a->free[class];
   if (!block) return carve(a, class * CLASS_BYTES);
   a->free[class] = *(void **)block;
@@ -119,7 +125,7 @@ static inline void *take(struct th_alloc *a, size_t bytes) {
 
 static inline void give(struct th_alloc *a, void *block, size_t bytes) {
   if (!is_small(bytes)) { free(block); return; }
-  size_t class = (bytes + CLASS_BYTES - 1) / CLASS_BYTES;
+  size_t class = class_of(bytes);
   *(void **)block = a->free[class];
   a->free[class] = block;
 }
@@ -232,9 +238,9 @@ void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
   if (!block) {
     moved = take(a, new_size);
   } else if (!is_small(old_size) && !is_small(new_size)) {
-    moved = realloc(block, new_size);
+    moved = realloc(block, new_size + NUMBER_BYTES);
   } else if (is_small(old_size) && is_small(new_size) &&
-             (old_size + CLASS_BYTES - 1) / CLASS_BYTES == (new_size + CLASS_BYTES - 1) / CLASS_BYTES) {
+             class_of(old_size) == class_of(new_size)) {
     moved = block;
   } else if ((moved = take(a, new_size))) {
     memcpy(moved, block, old_size < new_size ? old_size : new_size);
@@ -245,6 +251,11 @@ void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
     moved = block;  // shrinking must not fail; a larger block serves a smaller class as well
   }
   a->live += new_size - old_size;
+  if (kind >= LUA_TTABLE && kind <= LUA_TTHREAD) {
+    uint64_t number = a->origin | ++a->born;
+    memcpy((char *)moved + new_size, &number, sizeof number);
+    a->newest_bytes = new_size;
+  }
   if (!block && (new_size >= STACK_LEAST || kind == LUA_TTHREAD)) note(a, moved, kind, new_size);
   if (__builtin_expect(may_be_nodes && new_size >= NODES_BYTES, 0)) th_growth_add(a->growth, moved, new_size);
   return moved;
@@ -309,6 +320,13 @@ char *th_alloc_state(th_worker *w, size_t *bytes) {
   return w->alloc->state;
 }
 
+uint64_t th_alloc_set_origin(th_worker *w, uint64_t origin) {
+  uint64_t before = w->alloc->origin;
+  w->alloc->origin = origin;
+  return before;
+}
+
+size_t th_alloc_newest_bytes(th_worker *w) { return w->alloc->newest_bytes; }
 size_t th_alloc_thread_bytes(th_worker *w) { return w->alloc->thread_bytes; }
 struct th_stacks *th_alloc_stacks(th_worker *w) { return w->alloc->stacks; }
 

@@ -26,6 +26,7 @@ void th_chunks_unwind(th_worker *w, int outer) {
     w->clock_ns = l->clock_ns;
     w->tree = l->tree;
     w->looked |= l->looked;
+    th_alloc_set_origin(w, l->origin);
     r->loading = l->up;
     w->chunks--;
     free(l);
@@ -63,6 +64,7 @@ static void begin_chunk(lua_State *L, th_tree *tree, const char *path, uint64_t 
   w->clock_ns = tree->commit_time_ns;
   w->tree = tree;
   w->looked = 0;
+  l->origin = th_alloc_set_origin(w, th_origin_of(w, path));
   th_seed(w, seed_of(tree, path));
 }
 

@@ -1,4 +1,5 @@
-// The fixed order of keys: numbers by value, strings by bytes, false, true, and at most one object last.
+// The fixed order of keys: numbers by value, strings by bytes, false, true, intents, then tables, functions and coroutines
+// as they were made (th_born.c), and last at most one that has no such place: a function of a library, a store.
 //
 // Lua's own order follows the hash seed and the history of a table. A traversal here looks at the keys once:
 // when Lua's order runs 1, 2, 3... these keys need no list (most arrays have no other); the others are sorted
@@ -24,7 +25,14 @@ void th_entry_read(lua_State *L, int index, th_entry *e) {
       e->kind = TH_BOOL;
       e->u.i = lua_toboolean(L, index);
       break;
-    default: e->kind = TH_OBJECT; e->u.i = 0; break;
+    case LUA_TLIGHTUSERDATA:  // null, and intents as they were prepared
+      e->kind = TH_INTENT;
+      e->u.place = (uint64_t)(uintptr_t)lua_touserdata(L, index);
+      break;
+    default:
+      e->u.place = th_place_of(L, index);
+      e->kind = e->u.place ? TH_OBJECT : TH_UNORDERED;
+      break;
   }
 }
 
@@ -53,6 +61,8 @@ static int before(const th_entry *a, const th_entry *b) {
   if (a->kind == b->kind) {
     if (a->kind == TH_STRING) return text_before(a, b);
     if (a->kind == TH_FLOAT) return a->u.n < b->u.n;
+    if (a->kind == TH_OBJECT || a->kind == TH_INTENT) return a->u.place < b->u.place;
+    if (a->kind == TH_UNORDERED) return 0;
     return a->u.i < b->u.i;
   }
   if (a->kind == TH_INT && b->kind == TH_FLOAT) return int_before_float(a->u.i, b->u.n);
@@ -132,10 +142,10 @@ static keys count_keys(lua_State *L, int table) {
   return k;
 }
 
-// Two objects have no order; `name` is for the message.
+// They have no order; their types are for the message.
 static void refuse_two_objects(lua_State *L, const char *one, const char *two) {
-  luaL_error(L, "cannot iterate a table with two keys that have no order (%s, %s): use strings, numbers or booleans",
-             one, two);
+  luaL_error(L, "cannot iterate a table with two keys that have no order (%s, %s): functions of the libraries and stores "
+             "have none; use their names", one, two);
 }
 
 // Fills e with the keys after the prefix; keeps each in table `kept` (slots 1..).
@@ -150,7 +160,7 @@ static size_t read_keys(lua_State *L, int table, keys k, th_entry *e, int kept) 
     if (skipped < k.prefix) { skipped++; continue; }
     if (n == k.others) break;
     th_entry_read(L, -2, &e[n]);
-    if (e[n].kind == TH_OBJECT) {
+    if (e[n].kind == TH_UNORDERED) {
       if (object) {
         const char *other = luaL_typename(L, -2);
         int swap = strcmp(object, other) > 0;  // Lua's own order must not show in the message
@@ -182,7 +192,7 @@ static void push_few(lua_State *L, int table, keys k) {
     lua_pop(L, 1);
     if (skipped < k.prefix) { skipped++; continue; }
     th_entry_read(L, -1, &e[n]);
-    if (e[n].kind == TH_OBJECT) {
+    if (e[n].kind == TH_UNORDERED) {
       const char *other = luaL_typename(L, -1);
       if (object) {
         int swap = strcmp(object, other) > 0;
@@ -317,7 +327,7 @@ static int first_key(lua_State *L) {
   while (lua_next(L, 1)) {  // 4: the least so far, 5: key, 6: value
     th_step(L, steps, 1);
     th_entry_read(L, 5, &e);
-    if (e.kind == TH_OBJECT) {
+    if (e.kind == TH_UNORDERED) {
       if (object) { two = 1; other = luaL_typename(L, 5); }
       else object = luaL_typename(L, 5);
     }

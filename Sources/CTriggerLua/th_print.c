@@ -119,7 +119,7 @@ static size_t push_first_keys(lua_State *L, int table, int *count) {
     th_step(L, steps, 1);
     c.all++;
     th_entry_read(L, -2, &e);
-    if (e.kind != TH_OBJECT) choose(&c, &e);
+    if (e.kind < TH_INTENT) choose(&c, &e);
   }
   lua_createtable(L, c.count, 0);
   for (int i = 0; i < c.count; i++) {

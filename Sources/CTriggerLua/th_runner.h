@@ -13,6 +13,7 @@ typedef struct th_loading {
   int64_t clock_ns;
   th_tree *tree;
   int looked;
+  uint64_t origin;           // of objects made outside of it
   char path[];
 } th_loading;
 
@@ -34,6 +35,8 @@ struct th_runner {
   const uint8_t *event; size_t event_length;
   th_loading *loading;                   // innermost; as many as worker->chunks
   uint64_t chunk_numbers;                // last one given
+  struct th_origins *origins;            // th_born.c
+  int numbers_work;                      // an object's number is where th_born.c looks for it
   int ending_told;                       // the attempt's end is described in the worker's error
   char memory_place[80]; int deep;       // of the refusal that ended the attempt
   int chained;                           // it was refused for a table's keys (th_growth.c)
@@ -86,6 +89,8 @@ void th_alloc_collect(lua_State *L);        // inside an attempt, from the hook;
 
 struct th_stacks *th_alloc_stacks(th_worker *w);
 char *th_alloc_state(th_worker *w, size_t *bytes);  // the block that Lua's global state lies in
+uint64_t th_alloc_set_origin(th_worker *w, uint64_t origin);  // of objects from now on; returns the one before
+size_t th_alloc_newest_bytes(th_worker *w);         // of the object that was made last
 size_t th_alloc_thread_bytes(th_worker *w); // of the coroutine that was made last
 
 // --- th_stacks.c. What th_alloc.c tells of blocks; none raises.
@@ -144,6 +149,12 @@ int th_purity_selftest(lua_State *L);
 
 // --- th_modes.c
 void th_open_modes(lua_State *L);           // first of all. Raises
+
+// --- th_born.c
+// The origin of objects that a chunk makes. Does not raise: out of memory, they have no order.
+uint64_t th_origin_of(th_worker *w, const char *path);
+void th_origins_free(struct th_runner *r);
+void th_open_born(lua_State *L);            // when the libraries are there. May raise (memory)
 
 // --- th_freeze.c
 // Freezes everything reachable from the value at index and returns 1, or changes nothing and returns 0

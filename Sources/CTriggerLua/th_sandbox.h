@@ -10,10 +10,10 @@
 
 // --- th_order.c: the fixed order of keys and values
 typedef struct th_entry {
-  enum { TH_INT, TH_FLOAT, TH_STRING, TH_BOOL, TH_OBJECT } kind;
+  enum { TH_INT, TH_FLOAT, TH_STRING, TH_BOOL, TH_INTENT, TH_OBJECT, TH_UNORDERED } kind;
   int slot;                 // where the value is kept: a stack index or an index of a table
   size_t length;
-  union { lua_Integer i; lua_Number n; const char *s; } u;
+  union { lua_Integer i; lua_Number n; const char *s; uint64_t place; } u;
 } th_entry;
 void th_entry_read(lua_State *L, int index, th_entry *entry);
 // In the fixed order; two objects have none.
@@ -25,6 +25,10 @@ void th_entry_sort(lua_State *L, th_entry *entries, th_entry *scratch, size_t co
 lua_Integer th_order_keys(lua_State *L, int table);
 int th_next(lua_State *L);
 int th_pairs(lua_State *L);
+
+// --- th_born.c
+// The place of a table, function or coroutine in the order of their making; 0: it has none. Does not raise.
+uint64_t th_place_of(lua_State *L, int index);
 
 // --- th_pattern.c
 int th_string_find(lua_State *L);

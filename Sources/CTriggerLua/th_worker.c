@@ -390,6 +390,7 @@ static int write_library(lua_State *L) {
 static int open_body(lua_State *L) {
   struct th_runner *r = th_worker_of(L)->runner;
   th_open_modes(L);
+  th_alloc_set_origin(th_worker_of(L), th_origin_of(th_worker_of(L), ""));
   int *refs[] = {&r->array_ref, &r->stores_ref, &r->passing_ref, &r->fresh_ref, &r->libraries_ref};
   for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) {
     lua_newtable(L);
@@ -420,6 +421,7 @@ static int open_body(lua_State *L) {
   lua_pushvalue(L, globals);
   lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   th_purity_selftest(L);
+  th_open_born(L);
   th_test_guards(L);
   r->globals_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
@@ -464,6 +466,7 @@ void th_worker_free(th_worker *w) {
     th_output_free(&w->runner->scratch);
     free(w->runner->seen);
     free(w->runner->marks);
+    th_origins_free(w->runner);
   }
   free(w->runner);
   free(w->tracer);

@@ -120,6 +120,9 @@ static const char *const statements[] = {
   "local t$# = {} for i = 1, 40 do t$#[i * $d] = i end for i = 1, 40, $d do t$#[i] = nil end $v = #t$# + select('#', table.unpack(t$#, 1, 50)) ",
   "do local function deep(...) return 1 + deep(1, ...) end pcall(deep) end ", "T.x = $e ", "M.t.x = $e ", "rawset(L, 1, $e) ",
   "local t$# = {} for i = 1, 300 do t$#['k' .. i] = i end for k, v in pairs(t$#) do if v > 3 then t$#[k] = nil end end $v = next(t$#) ",
+  "local t$# = {} for i = 1, $d do t$#[{i}] = i t$#[function() return i end] = -i t$#[coroutine.create(F)] = 'c' .. i end for k, v in pairs(t$#) do print(v) end ",
+  "local t$# = {[T] = 'T', [O] = 'O', [P] = 'P', [F] = 'F', [L] = 'L', [{}] = 1, [$f] = 2, [$t] = 3, [C] = 4} for k, v in next, t$# do print(v) end ",
+  "local t$# = {[M] = 'M', [M.t or 1] = 't', [M.f] = 'f', [T.x] = 'x', [$o] = 1, [{}] = 2} for k, v in pairs(t$#) do print(v) end ",
   "print(select('#', pcall($f, table.unpack($t)))) ", "s:get($k) ", "$v = ($v == nil) and $e or $v ", "return out ", "goto done$# do $b end ::done$#:: ",
 };
 

@@ -58,6 +58,46 @@ struct StateTests {
     ("own environment", "local print = print; local _ENV = {n = 0}; function f() n = n + 1; return n end"),
   ]
 
+  /// Objects as keys go by the chunk that made them, executions last, and then as they were made: whatever was loaded on
+  /// the worker before, in which order, and whether the chunks run anew.
+  @Test(arguments: [[], ["first"], ["second", "first"], ["first", "second", "second"]], [false, true])
+  func objectsAsKeysGoAsTheyWereMade(before: [String], isAnew: Bool) throws {
+    let host = DictionaryHost()
+    for name in ["a", "b", "c"] {
+      host.files["lib/\(name).lua"] =
+        "local two = {name = '\(name)2'} return {one = setmetatable({name = '\(name)3'}, {}), two = two}"
+    }
+    host.files["triggers/first.lua"] = "require 'lib.c' require 'lib.b' return {execute = function() end}"
+    host.files["triggers/second.lua"] =
+      "return {execute = function() return {}, require 'lib.b', require 'lib.a' end}"
+    let source = """
+      local b, a, runs = require 'lib.b', require 'lib.a', 0
+      local mine = {name = 'mine'}
+      return {execute = function(e, ctx)
+        \(isAnew ? "runs = runs + 1" : "")
+        local set, names = {[{name = 'late'}] = 1, [b.one] = 1, [mine] = 1, [a.one] = 1}, {}
+        set[a.two], set[b.two], set[require('lib.c').one], set[{name = 'last'}] = 1, 1, 1, 1
+        for o in pairs(set) do names[#names + 1] = o.name end
+        local key
+        for i = 1, #names do key = next(set, key) assert(key.name == names[i]) end
+        return ctx:store('s'):put('k', table.concat(names, ' '))
+      end}
+      """
+    _ = try host.load("return {execute = function() end}", path: "triggers/none.lua")
+    let tree = host.newTree().new
+    for name in before {
+      _ = try host.run(try host.worker.load("triggers/\(name).lua", of: tree, limits: host.limits))
+    }
+    host.files["triggers/test.lua"] = source
+    let trigger = try host.worker.load("triggers/test.lua", of: tree, limits: host.limits)
+    let wanted = "a2 a3 b2 b3 c3 mine late last"
+    for _ in 0..<3 {
+      let value = try host.run(trigger)[0].value
+      let bytes = Array(wanted.utf8).withUnsafeBytes { $0.hex }
+      #expect(value == "78" + String(wanted.utf8.count, radix: 16) + bytes)
+    }
+  }
+
   /// A failed require can be caught, and a search finds any file: what chunks look for may lead back to them, or on for
   /// longer than the C stack goes.
   @Test func chunksThatLookForEachOtherGoOverToANewTree() throws {
@@ -67,7 +107,10 @@ struct StateTests {
     for n in 0..<20_000 {
       host.files["n\(n).lua"] = "package.searchpath('n\(n + 1)', '?.lua') return \(n)"
     }
-    let source = "pcall(require, 'triggers.test') require 'lib.a' for n = 19000, 0, -1 do require('n' .. n) end"
+    let source = """
+      pcall(require, 'triggers.test') require 'lib.a'
+      for n = 19000, 0, -1 do require('n' .. n) end
+      """
     host.limits.memoryBytes = 64 << 20
     let first = try host.load("\(source) return {execute = function() end}")
     _ = try host.run(first)

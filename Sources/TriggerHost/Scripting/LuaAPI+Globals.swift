@@ -62,7 +62,8 @@ extension LuaAPI {
       example: Example("next({ b = 1, a = 2 })         --> \"a\", 2")),
     Function(
       "pairs<K, V>(table: table<K, V>): fun(): K, V", "Goes through all keys and values.",
-      change: "in a fixed order: numbers by value, then strings by bytes, then booleans",
+      change:
+        "in a fixed order: numbers by value, strings by bytes, booleans, then tables, functions and coroutines as they were made: those of the libraries first, of files by their paths, of the execution last",
       example: Example(
         "(function() local s = \"\" for k in pairs { b = 1, a = 2, 9 } do s = s .. k end return s end)()  --> \"1ab\""
       )),

@@ -27,7 +27,7 @@ struct HostileScript: Sendable, CustomTestStringConvertible {
   /// Were once stronger than what holds them: what they hit was memory, state that nobody put back, or time that no
   /// hook saw.
   static let internals = [
-    "names", "cuts", "chunks", "unhooked", "finalizers", "sources", "growth", "kept", "coroutines",
+    "names", "cuts", "chunks", "unhooked", "finalizers", "sources", "growth", "kept", "coroutines", "order",
   ].flatMap(group)
 
   static func group(_ name: String) -> [HostileScript] { files[name] ?? [] }
