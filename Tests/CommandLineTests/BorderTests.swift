@@ -199,8 +199,8 @@ import Testing
     let directory = try project()
     // While it serves, its descriptors are looked at from outside; the first line of `ls` would be one of its files.
     let line = """
-      "$host" run --scripts triggers --stdin --data data \(closed) &
-      until [ -e data/log.sqlite-wal ] || ! kill -0 $!; do sleep 0.05; done
+      "$host" run --scripts triggers --stdin --serve --data data \(closed) &
+      until "$host" log verify --data data >/dev/null 2>&1 || ! kill -0 $!; do sleep 0.05; done
       for n in 0 1 2; do readlink /proc/$!/fd/$n | grep -v -e pipe: -e /dev/null; done
       kill -TERM $!
       wait $!

@@ -157,6 +157,26 @@ import Testing
     #expect(repl.lines.count > Self.texts.count)
   }
 
+  /// There is one way out. Who else writes to a descriptor has a reason, which its file says.
+  @Test func noCommandPrintsByItself() throws {
+    let others = [
+      "Output.swift", "OutputWriter.swift", "LineWriter.swift", "Terminal.swift", "ScriptsCommand.swift",
+      "Bench.swift",
+    ]
+    let root = URL(fileURLWithPath: #filePath + "/../../../Sources/TriggerHostCLI").standardized
+    let files = try #require(FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil))
+    var count = 0
+    for case let file as URL in files where file.pathExtension == "swift" {
+      count += 1
+      if others.contains(file.lastPathComponent) { continue }
+      let text = try String(contentsOf: file, encoding: .utf8)
+      let found = text.firstMatch(
+        of: #/(^|[^\w.])(print|debugPrint|puts|putchar)\(|FileHandle\.standard(Output|Error)/#)
+      #expect(found == nil, "\(file.lastPathComponent): \(found?.output.0 ?? "")")
+    }
+    #expect(count > 60)
+  }
+
   // MARK: Pieces
 
   @Test func literalsStayAndTheRestIsMarked() {

@@ -80,12 +80,11 @@ struct Bench: AsyncParsableCommand {
   }
 
   private func report(_ error: any Error, of measurement: Measurement) throws {
-    FileHandle.standardError.write(Data("bench: \(measurement.rawValue) failed: \(error)\n".utf8))
+    Output.problem("bench: \(measurement.rawValue) failed: \(error)")
     if json { show(try BenchResult.line(BenchFailure(measurement: measurement.rawValue, error: "\(error)"))) }
   }
 
-  /// At once, also into a pipe: measurements take a while.
-  private func show(_ line: String) { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+  private func show(_ line: String) { Output.exact(line) }
 }
 
 /// What is going on, on a terminal only.
