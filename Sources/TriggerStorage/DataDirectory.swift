@@ -30,6 +30,8 @@ public final class DataDirectory: @unchecked Sendable {
   /// What the directory had and has no more, and may begin without (`acceptsLoss`).
   public private(set) var loss: LogLoss?
   private var newestFile: NewestFile?
+  /// Which file the log is: what a path leads to may change.
+  private var logFile: (device: dev_t, inode: ino_t)?
   private var epoch: Int64 = 0
 
   /// Opens a directory to write in, made when it is not there.
@@ -63,6 +65,7 @@ public final class DataDirectory: @unchecked Sendable {
       try DataFormat.prepare(database, path: path)
       logID = try Self.logID(of: database)
       newestFile = try NewestFile(directory: path)
+      logFile = Self.identity(path + "/log.sqlite")
     } catch {
       Glibc.close(lock)
       lock = -1
@@ -131,6 +134,19 @@ public final class DataDirectory: @unchecked Sendable {
       \(path): log.sqlite is \(access(path + "/log.sqlite", F_OK) == 0 ? "empty" : "missing") beside log.sqlite-wal, which \
       is nothing without it. Put it back, or begin anew without what was committed: trigger-host run --accept-loss
       """)
+  }
+
+  /// Somebody has removed, moved or replaced the directory or its log. What is written then is written all the same, into a
+  /// file that nobody will find. Two calls of the system; any thread.
+  public var isGone: Bool {
+    guard let logFile else { return false }
+    guard let now = Self.identity(path + "/log.sqlite"), now == logFile else { return true }
+    return access(path + "/log.sqlite-wal", F_OK) != 0 && errno == ENOENT
+  }
+
+  private static func identity(_ path: String) -> (device: dev_t, inode: ino_t)? {
+    var status = stat()
+    return stat(path, &status) == 0 ? (status.st_dev, status.st_ino) : nil
   }
 
   private static func size(_ path: String) -> Int {

@@ -53,6 +53,8 @@ public final class DurableLog: CommitLog {
   /// Bytes of records that may wait for the disk before the log is behind.
   private static let bytesWaiting = 32 << 20
 
+  /// How often an idle writer looks whether the directory is there.
+  private static let lookInterval = Duration.seconds(1)
   /// A group of so many records or more says that much comes in.
   private static let busyGroup = 32
   /// Between the starts of two groups then.
@@ -237,7 +239,11 @@ public final class DurableLog: CommitLog {
   /// - Returns: false when there is nothing to write (without waiting: now; else: ever again).
   package func writeGroup(waits: Bool) -> Bool {
     guard var group = take(waits: waits) else { return false }
-    do { try group.write(to: directory.database, at: directory.clock.now()) } catch {
+    do {
+      try group.write(to: directory.database, at: directory.clock.now())
+      // What nobody will find is not kept, and must not be acknowledged.
+      if directory.isGone { throw StorageError(Self.gone(directory.path)) }
+    } catch {
       fail("\(error)", group.waiting)
       return false
     }
@@ -277,7 +283,11 @@ public final class DurableLog: CommitLog {
     try directory.database.run("PRAGMA wal_checkpoint(PASSIVE)")
   }
 
-  /// Takes all that has come.
+  private static func gone(_ path: String) -> String {
+    "\(path): the data directory was removed, moved or replaced while the host ran"
+  }
+
+  /// Takes all that has come; nothing, when the directory is found to be gone meanwhile.
   private func take(waits: Bool) -> LogGroup? {
     shared.condition.lock()
     defer { shared.condition.unlock() }
@@ -285,7 +295,8 @@ public final class DurableLog: CommitLog {
     while shared.group.isEmpty {
       if shared.isClosing || !waits { return nil }
       shared.isIdle = true
-      shared.condition.wait()
+      shared.condition.wait(for: Self.lookInterval)
+      if shared.group.isEmpty, directory.isGone { break }
     }
     shared.isIdle = false
     if waits { gather() }

@@ -41,7 +41,13 @@ final class Host: Sendable {
     let coordinator = CommitCoordinator(configuration, log: opened?.log)
     self.coordinator = coordinator
     files = try coordinator.register(config, following: opened)
-    coordinator.whenFailed { message in
+    coordinator.whenFailed { [directory = opened?.directory] message in
+      if directory?.isGone == true {
+        printError(
+          "\(message). Stopping: nothing more could be kept. What was acknowledged is where the directory is now."
+        )
+        Output.endProcess(1)
+      }
       // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
       Output.problem(
         "the log cannot be written: \(message)\nNothing acknowledged is lost. Stopping; start again when the disk is well."
