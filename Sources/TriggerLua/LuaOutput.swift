@@ -39,6 +39,8 @@ package final class LuaOutput {
 
   /// Number of returned intents.
   package var count: Int { Int(raw.pointee.returned_length) }
+  /// Number of the intents that were prepared.
+  package var prepared: Int { Int(raw.pointee.intents_length) }
 
   /// The intent at a place of the returned list, 0 to `count - 1`.
   package subscript(place: Int) -> LuaIntent {

@@ -186,6 +186,8 @@ final class LoadedTrigger: @unchecked Sendable {  // constant but for an atomic
   let timeoutNanoseconds: Int64
   /// Running mean of what an attempt costs; decides how many operations a worker takes at a time.
   let meanCost = Atomic<Int64>(1_000_000)
+  /// It was said that it prepares intents and returns none.
+  let hasReturnedNothing = Atomic<Bool>(false)
   /// Number of the script tree it is of, from 1; 0 for a Swift trigger.
   let tree: Int
   /// Made for one operation (a Swift trigger that was enqueued directly), which keeps it.

@@ -93,6 +93,7 @@ final class LuaRunner {
       }
     if status == .ok { prepare(attempt) } else { fail(attempt, status) }
     if let bindings, attempt.writes.count > 0 { attempt.tell(bindings) }
+    if status == .ok, output.count == 0, output.prepared > 0 { sayNothingReturned(operation.trigger) }
     self.attempt = noAttempt
   }
 
@@ -118,6 +119,15 @@ final class LuaRunner {
         attempt.writes.add(kind, table: nil, key: key, value: intent.value)
       }
     }
+  }
+
+  /// The usual mistake of who begins: said once for each version of a trigger.
+  private func sayNothingReturned(_ trigger: LoadedTrigger) {
+    if trigger.hasReturnedNothing.exchange(true, ordering: .relaxed) { return }
+    let count = output.prepared
+    var message =
+      "execute has prepared \(count) \(count == 1 ? "intent" : "intents") and returned none: nothing changes; return them"
+    message.withUTF8 { log("warning", $0, nil, "") }
   }
 
   private func fail(_ attempt: Attempt, _ status: LuaWorker.Status) {

@@ -38,6 +38,8 @@ struct ChunkScan {
     var arguments: [String?]?
     /// Called without a colon, and without the object as its first argument.
     var lacksColon = false
+    /// A call whose results nobody takes.
+    var isStatement = false
   }
 
   struct Require: Equatable {
@@ -188,7 +190,10 @@ struct ChunkScan {
       let isMethod = frame[code.a + 1] == owner && code.b != 1
       var texts = arguments?.map { kind in if case .text(let text) = kind { text } else { nil as String? } }
       if isMethod { texts?.removeFirst() }
-      members.append(Member(owner: owner, name: name, line: line, arguments: texts, lacksColon: !isMethod))
+      members.append(
+        Member(
+          owner: owner, name: name, line: line, arguments: texts, lacksColon: !isMethod,
+          isStatement: code.opcode == .call && code.c == 1))
       if name == "store", case .context(let isSure) = owner { frame.result = .store(isSure: isSure) }
     default: break
     }

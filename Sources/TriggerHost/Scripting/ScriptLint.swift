@@ -172,6 +172,11 @@ package struct ScriptLint {
     } else if let arguments = member.arguments {
       look(at: arguments, of: method, item, path, member.line)
     }
+    if member.isStatement, !member.lacksColon, method.results == ["Intent"], kind(of: path) != .test {
+      add(
+        .warning, path, member.line,
+        "\(item.variable):\(method.name) changes nothing by itself: return what it gives from execute")
+    }
   }
 
   private mutating func look(
