@@ -74,6 +74,12 @@ public final class CommitCoordinator: Sendable {
   /// measured.
   package func takeLongestHold() -> Int64 { engine.lock.takeLongestHold() }
 
+  /// - Parameter body: called once for each name of an event that no trigger takes, from outside or emitted; for the first
+  ///   1,000 of them, on a thread of its own. Such an event leaves nothing behind.
+  public func whenUnheard(_ body: (@Sendable (_ kind: EventKind, _ name: String) -> Void)?) {
+    engine.unheard.observe(body)
+  }
+
   /// A store by name, as documents, whatever its backend. It need not exist yet.
   ///
   /// - Throws: when the name is empty, unknown while `strictStores` is on, or one store too many (10,000).

@@ -74,6 +74,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   let clockObserver = Listener<ClockStep>()
   let stuckObserver = Listener<StuckNotice>()
   var restartAsked: MonotonicTime?  // the watchdog's thread
+  let unheard: UnheardEvents
 
   func setObserver(_ new: (@Sendable (DecidedOperation) -> Void)?) { observer.set(new) }
 
@@ -86,6 +87,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     stores = StoreDirectory(
       isStrict: configuration.strictStores, limit: configuration.maximumStores, rules: configuration.rules)
     backends = BackendFeed(registry)
+    unheard = UnheardEvents(receivers)
     state = EngineState(
       configuration: configuration, registry: registry, stores: stores, log: log, backends: backends,
       clock: clock.read())
@@ -93,6 +95,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     self.log = log
     keys = IdempotencyKeys { configuration.keys(areInLog: $0) }
     outbox = Outbox(durable: log == nil ? .max : 0)
+    router.unheard = unheard
+    state.router.unheard = unheard
     log?.whenDurable { [weak self] in self?.tellDurable($0) }
     log?.whenFailed { [weak self] in self?.fail($0) }
   }

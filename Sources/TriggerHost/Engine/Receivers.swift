@@ -18,6 +18,8 @@ final class Receivers: @unchecked Sendable {  // guarded by `lock`
     case observer
     /// `TriggerScheduler.observe`.
     case scheduler
+    /// What is said once.
+    case notices
     /// Completions of the events of one source.
     case source(UInt64)
   }

@@ -14,6 +14,8 @@ final class Router {
   @exclusivity(unchecked)  // the owner's lock guards it; each event looks here
   private var routes = [[ExactText: [LoadedTrigger]]](repeating: [:], count: EventKind.allCases.count)
   private var cached = 0
+  /// Hears of events that reach nobody.
+  var unheard: UnheardEvents?
   /// Most names the cache holds; event names come from outside.
   private let cacheLimit = 4096
 
@@ -28,6 +30,7 @@ final class Router {
     commitBindings = CommitBindings(commitTriggers)
     matchers = triggers.map { $0.options.on.map { ($0.kind, $0.matcher) } }
     bindings = triggers.map { Binding(name: $0.name, patterns: $0.options.on) }
+    unheard = old?.unheard
     if let old, old.bindings == bindings { takeOver(old) }
   }
 
@@ -49,6 +52,7 @@ final class Router {
     let found = triggers.indices.filter { place in
       matchers[place].contains { $0.kind.takes(kind) && $0.names.matches(bytes) }
     }.map { triggers[$0] }
+    if found.isEmpty { unheard?.note(kind, name) }
     // Names that nobody uses any more make room for others: whoever sends many costs a look at the patterns at times.
     if cached == cacheLimit {
       for kind in routes.indices { routes[kind] = [:] }
