@@ -21,6 +21,17 @@ struct ProjectOptions: ParsableArguments {
   ///   unless `--scripts` says that there is none.
   /// - Returns: nil when nothing says what to load: there is neither a `host.yaml` nor a directory.
   func load(in directory: String? = nil) -> HostConfig.Loaded? {
+    Self.load(config: config, scripts: scripts, cron: cron, in: directory)
+  }
+
+  /// The same, again.
+  var loading: @Sendable () -> HostConfig.Loaded? {
+    { [config, scripts, cron] in Self.load(config: config, scripts: scripts, cron: cron, in: nil) }
+  }
+
+  private static func load(
+    config: String?, scripts: String?, cron: String?, in directory: String?
+  ) -> HostConfig.Loaded? {
     var loaded: HostConfig.Loaded
     let place = directory ?? (scripts == nil ? "." : nil)
     let host = place.map { FilePath.join($0, "host.yaml") }

@@ -5,8 +5,8 @@ private nonisolated(unsafe) var signalPipe: Int32 = -1
 
 /// Hands signals to a thread, whatever mask the process started with. Once per process.
 enum SignalPipe {
-  /// - Parameter body: called for each signal, on a thread of its own.
-  static func watch(_ numbers: [Int32], _ body: @escaping @Sendable () -> Void) {
+  /// - Parameter body: called with the number of each signal, on a thread of its own.
+  static func watch(_ numbers: [Int32], _ body: @escaping @Sendable (Int32) -> Void) {
     var ends: [Int32] = [-1, -1]
     precondition(signalPipe == -1 && pipe(&ends) == 0, "one pipe, once")
     let input = ends[0]
@@ -19,17 +19,17 @@ enum SignalPipe {
       var byte: UInt8 = 0
       while true {
         let count = read(input, &byte, 1)
-        if count == 1 { body() } else if count == 0 || errno != EINTR { return }
+        if count == 1 { body(Int32(byte)) } else if count == 0 || errno != EINTR { return }
       }
     }
     thread.name = "signals"
     thread.start()
     for number in numbers {
       var action = sigaction()
-      action.__sigaction_handler.sa_handler = { _ in
+      action.__sigaction_handler.sa_handler = { number in
         // Only what POSIX calls async-signal-safe.
         let saved = errno
-        var byte: UInt8 = 1
+        var byte = UInt8(truncatingIfNeeded: number)
         _ = write(signalPipe, &byte, 1)
         errno = saved
       }

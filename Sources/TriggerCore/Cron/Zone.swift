@@ -17,6 +17,23 @@ public struct Zone: Hashable, Sendable, CustomStringConvertible {
   /// The machine's zone, as of now.
   public static var host: Zone { Zone(TimeZone.current) }
 
+  /// What is wrong with a value of the environment's `TZ`, and which zone is in force instead; nil when it names one. Only
+  /// names are understood, not POSIX's descriptions of rules such as `CET-1CEST`, nor paths.
+  public static func fault(ofEnvironment value: String?) -> String? {
+    guard let value, Zone(value) == nil else { return nil }
+    let name = value.first == ":" ? String(value.dropFirst()) : value
+    let hint =
+      value.isEmpty ? "" : Zone(name) != nil ? ": write \(name)" : Suggestion.clause(for: value, among: names)
+    return "TZ is '\(value)', which names no time zone such as Europe/Berlin\(hint); times are \(host)"
+  }
+
+  /// The zone's name, and how far its clocks are ahead of UTC at a time: `Europe/Berlin (+01:00)`.
+  public func described(at time: Timestamp) -> String {
+    let offset = offset(at: floorDivide(Int(time.nanoseconds), by: 1_000_000_000).quotient)
+    let minutes = abs(offset) / 60
+    return "\(self) (\(offset < 0 ? "-" : "+")\(padded(minutes / 60, 2)):\(padded(minutes % 60, 2)))"
+  }
+
   /// The IANA names the zone data knows: for suggestions.
   public static var names: [String] { TimeZone.knownTimeZoneIdentifiers }
 

@@ -142,12 +142,21 @@ public final class TriggerScheduler: Sendable {
     _ job: ScheduledJob, _ trigger: (any Trigger)?, since: Timestamp? = nil, fired: FiredInstants? = nil
   ) throws {
     try state.withLock { state in
-      guard state.machine.add(job, at: clock.read(), since: since, fired: fired ?? FiredInstants()) else {
+      guard state.machine.add(job, at: clock.read(), since: since, fired: fired) else {
         throw ScheduleError("a schedule named '\(job.name)' exists already; give one of them another name")
       }
       state.triggers[job.name] = trigger
     }
     rewind()
+  }
+
+  /// Gives a job of the same name another form. When it fires by the same rule it goes on where it is, otherwise it begins
+  /// anew; what it has fired does not fire again. False when there is none of the name.
+  @discardableResult
+  public func replace(_ job: ScheduledJob) -> Bool {
+    let isThere = state.withLock { $0.machine.replace(job, at: clock.read()) }
+    rewind()
+    return isThere
   }
 
   /// Forgets a job; what it started runs on. False when there is none of the name.
@@ -370,7 +379,7 @@ public struct ScheduleError: Error, Sendable, CustomStringConvertible {
 
 extension ScheduledJob {
   /// Name of the trigger or event.
-  var target: String {
+  package var target: String {
     switch action {
     case .trigger(let name), .event(let name): name
     }

@@ -105,6 +105,8 @@ struct ScheduleMachine {
 
   /// In the order they were added: with equal due times the earlier one goes first.
   private var entries: [Entry] = []
+  /// What jobs have fired that are gone: one of the name may come back.
+  private var removed: [String: FiredInstants] = [:]
   private var watch: ClockWatch?
   /// To be said with the next actions.
   private var notices: [Action] = []
@@ -136,10 +138,11 @@ struct ScheduleMachine {
   ///   - fired: what it has fired before.
   /// - Returns: false when a job has the name already.
   mutating func add(
-    _ job: ScheduledJob, at now: ClockReading, since: Timestamp? = nil, fired: FiredInstants = FiredInstants()
+    _ job: ScheduledJob, at now: ClockReading, since: Timestamp? = nil, fired: FiredInstants? = nil
   ) -> Bool {
     guard !entries.contains(where: { $0.job.name == job.name }) else { return false }
     follow(now)
+    let fired = fired ?? removed.removeValue(forKey: job.name) ?? FiredInstants()
     let wall = Timestamp(nanoseconds: now.wall)
     let entry = Entry(
       job: job, next: nil, overlap: Overlap(mode: job.mode, maxInstances: job.maxInstances),
@@ -160,10 +163,32 @@ struct ScheduleMachine {
     return true
   }
 
-  /// Forgets a job; what it has started runs on. False when there is none of the name.
+  /// Gives a job another form. One that fires by the same rule goes on where it is, any other begins anew; what has fired
+  /// does not fire again. False when there is none of the name.
+  mutating func replace(_ job: ScheduledJob, at now: ClockReading) -> Bool {
+    guard let index = entries.firstIndex(where: { $0.job.name == job.name }) else { return false }
+    follow(now)
+    let old = entries[index]
+    let isSameRule = job.rule.isSame(as: old.job.rule)
+    guard isSameRule, job.jitter == old.job.jitter else {
+      entries.remove(at: index)
+      _ = add(job, at: now, since: isSameRule ? old.since : nil, fired: old.fired)
+      entries.insert(entries.removeLast(), at: index)
+      entries[index].overlap = old.overlap
+      entries[index].overlap.limit(to: job.maxInstances, job.mode)
+      return true
+    }
+    entries[index].job = job
+    entries[index].job.rule = old.job.rule
+    entries[index].overlap.limit(to: job.maxInstances, job.mode)
+    return true
+  }
+
+  /// Forgets a job, but not what it has fired; what it has started runs on. False when there is none of the name.
   mutating func remove(_ name: String) -> Bool {
     guard let index = entries.firstIndex(where: { $0.job.name == name }) else { return false }
-    entries.remove(at: index)
+    if removed.count >= Self.countLimit { removed = [:] }
+    removed[name] = entries.remove(at: index).fired
     return true
   }
 

@@ -72,6 +72,12 @@ extension ScheduledJob.Rule {
     return self
   }
 
+  /// Whether two rules are one, wherever spans count from.
+  func isSame(as other: Self) -> Bool {
+    if case .every(let span, _) = self, case .every(let otherSpan, _) = other { return span == otherSpan }
+    return self == other
+  }
+
   /// The next instant after `time`, nil when none comes.
   public func next(after time: Timestamp) -> Timestamp? {
     switch self {

@@ -129,7 +129,7 @@ private final class ReplConsole {
     self.repl = repl
     input = LineInput(history: LineHistory(path: LineHistory.usualPath), completer: repl.completions)
     let (interrupt, restore) = (repl.interrupt, input.restore)
-    SignalPipe.watch([SIGINT]) {
+    SignalPipe.watch([SIGINT]) { _ in
       // At a prompt in raw mode Ctrl-C is a key; this is for what runs, and for plain input.
       if interrupt() { return }
       restore()

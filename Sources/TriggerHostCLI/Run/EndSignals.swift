@@ -2,7 +2,8 @@ import Foundation
 import Synchronization
 
 /// SIGINT and SIGTERM, from the moment this is made: the first asks the host to end, the second ends the
-/// process at once.
+/// process at once. SIGHUP asks for a look at scripts and schedules; where a terminal has gone away it is the end, and a
+/// process that was started to ignore it (`nohup`) does.
 ///
 /// One request may come as two signals: `timeout`, `make` and others pass theirs on to a process that a
 /// terminal or they themselves have reached already. What follows the first within `echo` is the same one.
@@ -12,13 +13,35 @@ final class EndSignals: Sendable {
   private struct State {
     var first: ContinuousClock.Instant?
     var onFirst: (@Sendable () -> Void)?
+    var onHangup: (@Sendable () -> Void)?
     var waiting: [CheckedContinuation<Void, Never>] = []
   }
 
   private let state = Mutex(State())
 
   /// Once per process.
-  init() { SignalPipe.watch([SIGINT, SIGTERM]) { [weak self] in self?.come() } }
+  init() {
+    let hasTerminal = Self.hasTerminal
+    var hangup = sigaction()
+    sigaction(SIGHUP, nil, &hangup)
+    let isIgnored = unsafeBitCast(hangup.__sigaction_handler.sa_handler, to: Int.self) == 1
+    SignalPipe.watch([SIGINT, SIGTERM] + (isIgnored ? [] : [SIGHUP])) { [weak self] number in
+      guard number == SIGHUP, !hasTerminal || Self.hasTerminal else {
+        self?.come()
+        return
+      }
+      self?.state.withLock { $0.onHangup }?()
+    }
+  }
+
+  private static var hasTerminal: Bool {
+    let terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC)
+    if terminal >= 0 { close(terminal) }
+    return terminal >= 0
+  }
+
+  /// - Parameter body: called at each SIGHUP.
+  func onHangup(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.onHangup = body } }
 
   var haveCome: Bool { state.withLock { $0.first != nil } }
 

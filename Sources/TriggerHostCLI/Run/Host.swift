@@ -25,6 +25,8 @@ final class Host: Sendable {
   let refused = Atomic<Int>(0)
   /// There are scripts, and none of them can run.
   private let nothingRuns = Atomic<Bool>(false)
+  /// What triggers in force are bound to.
+  private let bindings = Mutex<[EventPattern]>([])
   /// To the events of standard input.
   let answers: Answers?
 
@@ -43,7 +45,7 @@ final class Host: Sendable {
     files = try coordinator.register(config, following: opened)
     coordinator.whenFailed { [directory = opened?.directory] message in
       if directory?.isGone == true {
-        printError(
+        Output.problem(
           "\(message). Stopping: nothing more could be kept. What was acknowledged is where the directory is now."
         )
         Output.endProcess(1)
@@ -70,9 +72,11 @@ final class Host: Sendable {
   /// are saved from then on are put in force.
   ///
   /// - Throws: `ExitCode` when the directory cannot be read; `FileProblem` for that of a file store.
-  func start() async throws {
+  ///
+  /// - Parameter configuration: reads it anew, for schedules that are saved while the host runs.
+  func start(reading configuration: @escaping @Sendable () -> HostConfig.Loaded? = { nil }) async throws {
     observe()
-    let follower = ScriptFollower(self)
+    let follower = ScriptFollower(self, configuration)
     self.follower.withLock { $0 = follower }
     try follower.start { scripts, reload in
       for finding in scripts.findings { Output.say(finding) }
@@ -80,10 +84,14 @@ final class Host: Sendable {
       var tree = reload.tree
       // Kept before anything runs with it: what ran can be run again.
       tree.identity = try storage?.keep(reload, seq: storage!.progress.lastSeq + 1)
+      bind(tree)
       queue.bind([], scripts: tree)
       Output.say(.info, "\(EnvironmentVersions.lua)")
       nothingRuns.store(
         tree.triggers.isEmpty && scripts.findings.contains(where: \.isError), ordering: .relaxed)
+      let environment = ProcessInfo.processInfo.environment["TZ"]
+      if let fault = Zone.fault(ofEnvironment: environment) { Output.warning("\(fault)") }
+      Output.say(.info, "Time zone: \(Zone.host.described(at: Timestamp(nanoseconds: EngineClock().now())))")
       let names = tree.triggers.map(\.name).joined(separator: ", ")
       Output.say(
         .info, "\(counted(tree.triggers.count, "trigger")): \(names.isEmpty ? "nothing can run" : names)")
@@ -114,15 +122,35 @@ final class Host: Sendable {
 
   /// The jobs that scripts ask for with their own `on`: those that are the same go on as they are.
   func replaceSchedules(of old: ScriptTree, by new: ScriptTree) {
-    let (before, after) = (old.triggers.flatMap(\.schedules), new.triggers.flatMap(\.schedules))
-    for job in before where !after.contains(job) { scheduler.remove(job.name) }
-    for script in new.triggers {
-      for job in script.schedules where !before.contains(job) { add(job, from: script) }
+    bind(new)
+    replace(jobs(of: old), by: jobs(of: new))
+  }
+
+  /// The configuration's jobs, likewise.
+  func replaceSchedules(_ old: [ScheduleEntry], by new: [ScheduleEntry]) {
+    replace(jobs(of: old), by: jobs(of: new))
+  }
+
+  private func replace(_ old: [PlacedJob], by new: [PlacedJob]) {
+    for (job, _) in old where !new.contains(where: { $0.job.name == job.name }) { scheduler.remove(job.name) }
+    for (job, place) in new {
+      guard let before = old.first(where: { $0.job.name == job.name }) else {
+        add(job, from: place, isNew: true)
+        continue
+      }
+      if before.job == job { continue }
+      // Written down: the next start counts from then on.
+      if let storage { _ = try? storage.since(of: job) }
+      scheduler.replace(job)
+      warn(of: job, from: place)
     }
   }
 
   /// Nothing new comes from the schedules; what is queued goes on.
   func stopSchedules() { scheduler.stop() }
+
+  /// Looks at scripts and schedules now, whether they are followed or not.
+  func reload() { follower.withLock { $0 }?.reload() }
 
   // MARK: The end
 
@@ -187,6 +215,29 @@ final class Host: Sendable {
         .warning, "… and \(grouped(count)) more \(count == 1 ? "line" : "lines") of \(trigger) dropped",
         ["trigger": .string(trigger), "dropped": .int(Int64(count))])
     }
+    // Of those of schedules the scheduler tells.
+    let scheduled = Set(config.schedules.map { $0.job.target })
+    coordinator.whenUnheard { [weak self] kind, name in
+      guard !scheduled.contains(name), let hint = self?.hint(for: kind, name) else { return }
+      Output.warning("event '\(name)': \(hint)")
+    }
+  }
+
+  // MARK: Events that nobody takes
+
+  private func bind(_ tree: ScriptTree) { bindings.withLock { $0 = tree.triggers.flatMap(\.options.on) } }
+
+  /// Why an event reaches no trigger, and what was meant perhaps; nil when one is bound to it.
+  func hint(for kind: EventKind, _ name: String) -> String? {
+    let patterns = bindings.withLock { $0 }
+    if patterns.contains(where: { $0.kind.takes(kind) && $0.matches(name) }) { return nil }
+    let text = "no trigger has on = { \(kind) = \"\(name)\" }"
+    if let other = patterns.first(where: { [.event, .data, .message].contains($0.kind) && $0.matches(name) })
+    {
+      return "\(text), but one has it as \(other.kind): say \"kind\": \"\(other.kind)\""
+    }
+    let names = patterns.filter { $0.kind.takes(kind) && !$0.pattern.contains("*") }.map(\.pattern)
+    return text + Suggestion.clause(for: name, among: names)
   }
 
   // MARK: Schedules
@@ -196,24 +247,39 @@ final class Host: Sendable {
     scheduler.observe { [notices] notice in
       if let text = notices.text(of: notice) { Output.warning("\(text)") }
     }
-    for entry in config.schedules { add(entry.job, from: "\(entry.file):\(entry.line)") }
-    for script in tree.triggers {
-      for job in script.schedules { add(job, from: script) }
+    for (job, place) in jobs(of: config.schedules) + jobs(of: tree) { add(job, from: place) }
+  }
+
+  private typealias PlacedJob = (job: ScheduledJob, place: String)
+
+  private func jobs(of entries: [ScheduleEntry]) -> [PlacedJob] {
+    entries.map { ($0.job, "\($0.file):\($0.line)") }
+  }
+
+  private func jobs(of tree: ScriptTree) -> [PlacedJob] {
+    tree.triggers.flatMap { script in
+      script.schedules.map { ($0, FilePath.join(config.scripts.resolved, script.path)) }
     }
   }
 
-  private func add(_ job: ScheduledJob, from script: ScriptTree.Script) {
-    add(job, from: FilePath.join(config.scripts.resolved, script.path))
-  }
-
-  private func add(_ job: ScheduledJob, from place: String) {
+  /// - Parameter isNew: it comes while the host runs, and has missed nothing.
+  private func add(_ job: ScheduledJob, from place: String, isNew: Bool = false) {
     do {
-      try scheduler.add(job, since: try storage?.since(of: job), fired: storage?.progress.fires[job.name])
+      let since = try storage?.since(of: job)
+      if isNew {
+        try scheduler.add(job)
+      } else {
+        try scheduler.add(job, since: since, fired: storage?.progress.fires[job.name])
+      }
     } catch {
       return Output.problem("\(place): \(error)")
     }
+    warn(of: job, from: place)
+  }
+
+  private func warn(of job: ScheduledJob, from place: String) {
     if case .at(let time) = job.rule, scheduler.nextFire(of: job.name) == nil {
-      Output.warning("\(place): warning: schedule '\(job.name)' does not fire: \(time) is past")
+      Output.warning("\(place): schedule '\(job.name)' does not fire: \(time) is past")
     }
   }
 }

@@ -74,7 +74,8 @@ struct Run: AsyncParsableCommand {
     let ending = Ending(host, status)
     signals.onFirst { ending.begin() }
     do {
-      try await host.start()
+      signals.onHangup { host.reload() }
+      try await host.start(reading: project.loading)
       status.start()
       try await work(host)
       if !endsByItself {

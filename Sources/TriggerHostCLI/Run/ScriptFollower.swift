@@ -11,11 +11,14 @@ final class ScriptFollower: Sendable {
   private let host: Host
   private let watcher: DirectoryWatcher
   private let directory: String
+  private let schedules: ScheduleFollower
+  private let news = Mutex<AsyncStream<News>.Continuation?>(nil)
   private let task = Mutex<Task<Void, Never>?>(nil)
 
   /// Looks at the directory, without following it yet.
-  init(_ host: Host) {
+  init(_ host: Host, _ configuration: @escaping @Sendable () -> HostConfig.Loaded?) {
     self.host = host
+    schedules = ScheduleFollower(host.config, configuration)
     directory = host.config.scripts.resolved
     watcher = DirectoryWatcher(directory, options: Self.options(host.config))
   }
@@ -37,26 +40,66 @@ final class ScriptFollower: Sendable {
   ///
   /// - Parameter start: gets the scripts as they are, with what is wrong, and puts them in force.
   func start(_ start: (Scripts, ScriptReload) throws -> ScriptTree) throws {
-    let (reports, feed) = AsyncStream.makeStream(of: DirectoryWatcher.Report.self)
-    let first = watcher.start { feed.yield($0) }
+    let (items, feed) = AsyncStream.makeStream(of: News.self)
+    let first = watcher.start { feed.yield(.files($0)) }
     var reload = try host.scripts(in: first.tree, first.problems)
     let tree = try start(scripts(reload, first), reload)
     if let identity = tree.identity { reload.identify(identity) }
     say(reload.held, of: reload.tree)
-    if host.config.reload.watch == .off { return watcher.stop() }
+    if host.config.reload.watch == .off { watcher.stop() }
+    schedules.start(watches: host.config.reload.watch != .off) { feed.yield(.schedules($0)) }
+    news.withLock { $0 = feed }
     task.withLock { [reload] in
       $0 = Task { [self] in
-        var reload = reload
-        var known = first.problems
-        for await report in reports {
-          for problem in report.problems where problem.severity == .warning && !known.contains(problem) {
-            Output.say(finding(problem))
-          }
-          let isNews = !report.changes.isEmpty || Self.errors(report.problems) != Self.errors(known)
-          known = report.problems
-          if isNews { await take(report, &reload) }
-        }
+        var state = State(reload: reload, files: first.tree, known: first.problems)
+        for await item in items { await take(item, &state) }
       }
+    }
+  }
+
+  /// Looks at everything now.
+  func reload() {
+    schedules.look(isAsked: true)
+    _ = news.withLock { $0?.yield(.look) }
+  }
+
+  /// What is taken one after another: scripts and schedules, so that neither undoes the other.
+  private enum News: Sendable {
+    case files(DirectoryWatcher.Report)
+    case schedules(ScheduleFollower.Change)
+    case look
+  }
+
+  private struct State {
+    var reload: ScriptReload
+    /// The directory.
+    var files: FileTree
+    var known: [FileProblem]
+  }
+
+  private func take(_ news: News, _ state: inout State) async {
+    switch news {
+    case .schedules(let change):
+      await schedules.take(change, host, state.reload.tree)
+    case .files(let report):
+      state.files = report.tree
+      for problem in report.problems where problem.severity == .warning && !state.known.contains(problem) {
+        Output.say(finding(problem))
+      }
+      let isNews = !report.changes.isEmpty || Self.errors(report.problems) != Self.errors(state.known)
+      state.known = report.problems
+      if isNews { await take(report.changes, report.problems, &state.reload) }
+    case .look:
+      var index = DirectoryIndex(
+        directory, policy: ScriptDirectory.policy, includes: ScriptDirectory.isScript)
+      index.refresh(.everything)
+      let changes = index.tree.changes(since: state.files)
+      guard !changes.isEmpty || Self.errors(index.sortedProblems) != Self.errors(state.known) else {
+        return Output.say(.info, "scripts: nothing has changed")
+      }
+      state.files = index.tree
+      state.known = index.sortedProblems
+      await take(changes, index.sortedProblems, &state.reload)
     }
   }
 
@@ -66,6 +109,7 @@ final class ScriptFollower: Sendable {
 
   func stop() {
     task.withLock { $0?.cancel() }
+    schedules.stop()
     watcher.stop()
   }
 
@@ -78,12 +122,12 @@ final class ScriptFollower: Sendable {
 
   private func finding(_ problem: FileProblem) -> Finding { Finding(ConfigProblem(problem, in: directory)) }
 
-  private func take(_ report: DirectoryWatcher.Report, _ reload: inout ScriptReload) async {
+  private func take(_ changes: FileChanges, _ problems: [FileProblem], _ reload: inout ScriptReload) async {
     let (old, waited) = (reload.tree, reload.held)
     let known = Set(reload.problems.map(\.description))
-    var step = reload.take(report.changes, problems: report.problems)
+    var step = reload.take(changes, problems: problems)
     // What was said and has not been touched is not said again.
-    let isSaid = step.held.allSatisfy { waited.contains($0) && report.changes[$0.path] == nil }
+    let isSaid = step.held.allSatisfy { waited.contains($0) && changes[$0.path] == nil }
     if !isSaid || step.update.files.isEmpty {
       for problem in step.unread { Output.say(finding(problem)) }
       say(step.problems.map { Finding($0, in: directory) })

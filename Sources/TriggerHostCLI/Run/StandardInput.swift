@@ -19,6 +19,8 @@ extension Host {
   ///
   ///     {"trigger": "rsi", "seq": 13, "outcome": "superseded", "instead": "committed"}
   ///
+  /// An event that no trigger takes is answered with `"results": []` and a `hint` that says so.
+  ///
   /// With `"wait": "accepted"` the answer is `{"id": 7, "event_id": "3-7", "accepted": true}`, as soon as the
   /// event is sure to be run, whatever happens. A `key` that has come within a day is answered like the first
   /// time, and nothing is run again. What is wrong is answered at once with `{"id": 7, "error": "..."}`. `id` is
@@ -148,8 +150,11 @@ extension Host {
     let whenKept: @Sendable (EventID) -> Void = { [self] event in
       if !waitsForDecision { answer(["id": id, "event_id": .string("\(event)"), "accepted": true]) }
     }
-    let whenDecided: @Sendable (EventID, [OperationResult]) -> Void = { [self] event, results in
-      if waitsForDecision { answer(id, event, results) }
+    let (kind, name) = (event.kind, event.name)
+    let whenDecided: @Sendable (EventID, [OperationResult]) -> Void = { [self] eventID, results in
+      if waitsForDecision {
+        answer(id, eventID, results, hint: results.isEmpty ? hint(for: kind, name) : nil)
+      }
     }
     let collected = Collected { whenDecided(eventID, $0) }
     while queue.failure == nil, !queue.isStopped {
@@ -178,8 +183,8 @@ extension Host {
     room.wait()
   }
 
-  private func answer(_ id: Value, _ event: EventID, _ results: [OperationResult]) {
-    answer([
+  private func answer(_ id: Value, _ event: EventID, _ results: [OperationResult], hint: String?) {
+    var answer: Value.Map = [
       "id": id, "event_id": .string("\(event)"),
       "results": .array(
         results.map { result in
@@ -192,7 +197,9 @@ extension Host {
           if let time = result.retryAt { fields["retry_at"] = .string("\(Timestamp(nanoseconds: time))") }
           return .map(fields)
         }),
-    ])
+    ]
+    if let hint { answer["hint"] = .string(hint) }
+    self.answer(.map(answer))
   }
 
   private func refuse(_ value: Value) {

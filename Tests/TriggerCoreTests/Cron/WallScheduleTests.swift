@@ -146,4 +146,18 @@ import Testing
     }
     return fires.filter { $0 >= start && $0 <= end }.sorted()
   }
+
+  /// Only names of zones are understood in `TZ`.
+  @Test func zonesOfTheEnvironment() {
+    for name in ["Europe/Berlin", "UTC", "EST5EDT"] { #expect(Zone.fault(ofEnvironment: name) == nil) }
+    #expect(Zone.fault(ofEnvironment: nil) == nil)
+    for name in ["Foo/Bar", "CET-1CEST,M3.5.0,M10.5.0/3", "CET-1CEST", "/usr/share/zoneinfo/Asia/Tokyo", ""] {
+      #expect(Zone.fault(ofEnvironment: name)?.hasPrefix("TZ is '\(name)', which names no time zone") == true)
+    }
+    #expect(Zone.fault(ofEnvironment: ":Europe/Paris")?.contains("write Europe/Paris") == true)
+    #expect(Zone.fault(ofEnvironment: "Europe/Berlim")?.contains("did you mean 'Europe/Berlin'?") == true)
+    let winter = Timestamp(nanoseconds: 1_767_225_600_000_000_000)
+    #expect(Zone("Europe/Berlin")!.described(at: winter) == "Europe/Berlin (+01:00)")
+    #expect(Zone("America/St_Johns")!.described(at: winter) == "America/St_Johns (-03:30)")
+  }
 }

@@ -48,6 +48,33 @@ import TriggerCore
     #expect(due(machine) == at(4))
   }
 
+  /// A job that is saved anew goes on where it was, and what has fired does not fire again.
+  @Test func jobsAreReplaced() {
+    var job = every(.seconds(10))
+    var machine = machine(job, every(.seconds(100), "other"))
+    #expect(machine.advance(to: now(10)) == [.start(fire(10))])
+    _ = machine.ended(fire(10), at: now(10))
+    job.payload = ["n": 1]
+    var isThere = machine.replace(job, at: now(15))
+    #expect(isThere && machine.jobs.map(\.payload).first == ["n": 1] && machine.nextDue(of: "job") == at(20))
+    // Another rule begins anew.
+    job.rule = .every(.seconds(7))
+    isThere = machine.replace(job, at: now(15))
+    #expect(isThere && machine.nextDue(of: "job") == at(22) && machine.jobs.map(\.name) == ["job", "other"])
+    isThere = machine.replace(every(.seconds(1), "none"), at: now(15))
+    #expect(!isThere)
+    // Gone and back at a wall time that it has fired at.
+    var once = ScheduledJob(name: "once", rule: .at(at(30)), action: .trigger("t"))
+    _ = machine.add(once, at: now(16))
+    #expect(machine.advance(to: now(30)).contains(.start(fire(30, "once"))))
+    _ = machine.remove("once")
+    _ = machine.add(once, at: now(30))
+    #expect(!machine.advance(to: now(40)).contains(.start(fire(30, "once"))))
+    once.payload = ["n": 2]
+    isThere = machine.replace(once, at: now(40))
+    #expect(isThere && machine.nextDue(of: "once") == nil)
+  }
+
   @Test func jobsInOrderOfTheirTimes() {
     var machine = machine(every(.seconds(3), "slow"), every(.seconds(2), "quick"))
     #expect(machine.advance(to: now(3)) == [.start(fire(2, "quick")), .start(fire(3, "slow"))])

@@ -1,0 +1,131 @@
+import Foundation
+import HostConfig
+import Synchronization
+import TriggerCore
+import TriggerFiles
+import TriggerHost
+
+/// Follows host.yaml and the cron files of a running host: schedules that are saved are put in force as one operation; of
+/// what else host.yaml says, it is said that it needs a start.
+final class ScheduleFollower: Sendable {
+  /// What a look has found.
+  enum Change: Sendable {
+    case read(HostConfig.Loaded)
+    /// Somebody has asked, and nothing has changed.
+    case nothing
+  }
+
+  private struct State {
+    /// What the files of the newest look were.
+    var looked: [String: FileStatus?]
+    /// What those were that have been read.
+    var taken: [String: FileStatus?]
+    var paths: [String]
+    var told: (@Sendable (Change) -> Void)?
+    var task: Task<Void, Never>?
+  }
+
+  private static let interval = Duration.milliseconds(500)
+
+  private let read: @Sendable () -> HostConfig.Loaded?
+  private let state: Mutex<State>
+  /// In force.
+  private let config: Mutex<HostConfig>
+
+  init(_ config: HostConfig, _ read: @escaping @Sendable () -> HostConfig.Loaded?) {
+    self.read = read
+    self.config = Mutex(config)
+    let paths = Self.paths(of: config)
+    let now = Self.look(at: paths)
+    state = Mutex(State(looked: now, taken: now, paths: paths))
+  }
+
+  private static func paths(of config: HostConfig) -> [String] {
+    let own = config.file == HostConfig.ofCommandLine ? [] : [config.file]
+    return own + config.cron.map(\.resolved) + Set(config.schedules.map(\.file)).subtracting(own).sorted()
+  }
+
+  private static func look(at paths: [String]) -> [String: FileStatus?] {
+    Dictionary(paths.map { ($0, FileStatus.of($0)) }, uniquingKeysWith: { $1 })
+  }
+
+  /// - Parameters:
+  ///   - watches: whether to look from time to time; asked to, it looks in any case.
+  ///   - told: called with what was found, one call after another.
+  func start(watches: Bool, _ told: @escaping @Sendable (Change) -> Void) {
+    state.withLock { state in
+      state.told = told
+      guard watches, !state.paths.isEmpty else { return }
+      state.task = Task { [weak self] in
+        while (try? await Task.sleep(for: Self.interval)) != nil { self?.look(isAsked: false) }
+      }
+    }
+  }
+
+  func stop() { state.withLock { $0.task?.cancel() } }
+
+  /// Reads the files when they have changed, and have not since the look before: who writes them may be at it.
+  func look(isAsked: Bool) {
+    state.withLock { state in
+      let now = Self.look(at: state.paths)
+      defer { state.looked = now }
+      guard isAsked || now == state.looked && now != state.taken else { return }
+      if now == state.taken {
+        state.told?(.nothing)
+        return
+      }
+      state.taken = now
+      guard let loaded = read() else { return }
+      if loaded.report.isGood {
+        state.paths = Self.paths(of: loaded.config)
+        state.taken = Self.look(at: state.paths)
+      }
+      state.told?(.read(loaded))
+    }
+  }
+
+  /// Puts the schedules that were read in force.
+  ///
+  /// - Parameter tree: the scripts in force.
+  func take(_ change: Change, _ host: Host, _ tree: ScriptTree) async {
+    guard case .read(let loaded) = change else { return Output.say(.info, "schedules: nothing has changed") }
+    for problem in loaded.report.sorted { Output.say(Finding(problem)) }
+    guard loaded.report.isGood else {
+      return Output.problem("schedules: not taken up, those that run stay in force; mend what is named above")
+    }
+    let old = config.withLock { $0 }
+    sayWhatWaits(old, loaded.config)
+    let (before, after) = (old.schedules, loaded.config.schedules)
+    let known = Dictionary(before.map { ($0.job.name, $0.job) }, uniquingKeysWith: { $1 })
+    let names = Set(after.map(\.job.name))
+    let parts = [
+      ("changed", after.filter { known[$0.job.name] != nil && known[$0.job.name] != $0.job }.map(\.job.name)),
+      ("new", after.filter { known[$0.job.name] == nil }.map(\.job.name)),
+      ("gone", before.map(\.job.name).filter { !names.contains($0) }),
+    ].filter { !$0.1.isEmpty }
+    config.withLock { $0.schedules = after }
+    if parts.isEmpty { return Output.say(.info, "schedules: none has changed") }
+    let event: Value = .array(parts.flatMap(\.1).sorted().map { .string($0) })
+    do {
+      let result = try await host.queue.replaceScripts(with: tree, event: ["schedules": event])
+      host.replaceSchedules(before, by: after)
+      let text = parts.map { "\($0.0) \($0.1.prefix(10).joined(separator: ", "))" }.joined(separator: "; ")
+      Output.say(.info, "schedules: in force from seq \(result.seq): \(text)")
+    } catch is CancellationError {} catch { Output.problem("schedules: not taken up: \(error)") }
+  }
+
+  /// What host.yaml says otherwise than when the host started, and is not taken up.
+  private func sayWhatWaits(_ old: HostConfig, _ new: HostConfig) {
+    let keys = new.keysThatDiffer(from: old)
+    if keys.isEmpty { return }
+    config.withLock { config in
+      // Said once for each change.
+      let schedules = config.schedules
+      config = new
+      config.schedules = schedules
+    }
+    Output.warning(
+      "\(new.file): \(keys.joined(separator: ", ")) changed: that needs a start, the host runs on with what it had"
+    )
+  }
+}
