@@ -256,7 +256,7 @@ import TriggerHost
     let result = try await run(
       """
       local f, message = load("local a = ...\\n" .. \(source), "=long")
-      assert(not f and message:find("^long:2: more than 500 fields in a row"), message)
+      assert(not f and message:find('^%[load "long"%]:2: more than 500 fields in a row'), message)
       """)
     #expect(result.outcome == .committed, "\(result.error ?? "")")
   }
