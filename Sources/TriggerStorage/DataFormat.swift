@@ -187,7 +187,7 @@ enum DataFormat {
         case .map(let files)? = try? CanonicalEncoding.decode(row.blob(4))
       else { throw StorageError("script tree \(row.int(0)) is damaged") }
       let contents = files.compactMap { path, value in value.bytesValue.map { (path, $0) } }
-      old.append((ScriptTrees.identity(row), Dictionary(uniqueKeysWithValues: contents)))
+      old.append((try ScriptTrees.identity(row), Dictionary(uniqueKeysWithValues: contents)))
     }
     var previous: [String: [UInt8]] = [:]
     for (identity, files) in old {

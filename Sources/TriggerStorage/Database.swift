@@ -120,10 +120,36 @@ final class Database {
     case blob([UInt8])
   }
 
+  /// Of integers that are counted on: far from where a sum overflows.
+  enum Bounds {
+    /// Seqs, and numbers that go up with them; 0: none yet.
+    static let seq: ClosedRange<Int64> = 0...1 << 62
+    /// Of script trees.
+    static let tree: ClosedRange<Int64> = 0...1 << 53
+    /// Bytes; -1: there is nothing, -2: nobody knows.
+    static let size: ClosedRange<Int64> = -2...1 << 53
+  }
+
   /// One row of a result; valid until the next.
   struct Row {
     fileprivate let statement: OpaquePointer
+    /// Any integer: what counts with it, or converts it, asks for it with its range.
     func int(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
+
+    /// An integer that lies in a range, as whatever reads on takes for granted.
+    ///
+    /// - Throws: `StorageError` with file, table, column and value where it does not, or is no integer.
+    func int(_ column: Int32, in range: ClosedRange<Int64>) throws(StorageError) -> Int64 {
+      let value = int(column)
+      if sqlite3_column_type(statement, column) == SQLITE_INTEGER, range.contains(value) { return value }
+      let name = { (text: UnsafePointer<CChar>?) in text.map { String(cString: $0) } ?? "?" }
+      let path = name(sqlite3_db_filename(sqlite3_db_handle(statement), "main"))
+      let table = name(sqlite3_column_table_name(statement, column))
+      let found = sqlite3_column_type(statement, column) == SQLITE_INTEGER ? "\(value)" : "'\(text(column))'"
+      throw StorageError(
+        "\(path): \(table).\(name(sqlite3_column_name(statement, column))) is damaged: \(found) is not between \(range.lowerBound) and \(range.upperBound)"
+      )
+    }
     func text(_ column: Int32) -> String {
       guard let text = sqlite3_column_text(statement, column) else { return "" }
       // It may have zeros in it.

@@ -16,7 +16,7 @@ struct ScriptTrees {
   func newest() throws -> ScriptTree.Identity? {
     var found: ScriptTree.Identity?
     try database.run("SELECT number, time, seed FROM script_trees ORDER BY number DESC LIMIT 1") {
-      found = Self.identity($0)
+      found = try Self.identity($0)
     }
     return found
   }
@@ -26,7 +26,7 @@ struct ScriptTrees {
     var found: ScriptTree.Identity?
     try database.run(
       "SELECT number, time, seed FROM script_trees WHERE number = ?", [.int(Int64(number))]
-    ) { found = Self.identity($0) }
+    ) { found = try Self.identity($0) }
     guard let found else { return nil }
     var files: [String: [UInt8]] = [:]
     try database.run(
@@ -101,12 +101,13 @@ struct ScriptTrees {
       SELECT number, seq, (SELECT coalesce(max(seq), 0) FROM script_trees) FROM script_trees
       ORDER BY number DESC LIMIT 1
       """
-    ) { if $0.int(1) == 0 { found = (Int($0.int(0)), $0.int(2)) } }
+    ) { if $0.int(1) == 0 { found = (Int(try $0.int(0, in: Database.Bounds.tree)), $0.int(2)) } }
     return found
   }
 
-  static func identity(_ row: Database.Row) -> ScriptTree.Identity {
-    ScriptTree.Identity(number: Int(row.int(0)), time: row.int(1), seed: UInt64(bitPattern: row.int(2)))
+  static func identity(_ row: Database.Row) throws(StorageError) -> ScriptTree.Identity {
+    let number = try row.int(0, in: Database.Bounds.tree)
+    return ScriptTree.Identity(number: Int(number), time: row.int(1), seed: UInt64(bitPattern: row.int(2)))
   }
 }
 
@@ -131,7 +132,7 @@ extension LogReader {
     try database.run("SELECT number, time, seed, seq FROM script_trees ORDER BY number") { row in
       trees.append(
         KeptScriptTree(
-          identity: ScriptTrees.identity(row), seq: row.int(3) > 0 ? row.int(3) : nil, changed: [],
+          identity: try ScriptTrees.identity(row), seq: row.int(3) > 0 ? row.int(3) : nil, changed: [],
           removed: []))
     }
     let places = Dictionary(uniqueKeysWithValues: trees.enumerated().map { ($1.identity.number, $0) })

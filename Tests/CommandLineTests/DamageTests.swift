@@ -173,6 +173,43 @@ import TriggerCore
       try await state.output == truth(found), "\(place) \(options): seq \(found) is another state: \(ended)")
   }
 
+  /// An integer of any column is one that was never written: a start goes well, or names the file.
+  @Test func anyIntegerMayBeDamaged() async throws {
+    _ = try await makeDirectories()
+    var columns: [(table: String, column: String)] = []
+    let file = try Database(path: directory("ended/log.sqlite"), creates: false, isReadOnly: true)
+    try file.run(
+      """
+      SELECT tables.name, columns.name FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns
+      WHERE tables.type = 'table' AND columns.type LIKE 'INT%' ORDER BY 1, 2
+      """
+    ) { columns.append(($0.text(0), $0.text(1))) }
+    file.close()
+    let cases = columns.flatMap { place in
+      [-1, Int64.max, .min, 1 << 32].map { (place.table, place.column, $0) }
+    }
+    try #require(cases.count > 80)
+    // Where it once ended the host, and some others.
+    var some = cases.filter { $0.0 == "script_trees" && $0.1 == "number" }
+    some += cases.shuffled().prefix(Self.rounds)
+    for (table, column, value) in some {
+      try copy("ended", to: "damaged")
+      let damaged = try Database(path: directory("damaged/log.sqlite"))
+      try damaged.run("UPDATE OR REPLACE \(table) SET \(column) = \(value)")
+      damaged.close()
+      try directory.write("more.jsonl", #"{"event": "n", "payload": {"n": 1}}"# + "\n")
+      let ended = try await RunningCommand(
+        [
+          "run", "--config", directory("host.yaml"), "--data", directory("damaged"), "--stdin",
+          "--exit-when-idle",
+        ], input: directory("more.jsonl")
+      ).end()
+      let place = "\(table).\(column) = \(value)"
+      #expect([0, 1].contains(ended.status), "\(place): \(ended)")
+      #expect(ended.status == 0 || ended.errors.contains(directory("damaged")), "\(place): \(ended)")
+    }
+  }
+
   /// `log verify` names every place, in text and as JSON.
   @Test func everyDamageIsNamed() async throws {
     _ = try await makeDirectories()

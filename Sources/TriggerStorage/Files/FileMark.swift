@@ -51,21 +51,23 @@ final class FileMark {
     var state = State()
     try database.run("SELECT name, value FROM meta") { row in
       switch row.text(0) {
-      case "applied_seq": state.appliedSeq = row.int(1)
-      case "burst": state.burst = row.int(1)
+      case "applied_seq": state.appliedSeq = try row.int(1, in: Database.Bounds.seq)
+      case "burst": state.burst = try row.int(1, in: Database.Bounds.seq)
       default: break
       }
     }
     try database.run("SELECT path, was_size, was_hash, becomes_size, becomes_hash FROM files") { row in
-      state.rows[row.text(0)] = WriteOut.Row(was: row.id(1), becomes: row.id(3))
+      state.rows[row.text(0)] = WriteOut.Row(was: try row.id(1), becomes: try row.id(3))
     }
     try database.run("SELECT path, burst, size, hash FROM told ORDER BY id") { row in
-      state.told[row.text(0), default: []].append(WriteOut.Told(burst: row.int(1), content: row.id(2)))
+      let told = WriteOut.Told(burst: try row.int(1, in: Database.Bounds.seq), content: try row.id(2))
+      state.told[row.text(0), default: []].append(told)
     }
     try database.run(
       "SELECT name, path, was_size, was_hash, becomes_size, becomes_hash FROM temporaries"
     ) { row in
-      state.temporaries[row.text(0)] = Temporary(path: row.text(1), was: row.id(2), becomes: row.id(4))
+      state.temporaries[row.text(0)] = Temporary(
+        path: row.text(1), was: try row.id(2), becomes: try row.id(4))
     }
     return state
   }
@@ -133,8 +135,8 @@ final class FileMark {
 }
 
 extension Database.Row {
-  fileprivate func id(_ column: Int32) -> FileContent.ID? {
-    let size = int(column)
+  fileprivate func id(_ column: Int32) throws(StorageError) -> FileContent.ID? {
+    let size = try int(column, in: Database.Bounds.size)
     return size == -1 ? nil : FileContent.ID(size: Int(size), hash: UInt64(bitPattern: int(column + 1)))
   }
 }

@@ -162,10 +162,12 @@ final class TableFile {
     ) { row in
       let columns = try ColumnList.parse(row.text(3))
       found = (
-        row.text(0), row.text(1), row.int(2),
+        row.text(0), row.text(1), try row.int(2, in: Database.Bounds.seq),
         State(
-          columns: columns, history: LogHistory(log: row.int(4), epoch: row.int(5)), applied: row.int(6),
-          doubt: Doubt(rawValue: row.int(7)) ?? .layout, layout: row.int(8))
+          columns: columns,
+          history: LogHistory(log: row.int(4), epoch: try row.int(5, in: Database.Bounds.seq)),
+          applied: try row.int(6, in: Database.Bounds.seq), doubt: Doubt(rawValue: row.int(7)) ?? .layout,
+          layout: row.int(8))
       )
     }
     guard let found else { throw TableError(path, "its table trigger_host is empty: move the file away") }
