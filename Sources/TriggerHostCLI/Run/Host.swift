@@ -90,11 +90,11 @@ final class Host: Sendable {
       nothingRuns.store(
         tree.triggers.isEmpty && scripts.findings.contains(where: \.isError), ordering: .relaxed)
       let environment = ProcessInfo.processInfo.environment["TZ"]
-      if let fault = Zone.fault(ofEnvironment: environment) { Output.warning("\(fault)") }
-      Output.say(.info, "Time zone: \(Zone.host.described(at: Timestamp(nanoseconds: EngineClock().now())))")
+      if let fault = Zone.fault(ofEnvironment: environment) { Output.warning("warning: \(fault)") }
       let names = tree.triggers.map(\.name).joined(separator: ", ")
       Output.say(
         .info, "\(counted(tree.triggers.count, "trigger")): \(names.isEmpty ? "nothing can run" : names)")
+      Output.say(.info, "Time zone: \(Zone.host.described(at: Timestamp(nanoseconds: EngineClock().now())))")
       addSchedules(tree)
       return tree
     }
@@ -206,6 +206,12 @@ final class Host: Sendable {
         Output.say(Entry(level: .error, message: "\(places.named(error))", origin: result.origin))
       }
     }
+    // Of those of schedules the scheduler tells.
+    let scheduled = Set(config.schedules.map { $0.job.target })
+    coordinator.whenUnheard { [weak self] kind, name in
+      guard !scheduled.contains(name), let hint = self?.hint(for: kind, name) else { return }
+      Output.warning("event '\(name)': \(hint)")
+    }
   }
 
   /// Says which lines were dropped since the last time. Call once in a while, and at the end.
@@ -214,12 +220,6 @@ final class Host: Sendable {
       Output.say(
         .warning, "… and \(grouped(count)) more \(count == 1 ? "line" : "lines") of \(trigger) dropped",
         ["trigger": .string(trigger), "dropped": .int(Int64(count))])
-    }
-    // Of those of schedules the scheduler tells.
-    let scheduled = Set(config.schedules.map { $0.job.target })
-    coordinator.whenUnheard { [weak self] kind, name in
-      guard !scheduled.contains(name), let hint = self?.hint(for: kind, name) else { return }
-      Output.warning("event '\(name)': \(hint)")
     }
   }
 
@@ -279,7 +279,7 @@ final class Host: Sendable {
 
   private func warn(of job: ScheduledJob, from place: String) {
     if case .at(let time) = job.rule, scheduler.nextFire(of: job.name) == nil {
-      Output.warning("\(place): schedule '\(job.name)' does not fire: \(time) is past")
+      Output.warning("\(place): warning: schedule '\(job.name)' does not fire: \(time) is past")
     }
   }
 }

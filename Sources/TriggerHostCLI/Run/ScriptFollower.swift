@@ -136,7 +136,9 @@ final class ScriptFollower: Sendable {
     }
     if step.update.files.isEmpty {
       guard await hold(reload) else { return }
-      if step.held.isEmpty { return Output.say(.info, "scripts: the files are back to what runs; nothing to do") }
+      if step.held.isEmpty {
+        return Output.say(.info, "scripts: the files are back to what runs; nothing to do")
+      }
       if !isSaid { say(step.held, of: reload.tree) }
       return Output.problem(
         "scripts: not reloaded, the scripts that run stay in force; mend what is named above")
