@@ -11,6 +11,11 @@
 //   most  twice the limit: what one step of Lua's, or one of our functions, can take before the hook comes. What asks
 //         for more gets nothing, and the attempt has ended
 //
+// What an attempt holds is what lives beside what is kept between attempts. How much that is nobody knows while garbage
+// of earlier attempts lies about, so a run counts from what it is at least, and one that comes to its limit then is only
+// suspected: it is given up, everything is collected, and a run that counts exactly decides. So the same attempt ends in
+// the same way, whatever ran before.
+//
 // When it gets nothing, Lua collects by itself and asks again (lmem.c, tryagain). In such a collection, Lua 5.4.4 may
 // free the entries of weak tables twice: scripts have none (th_modes.c).
 #include <stdio.h>
@@ -51,7 +56,9 @@ struct th_alloc {
   uint64_t origin, born;       // of the number of the next object, the number of the last (th_born.c)
   size_t newest_bytes;         // of the object that was made last
   size_t thread_bytes;         // of a coroutine, without its stack and extra space
-  size_t after_sweep;          // live bytes after the last collection
+  size_t after_sweep;          // live bytes after the last collection between attempts
+  int let_go;                  // something that was kept then is not any more
+  int decides;                 // the run counts exactly
   struct th_growth *growth;
 };
 
@@ -172,16 +179,17 @@ static void *refuse(struct th_alloc *a) {
 }
 
 static void note_out_of_memory(struct th_alloc *a) {
+  a->most += last_words;
+  if (!a->decides) { a->worker->abandoned = TH_MEMORY_SUSPECTED; return; }
   note_place(a->worker);
   a->worker->out_of_memory = 1;
-  a->most += last_words;
 }
 
 // Decides about a request beyond the soft line; `want` is what would live then.
 static int admit(struct th_alloc *a, size_t want) {
   th_worker *w = a->worker;
   if (want > a->most) {
-    if (!w->out_of_memory) note_out_of_memory(a);
+    if (!w->out_of_memory && !w->abandoned) note_out_of_memory(a);
     return want <= a->most;
   }
   if (!w->out_of_memory) {
@@ -261,16 +269,33 @@ void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
   return moved;
 }
 
-void th_alloc_begin(th_worker *w, size_t memory_bytes) {
+static void collect_between(struct th_alloc *a) {
+  lua_gc(a->worker->main, LUA_GCCOLLECT);
+  a->after_sweep = a->live;
+  a->let_go = 0;
+}
+
+// What is kept between attempts takes so much at least.
+static size_t least_kept(const struct th_alloc *a) {
+  return a->let_go ? 0 : a->after_sweep < a->live ? a->after_sweep : a->live;
+}
+
+void th_alloc_let_go(th_worker *w) { w->alloc->let_go = 1; }
+
+void th_alloc_begin(th_worker *w, size_t memory_bytes, enum th_counting counting) {
   struct th_alloc *a = w->alloc;
   size_t bytes = memory_bytes > SIZE_MAX / 4 ? SIZE_MAX / 4 : memory_bytes;
-  a->hard = a->live + bytes;
+  if (counting == TH_COUNT_EXACTLY) collect_between(a);
+  a->decides = counting != TH_COUNT_AT_LEAST;
+  a->hard = (a->decides ? a->live : least_kept(a)) + bytes;
   a->most = a->hard + bytes;
   a->soft = a->live + soft_step < a->hard ? a->live + soft_step : a->hard;
   a->wants_collection = 0;
   th_stacks_forget(a->stacks);
   th_growth_begin(a->growth);
-  w->held_next = held_step;
+  // What the host holds for runs that were given up.
+  w->held_before = counting == TH_COUNT_EXACTLY && w->info && w->info->held_bytes ? *w->info->held_bytes : 0;
+  w->held_next = w->held_before + held_step;
 }
 
 void th_alloc_end(th_worker *w) {
@@ -286,8 +311,7 @@ void th_alloc_sweep(th_worker *w) {
   struct th_alloc *a = w->alloc;
   size_t step = a->after_sweep / 2 > sweep_step ? a->after_sweep / 2 : sweep_step;
   if (a->live < a->after_sweep + step) return;
-  lua_gc(w->main, LUA_GCCOLLECT);
-  a->after_sweep = a->live;
+  collect_between(a);
 }
 
 static void end_for_memory(lua_State *L) {
@@ -299,9 +323,10 @@ void th_check_held_now(lua_State *L) {
   th_worker *w = th_worker_of(L);
   struct th_alloc *a = w->alloc;
   w->held_next = *w->info->held_bytes + held_step;
-  if (a->live + *w->info->held_bytes <= a->hard) return;
+  size_t held = *w->info->held_bytes - w->held_before;
+  if (a->live + held <= a->hard) return;
   lua_gc(L, LUA_GCCOLLECT);
-  if (a->live + *w->info->held_bytes > a->hard) end_for_memory(L);
+  if (a->live + held > a->hard) end_for_memory(L);
 }
 
 int th_alloc_wants_collection(th_worker *w) { return w->alloc->wants_collection; }

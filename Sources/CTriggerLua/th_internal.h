@@ -35,6 +35,7 @@ struct th_worker {
   _Atomic uint64_t kill_number;      // attempt that is to end
   _Atomic int kill_reason;
   size_t held_next;              // *info->held_bytes at which to look again (th_check_held)
+  size_t held_before;            // *info->held_bytes that do not count
   int out_of_memory;             // the limit was hit: the attempt is lost even if the script catches it
   // --- memory (th_alloc.c)
   struct th_alloc *alloc;
@@ -45,6 +46,7 @@ struct th_worker {
   enum th_abandoned {            // why the attempt is to run again (th_protected)
     TH_FROZEN_WRITTEN = 1,       // with fresh chunks
     TH_STACK_MOVED,              // with a larger stack
+    TH_MEMORY_SUSPECTED,         // with its memory counted exactly
   } abandoned;
   struct th_runner *runner;
 };

@@ -20,6 +20,13 @@ typedef struct th_loading {
 typedef struct th_seen_version { void *store; int64_t seq; } th_seen_version;
 
 // What a worker keeps beside th_worker. Touched by the worker's thread only.
+// What of the state's memory is not a run's own.
+enum th_counting {
+  TH_COUNT_AT_LEAST,   // what is kept between runs takes so much at least: no more than a suspicion comes of it
+  TH_COUNT_EXACTLY,    // everything else is collected first
+  TH_COUNT_FROM_HERE,  // whatever is there
+};
+
 struct th_runner {
   int ctx_ref, globals_ref, array_ref;   // registry references made once
   int libraries_ref;                     // content to library table, as proxies_ref
@@ -29,6 +36,7 @@ struct th_runner {
   int fresh;                             // chunks run anew in this attempt
   size_t handler_offset;                 // in a coroutine; 0 where this Lua forgets it itself
   int room;                              // of stacks in this attempt; see th_stacks.c
+  enum th_counting counting;             // in this run; see th_alloc.c
   int passing_used;                      // passing stores are to be dropped when the attempt ends
   int analysis_works;                    // the dump parser recognised the samples of th_purity_selftest
   th_trigger *trigger;                   // being run or loaded
@@ -75,7 +83,8 @@ struct th_alloc *th_alloc_new(th_worker *w);
 void th_alloc_test(lua_State *L);           // once, before any attempt; may raise (memory)
 void th_alloc_free(struct th_alloc *a);
 void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size);
-void th_alloc_begin(th_worker *w, size_t memory_bytes);
+void th_alloc_begin(th_worker *w, size_t memory_bytes, enum th_counting counting);
+void th_alloc_let_go(th_worker *w);         // something that was kept between attempts is not any more
 void th_alloc_end(th_worker *w);
 void th_alloc_sweep(th_worker *w);          // between attempts: collects when enough piled up
 int th_alloc_wants_collection(th_worker *w);

@@ -76,6 +76,7 @@ th_tree *th_tree_new(th_worker *w, void *context, int64_t commit_time_ns, uint64
 static void trigger_free(th_worker *w, th_trigger *t) {
   luaL_unref(w->main, LUA_REGISTRYINDEX, t->execute_ref);
   luaL_unref(w->main, LUA_REGISTRYINDEX, t->spec_ref);
+  th_alloc_let_go(w);
   free(t);
 }
 
@@ -87,6 +88,7 @@ void th_tree_free(th_worker *w, th_tree *tree) {
   }
   const int refs[] = {tree->modules_ref, tree->chunks_ref, tree->executes_ref, tree->needs_ref, tree->bound_ref};
   for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) luaL_unref(w->main, LUA_REGISTRYINDEX, refs[i]);
+  th_alloc_let_go(w);
   if (w->tree == tree) w->tree = NULL;
   free(tree);
 }

@@ -241,7 +241,7 @@ static int once(th_worker *w, lua_CFunction body, void *argument, const th_limit
   w->stack_base = (uintptr_t)__builtin_frame_address(0);
   lua_settop(L, 1);
   th_make_room(L, 1);
-  th_alloc_begin(w, limits->memory_bytes);
+  th_alloc_begin(w, limits->memory_bytes, w->runner->counting);
   lua_pushcfunction(L, body);
   lua_pushlightuserdata(L, argument);
   w->running = L;
@@ -269,6 +269,8 @@ static int begin_anew(th_worker *w) {
   if (w->abandoned == TH_STACK_MOVED) {
     if (r->trigger->lasting || r->room == TH_ROOM_MOST) return 0;
     r->room = ++r->trigger->room;
+  } else if (w->abandoned == TH_MEMORY_SUSPECTED) {
+    r->counting = TH_COUNT_EXACTLY;
   } else {
     r->trigger->fresh = r->fresh = 1;
   }
@@ -293,6 +295,7 @@ int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limi
   r->ending_told = r->chained = 0;
   r->fresh = r->trigger && r->trigger->fresh;
   r->room = r->trigger ? r->trigger->room : 0;
+  r->counting = r->trigger ? TH_COUNT_AT_LEAST : TH_COUNT_FROM_HERE;
   reset_output(w->output);
   atomic_store_explicit(&w->attempt_number, ++w->attempts, memory_order_release);
   int status = once(w, body, argument, limits);

@@ -30,6 +30,8 @@ final class DictionaryHost {
   var limits = LuaLimits(memoryBytes: 8 << 20, valueBytes: 100_000, valueDepth: 20, intents: 100)
   /// What an attempt believes that this host holds for it.
   let held = UnsafeMutablePointer<Int>.allocate(capacity: 1)
+  /// How much more that is after each read.
+  var heldPerRead = 0
   private var cursors: [Cursor] = []
   private(set) var worker: LuaWorker!
   private var trees: [LuaWorker.Tree] = []
@@ -158,7 +160,9 @@ private let dictionaryFunctions = LuaHostFunctions(
     permanent?.pointee = name.hasPrefix("passing") ? 0 : 1
     return Unmanaged.passUnretained(DictionaryHost.from(attempt).store(name)).toOpaque()
   },
-  get: { _, store, key, keyLength, length in
+  get: { attempt, store, key, keyLength, length in
+    let host = DictionaryHost.from(attempt)
+    host.held.pointee += host.heldPerRead
     let store = Unmanaged<DictionaryHost.Store>.fromOpaque(store!).takeUnretainedValue()
     let key = String(decoding: UnsafeRawBufferPointer(start: key, count: keyLength), as: UTF8.self)
     guard let value = store.values[key] else { return nil }
