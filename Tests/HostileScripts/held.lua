@@ -1,7 +1,8 @@
 What the host holds for an execution.
 
 --- reads of many keys
--- error: memory
+-- error: timeout
+-- endless
 local s = ctx:store('s') for i = 1, 1e9 // 1 | 0 do s:get('key number ' .. i) end
 
 --- many scans
@@ -9,7 +10,8 @@ local s = ctx:store('s') for i = 1, 1e9 // 1 | 0 do s:get('key number ' .. i) en
 local s = ctx:store('s') for i = 1, 1e9 // 1 | 0 do s:scan('prefix ' .. i) end
 
 --- many counts
--- error: memory
+-- error: timeout
+-- endless
 local s = ctx:store('s') for i = 1, 1e9 // 1 | 0 do s:count('prefix ' .. i) end
 
 --- long log lines

@@ -1,7 +1,7 @@
 Sources that take the parser long.
 
 --- constants looked for in the depth
--- error: big.lua:62: too many names are looked for
+-- error: [load "big.lua"]:62: too many names are looked for
 -- memory: 256mb
 local levels = {}
 for level = 1, 60 do
@@ -13,7 +13,7 @@ local function deep(text) return table.concat(levels) .. text .. ("end "):rep(60
 assert(load('local K <const> = 1\n' .. deep(('z=K '):rep(240000)), '@big.lua'))
 
 --- globals looked for in the depth
--- error: big.lua:61: too many names are looked for
+-- error: [load "big.lua"]:61: too many names are looked for
 -- memory: 256mb
 local levels = {}
 for level = 1, 60 do
@@ -25,7 +25,7 @@ local function deep(text) return table.concat(levels) .. text .. ("end "):rep(60
 assert(load(deep(('x() '):rep(240000)), '@big.lua'))
 
 --- names declared by functions
--- error: big.lua:1: too many names are looked for
+-- error: [load "big.lua"]:1: too many names are looked for
 -- memory: 256mb
 local levels = {}
 for level = 1, 60 do
@@ -37,7 +37,7 @@ local function deep(text) return table.concat(levels) .. text .. ("end "):rep(60
 assert(load(('local function a() end '):rep(150):rep(40, 'local function f() ') .. ('x() '):rep(240000), '@big.lua'))
 
 --- jumps without end
--- error: big.lua:1: a function has more than 10000
+-- error: [load "big.lua"]:1: a function has more than 10000
 -- memory: 256mb
 local levels = {}
 for level = 1, 60 do
@@ -49,7 +49,7 @@ local function deep(text) return table.concat(levels) .. text .. ("end "):rep(60
 assert(load('while x do ' .. ('break '):rep(160000) .. 'end', '@big.lua'))
 
 --- gotos without end
--- error: big.lua:1: a function has more than 10000
+-- error: [load "big.lua"]:1: a function has more than 10000
 -- memory: 256mb
 local levels = {}
 for level = 1, 60 do
@@ -61,7 +61,7 @@ local function deep(text) return table.concat(levels) .. text .. ("end "):rep(60
 assert(load(('goto a '):rep(140000) .. '::a::', '@big.lua'))
 
 --- labels without end
--- error: big.lua:1: a function has more than 10000
+-- error: [load "big.lua"]:1: a function has more than 10000
 -- memory: 256mb
 local levels = {}
 for level = 1, 60 do
@@ -73,7 +73,7 @@ local function deep(text) return table.concat(levels) .. text .. ("end "):rep(60
 assert(load((function() local t = {} for i = 1, 30000 do t[i] = '::a' .. i .. '::;x=1 ' end return table.concat(t) end)(), '@big.lua'))
 
 --- elseif without end
--- error: big.lua:1: a function has more than 10000
+-- error: [load "big.lua"]:1: a function has more than 10000
 -- memory: 256mb
 local levels = {}
 for level = 1, 60 do
@@ -85,7 +85,7 @@ local function deep(text) return table.concat(levels) .. text .. ("end "):rep(60
 assert(load('if a then ' .. ('elseif a then '):rep(70000) .. 'end', '@big.lua'))
 
 --- or without end
--- error: big.lua:1: a function has more than 50000
+-- error: [load "big.lua"]:1: a function has more than 50000
 -- memory: 256mb
 local levels = {}
 for level = 1, 60 do
@@ -97,7 +97,7 @@ local function deep(text) return table.concat(levels) .. text .. ("end "):rep(60
 assert(load('return ' .. ('a or '):rep(200000) .. 'a', '@big.lua'))
 
 --- a source of many megabytes
--- error: big.lua:1: a source is larger than 4 MiB
+-- error: [load "big.lua"]:1: a source is larger than 4 MiB
 -- memory: 256mb
 local levels = {}
 for level = 1, 60 do
