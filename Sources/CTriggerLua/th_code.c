@@ -17,6 +17,7 @@
 // have recognised.
 #include <stdlib.h>
 #include <string.h>
+#include "th_dump.h"
 #include "th_runner.h"
 
 enum { NAMES_MOST = 500, FUNCTIONS_DEEP = 210, NEAR = 6, REGISTERS = 256 };
@@ -26,8 +27,6 @@ enum opcode {
   GETFIELD = 14, SELF = 20, BAND = 41, BXOR = 43, CLOSE = 54, JMP = 56, EQ = 57, TEST = 66, TESTSET = 67,
   FORLOOP = 73, TFORLOOP = 77
 };
-
-typedef struct reader { uint8_t *p, *end; int bad; } reader;
 
 typedef struct mending {
   int changed;
@@ -64,65 +63,29 @@ static uint32_t jump_to(long to, size_t pc) { return JMP | (uint32_t)(to - (long
 
 // --- reading the dump
 
-static void skip(reader *r, uint64_t n) {
-  if (n > (uint64_t)(r->end - r->p)) { r->bad = 1; r->p = r->end; } else r->p += n;
-}
-
-static unsigned byte(reader *r) {
-  if (r->p == r->end) { r->bad = 1; return 0; }
-  return *r->p++;
-}
-
-static uint64_t number(reader *r) {
-  uint64_t n = 0;
-  while (!r->bad) {
-    unsigned next = byte(r);
-    if (n >> 57) r->bad = 1;
-    n = n << 7 | (next & 0x7f);
-    if (next & 0x80) break;
-  }
-  return n;
-}
-
-static void string(reader *r) {
-  uint64_t size = number(r);
-  if (size) skip(r, size - 1);
-}
-
-static void constants(reader *r) {
-  for (uint64_t n = number(r); n && !r->bad; n--) {
-    switch (byte(r)) {
-      case 0x00: case 0x01: case 0x11: break;
-      case 0x03: case 0x13: skip(r, 8); break;
-      case 0x04: case 0x14: string(r); break;
-      default: r->bad = 1;
-    }
-  }
-}
-
-static void debug_part(reader *r, function *f) {
-  f->lines_count = number(r);
+static void debug_part(th_reader *r, function *f) {
+  f->lines_count = th_read_number(r);
   f->lines = r->p;
-  skip(r, f->lines_count);
-  uint64_t absolute = number(r);
+  th_read_skip(r, f->lines_count);
+  uint64_t absolute = th_read_number(r);
   f->absolute = r->p;
-  for (; absolute && !r->bad; absolute--) { number(r); number(r); }
+  for (; absolute && !r->bad; absolute--) { th_read_number(r); th_read_number(r); }
   f->absolute_bytes = (size_t)(r->p - f->absolute);
-  for (uint64_t n = number(r); n && !r->bad; n--) {
-    string(r);
-    uint64_t from = number(r), to = number(r);
+  for (uint64_t n = th_read_number(r); n && !r->bad; n--) {
+    th_read_string(r);
+    uint64_t from = th_read_number(r), to = th_read_number(r);
     if (f->locals && from < f->count && to <= f->count) { f->locals[from]++; f->locals[to]--; }
   }
-  for (uint64_t n = number(r); n && !r->bad; n--) string(r);
+  for (uint64_t n = th_read_number(r); n && !r->bad; n--) th_read_string(r);
 }
 
 static long line_of(const function *f, size_t pc) {
   long line = f->first_line;
   for (size_t i = 0; i <= pc && i < f->lines_count; i++) {
     if ((int8_t)f->lines[i] != -128) { line += (int8_t)f->lines[i]; continue; }
-    reader r = {(uint8_t *)(uintptr_t)f->absolute, (uint8_t *)(uintptr_t)f->absolute + f->absolute_bytes, 0};
+    th_reader r = {(uint8_t *)(uintptr_t)f->absolute, (uint8_t *)(uintptr_t)f->absolute + f->absolute_bytes, 0};
     while (r.p < r.end && !r.bad) {
-      uint64_t at = number(&r), is = number(&r);
+      uint64_t at = th_read_number(&r), is = th_read_number(&r);
       if (at == i) line = (long)is;
     }
   }
@@ -262,20 +225,15 @@ static void look_at(function *f, mending *m, int guards) {
   if (guards & TH_GUARD_CODE) mend(f, m);
 }
 
-static void look_at_function(reader *r, mending *m, int guards, int depth) {
+static void look_at_function(th_reader *r, mending *m, int guards, int depth) {
   if (depth > FUNCTIONS_DEEP) { r->bad = 1; return; }
   function f = {0};
-  string(r);
-  f.first_line = (long)number(r);
-  number(r);
-  skip(r, 3);
-  f.count = number(r);
-  f.code = r->p;
-  if (f.count > (size_t)(r->end - r->p) / 4) { r->bad = 1; return; }
-  skip(r, f.count * 4);
-  constants(r);
-  skip(r, number(r) * 3);
-  for (uint64_t n = number(r); n && !r->bad; n--) look_at_function(r, m, guards, depth + 1);
+  th_prototype own = th_read_prototype(r);
+  f.first_line = own.first_line;
+  f.code = own.code;
+  f.count = own.count;
+  if (r->bad) return;
+  for (uint64_t n = th_read_number(r); n && !r->bad; n--) look_at_function(r, m, guards, depth + 1);
   f.locals = calloc(f.count + 1, sizeof *f.locals);
   if (has_operators(&f)) f.lands = malloc((f.count + 1) * sizeof *f.lands);
   if (f.locals) debug_part(r, &f); else r->bad = 1;
@@ -292,14 +250,13 @@ static int refused(lua_State *L, const mending *m) {
 }
 
 int th_mend_code(lua_State *L) {
-  static const size_t head = 15 + 16 + 1;  // signature and sizes, the sample numbers, the number of upvalues
   int guards = th_guards() & (TH_GUARD_CODE | TH_GUARD_NAMES);
   if (!guards) return 1;
   uint8_t *bytes;
   size_t length;
   mending m = {0};
   if (!th_dump(L, 0, &bytes, &length)) { m.refusal = "not enough memory"; return refused(L, &m); }
-  reader r = {bytes + head, bytes + length, length < head};
+  th_reader r = {bytes + TH_DUMP_HEAD, bytes + length, length < TH_DUMP_HEAD};
   if (!r.bad) look_at_function(&r, &m, guards, 0);
   if (r.bad || r.p != r.end) m.refusal = "the code of this Lua is not understood";
   int status = LUA_OK;

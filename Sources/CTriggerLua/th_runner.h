@@ -149,8 +149,6 @@ void th_output_reserve(lua_State *L, th_output *output, size_t more);
 int th_code_selftest(lua_State *L);      // may raise (memory)
 
 // --- th_purity.c
-// The dump of the Lua function at the top, for free; 0 when out of memory. Does not raise.
-int th_dump(lua_State *L, int strip, uint8_t **bytes, size_t *length);
 // True when a call of the Lua function at the top may assign an upvalue that outlives the call.
 // May raise (memory).
 int th_assigns_upvalues(lua_State *L);
