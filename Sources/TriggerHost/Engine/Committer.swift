@@ -34,7 +34,10 @@ struct Committer {
     _ writes: borrowing WriteSet, seq: Int64, tellsKeys: Bool = false, isNew: Bool = false
   ) throws(Failure) -> [ChangedKey] {
     reclaimer.begin(seq)
-    if !writes.isPlain { return try applyStaged(writes, seq: seq, tellsKeys: tellsKeys, isNew: isNew) }
+    if !writes.isPlain {
+      if !tellsKeys, applySum(writes, seq: seq) { return [] }
+      return try applyStaged(writes, seq: seq, tellsKeys: tellsKeys, isNew: isNew)
+    }
     var changed: [ChangedKey] = []
     for index in 0..<writes.count {
       let write = writes.writes + index
