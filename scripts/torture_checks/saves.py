@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from .process import Host, project, state
-from .rounds import Fault, Round, check
+from .rounds import Fault, Round, check, patience
 
 MODULE = "return { version = %d }\n"
 TRIGGER = """local m = require("%s")
@@ -70,6 +70,8 @@ def saves(round: Round) -> None:
         good = rng.random() < 0.6
         tree.save(name, version, good)
         place(root, name, tree).write_text(text(tree, name))
+        # What is saved without a pause is saved together, and waits together.
+        time.sleep(0.5 * patience())
         until(round, host, root, tree, names, f"step {step}: {name} version {version}, {'good' if good else 'broken'}")
         if rng.random() < 0.2:
             host.kill() if rng.random() < 0.5 else host.stop()

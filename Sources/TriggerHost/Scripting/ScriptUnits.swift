@@ -44,13 +44,24 @@ struct ScriptUnits {
     let before = RequireGraph(base)
     while true {
       let now = RequireGraph(tree)
-      for fault in tree.found where fault.problem.severity == .error { blame(fault, now, before) }
+      for fault in faults(before) { blame(fault, now, before) }
       spread(now, before)
       let out = applied.intersection(held.keys)
       applied.subtract(out)
       if out.isEmpty { break }
       change(out, to: base.contents)
     }
+  }
+
+  /// What is wrong with the tree. A module that only broken files require looks like a trigger that is none: that is not
+  /// its fault, and it is looked at again when they are taken out.
+  private func faults(_ before: RequireGraph) -> [ScriptTree.Fault] {
+    let all = tree.found.filter { $0.problem.severity == .error }
+    let broken = Set(all.map(\.path)).intersection(applied)
+    let own = all.filter { fault in
+      !broken.contains { $0 != fault.path && before.needs(of: $0).contains(fault.path) }
+    }
+    return own.isEmpty ? all : own
   }
 
   private mutating func change(_ paths: Set<String>, to files: FileTree) {
