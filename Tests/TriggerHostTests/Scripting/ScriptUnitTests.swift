@@ -160,6 +160,22 @@ import TriggerHost
     #expect(project.events == ["user": "n"] && !project.reload.isWaiting)
   }
 
+  /// Without its only user, a module looks like a trigger that is none.
+  @Test func aModuleOfABrokenFile() {
+    var project = Project([
+      "user.lua": Self.trigger("x", needs: "m"), "m.lua": "return { version = 1 }",
+    ])
+    project.save(changes(["user.lua": "return {"]))
+    #expect(project.held == ["user.lua": .broken])
+    #expect(project.said.allSatisfy { !$0.contains("m.lua") }, "\(project.said)")
+    project.save(changes(["m.lua": "return { version = 2 }"]))
+    #expect(project.held == ["user.lua": .broken])
+    #expect(project.reload.tree.contents["m.lua"] == FileContent("return { version = 2 }"))
+    project.save(changes(["m.lua": "return {"]))
+    #expect(Set(project.held.keys) == ["user.lua", "m.lua"])
+    #expect(project.said.contains { $0.hasPrefix("m.lua:1:") }, "\(project.said)")
+  }
+
   @Test func oneNameTwice() {
     var project = Project(["b.lua": Self.trigger("b1", name: "n"), "x.lua": Self.trigger("x1")])
     // The newer one waits, whichever comes first by its path, and says so of itself.
