@@ -2,6 +2,7 @@ import Dispatch
 import Synchronization
 import Testing
 import TriggerCore
+import TriggerLua
 
 @testable import TriggerHost
 
@@ -10,8 +11,11 @@ final class Trap: Sendable {
   private let isSet = Atomic<Bool>(true)
   private let gate = DispatchSemaphore(value: 0)
   private let (steps, step) = AsyncStream.makeStream(of: Void.self)
+  /// The thread that is in, or was: any worker may take an event, one of the reserve as well.
+  let thread = Atomic<Int32>(0)
   func enter() {
     guard isSet.exchange(false, ordering: .acquiringAndReleasing) else { return }
+    thread.store(thisThread(), ordering: .relaxed)
     step.yield()
     gate.wait()
     step.yield()

@@ -53,13 +53,12 @@ import TriggerLua
     let (trap, log) = (Trap(), MemoryCommitLog())
     let (coordinator, queue, heard) = host(trap, log: log)
     defer { queue.stop() }
-    let worker = queue.engine.withState { _ in queue.engine.workers[0] }
     let first = try await queue.perform(Event("first"))[0]
     #expect(first.outcome == .failed && first.error?.hasPrefix("stuck: stuck: ") == true)
     // A retry would only take its time, too.
     #expect(first.retryAt == nil)
     await trap.next()
-    #expect(isLowestThread(worker.threadID.load(ordering: .relaxed)))
+    #expect(isLowestThread(trap.thread.load(ordering: .relaxed)))
     for _ in 1...3 {
       let next = try await queue.perform(Event("first"))[0]
       #expect(next.outcome == .failed && next.retryAt == nil)
