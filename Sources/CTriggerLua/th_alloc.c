@@ -14,7 +14,9 @@
 // What an attempt holds is what lives beside what is kept between attempts. How much that is nobody knows while garbage
 // of earlier attempts lies about, so a run counts from what it is at least, and one that comes to its limit then is only
 // suspected: it is given up, everything is collected, and a run that counts exactly decides. So the same attempt ends in
-// the same way, whatever ran before.
+// the same way, whatever ran before. Two things outlive a collection without being kept: Lua's table of strings, which
+// is as large as it once had to be and so does not count, and the frames of calls that returned, of which a collection
+// frees half (luaE_shrinkCI), so that after deep calls it is repeated.
 //
 // When it gets nothing, Lua collects by itself and asks again (lmem.c, tryagain). In such a collection, Lua 5.4.4 may
 // free the entries of weak tables twice: scripts have none (th_modes.c).
@@ -36,10 +38,13 @@ enum {
   LONG_BYTES = 64 * 1024,
   STACK_LEAST = 26 * 16,  // of a coroutine that was closed; the others are larger, and coroutines themselves smaller
   NODES_BYTES = 384,  // of the smallest table that th_growth.c wants to see, in its test
+  STRINGS_BYTES = 128 * sizeof(void *),  // of the table of strings of a new state (MINSTRTABSIZE, llimits.h)
+  DEEP_BYTES = 16 * 1024,  // a block grows so large, maybe a stack
 };
 static const size_t soft_step = 4u << 20;        // garbage one attempt may pile up before it collects
 static const size_t sweep_step = 512u << 10;     // least garbage before a sweep
 static const size_t held_step = 32u << 10;       // how much more the host may hold before it is counted
+static const size_t frames_most = 64u << 10;     // of a stack of less than DEEP_BYTES
 static const size_t last_words = 64u << 10;      // for the error text once out of memory
 
 struct chunk { struct chunk *next; uint64_t align; };
@@ -58,6 +63,8 @@ struct th_alloc {
   size_t thread_bytes;         // of a coroutine, without its stack and extra space
   size_t after_sweep;          // live bytes after the last collection between attempts
   int let_go;                  // something that was kept then is not any more
+  int was_deep;                // since then, maybe
+  void *strings;               // Lua's table of strings
   int decides;                 // the run counts exactly
   struct th_growth *growth;
 };
@@ -204,6 +211,7 @@ static int admit(struct th_alloc *a, size_t want) {
 static inline void note(struct th_alloc *a, void *block, size_t kind, size_t size) {
   if (kind == LUA_TTHREAD) a->thread_bytes = size - LUA_EXTRASPACE;
   if (!a->state) { a->state = block; a->state_bytes = size; }
+  if (!a->worker->main && kind == 0 && size == STRINGS_BYTES && !a->strings) a->strings = block;
   if (!a->stacks) return;
   if (kind == LUA_TTHREAD) th_stacks_owner_made(a->stacks, block, size);
   else if (kind == 0) th_stacks_made(a->stacks, block);
@@ -225,11 +233,21 @@ static int refuse_growth(struct th_alloc *a, size_t bytes) {
   return 1;
 }
 
+static void *resize_strings(struct th_alloc *a, size_t bytes) {
+  if (bytes == 0) { free(a->strings); return a->strings = NULL; }
+  void *moved = realloc(a->strings, bytes + NUMBER_BYTES);
+  if (moved) a->strings = moved;
+  return moved;
+}
+
 void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
   struct th_alloc *a = alloc;
   size_t kind = 0;  // of object, which Lua passes as the old size of a new block; 0 for what belongs to one
   if (!block) { kind = old_size; old_size = 0; }
-  else if (__builtin_expect(old_size >= NODES_BYTES, 0)) th_growth_remove(a->growth, block);
+  else if (__builtin_expect(old_size >= NODES_BYTES, 0)) {
+    if (block == a->strings) return resize_strings(a, new_size);
+    th_growth_remove(a->growth, block);
+  }
   int may_be_nodes = !block && kind == 0;
   if (new_size == 0) {
     if (block) { forget(a, block, old_size); a->live -= old_size; give(a, block, old_size); }
@@ -246,6 +264,7 @@ void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
   if (!block) {
     moved = take(a, new_size);
   } else if (!is_small(old_size) && !is_small(new_size)) {
+    if (new_size >= DEEP_BYTES) a->was_deep = 1;
     moved = realloc(block, new_size + NUMBER_BYTES);
   } else if (is_small(old_size) && is_small(new_size) &&
              class_of(old_size) == class_of(new_size)) {
@@ -270,14 +289,19 @@ void *th_allocate(void *alloc, void *block, size_t old_size, size_t new_size) {
 }
 
 static void collect_between(struct th_alloc *a) {
-  lua_gc(a->worker->main, LUA_GCCOLLECT);
+  size_t before;
+  do {
+    before = a->live;
+    lua_gc(a->worker->main, LUA_GCCOLLECT);
+  } while ((a->was_deep || a->decides) && a->live < before);
   a->after_sweep = a->live;
-  a->let_go = 0;
+  a->let_go = a->was_deep = 0;
 }
 
 // What is kept between attempts takes so much at least.
 static size_t least_kept(const struct th_alloc *a) {
-  return a->let_go ? 0 : a->after_sweep < a->live ? a->after_sweep : a->live;
+  size_t kept = a->after_sweep < a->live ? a->after_sweep : a->live;
+  return a->let_go || a->was_deep || kept < frames_most ? 0 : kept - frames_most;
 }
 
 void th_alloc_let_go(th_worker *w) { w->alloc->let_go = 1; }
@@ -285,8 +309,8 @@ void th_alloc_let_go(th_worker *w) { w->alloc->let_go = 1; }
 void th_alloc_begin(th_worker *w, size_t memory_bytes, enum th_counting counting) {
   struct th_alloc *a = w->alloc;
   size_t bytes = memory_bytes > SIZE_MAX / 4 ? SIZE_MAX / 4 : memory_bytes;
-  if (counting == TH_COUNT_EXACTLY) collect_between(a);
   a->decides = counting != TH_COUNT_AT_LEAST;
+  if (counting == TH_COUNT_EXACTLY) collect_between(a);
   a->hard = (a->decides ? a->live : least_kept(a)) + bytes;
   a->most = a->hard + bytes;
   a->soft = a->live + soft_step < a->hard ? a->live + soft_step : a->hard;
