@@ -1,5 +1,6 @@
 // One script in many ways. Kept or anew, on a new worker or on one that has run many others, traced or not, it gives
 // the same; ended anywhere (time, memory, a request for memory that fails), it leaves a worker that goes on.
+#define _GNU_SOURCE  // memmem
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,10 +158,19 @@ static void compare(wanted *first, const text *transcript, const char *how) {
   wrong("%s, it gives\n%s\nnot\n%s\n", how, here.bytes, there.bytes);
 }
 
+// Lua 5.4.4 names another line for a division by zero, unless a hook looks at every line (Security.md).
+static int has_own_lines(const attempt *a, way how) {
+  static const char division[] = "attempt to divide by zero", modulo[] = "attempt to perform 'n%%0'";
+  const text *said = &a->transcript;
+  return how.is_traced && (memmem(said->bytes, said->length, division, sizeof division - 1) ||
+                           memmem(said->bytes, said->length, modulo, sizeof modulo - 1));
+}
+
 static void run_and_compare(world *of, th_trigger *t, wanted *first, way how, const char *name) {
   attempt a = {0};
   int status = run(of->worker, t, &a, how);
-  if (status != TH_KILLED && status != TH_OUT_OF_MEMORY) compare(first, &a.transcript, name);
+  if (status != TH_KILLED && status != TH_OUT_OF_MEMORY && !has_own_lines(&a, how))
+    compare(first, &a.transcript, name);
   attempt_free(&a);
 }
 
