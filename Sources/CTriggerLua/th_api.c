@@ -105,8 +105,8 @@ static void read_fields(lua_State *L) {
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) {
     if (scratch->bytes_length <= LOG_MOST) return;
     lua_pushnil(L);
-  } else if (th_ending(w)) {
-    th_raise_end(L);
+  } else {
+    th_check_limit(L, -1);
   }
   size_t length;
   lua_createtable(L, 0, 1);

@@ -111,6 +111,7 @@ static int base_setmetatable(lua_State *L) {
 static int finish_pcall(lua_State *L, int status, lua_KContext results_from) {
   if (status != LUA_OK && status != LUA_YIELD) {
     if (th_ending(th_worker_of(L))) return th_raise_end(L);
+    th_check_limit(L, -1);
     lua_pushboolean(L, 0);
     lua_pushvalue(L, -2);
     return 2;
@@ -133,6 +134,18 @@ static int protected_call(lua_State *L, int arguments, int handler) {
   return finish_pcall(L, status, handler);
 }
 
+// As Lua's own, but for the guards among the levels.
+static int base_error(lua_State *L) {
+  int level = (int)luaL_optinteger(L, 2, 1);
+  lua_settop(L, 1);
+  if (lua_type(L, 1) == LUA_TSTRING && level > 0) {
+    luaL_where(L, th_level(L, level));
+    lua_insert(L, 1);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
 static int base_pcall(lua_State *L) {
   luaL_checkany(L, 1);
   lua_pushboolean(L, 1);
@@ -143,6 +156,7 @@ static int base_pcall(lua_State *L) {
 // The end of an attempt is raised inside a hook, where hooks are off: a handler in Lua could then loop
 // without end. So it is not called at all. Upvalue: the script's handler.
 static int call_handler(lua_State *L) {
+  th_note_limit(L, 1);
   if (th_ending(th_worker_of(L))) return 1;
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -201,6 +215,7 @@ static int base_load(lua_State *L) {
   const char *chunk = luaL_checklstring(L, 1, &length);
   const char *name = chunk_name(L, luaL_optstring(L, 2, chunk));
   if (th_load_text(L, chunk, length, name) != LUA_OK || !th_mend_code(L)) {
+    th_check_limit(L, -1);
     lua_pushnil(L);
     lua_insert(L, -2);
     return 2;
@@ -223,11 +238,11 @@ static int base_array(lua_State *L) {
 void th_open_base(lua_State *L) {
   TH_EFFECT(L, 0);
   static const char *const harmless[] = {
-    "assert", "error", "ipairs", "rawequal", "select", "tonumber", "type", NULL};
+    "assert", "ipairs", "rawequal", "select", "tonumber", "type", NULL};
   static const luaL_Reg own[] = {
     {"tostring", base_tostring}, {"pairs", th_pairs}, {"next", th_next}, {"rawget", base_rawget},
     {"rawlen", base_rawlen}, {"rawset", base_rawset}, {"getmetatable", base_getmetatable},
-    {"setmetatable", base_setmetatable}, {"pcall", base_pcall}, {"xpcall", base_xpcall},
+    {"setmetatable", base_setmetatable}, {"error", base_error}, {"pcall", base_pcall}, {"xpcall", base_xpcall},
     {"load", base_load}, {"array", base_array}, {NULL, NULL}};
   int globals = lua_gettop(L);
   // luaopen_base writes into the registry's globals; take what is wanted from a throw-away table.

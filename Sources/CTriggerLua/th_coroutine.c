@@ -56,6 +56,7 @@ static int resume(lua_State *L, lua_State *co, int arguments) {
   leave(L, w, before);
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(co, L, 1);
+    th_check_limit(L, -1);
     return -1;
   }
   if (!lua_checkstack(L, results + 1)) {
@@ -171,6 +172,7 @@ static int co_close(lua_State *L) {
   }
   lua_pushboolean(L, 0);
   lua_xmove(co, L, 1);
+  th_check_limit(L, -1);
   return 2;
 }
 

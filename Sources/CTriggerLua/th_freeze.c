@@ -11,6 +11,11 @@
 // A metatable is read raw by the VM, so a frozen table serves as metatable through its content; the
 // worker keeps the way from content to table for getmetatable. A function in __index must not see
 // the content (it could write to it), so the guard then asks through `index_by_function`.
+//
+// A script must not see the guards either. `error` and tracebacks pass over their frames (th_is_guard), and what Lua
+// itself limits (C calls, its stack, chains of __index) is reached sooner through them: a run that meets such a limit is
+// given up, and runs anew (th_check_limit).
+#define _GNU_SOURCE  // memmem
 #include <limits.h>
 #include <string.h>
 #include "th_runner.h"
@@ -62,6 +67,31 @@ int th_shown_metatable(lua_State *L, int index) {
   // What is kept serves as metatable by its content, which nobody may write to.
   if (!show_instead(L, w->runner->libraries_ref)) show_instead(L, w->runner->proxies_ref);
   return 1;
+}
+
+// Lua's texts (ldo.c, lstate.c, lvm.c) for limits that are reached sooner through guards: the first one through any, the
+// others only where one was called.
+static int is_limit(const char *text, size_t length, int guards_called) {
+  static const char *const limits[] = {
+    "chain too long", "stack overflow", "error in error handling",
+    "attempt to yield across a C-call boundary"};
+  size_t count = guards_called ? sizeof limits / sizeof *limits : 1;
+  for (size_t i = 0; i < count; i++) if (memmem(text, length, limits[i], strlen(limits[i]))) return 1;
+  return 0;
+}
+
+void th_note_limit(lua_State *L, int index) {
+  th_worker *w = th_worker_of(L);
+  struct th_runner *r = w->runner;
+  if (!r->trigger || r->fresh || lua_type(L, index) != LUA_TSTRING) return;
+  size_t length;
+  const char *text = lua_tolstring(L, index, &length);
+  if (!th_ending(w) && is_limit(text, length, r->guards_called)) w->abandoned = TH_FROZEN_WRITTEN;
+}
+
+void th_check_limit(lua_State *L, int index) {
+  th_note_limit(L, index);
+  th_check(L);
 }
 
 // --- the scan
@@ -119,6 +149,20 @@ static void meet(scan *s) {
   lua_pop(L, 1);
 }
 
+// A library's function names itself in its errors after what called it, and that would be the guard.
+static int calls_library(lua_State *L, int metatable) {
+  TH_EFFECT(L, 0);
+  static const char *const names[] = {"__index", "__newindex", NULL};
+  int found = 0;
+  for (const char *const *name = names; *name && !found; name++) {
+    lua_pushstring(L, *name);
+    lua_rawget(L, metatable);
+    found = lua_iscfunction(L, -1);
+    lua_pop(L, 1);
+  }
+  return found;
+}
+
 static void scan_table(scan *s, int table) {
   lua_State *L = s->L;
   TH_EFFECT(L, 0);
@@ -131,6 +175,7 @@ static void scan_table(scan *s, int table) {
     meet(s);
   }
   if (lua_getmetatable(L, table)) {
+    if (calls_library(L, lua_gettop(L))) s->kept = 0;
     if (known_metatable(s)) lua_pop(L, 1); else meet(s);
   }
 }
@@ -157,13 +202,22 @@ static void scan_all(scan *s) {
 
 // --- guards
 
+static void note_call(lua_State *L) { th_worker_of(L)->runner->guards_called = 1; }
+
 static int guard_length(lua_State *L) {
+  note_call(L);
   lua_pushinteger(L, (lua_Integer)lua_rawlen(L, lua_upvalueindex(1)));
   return 1;
 }
 
+static int end_write(lua_State *L, int status, lua_KContext context) {
+  (void)L; (void)status; (void)context;
+  return 0;
+}
+
 // upvalues: content, the original __newindex or nil. (t, k, v)
 static int guard_write(lua_State *L) {
+  note_call(L);
   lua_settop(L, 3);
   if (!lua_isnil(L, lua_upvalueindex(2))) {
     lua_pushvalue(L, 2);
@@ -172,7 +226,7 @@ static int guard_write(lua_State *L) {
       lua_pushvalue(L, lua_upvalueindex(2));
       if (lua_isfunction(L, -1)) {
         lua_insert(L, 1);
-        lua_call(L, 3, 0);
+        lua_callk(L, 3, 0, 0, end_write);
       } else {
         lua_insert(L, 2);
         lua_settable(L, 2);
@@ -183,16 +237,32 @@ static int guard_write(lua_State *L) {
   return th_frozen_write(L);
 }
 
+static int end_index(lua_State *L, int status, lua_KContext context) {
+  (void)L; (void)status; (void)context;
+  return 1;
+}
+
 // upvalues: content, the original __index (a function). (t, k)
 static int index_by_function(lua_State *L) {
+  note_call(L);
   lua_settop(L, 2);
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
   lua_pop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
-  lua_call(L, 2, 1);
+  lua_callk(L, 2, 1, 0, end_index);
   return 1;
+}
+
+int th_is_guard(lua_State *L, lua_State *of, lua_Debug *ar) {
+  TH_EFFECT(L, 0);
+  lua_getinfo(of, "S", ar);
+  if (*ar->what != 'C' || !lua_checkstack(of, 1)) return 0;
+  lua_getinfo(of, "f", ar);
+  lua_CFunction function = lua_tocfunction(of, -1);
+  lua_pop(of, 1);
+  return function == index_by_function || function == guard_write;
 }
 
 // Sets guard[name] to a closure over content and the value on top (popped). [-1, +0]

@@ -114,9 +114,18 @@ int th_load_text(lua_State *L, const char *text, size_t length, const char *chun
 // not depend on what is skipped but for one look at each frame. May raise (memory).
 void th_traceback(lua_State *L, lua_State *of, const char *message, int level);
 
+// The level of the running function's callers that a script calls `level`: it does not count guards (th_freeze.c).
+int th_level(lua_State *L, int level);
+
 // The frame that called this one. Frames are linked by the third pointer of a CallInfo (lstate.h), which the API does
 // not show; whoever walks them compares the first levels with those of the API, or has a selftest.
 struct CallInfo *th_caller(const struct CallInfo *frame);
+
+// --- th_freeze.c
+// Call with every error that is caught. When the run is on kept chunks and the error tells of a limit that it may have
+// met only for that, the run is given up, to run anew: noted (does not raise), or raised as the attempt's end.
+void th_note_limit(lua_State *L, int index);
+void th_check_limit(lua_State *L, int index);
 
 // --- th_modes.c
 void th_push_weak_table(lua_State *L);      // a table of our own with weak keys. May raise. [-0, +1]

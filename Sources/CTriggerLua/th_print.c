@@ -61,6 +61,7 @@ static void add_tostring(text *t, lua_State *L, int index) {
   if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
     th_chunks_unwind(w, chunks);
     if (th_ending(w)) th_raise_end(L);
+    th_check_limit(L, -1);
     add_text(t, "<__tostring failed>");
   } else {
     const char *bytes = lua_tolstring(L, -1, &length);

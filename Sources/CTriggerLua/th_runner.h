@@ -49,6 +49,7 @@ struct th_runner {
   char memory_place[80]; int deep;       // of the refusal that ended the attempt
   int chained;                           // it was refused for a table's keys (th_growth.c)
   uint8_t *marks; uint32_t marks_capacity;  // th_collect_returned: intents already met
+  int guards_called;                     // of frozen tables, in this run
   uint64_t logs, logs_to_skip;           // a rerun does not repeat the lines of the abandoned run
   th_output scratch;                     // log fields, specs
   th_seen_version *seen; uint32_t seen_length, seen_capacity;  // read_snapshot of this attempt
@@ -170,6 +171,8 @@ int th_freeze(lua_State *L, int index, th_tree *tree);
 // Replaces the table on top by a read-only one; writes call `write` (t, k, v), which has `name` as its
 // first upvalue. Raises (memory).
 void th_freeze_library(lua_State *L, const char *name, lua_CFunction write);
+// Whether a frame of `of` is the guard of a frozen table, which scripts do not see. Does not raise.
+int th_is_guard(lua_State *L, lua_State *of, lua_Debug *ar);
 
 // --- th_require.c. Raises.
 void th_open_require(lua_State *L);         // sets require in the table on top

@@ -179,6 +179,7 @@ static int is_overflow(const char *text, size_t length) {
 // The message handler: any error object becomes "message\nstack traceback: ...", cut to ERROR_BYTES.
 static int describe(lua_State *L) {
   th_worker *w = th_worker_of(L);
+  th_note_limit(L, 1);
   if (w->abandoned) return 1;
   // Again, from a __close on the way out: of those there may be as many as there were calls.
   if (th_ending(w) && w->runner->ending_told) return 1;
@@ -194,6 +195,7 @@ static int describe(lua_State *L) {
     lua_pushvalue(L, 1);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
       th_chunks_unwind(w, chunks);
+      th_note_limit(L, -1);
       lua_pushfstring(L, "(error object is a %s value and its __tostring failed)", luaL_typename(L, 1));
     }
   }
@@ -252,6 +254,7 @@ static int once(th_worker *w, lua_CFunction body, void *argument, const th_limit
   w->running = L;
   th_alloc_end(w);
   if (__builtin_expect(status == LUA_OK && !th_ending(w), 1)) return TH_OK;
+  if (status != LUA_OK) th_note_limit(L, -1);
   if (!w->abandoned) take_error(w, L);
   lua_settop(L, 1);
   return w->out_of_memory ? TH_OUT_OF_MEMORY : th_ending(w) ? TH_KILLED : TH_SCRIPT_ERROR;
@@ -292,7 +295,7 @@ int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limi
   r->memory_place[0] = 0;
   r->logs = r->logs_to_skip = 0;
   r->seen_length = 0;
-  r->ending_told = r->chained = 0;
+  r->ending_told = r->chained = r->guards_called = 0;
   r->fresh = r->trigger && r->trigger->fresh;
   r->room = r->trigger ? r->trigger->room : 0;
   r->counting = r->trigger ? TH_COUNT_AT_LEAST : TH_COUNT_FROM_HERE;

@@ -44,3 +44,44 @@ do local x <close> = t end
 assert(closed and tostring(t) == "Own")
 own.__metatable = false
 assert(getmetatable(t) == false and not pcall(setmetatable, t, {}))
+
+--- neither errors nor tracebacks show that a kept table stands behind a guard
+-- head: local function make() return { strict = setmetatable({ known = 1 }, { __index = function(t, k) error("no " .. k, 2) end, __newindex = function(t, k) error("not " .. k, 2) end }), trace = setmetatable({ known = 1 }, { __index = function(t, k) return debug.traceback("here") end, __newindex = function(t, k, v) v.trace = debug.traceback("there") end }) } end local kept = make()
+local function probe(t)
+  local box = {}
+  t.trace.x = box
+  return table.concat({
+    t.strict.known, t.trace.unknown, box.trace,
+    select(2, pcall(function() return t.strict.unknown end)), select(2, pcall(function() t.strict.unknown = 1 end)),
+    (select(2, xpcall(function() return t.strict.unknown end, debug.traceback))),
+  }, "\n")
+end
+local mine, theirs = probe(make()), probe(kept)
+assert(mine == theirs, mine .. "\n--- kept:\n" .. theirs)
+assert(mine:find("in metamethod 'index'", 1, true) and mine:find("in metamethod 'newindex'", 1, true), mine)
+
+--- calls through a kept table nest as deep as through another
+-- head: local function make() return setmetatable({ known = 1 }, { __index = function(t, k) if k == 0 then return 0 end return 1 + t[k - 1] end }) end local kept = make()
+local function probe(t)
+  local seen = {}
+  for _, depth in ipairs { 1, 90, 110, 180, 300 } do
+    local ok, how = pcall(function() return t[depth] end)
+    seen[#seen + 1] = tostring(ok) .. tostring(how)
+  end
+  return table.concat(seen, "\n")
+end
+local mine = probe(make())
+assert(mine == probe(kept) and mine:find("^true1\ntrue90\ntrue110\ntrue180\nfalse.*C stack overflow"), mine)
+
+--- a coroutine yields through a kept table
+-- head: local function make() return setmetatable({ known = 1 }, { __index = function(t, k) assert(coroutine.isyieldable()) return coroutine.yield(k) end, __newindex = function(t, k, v) coroutine.yield(v) end }) end local kept = make()
+local function probe(t)
+  local co = coroutine.wrap(function() t.new = 7 return t.old end)
+  return table.concat({ co(), co(), co("answer") }, " ")
+end
+assert(probe(make()) == "7 old answer" and probe(kept) == "7 old answer")
+
+--- a chain of kept classes is as long as another
+-- head: local function make(n) local t = { last = n } for i = 1, n do t = setmetatable({}, { __index = t }) end return t end local short, long = make(1500), make(2100)
+assert(short.last == 1500 and make(1500).last == 1500)
+assert(not pcall(function() return long.last end) and not pcall(function() return make(2100).last end))
