@@ -85,64 +85,81 @@ static void add_value(text *t, lua_State *L, int index, int depth);
 
 typedef struct item { const char *name; size_t length; char value[ITEM_BYTES]; } item;
 
+_Static_assert(LOOKED_AT == 64, "a bit for each");
+
 static int before(const item *a, const char *name, size_t length) {
   size_t n = a->length < length ? a->length : length;
   int order = memcmp(a->name, name, n);
   return order < 0 || (order == 0 && a->length < length);
 }
 
-// The named fields in byte order: `items` gets the first of them. Returns how many there are beside the
-// elements; -1 for more than LOOKED_AT: which of them come first would be chance.
-static int named_fields(lua_State *L, int table, lua_Integer elements, item *items, int *kept, int depth) {
-  int count = 0;
-  *kept = 0;
+// What a table has, by one walk. Nothing else is asked of it: where there are holes, its length and even its elements by
+// number move the mark that `#` goes by (luaH_getn, luaH_getint), and the script would go on differently.
+typedef struct content {
+  item fields[SHOWN];
+  int fields_kept;  // the first of the named ones in byte order
+  int count;        // of all keys; more than LOOKED_AT: nobody looked further
+  uint64_t numbers; // which of 1 to LOOKED_AT are keys
+} content;
+
+static void keep_field(content *c, lua_State *L, int depth) {
+  size_t length;
+  const char *name = lua_tolstring(L, -2, &length);
+  int place = c->fields_kept;
+  while (place > 0 && !before(&c->fields[place - 1], name, length)) place--;
+  if (place >= SHOWN) return;
+  if (c->fields_kept < SHOWN) c->fields_kept++;
+  memmove(&c->fields[place + 1], &c->fields[place], (size_t)(c->fields_kept - 1 - place) * sizeof *c->fields);
+  c->fields[place].name = name;
+  c->fields[place].length = length;
+  text value = {c->fields[place].value, 0, ITEM_BYTES};
+  add_value(&value, L, lua_gettop(L), depth + 1);
+  c->fields[place].value[value.length] = 0;
+}
+
+// The first elements go to the stack, from `base` on.
+static void look_at(content *c, lua_State *L, int table, int base, int depth) {
   lua_pushnil(L);
   while (lua_next(L, table)) {
-    if (lua_isinteger(L, -2) && lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= elements) { lua_pop(L, 1); continue; }
-    if (++count > LOOKED_AT) { lua_pop(L, 2); *kept = 0; return -1; }
-    if (lua_type(L, -2) != LUA_TSTRING) { lua_pop(L, 1); continue; }
-    size_t length;
-    const char *name = lua_tolstring(L, -2, &length);
-    int place = *kept;
-    while (place > 0 && !before(&items[place - 1], name, length)) place--;
-    if (place < SHOWN) {
-      if (*kept < SHOWN) ++*kept;
-      memmove(&items[place + 1], &items[place], (size_t)(*kept - 1 - place) * sizeof *items);
-      items[place].name = name;
-      items[place].length = length;
-      text value = {items[place].value, 0, ITEM_BYTES};
-      add_value(&value, L, lua_gettop(L), depth + 1);
-      items[place].value[value.length] = 0;
+    if (++c->count > LOOKED_AT) { lua_pop(L, 2); return; }
+    if (lua_isinteger(L, -2)) {
+      lua_Integer key = lua_tointeger(L, -2);
+      if (key >= 1 && key <= LOOKED_AT) c->numbers |= UINT64_C(1) << (key - 1);
+      if (key >= 1 && key <= SHOWN) lua_copy(L, -1, base + (int)key - 1);
+    } else if (lua_type(L, -2) == LUA_TSTRING) {
+      keep_field(c, L, depth);
     }
     lua_pop(L, 1);
   }
-  return count;
 }
 
 static void add_table(text *t, lua_State *L, int index, int depth) {
   TH_EFFECT(L, 0);
   int top = lua_gettop(L);
+  if (!lua_checkstack(L, SHOWN + 8)) { add(t, "{...}"); return; }
   if (th_frozen_content(L, index)) index = top + 1;
-  lua_Integer elements = (lua_Integer)lua_rawlen(L, index);
-  int written = 0;
+  int base = lua_gettop(L) + 1, elements = 0, written = 0;
+  for (int i = 0; i < SHOWN; i++) lua_pushnil(L);
+  content c = {.count = 0};
+  look_at(&c, L, index, base, depth);
+  while (elements < LOOKED_AT && c.numbers >> elements & 1) elements++;
+  int is_all = c.count <= LOOKED_AT;
+  // Which of many fields come first would be chance; the elements of an array do.
+  if (!is_all) c.fields_kept = 0;
+  if (!is_all && elements < LOOKED_AT) elements = 0;
   add(t, "{");
-  for (lua_Integer i = 1; i <= elements && i <= SHOWN; i++, written++) {
-    lua_rawgeti(L, index, i);
+  for (; written < elements && written < SHOWN; written++) {
     if (written) add(t, ", ");
-    add_value(t, L, lua_gettop(L), depth + 1);
-    lua_pop(L, 1);
+    add_value(t, L, base + written, depth + 1);
   }
-  item items[SHOWN];
-  int kept = 0;
-  // A long array is not gone through for the fields it may have beside its elements.
-  int fields = elements <= LOOKED_AT ? named_fields(L, index, elements, items, &kept, depth) : 0;
-  for (int i = 0; i < kept; i++, written++) {
-    int n = (int)th_cut(items[i].name, items[i].length, NAME_BYTES);
-    add(t, "%s%.*s = %s", written ? ", " : "", n, items[i].name, items[i].value);
+  for (int i = 0; i < c.fields_kept; i++, written++) {
+    int n = (int)th_cut(c.fields[i].name, c.fields[i].length, NAME_BYTES);
+    add(t, "%s%.*s = %s", written ? ", " : "", n, c.fields[i].name, c.fields[i].value);
   }
-  if (fields < 0) add(t, "... many fields}");
-  else if (elements + fields == written) add(t, "}");
-  else add(t, "%s... %lld in all}", written ? ", " : "", (long long)elements + fields);
+  const char *comma = written ? ", " : "";
+  if (!is_all) add(t, elements ? "%s... many}" : "%s... many fields}", comma);
+  else if (c.count == written) add(t, "}");
+  else add(t, "%s... %d in all}", comma, c.count);
   lua_settop(L, top);
 }
 
