@@ -83,7 +83,7 @@ enum Scripts {
   ]
 
   /// Under this name reloads stand in the log.
-  static let reload = TriggerQueue.scriptsTrigger
+  static let reload = ReservedTrigger.scripts
 
   static let byName = Dictionary(uniqueKeysWithValues: triggers.map { ($0.name, $0) })
   static let events = Set(triggers.compactMap(\.event)).subtracting(["tick"]).sorted()

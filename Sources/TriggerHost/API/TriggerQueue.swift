@@ -75,15 +75,12 @@ public final class TriggerQueue: Sendable {
     let set = makeSet(items, scripts)
     var options = TriggerOptions()
     options.priority = .critical
-    let trigger = engine.adopt(name: Self.scriptsTrigger, body: .install(set), options: options)
+    let trigger = engine.adopt(name: ReservedTrigger.scripts, body: .install(set), options: options)
     var event = event
     event["tree"] = .int(Int64(set.tree?.identity.number ?? 0))
-    let arrival = Event(Self.scriptsTrigger, .map(event), source: source).arrival
+    let arrival = Event(ReservedTrigger.scripts, .map(event), source: source).arrival
     return admit(trigger, arrival, CanonicalEncoding.encode(.map(event)), completion)
   }
-
-  /// The name under which `replaceScripts` stands in the log.
-  package static let scriptsTrigger = "scripts"
 
   private func makeSet(
     _ items: [(name: String, body: LoadedTrigger.Body, options: TriggerOptions)], _ scripts: ScriptTree?
@@ -370,92 +367,5 @@ public final class TriggerQueue: Sendable {
       observer = nil
     }
     engine.setObserver(observer)
-  }
-}
-
-/// A named value that arrives.
-public struct Event: Sendable {
-  /// Decides together with `name` which triggers it reaches.
-  public var kind: EventKind
-  /// What the patterns of `on` are matched with, like `bars/EURUSD`.
-  public var name: String
-  /// Canonical encoding of the event.
-  public var payload: [UInt8]
-  /// Default: what each trigger declares.
-  public var priority: Priority?
-  /// Events of one source keep their order at each trigger.
-  public var source: UInt64
-  /// What acknowledgements call it; nil: nobody asks.
-  public var id: EventID?
-  /// What its source knows it by: recovery tells how far each source was.
-  public var key: EventKey?
-  /// Once it is admitted the log keeps it until its operations are decided, whatever happens; `whenKept` says
-  /// from when on. An event that is not kept may be gone after a crash, but never in part.
-  public var isKept = false
-
-  /// Encodes the payload. O(size); its limits are not checked (see `Value.validate`).
-  public init(
-    _ name: String, _ payload: Value = .map([:]), kind: EventKind = .event, priority: Priority? = nil,
-    source: UInt64 = 0
-  ) {
-    self.init(
-      name, encoded: CanonicalEncoding.encode(payload), kind: kind, priority: priority, source: source)
-  }
-
-  /// - Parameter encoded: canonical encoding of the event, as `CanonicalEncoding.encode` gives it.
-  public init(
-    _ name: String, encoded: [UInt8], kind: EventKind = .event, priority: Priority? = nil, source: UInt64 = 0
-  ) {
-    self.name = name
-    payload = encoded
-    self.kind = kind
-    self.priority = priority
-    self.source = source
-  }
-
-  var arrival: Engine.Arrival {
-    var arrival = Engine.Arrival(kind: kind, name: name, source: source, priority: priority)
-    arrival.id = id
-    arrival.key = key
-    arrival.isKept = isKept
-    return arrival
-  }
-}
-
-/// The log takes no more records, so nothing can be promised any more.
-public struct LogFailed: Error, Sendable, CustomStringConvertible {
-  /// What the disk says.
-  public let description: String
-}
-
-/// A key came a second time, with another event.
-public struct KeyReused: Error, Sendable, CustomStringConvertible {
-  /// The key.
-  public let key: String
-  /// For the sender.
-  public var description: String {
-    "the idempotency key '\(key)' was used with another event; send each event with a key of its own"
-  }
-}
-
-/// As many keys of senders are known as may be (`EngineConfiguration.keys`): the event was not taken.
-public struct KeysFull: Error, Sendable, CustomStringConvertible {
-  /// How many that is.
-  public let limit: Int
-  /// When the oldest ones are forgotten.
-  public let until: Timestamp
-  /// For the sender.
-  public var description: String {
-    "keys in the window are full: \(limit) have come within 24 hours (limits.keys); a new one is taken from \(until) on, when the oldest are forgotten. Nothing was run"
-  }
-}
-
-/// The queue has no room and the configuration says to refuse.
-public struct QueueFull: Error, CustomStringConvertible {
-  /// `EngineConfiguration.queueCapacity`, in operations.
-  public let capacity: Int
-  /// For the sender: what happened, and what to do.
-  public var description: String {
-    "the queue is full (\(capacity) operations): try again later, or raise queue.capacity"
   }
 }

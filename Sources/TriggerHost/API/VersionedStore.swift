@@ -155,10 +155,3 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
       "store \(name): seq \(table.changed.load(ordering: .relaxed)), \(keys) \(keys == 1 ? "key" : "keys")"
   }
 }
-
-/// A store was used in a way it cannot be.
-public struct StoreError: Error, CustomStringConvertible {
-  /// Names the store and says what was wrong.
-  public let description: String
-  init(_ description: String) { self.description = description }
-}

@@ -56,15 +56,3 @@ final class BackendFeed: Sendable {
     lines.withLock { Dictionary($0.map { ($0.store, $0.stats) }) { first, _ in first } }
   }
 }
-
-/// How far the backend of a store is.
-public struct BackendStats: Sendable, Equatable {
-  /// The seq its copy is at; 0 until a copy that outlives the process has been looked at.
-  public var seq: Int64 = 0
-  /// Keys that changed since, as far as they were counted; nil when any key may have.
-  public var waiting: Int? = 0
-  /// Since when it cannot follow, nanoseconds since 1970; nil while it does.
-  public var stuckSince: Int64?
-  /// Why it cannot.
-  public var obstacle: String?
-}

@@ -23,27 +23,7 @@ extension Engine {
     var isKept = false
     var whenKept: (@Sendable () -> Void)?
     /// What came before; nil: nothing.
-    var past: Past?
-  }
-
-  /// What an operation brings that tries another one again, or was admitted by an earlier run of the host. On its own, since
-  /// most have none of it.
-  final class Past {
-    /// Given before the host's last stop; 0: none yet.
-    var identity: Int64 = 0
-    /// Nil: now.
-    var admitted: Int64?
-    /// What it tries again, and when.
-    var retry: Operation.Retry?
-    var due: MonotonicTime?
-    /// It was admitted by an earlier run, and has not been dequeued.
-    var hasWaited = false
-    /// It keeps its place among those with its order key: which one, or with true its own.
-    var turnKey: UInt64 = 0
-    var takesTurn = false
-    /// Of an operation of an earlier run.
-    var outside: OutsideEvent?
-    var absorbed: [Operation.Absorbed] = []
+    var past: Operation.Past?
   }
 
   /// True when the queue has room for an event from outside.
@@ -245,5 +225,15 @@ extension Engine {
       }
       if isIdle { continuation.resume() }
     }
+  }
+}
+
+extension Event {
+  var arrival: Engine.Arrival {
+    var arrival = Engine.Arrival(kind: kind, name: name, source: source, priority: priority)
+    arrival.id = id
+    arrival.key = key
+    arrival.isKept = isKept
+    return arrival
   }
 }

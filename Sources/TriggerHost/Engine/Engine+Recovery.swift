@@ -43,7 +43,7 @@ extension Engine {
         kind: record.kind, name: record.event, source: record.source, priority: Self.priority(of: record),
         hops: UInt8(clamping: record.hops), isInternal: true)
       arrival.cause = record.cause
-      let past = Past()
+      let past = Operation.Past()
       arrival.past = past
       past.identity = record.identity
       past.hasWaited = record.identity == 0

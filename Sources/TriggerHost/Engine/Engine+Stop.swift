@@ -1,17 +1,5 @@
 import Synchronization
 
-/// What an engine leaves undone when it stops.
-package struct Leftovers: Sendable, Equatable {
-  /// In the queue.
-  package var queued = 0
-  /// At a trigger's gate.
-  package var held = 0
-  /// Failed operations whose next try has not come.
-  package var delayed = 0
-  /// Names of the triggers that were under way.
-  package var running: [String] = []
-}
-
 /// The engine ends, part by part: who ends a process gives each part its time.
 extension Engine {
   /// Ends all threads; what is queued stays undone. Running attempts are cancelled.

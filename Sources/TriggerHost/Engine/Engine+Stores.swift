@@ -7,6 +7,11 @@ import TriggerCore
 extension EngineConfiguration {
   /// One worker per core.
   public init() { self.init(workers: max(1, min(64, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))) }
+
+  var orderLimits: CommitOrder<Operation>.Limits {
+    CommitOrder<Operation>.Limits(
+      grace: grace.nanoseconds, hold: hold.nanoseconds, defers: !strictOrder)
+  }
 }
 
 extension Engine {

@@ -131,7 +131,7 @@ extension Engine {
       arrival.cancellation = failed.cancellation
       arrival.family = failed.family
       let (past, retry) = (
-        Past(), Operation.Retry(of: seq, tries: failed.tries + 1, sender: failed.senderOfEvent)
+        Operation.Past(), Operation.Retry(of: seq, tries: failed.tries + 1, sender: failed.senderOfEvent)
       )
       past.admitted = time
       past.retry = retry
@@ -187,7 +187,7 @@ extension Engine {
   }
 
   /// Tells who waits for an outcome, and the observer. The outbox's turn: nothing of a user's is called here.
-  private func announce(_ announcements: [EngineState.Announcement]) {
+  private func announce(_ announcements: [Announcement]) {
     let observer = observer.body
     var seen: [DecidedOperation] = []
     for item in announcements {

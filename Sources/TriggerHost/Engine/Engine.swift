@@ -87,7 +87,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     stores = StoreDirectory(
       isStrict: configuration.strictStores, limit: configuration.maximumStores, rules: configuration.rules)
     backends = BackendFeed(registry)
-    unheard = UnheardEvents(receivers)
+    unheard = UnheardEvents { [receivers] in receivers.call(.notices, $0) }
     state = EngineState(
       configuration: configuration, registry: registry, stores: stores, log: log, backends: backends,
       clock: clock.read())

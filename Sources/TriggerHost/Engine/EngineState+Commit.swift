@@ -455,3 +455,10 @@ extension EngineState {
     if !isDone { commitsSinceReclaim = configuration.commitsPerReclaim }
   }
 }
+
+extension HoldBounds {
+  /// What deciding an attempt takes.
+  static func decision(of attempt: Attempt) -> Int {
+    10 + attempt.reads.count + 4 * attempt.writes.count + 3 * (attempt.writes.bytes >> 10)
+  }
+}

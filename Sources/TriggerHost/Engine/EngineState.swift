@@ -120,19 +120,6 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
     var nextTrigger = 0
   }
 
-  struct Announcement {
-    var operation: Operation
-    /// Its trigger may be gone when this is told.
-    var trigger: String
-    /// Seq it was decided under.
-    var seq: Int64
-    var outcome: Outcome
-    var error: String?
-    /// Nanoseconds since 1970; 0: not tried again.
-    var retryAt: Int64 = 0
-    var logs: ScriptLines?
-  }
-
   init(
     configuration: EngineConfiguration, registry: SnapshotRegistry, stores: StoreDirectory,
     log: (any CommitLog)?, backends: BackendFeed, clock: ClockReading

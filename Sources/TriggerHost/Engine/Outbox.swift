@@ -4,8 +4,6 @@ import DequeModule
 /// who comes meanwhile leaves it to that one. So what is told must not wait for anybody: it moves a number or resumes
 /// a task (`Receivers` calls what users gave). Filled under the engine lock. Any thread.
 final class Outbox: @unchecked Sendable {  // guarded by `lock`
-  typealias Announcement = EngineState.Announcement
-
   private let lock = EngineLock()
   private var announcements: Deque<Announcement> = []
   /// What is told now.

@@ -224,22 +224,6 @@ public final class Recovery {
   }
 }
 
-/// Finds something by a name that lies somewhere as bytes, without making a string of names seen before.
-struct NameCache<Found> {
-  private var known: [(name: [UInt8], found: Found)] = []
-
-  @inline(__always)
-  mutating func value(of name: UnsafeRawBufferPointer, _ find: (String) throws -> Found) rethrows -> Found {
-    for index in known.indices.reversed() where known[index].name.elementsEqual(name) {
-      return known[index].found
-    }
-    let found = try find(name.utf8Text)
-    if known.count == 64 { known.removeAll() }
-    known.append((Array(name), found))
-    return found
-  }
-}
-
 extension IntentKind {
   /// The kind of a record's intent; nil for none of ours.
   init?(_ name: String) {

@@ -42,8 +42,8 @@ package final class SteppedEngine {
   ///
   /// - Parameter interruption: called when an attempt of a worker is about to look at a store, in the middle
   ///   of `end`: others may move then.
-  package init(_ queue: TriggerQueue, interruption: (@Sendable (_ worker: Int) -> Void)? = nil) {
-    engine = queue.engine
+  init(_ engine: Engine, interruption: (@Sendable (_ worker: Int) -> Void)? = nil) {
+    self.engine = engine
     let general = Array(repeating: Priority.low, count: engine.configuration.workers)
     let functions = interruption == nil ? LuaRunner.functions : LuaRunner.interruptible
     seats = (general + [.critical, .high, .normal]).map { [engine] priority in

@@ -257,13 +257,7 @@ final class LuaRunner {
           place!)
       }
     },
-    source: { sources, path, length in
-      Unmanaged<ScriptSources>.fromOpaque(sources!)._withUnsafeGuaranteedRef { sources in
-        guard let text = sources.text(String(cString: path!)) else { return nil }
-        length!.pointee = text.count
-        return text.baseAddress
-      }
-    })
+    source: LuaHostFunctions.loading.source)
 
   private func openStore(
     _ name: UnsafeBufferPointer<UInt8>, _ permanent: UnsafeMutablePointer<Int32>?,
@@ -348,35 +342,4 @@ final class LuaRunner {
 
   @inline(__always)
   private func countHeld() { held.pointee = attempt.reads.bytes &+ attempt.otherBytes }
-}
-
-/// The texts of a tree's files at addresses that stay, for Lua to read. Only what is asked for is copied: a
-/// tree may hold much that no script loads. Any thread.
-package final class ScriptSources: @unchecked Sendable {  // what `texts` points at never changes
-  package let files: FileTree
-  private let texts = Mutex<[String: Text]>([:])
-
-  private struct Text: @unchecked Sendable {  // constant bytes
-    let buffer: UnsafeMutableBufferPointer<CChar>
-  }
-
-  package init(_ files: FileTree) { self.files = files }
-
-  deinit { for text in texts.withLock({ $0 }).values { text.buffer.deallocate() } }
-
-  /// Of files whose text was asked for.
-  package var pathsRead: Set<String> { Set(texts.withLock { $0 }.keys) }
-
-  package func text(_ path: String) -> UnsafeBufferPointer<CChar>? {
-    let text: Text? = texts.withLock { texts in
-      if let known = texts[path] { return known }
-      guard let bytes = files[path]?.bytes else { return nil }
-      let buffer = UnsafeMutableBufferPointer<CChar>.allocate(capacity: bytes.count)
-      _ = buffer.initialize(from: bytes.lazy.map { CChar(bitPattern: $0) })
-      let text = Text(buffer: buffer)
-      texts[path] = text
-      return text
-    }
-    return text.map { UnsafeBufferPointer($0.buffer) }
-  }
 }

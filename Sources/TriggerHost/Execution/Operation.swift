@@ -145,10 +145,30 @@ final class Operation: GatedRun, @unchecked Sendable {
     }
   }
 
+  /// What an operation brings that tries another one again, or was admitted by an earlier run of the host. On its own, since
+  /// most have none of it.
+  final class Past {
+    /// Given before the host's last stop; 0: none yet.
+    var identity: Int64 = 0
+    /// Nil: now.
+    var admitted: Int64?
+    /// What it tries again, and when.
+    var retry: Retry?
+    var due: MonotonicTime?
+    /// It was admitted by an earlier run, and has not been dequeued.
+    var hasWaited = false
+    /// It keeps its place among those with its order key: which one, or with true its own.
+    var turnKey: UInt64 = 0
+    var takesTurn = false
+    /// Of an operation of an earlier run.
+    var outside: OutsideEvent?
+    var absorbed: [Absorbed] = []
+  }
+
   init(
     trigger: LoadedTrigger, priority: Priority, hops: UInt8, orderKey: UInt64, admitted: Int64,
     kind: EventKind = .event, source: UInt64 = 0, cause: LogRecord.Cause? = nil,
-    outside: OutsideEvent? = nil, identity: Int64 = 0, past: Engine.Past? = nil,
+    outside: OutsideEvent? = nil, identity: Int64 = 0, past: Past? = nil,
     name: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>, coalesceKey: UInt64 = 0,
     gateKey: UInt64 = 0,
     completion: (@Sendable (OperationResult) -> Void)? = nil, cancellation: Cancellation? = nil,

@@ -12,9 +12,10 @@ final class UnheardEvents: Sendable {
   /// Names come from outside.
   private static let most = 1000
   private let state = Mutex(State())
-  private let receivers: Receivers
+  private let tell: @Sendable (@escaping @Sendable () -> Void) -> Void
 
-  init(_ receivers: Receivers) { self.receivers = receivers }
+  /// - Parameter tell: has its argument called, on a thread for that.
+  init(tell: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void) { self.tell = tell }
 
   func observe(_ body: (@Sendable (EventKind, String) -> Void)?) { state.withLock { $0.observer = body } }
 
@@ -25,6 +26,6 @@ final class UnheardEvents: Sendable {
       }
       return state.told.insert(ExactText("\(kind) \(name)")).inserted ? state.observer : nil
     }
-    if let observer { receivers.call(.notices) { observer(kind, name) } }
+    if let observer { tell { observer(kind, name) } }
   }
 }

@@ -41,7 +41,7 @@ package struct RecordView {
 
   /// It put other scripts in force.
   package var isReload: Bool {
-    tree == 0 && trigger.elementsEqual(TriggerQueue.scriptsTrigger.utf8)
+    tree == 0 && trigger.elementsEqual(ReservedTrigger.scripts.utf8)
   }
 
   /// The next record of `reader`.

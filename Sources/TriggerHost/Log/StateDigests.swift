@@ -60,37 +60,3 @@ public struct StateDamage: Error, Sendable, Hashable, CustomStringConvertible {
     "store '\(store)' as of seq \(seq) is not what was committed: its digest is \(found), the one kept is \(kept)"
   }
 }
-
-/// Whoever calls holds the engine lock, or has the only thread.
-extension StoreDirectory {
-  /// Of the stores that changed after a seq, in byte order of their names.
-  ///
-  /// - Parameter seq: nil: of all there are.
-  func digests(changedAfter seq: Int64? = nil) -> [StateDigests.Store] {
-    existing
-      .filter { table in seq.map { table.changed.load(ordering: .relaxed) > $0 } ?? true }
-      .map { StateDigests.Store(name: $0.name, digest: $0.digest) }
-      .sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-  }
-
-  /// Compares the stores with what was kept of them.
-  ///
-  /// - Parameter isWhole: those that are not named are empty.
-  /// - Throws: `StateDamage` for the first store that differs.
-  func check(_ kept: StateDigests, isWhole: Bool) throws(StateDamage) {
-    var found: [ExactText: StoreDigest] = [:]
-    for store in digests() { found[ExactText(store.name)] = store.digest }
-    func compare(_ name: String, _ found: StoreDigest, _ kept: StoreDigest, _ seq: Int64) throws(StateDamage)
-    {
-      if found != kept { throw StateDamage(store: name, seq: seq, kept: kept, found: found) }
-    }
-    for store in kept.stores {
-      let own = found.removeValue(forKey: ExactText(store.name)) ?? StoreDigest()
-      try compare(store.name, own, store.digest, kept.seq)
-    }
-    guard isWhole else { return }
-    for (name, digest) in found.sorted(by: { $0.key.text < $1.key.text }) {
-      try compare(name.text, digest, StoreDigest(), kept.seq)
-    }
-  }
-}

@@ -10,7 +10,7 @@ import TriggerCore
 ///
 /// A pure state machine over a ring of seqs `frontier + 1 ..< next`: no threads, time comes in as a number
 /// (of a clock that nobody sets).
-struct CommitOrder<Operation: AnyObject> {
+struct CommitOrder<Element: AnyObject> {
   struct Limits {
     /// A finished operation waits this long before lower-priority operations ahead of it are deferred.
     var grace: Int64 = 1_000_000
@@ -23,7 +23,7 @@ struct CommitOrder<Operation: AnyObject> {
   /// What the frontier allows.
   enum Step {
     /// The operation at the frontier is finished: check and decide it, then call `decided()`.
-    case decide(Operation)
+    case decide(Element)
     /// The seq at the frontier had been deferred and is now passed.
     case passedDeferred(seq: Int64)
     /// The operation at the frontier still runs, or there is none.
@@ -32,7 +32,7 @@ struct CommitOrder<Operation: AnyObject> {
 
   private enum State: UInt8 { case running, finished, deferred }
   private struct Slot {
-    var operation: Operation?
+    var operation: Element?
     var state = State.running
     var priority = Priority.normal
     var orderKey: UInt64 = 0
@@ -64,7 +64,7 @@ struct CommitOrder<Operation: AnyObject> {
   var isFull: Bool { undecided == slots.count }
 
   /// Gives the next seq. Precondition: not full.
-  mutating func assign(_ operation: Operation, priority: Priority, orderKey: UInt64) -> Int64 {
+  mutating func assign(_ operation: Element, priority: Priority, orderKey: UInt64) -> Int64 {
     precondition(!isFull, "assign without room in the window")
     let seq = next
     next += 1
@@ -122,10 +122,10 @@ struct CommitOrder<Operation: AnyObject> {
   func isUndecided(_ seq: Int64) -> Bool { seq > frontier && seq < next }
 
   /// The undecided operation of `seq`; nil when it was deferred.
-  func undecidedOperation(_ seq: Int64) -> Operation? { slots[Int(seq & mask)].operation }
+  func undecidedOperation(_ seq: Int64) -> Element? { slots[Int(seq & mask)].operation }
 
   /// The operation of an undecided `seq` while it runs.
-  func running(_ seq: Int64) -> Operation? {
+  func running(_ seq: Int64) -> Element? {
     let slot = slots[Int(seq & mask)]
     return slot.state == .running ? slot.operation : nil
   }
@@ -139,7 +139,7 @@ struct CommitOrder<Operation: AnyObject> {
   /// spans anew: at the frontier it cannot conflict, so it ends. O(undecided).
   ///
   /// - Parameter work: how long an operation's attempt has been at work, in nanoseconds.
-  func overdue(at now: MonotonicTime, work: (Operation) -> Int64) -> [Int64] {
+  func overdue(at now: MonotonicTime, work: (Element) -> Int64) -> [Int64] {
     guard limits.defers, finished > 0 else { return [] }
     var result: [Int64] = []
     var waiting: Priority?  // the most urgent that has waited for the grace
@@ -170,7 +170,7 @@ struct CommitOrder<Operation: AnyObject> {
   }
 
   /// Visits undecided operations in seq order, deferred ones left out. O(undecided).
-  func forEachUndecided(_ body: (Int64, Operation, _ finished: Bool) -> Void) {
+  func forEachUndecided(_ body: (Int64, Element, _ finished: Bool) -> Void) {
     for seq in (frontier + 1)..<next {
       let slot = slots[Int(seq & mask)]
       if let operation = slot.operation { body(seq, operation, slot.state == .finished) }

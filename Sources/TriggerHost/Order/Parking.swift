@@ -10,9 +10,9 @@ import DequeModule
 /// waits for ever waits for the holder. Taking the seq only when finished
 /// means that a slow operation holds up the frontier once, at its first seq, and never again. A pure state
 /// machine; every call is O(1) amortized but `release`.
-struct Parking<Operation: AnyObject> {
+struct Parking<Element: AnyObject> {
   private struct Spot {
-    let operation: Operation
+    let operation: Element
     let identity: Int64
     let orderKey: UInt64
     var isFinished: Bool
@@ -28,7 +28,7 @@ struct Parking<Operation: AnyObject> {
   /// made yet.
   private var turns: [UInt64: ObjectIdentifier?] = [:]
   /// The operation whose read set is reserved: writers of it are deferred until it is decided.
-  private(set) var holder: Operation?
+  private(set) var holder: Element?
 
   var count: Int { spots.count }
   var isEmpty: Bool { spots.isEmpty && turns.isEmpty }
@@ -39,7 +39,7 @@ struct Parking<Operation: AnyObject> {
   }
 
   /// An operation that is dequeued must wait.
-  func holds(_ operation: Operation, orderKey: UInt64) -> Bool {
+  func holds(_ operation: Element, orderKey: UInt64) -> Bool {
     if let turn = turns[orderKey] { return turn != ObjectIdentifier(operation) }
     return lines[orderKey] != nil
   }
@@ -47,26 +47,26 @@ struct Parking<Operation: AnyObject> {
   // MARK: Turns
 
   /// Others of the key wait until it is this operation's turn no more.
-  func isBlocked(_ operation: Operation, orderKey: UInt64) -> Bool {
+  func isBlocked(_ operation: Element, orderKey: UInt64) -> Bool {
     turns[orderKey].map { $0 != ObjectIdentifier(operation) } ?? false
   }
 
   /// Keeps the key's turn for the retry of an operation that has failed. False when it is another one's.
-  mutating func keepTurn(of orderKey: UInt64, after failed: Operation) -> Bool {
+  mutating func keepTurn(of orderKey: UInt64, after failed: Element) -> Bool {
     if let turn = turns[orderKey], turn != ObjectIdentifier(failed) { return false }
     turns[orderKey] = .some(nil)
     return true
   }
 
   /// Gives the operation the turn that was kept for it, or that nobody has. False when it is another one's.
-  mutating func takeTurn(of orderKey: UInt64, for operation: Operation) -> Bool {
+  mutating func takeTurn(of orderKey: UInt64, for operation: Element) -> Bool {
     if let turn = turns[orderKey], turn != nil { return false }
     turns[orderKey] = ObjectIdentifier(operation)
     return true
   }
 
   /// The turn is over: it goes to the first that is parked. Nil when none is: then it is nobody's.
-  mutating func passTurn(of orderKey: UInt64) -> Operation? {
+  mutating func passTurn(of orderKey: UInt64) -> Element? {
     guard let next = lines[orderKey]?.first else {
       turns[orderKey] = nil
       return nil
@@ -77,7 +77,7 @@ struct Parking<Operation: AnyObject> {
   }
 
   mutating func park(
-    _ operation: Operation, identity: Int64, orderKey: UInt64, isFinished: Bool, waitsForHolder: Bool = false
+    _ operation: Element, identity: Int64, orderKey: UInt64, isFinished: Bool, waitsForHolder: Bool = false
   ) {
     let id = ObjectIdentifier(operation)
     var line = lines.removeValue(forKey: orderKey) ?? []
@@ -92,7 +92,7 @@ struct Parking<Operation: AnyObject> {
     candidates.append(id)
   }
 
-  mutating func finish(_ operation: Operation) {
+  mutating func finish(_ operation: Element) {
     let id = ObjectIdentifier(operation)
     precondition(spots[id] != nil, "finished an operation that is not parked")
     spots[id]!.isFinished = true
@@ -100,17 +100,17 @@ struct Parking<Operation: AnyObject> {
   }
 
   /// The operation runs again before it may have a seq.
-  mutating func restart(_ operation: Operation) {
+  mutating func restart(_ operation: Element) {
     spots[ObjectIdentifier(operation)]?.isFinished = false
   }
 
   /// Makes the operation the holder when there is none.
-  mutating func reserve(for operation: Operation) {
+  mutating func reserve(for operation: Element) {
     if holder == nil { holder = operation }
   }
 
   /// The operation is decided: whoever waited for its reservation goes on. O(count).
-  mutating func release(_ operation: Operation) {
+  mutating func release(_ operation: Element) {
     guard holder === operation else { return }
     holder = nil
     for (id, spot) in spots where spot.waitsForHolder { spots[id]!.waitsForHolder = false }
@@ -119,7 +119,7 @@ struct Parking<Operation: AnyObject> {
   }
 
   /// An operation that may have a new seq now; it stays parked until `leave`.
-  mutating func nextReady() -> Operation? {
+  mutating func nextReady() -> Element? {
     while let id = candidates.first {
       if let spot = spots[id], spot.isFinished, !spot.waitsForHolder, lines[spot.orderKey]?.first == id,
         !isBlocked(spot.operation, orderKey: spot.orderKey)
@@ -132,7 +132,7 @@ struct Parking<Operation: AnyObject> {
   }
 
   /// Takes out an operation that `nextReady` gave. Returns true when nobody of its order key waits for anything here.
-  mutating func leave(_ operation: Operation) -> Bool {
+  mutating func leave(_ operation: Element) -> Bool {
     let id = ObjectIdentifier(operation)
     guard let spot = spots.removeValue(forKey: id), var line = lines.removeValue(forKey: spot.orderKey) else {
       return false
@@ -144,7 +144,7 @@ struct Parking<Operation: AnyObject> {
     return false
   }
 
-  func visit(_ body: (Operation, _ isFinished: Bool) -> Void) {
+  func visit(_ body: (Element, _ isFinished: Bool) -> Void) {
     for spot in spots.values { body(spot.operation, spot.isFinished) }
   }
 }

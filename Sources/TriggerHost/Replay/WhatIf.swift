@@ -185,7 +185,7 @@ public final class WhatIf {
 
   /// What was put in force, or sent to a Swift trigger, by name reaches nobody else.
   private func admitNewcomers(_ record: LogRecord) throws {
-    if record.tree == 0, record.event.isEmpty || record.trigger == TriggerQueue.scriptsTrigger { return }
+    if record.tree == 0, record.event.isEmpty || record.trigger == ReservedTrigger.scripts { return }
     for trigger in try bindingChange(record).newcomers {
       queue.append(
         NewOperation(

@@ -61,7 +61,7 @@ final class ScriptChecker {
   init(_ files: FileTree, defaults: TriggerOptions) {
     self.defaults = defaults
     sources = Sources(files)
-    var functions = LuaRunner.functions
+    var functions = LuaHostFunctions.loading
     functions.source = { sources, path, length in
       guard let text = ScriptChecker.sources(sources).texts.text(String(cString: path!)) else { return nil }
       length!.pointee = text.count

@@ -106,11 +106,6 @@ public struct EngineConfiguration: Sendable {
 
   /// - Parameter workers: default: one per core.
   public init(workers: Int) { self.workers = workers }
-
-  var orderLimits: CommitOrder<Operation>.Limits {
-    CommitOrder<Operation>.Limits(
-      grace: grace.nanoseconds, hold: hold.nanoseconds, defers: !strictOrder)
-  }
 }
 
 extension Duration {

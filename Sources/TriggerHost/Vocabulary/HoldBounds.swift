@@ -11,9 +11,4 @@ enum HoldBounds {
   static let emittedBytes = 1 << 20
   /// Versions that nobody reads any more, freed.
   static let freed = 16_384
-
-  /// What deciding an attempt takes.
-  static func decision(of attempt: Attempt) -> Int {
-    10 + attempt.reads.count + 4 * attempt.writes.count + 3 * (attempt.writes.bytes >> 10)
-  }
 }

@@ -1,0 +1,13 @@
+/// How an operation ended, for those who are told once it is durable.
+struct Announcement {
+  var operation: Operation
+  /// Its trigger may be gone when this is told.
+  var trigger: String
+  /// Seq it was decided under.
+  var seq: Int64
+  var outcome: Outcome
+  var error: String?
+  /// Nanoseconds since 1970; 0: not tried again.
+  var retryAt: Int64 = 0
+  var logs: ScriptLines?
+}
