@@ -166,7 +166,7 @@ import TriggerCore
       if untilIdle { await queue.waitUntilIdle() }
       queue.stop()
       for record in log.all {
-        if record.trigger == TriggerQueue.scriptsTrigger {
+        if record.trigger == ReservedTrigger.scripts {
           #expect(record.outcome == .committed, "seed \(seed)")
           let event = try record.payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }
           let number = try #require(event["tree"]?.intValue)
@@ -179,7 +179,7 @@ import TriggerCore
     /// The first record that is not as it must be.
     func firstWrong() throws -> String? {
       var treeless: Set<Int64> = []
-      for record in records where record.trigger != TriggerQueue.scriptsTrigger {
+      for record in records where record.trigger != ReservedTrigger.scripts {
         let place = "seq \(record.seq) of \(record.trigger), identity \(record.identity)"
         let tree = inForce.last { $0.seq <= record.identity }!.tree
         let expected = Directory.expected(trees[tree]!.edits, record.trigger)

@@ -42,7 +42,7 @@ import TriggerCore
     await queue.waitUntilIdle()
     var current = 1
     for record in log.all {
-      if record.trigger == TriggerQueue.scriptsTrigger {
+      if record.trigger == ReservedTrigger.scripts {
         guard case .map(let event) = try record.payload.withUnsafeBytes({ try CanonicalEncoding.decode($0) })
         else { return #expect(Bool(false)) }
         current += 1
