@@ -9,6 +9,7 @@ struct Execution {
   /// Nothing of it is kept, whatever came of it.
   private let isTrial: Bool
   private let error: String?
+  private let code: FailureCode?
   private let intents: [LogRecord.Intent]
   private let reads: [String]
   private let logs: [ExecutionLog]
@@ -23,7 +24,8 @@ struct Execution {
   ///   - scripts: where they are; nil: in a log.
   init(_ trigger: String, _ result: Replayer.TrialResult, on seq: Int64?, scripts: ScriptPlaces?) {
     self.scripts = scripts
-    (self.trigger, outcome, error, intents) = (trigger, result.outcome, result.error, result.intents)
+    (self.trigger, outcome, error, code) = (trigger, result.outcome, result.error, result.code)
+    intents = result.intents
     (reads, logs, isTrial) = (result.reads, result.logs, true)
     dropped = result.logLinesDropped
     place = seq.map { ("on the state after seq", $0, "at") }
@@ -33,7 +35,8 @@ struct Execution {
   init(_ record: LogRecord, logs: [ExecutionLog], dropped: Int, scripts: ScriptPlaces) {
     self.dropped = dropped
     self.scripts = scripts
-    (trigger, outcome, error, intents) = (record.trigger, record.outcome, record.error, record.intents)
+    (trigger, outcome, error, code) = (record.trigger, record.outcome, record.error, record.code)
+    intents = record.intents
     (reads, self.logs, isTrial) = (record.reads, logs, false)
     place = ("as seq", record.seq, "seq")
   }
@@ -65,7 +68,8 @@ struct Execution {
   private var value: Value {
     var fields: Value.Map = [
       "trigger": .string(trigger), "outcome": .string("\(outcome)"),
-      "error": error.map { .string($0) } ?? .null, "intents": .array(intents.map(\.json)),
+      "code": code.map { .string($0.rawValue) } ?? .null, "error": error.map { .string($0) } ?? .null,
+      "intents": .array(intents.map(\.json)),
       "reads": .array(reads.map { .string($0) }),
       "log": .array(
         logs.map {

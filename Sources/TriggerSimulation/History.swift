@@ -329,7 +329,7 @@ struct History {
     let payload = try record.payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }
     let isGone = facts.inForce.contains { Scripts.variants[$0].missing.contains(record.trigger) }
     let isDropped =
-      record.error?.hasPrefix("dropped: ") == true
+      record.code == .dropped
       && Scripts.byName[record.trigger]!.options.contains("mode")
     let isCancelled =
       payload["fire_time"] != nil || Scripts.byName[record.trigger]!.mayCancel

@@ -6,7 +6,8 @@ struct Announcement {
   /// Seq it was decided under.
   var seq: Int64
   var outcome: Outcome
-  var error: String?
+  /// Why it failed, or was dropped.
+  var failure: Failure?
   /// Nanoseconds since 1970; 0: not tried again.
   var retryAt: Int64 = 0
   var logs: ScriptLines?

@@ -33,8 +33,8 @@ extension Committer {
   private func tooMany(_ count: Int, in table: Unmanaged<StoreTable>) -> Failure {
     let name = table._withUnsafeGuaranteedRef { $0.name }
     return Failure(
-      message:
-        "prepare_commit of '\(name)': it would set or change \(count) keys, the limit of one commit is "
+      .intent,
+      "prepare_commit of '\(name)': it would set or change \(count) keys, the limit of one commit is "
         + "\(mostReplaced): change single keys")
   }
 
@@ -44,10 +44,10 @@ extension Committer {
   ) throws(Failure) -> [(key: Bytes, value: UnsafeRawBufferPointer)] {
     var reader = CBORReader(UnsafeRawBufferPointer(content))
     guard let entries = try? reader.entries() else {
-      throw Failure(message: "prepare_commit needs a map of keys to values")
+      throw Failure(.intent, "prepare_commit needs a map of keys to values")
     }
     var wanted = entries.map { (key: $0.key.bindMemory(to: UInt8.self), value: $0.value) }
-    if wanted.contains(where: { $0.key.isEmpty }) { throw Failure(message: "prepare_commit: a key is empty") }
+    if wanted.contains(where: { $0.key.isEmpty }) { throw Failure(.intent, "prepare_commit: a key is empty") }
     // An encoded map has them by length first.
     wanted.sort { Self.compare($0.key, $1.key) < 0 }
     return wanted

@@ -194,7 +194,7 @@ extension Engine {
       let result = OperationResult(
         trigger: item.trigger, identity: item.operation.identity, seq: item.seq,
         // One that is deferred goes on, and nothing is told.
-        outcome: OperationOutcome(item.outcome)!, error: item.error,
+        outcome: OperationOutcome(item.outcome)!, failure: item.failure,
         retryAt: item.retryAt > 0 ? item.retryAt : nil)
       item.operation.completion?(result)
       for other in item.operation.absorbed { other.completion?(result.asSuperseding) }

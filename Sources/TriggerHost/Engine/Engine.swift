@@ -199,14 +199,14 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
         seq: seq, identity: operation.identity, trigger: operation.trigger.name,
         state: isFinished ? .waiting : operation.attempts > 1 ? .rerunning : .running,
         attempts: Int(operation.attempts), conflicts: Int(operation.conflicts), admitted: operation.admitted,
-        decided: nil, error: nil)
+        decided: nil, failure: nil)
     }
     guard let item = state.records.item(for: seq) else { return nil }
     let name = intakeLock.withLock { triggerNames[Int(item.trigger)] }
     return ExecutionRecord(
       seq: seq, identity: item.identity, trigger: name, state: .decided(item.outcome),
       attempts: Int(item.attempts), conflicts: Int(item.conflicts), admitted: item.admitted,
-      decided: item.decided, error: state.records.error(for: seq))
+      decided: item.decided, failure: state.records.failure(for: seq))
   }
 }
 

@@ -98,29 +98,30 @@ extension EngineState {
     var outcome = Outcome.committed
     if operation.isDropped {
       outcome = .skipped
-      attempt.error = Self.reasonOfDrop(operation)
+      attempt.failure = Self.reasonOfDrop(operation)
     } else if operation.isGone || operation.isCancelled {
       outcome = .skipped
     } else if attempt.isExpired {
       outcome = .failed
-      attempt.error =
+      attempt.failure = Failure(
+        .snapshotTooOld,
         "\(operation.trigger.name): snapshot_too_old: it ran for so long, twice, that more than "
-        + "\(configuration.retainedVersions) versions had to be kept for it"
+          + "\(configuration.retainedVersions) versions had to be kept for it")
     } else if attempt.status != .succeeded {
       outcome = .failed
     } else if let loop = emitRules.refusal(of: operation, attempt, hearsOfCommits: wantsChangedKeys) {
       outcome = .failed
-      attempt.error = loop
+      attempt.failure = loop
     } else {
       // Applying hands the values over to the stores, so the log takes the intents first.
       recorder?.take(attempt)
-      do throws(Committer.Failure) {
+      do throws(Failure) {
         let changed = try committer.apply(
           attempt.writes, seq: operation.seq, tellsKeys: wantsChangedKeys, isNew: true)
         if attempt.writes.emits > 0 || !changed.isEmpty { collectEmission(of: operation, attempt, changed) }
       } catch {
         outcome = .failed
-        attempt.error = error.message
+        attempt.failure = error
       }
     }
     let pause = outcome == .failed ? pause(before: operation) : nil
@@ -205,14 +206,14 @@ extension EngineState {
         seq: operation.seq, identity: operation.identity, admitted: operation.admitted, decided: decided,
         trigger: Int32(operation.trigger.index), attempts: operation.attempts, conflicts: operation.conflicts,
         outcome: outcome))
-    if let error = attempt.error { records.store(error: error, for: operation.seq) }
-    if operation.completion != nil || !operation.absorbed.isEmpty || attempt.error != nil
+    if let failure = attempt.failure { records.store(failure, for: operation.seq) }
+    if operation.completion != nil || !operation.absorbed.isEmpty || attempt.failure != nil
       || attempt.logs != nil
     {
       announcements.append(
         Announcement(
           operation: operation, trigger: operation.trigger.name, seq: operation.seq, outcome: outcome,
-          error: attempt.error, retryAt: retryAt, logs: attempt.logs))
+          failure: attempt.failure, retryAt: retryAt, logs: attempt.logs))
     }
     if parking.holder === operation { endReservation(of: operation) }
     operation.attempt = nil

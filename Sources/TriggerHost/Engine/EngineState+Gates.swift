@@ -125,11 +125,11 @@ extension EngineState {
     announcements.append(
       Announcement(
         operation: operation, trigger: operation.trigger.name, seq: 0, outcome: .skipped,
-        error: Self.reasonOfDrop(operation), logs: nil))
+        failure: Self.reasonOfDrop(operation), logs: nil))
   }
 
-  static func reasonOfDrop(_ operation: Operation) -> String {
-    "dropped: max_instances operations of \(operation.trigger.name) are going on already"
+  static func reasonOfDrop(_ operation: Operation) -> Failure {
+    Failure(.dropped, "dropped: max_instances operations of \(operation.trigger.name) are going on already")
   }
 }
 

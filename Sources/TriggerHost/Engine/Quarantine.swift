@@ -54,7 +54,7 @@ extension EngineState {
     operation.attempt!.reset()
     // Ended from outside: no replay runs it.
     operation.attempt!.status = .killed
-    operation.attempt!.error = quarantine.error
+    operation.attempt!.failure = quarantine.failure
     hasRefused = true
     complete(operation, at: now)
   }
@@ -65,7 +65,7 @@ extension EngineState {
     let failed = Attempt()
     failed.snapshot = operation.attempt!.snapshot
     failed.status = .killed
-    failed.error = error
+    failed.failure = Failure(.stuck, error)
     operation.attempt = failed
     stats.abandoned += 1
     stuck.add(operation, at: clock.wall(at: now), isLowered: isLowered)

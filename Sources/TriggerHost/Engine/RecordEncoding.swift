@@ -15,7 +15,7 @@ extension LogCoding {
     emissions: [EngineState.Emission.Event], retryAt: Int64, pause: Int64, digests: [StateDigests.Store],
     wantsReads: Bool, to buffer: CBORBuffer, scratch: CBORBuffer
   ) -> Int {
-    buffer.array(fields(digests, pause: pause))
+    buffer.array(fields(digests, pause: pause, code: attempt?.failure?.code))
     buffer.int(seq)
     buffer.int(operation.identity - seq)
     buffer.uint(UInt64(outcome.rawValue))
@@ -41,7 +41,7 @@ extension LogCoding {
       buffer.emptyArrayBlob()
     }
     buffer.uint(attempt?.status == .killed || attempt?.isExpired == true ? 1 : 0)
-    if let error = attempt?.error { buffer.text(error) } else { buffer.null() }
+    if let failure = attempt?.failure { buffer.text(failure.message) } else { buffer.null() }
     let reads = wantsReads ? attempt?.reads.descriptions ?? [] : []
     if reads.isEmpty {
       buffer.emptyArrayBlob()
@@ -66,7 +66,7 @@ extension LogCoding {
     }
     buffer.int(retryAt)
     write(operation.retry?.sender, to: buffer)
-    writeEnd(digests, pause: pause, to: buffer)
+    writeEnd(digests, pause: pause, code: attempt?.failure?.code, to: buffer)
     return start
   }
 

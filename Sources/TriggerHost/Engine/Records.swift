@@ -26,8 +26,10 @@ public struct ExecutionRecord: Sendable, CustomStringConvertible {
   public let admitted: Int64
   /// Nanoseconds since 1970; nil until decided.
   public let decided: Int64?
-  /// Message and traceback of a failure. At least the newest 1024 are kept, then nil.
-  public let error: String?
+  /// Why it failed. At least the newest 1024 are kept, then nil.
+  public let failure: Failure?
+  /// Message and traceback of the failure.
+  public var error: String? { failure?.message }
 
   /// `seq 7 rsi: committed, attempts 2, conflicts 1, 3.1 ms from admission`.
   public var description: String {
@@ -61,7 +63,7 @@ struct RecordRing {
 
   private var items: [Item]
   private let mask: Int64
-  private var errors: [Int64: String] = [:]
+  private var errors: [Int64: Failure] = [:]
   private var errorSeqs: [Int64] = []
   private let errorsKept = 1024
 
@@ -74,8 +76,8 @@ struct RecordRing {
   @inline(__always)
   mutating func store(_ item: Item) { items[Int(item.seq & mask)] = item }
 
-  mutating func store(error: String, for seq: Int64) {
-    errors[seq] = error
+  mutating func store(_ failure: Failure, for seq: Int64) {
+    errors[seq] = failure
     errorSeqs.append(seq)
     if errorSeqs.count > 2 * errorsKept {
       for old in errorSeqs.prefix(errorsKept) { errors[old] = nil }
@@ -88,10 +90,10 @@ struct RecordRing {
     return item.seq == seq && seq > 0 ? item : nil
   }
 
-  func error(for seq: Int64) -> String? { errors[seq] }
+  func failure(for seq: Int64) -> Failure? { errors[seq] }
 
   /// Newest first.
   func newestErrors(_ count: Int) -> [(seq: Int64, error: String)] {
-    errorSeqs.suffix(count).reversed().compactMap { seq in errors[seq].map { (seq, $0) } }
+    errorSeqs.suffix(count).reversed().compactMap { seq in errors[seq].map { (seq, $0.message) } }
   }
 }

@@ -165,7 +165,7 @@ public final class Recovery {
       }
     }
     try engine.withState { state in
-      do throws(Committer.Failure) {
+      do throws(Failure) {
         try state.committer.apply(writes, seq: record.seq)
       } catch { throw LogDamage("seq \(record.seq): \(error.message)", offset: 0) }
       sinceReclaim += 1
@@ -251,6 +251,6 @@ extension EngineState {
         trigger: Int32(trigger), attempts: Int32(clamping: record.attempts),
         conflicts: Int32(clamping: max(0, record.attempts - 1)),
         outcome: record.outcome))
-    if let error = record.error { records.store(error: error.utf8Text, for: record.seq) }
+    if let failure = record.failure { records.store(failure, for: record.seq) }
   }
 }

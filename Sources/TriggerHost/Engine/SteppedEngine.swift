@@ -116,7 +116,7 @@ package final class SteppedEngine {
       case .killed where !operation.isCancelled && !operation.isGone && !operation.isDropped:
         attempt.writes.removeAll()
         attempt.status = .killed
-        attempt.error = "timeout: the attempt used up its time"
+        attempt.failure = Failure(.timeout, "timeout: the attempt used up its time")
       case .unchecked: attempt.reads.removeAll()
       default: break
       }

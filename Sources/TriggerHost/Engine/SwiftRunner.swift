@@ -26,7 +26,8 @@ enum SwiftRunner {
       } catch {
         context.end()
         attempt.status = .failed
-        attempt.error = "\(trigger.name): \(error)"
+        attempt.failure = Failure(
+          error is CancellationError ? .cancelled : .error, "\(trigger.name): \(error)")
       }
       engine.finishDetached(operation, attempt)
     }

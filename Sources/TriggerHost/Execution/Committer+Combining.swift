@@ -12,7 +12,8 @@ extension Committer {
       let chain = try chain(write, behind: stage, slot)
       if chain.size > limits.encodedBytes {
         throw Failure(
-          message: "\(write.pointee.kind) at \(stage.name(slot)): the value would take \(chain.size) bytes, "
+          .intent,
+          "\(write.pointee.kind) at \(stage.name(slot)): the value would take \(chain.size) bytes, "
             + "the limit is \(limits.encodedBytes)")
       }
       stage.extend(slot, chain, by: place)
@@ -29,15 +30,15 @@ extension Committer {
     let old = try oldNumber(kind, stage, slot)
     guard let new = Self.number(operand) else {
       throw Failure(
-        message:
-          "\(kind) at \(stage.name(slot)): expected a number, got \(try item(operand).kindName(operand))")
+        .intent,
+        "\(kind) at \(stage.name(slot)): expected a number, got \(try item(operand).kindName(operand))")
     }
     guard let old else { return new }
     switch (old, new) {
     case (.int(let a), .int(let b)) where kind == .add:
       let (sum, overflow) = a.addingReportingOverflow(b)
       if overflow {
-        throw Failure(message: "add at \(stage.name(slot)): \(a) + \(b) does not fit in 64 bits")
+        throw Failure(.intent, "add at \(stage.name(slot)): \(a) + \(b) does not fit in 64 bits")
       }
       return .int(sum)
     default:
@@ -59,7 +60,7 @@ extension Committer {
       if let number = Self.number(encoded) { return number }
       wrong = try item(encoded).kindName(encoded)
     }
-    throw Failure(message: "\(kind) at \(stage.name(slot)): the value there is \(wrong), expected a number")
+    throw Failure(.intent, "\(kind) at \(stage.name(slot)): the value there is \(wrong), expected a number")
   }
 
   private static func number(_ encoded: UnsafeRawBufferPointer) -> Value? {
@@ -104,7 +105,7 @@ extension Committer {
     let new = try item(operand)
     // What is appended lies one level deeper than it was prepared.
     if kind == .append, Int(write.pointee.depth) >= limits.depth {
-      throw Failure(message: "append at \(stage.name(slot)): nested deeper than \(limits.depth) levels")
+      throw Failure(.intent, "append at \(stage.name(slot)): nested deeper than \(limits.depth) levels")
     }
     var chain = try started(kind, stage, slot, new.kindName(operand), isString: new.isString)
     if kind == .append {
@@ -114,7 +115,7 @@ extension Committer {
     }
     guard new.isString else {
       throw Failure(
-        message: "append_text at \(stage.name(slot)): expected a string, got \(new.kindName(operand))")
+        .intent, "append_text at \(stage.name(slot)): expected a string, got \(new.kindName(operand))")
     }
     chain.count += new.count
     chain.bytes += new.count
@@ -150,15 +151,16 @@ extension Committer {
       wrong = old.kindName(encoded)
     }
     if isText, !isString {
-      throw Failure(message: "append_text at \(stage.name(slot)): expected a string, got \(operand())")
+      throw Failure(.intent, "append_text at \(stage.name(slot)): expected a string, got \(operand())")
     }
     throw Failure(
-      message: "\(kind) at \(stage.name(slot)): the value there is \(wrong), expected "
+      .intent,
+      "\(kind) at \(stage.name(slot)): the value there is \(wrong), expected "
         + (isText ? "a string" : "an array"))
   }
 
   private func item(_ encoded: UnsafeRawBufferPointer) throws(Failure) -> EncodedItem {
-    guard let item = EncodedItem(encoded) else { throw Failure(message: "a stored value is damaged") }
+    guard let item = EncodedItem(encoded) else { throw Failure(.intent, "a stored value is damaged") }
     return item
   }
 }

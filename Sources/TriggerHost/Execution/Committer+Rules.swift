@@ -2,11 +2,6 @@ import TriggerCore
 
 /// What stores refuse.
 extension Committer {
-  private static let refusal = "refused by store "
-
-  /// Whether an error tells of what a store's backend does not take: that is not in the log.
-  static func isRefusal(_ error: String?) -> Bool { error?.hasPrefix(refusal) == true }
-
   /// What a list does to a store that has a rule.
   private struct Growth {
     var names: FileNames
@@ -47,7 +42,7 @@ extension Committer {
   }
 
   private func refused(by table: StoreTable, _ reason: String) -> Failure {
-    Failure(message: "\(Self.refusal)'\(table.name)': \(reason)")
+    Failure(.refused, "refused by store '\(table.name)': \(reason)")
   }
 
   private func add(

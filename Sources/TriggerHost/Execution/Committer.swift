@@ -9,11 +9,6 @@ struct Committer {
   /// whatever little the script has said.
   var mostReplaced = 100_000
 
-  /// Why a commutative or whole-store intent cannot apply.
-  struct Failure: Error {
-    var message: String
-  }
-
   /// A key that a commit changed.
   struct ChangedKey {
     var table: Unmanaged<StoreTable>
@@ -80,11 +75,12 @@ struct Committer {
     let bytes = isNew ? stage.bytesToMake : 0
     if bytes > Self.longestAppends {
       throw Failure(
-        message: "append: the values would take \(bytes) bytes together, the limit of one commit is "
+        .intent,
+        "append: the values would take \(bytes) bytes together, the limit of one commit is "
           + "\(Self.longestAppends): append to fewer long values at a time")
     }
     if writes.hasStandIns, let refusal = stores.refusal(ofNew: stage.newStores) {
-      throw Failure(message: refusal.message)
+      throw Failure(.intent, refusal.message)
     }
     let made = stage.slots.indices.map { stage.version($0) }
     if !writes.isByKey {

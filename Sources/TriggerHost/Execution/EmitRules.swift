@@ -17,32 +17,28 @@ struct EmitRules {
   /// - Parameter hearsOfCommits: some trigger is bound to commits.
   func refusal(
     of operation: Operation, _ attempt: Attempt, hearsOfCommits: @autoclosure () -> Bool
-  ) -> String? {
+  ) -> Failure? {
     let emits = attempt.writes.emits
     if operation.hops > hops {
-      return "loop: \(operation.trigger.name) is more than \(hops) hops from its cause"
+      return Failure(.loop, "loop: \(operation.trigger.name) is more than \(hops) hops from its cause")
     }
     if emits > 0, operation.hops >= hops {
-      return "loop: \(operation.trigger.name) emits after \(hops) hops from one cause"
+      return Failure(.loop, "loop: \(operation.trigger.name) emits after \(hops) hops from one cause")
     }
     if emits > self.emits {
-      return
+      return Failure(
+        .emits,
         "\(operation.trigger.name) emits \(emits) events in one commit; at most \(self.emits) are allowed (limits.emits)"
+      )
     }
     // What a trigger bound to commits writes may be the next commit that it is bound to.
     let mayAdd = emits > 0 || operation.kind == .commit && attempt.writes.count > 0 && hearsOfCommits()
     if mayAdd, let family = operation.family, family.count >= offspring {
-      return
-        "loop: \(operation.trigger.name) would add to the \(family.count) operations that came of one cause already \(Self.offspringLimit)"
+      return Failure(
+        .offspring,
+        "loop: \(operation.trigger.name) would add to the \(family.count) operations that came of one cause already (limits.offspring)"
+      )
     }
     return nil
-  }
-
-  private static let offspringLimit = "(limits.offspring)"
-
-  /// Whether an error tells of something that is not in the record that it failed: how much else has come of
-  /// the same cause.
-  static func dependsOnOthers(_ error: String?) -> Bool {
-    error?.hasPrefix("loop: ") == true && error?.hasSuffix(offspringLimit) == true
   }
 }

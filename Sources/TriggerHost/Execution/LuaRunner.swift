@@ -60,10 +60,14 @@ final class LuaRunner {
 
   deinit { held.deallocate() }
 
+  /// What the newest kill was for.
+  private let wasCancelled = Atomic<Bool>(false)
+
   func bind() { lua.bind() }
 
   var running: UInt64 { control.running }
   func kill(_ number: UInt64, cancelled: Bool) {
+    wasCancelled.store(cancelled, ordering: .relaxed)
     control.kill(number, reason: cancelled ? .cancelled : .timeout)
   }
 
@@ -79,7 +83,7 @@ final class LuaRunner {
     } else {
       do throws(LuaWorker.LoadError) { script = try load(operation.trigger) } catch {
         attempt.status = .failed
-        attempt.error = error.description
+        attempt.failure = Failure(.error, error.description)
         return
       }
     }
@@ -132,7 +136,13 @@ final class LuaRunner {
 
   private func fail(_ attempt: Attempt, _ status: LuaWorker.Status) {
     attempt.status = status == .killed ? .killed : .failed
-    attempt.error = lua.errorText
+    let code: FailureCode =
+      switch status {
+      case .killed: wasCancelled.load(ordering: .relaxed) ? .cancelled : .timeout
+      case .outOfMemory: .memory
+      default: .error
+      }
+    attempt.failure = Failure(code, lua.errorText)
   }
 
   // MARK: Loading

@@ -261,8 +261,8 @@ final class Attempt {
   @exclusivity(unchecked) var reads = ReadSet()
   @exclusivity(unchecked) var writes = WriteSet()
   var status = Status.succeeded
-  /// Message and traceback of a failed attempt.
-  @exclusivity(unchecked) var error: String?
+  /// Why it failed, or was dropped.
+  @exclusivity(unchecked) var failure: Failure?
   /// Nil when it logged nothing.
   @exclusivity(unchecked) var logs: ScriptLines?
   /// Its snapshot was held for too long: whatever it did does not count. Engine lock.
@@ -329,7 +329,7 @@ final class Attempt {
     status = .succeeded
     isExpired = false
     if context != nil { context = nil }
-    if error != nil { error = nil }
+    if failure != nil { failure = nil }
     if logs != nil { logs = nil }
     if !cursors.isEmpty { cursors.removeAll() }
     if !standIns.isEmpty { standIns.removeAll() }

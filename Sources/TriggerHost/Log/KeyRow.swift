@@ -57,14 +57,14 @@ package struct KeyRow: Sendable, Hashable {
     var outcome: OperationOutcome
     /// How what ran instead ended.
     var instead: OperationOutcome?
-    var error: String?
+    var failure: Failure?
     var retryAt: Int64?
   }
 
   /// What it takes in memory and on disk, about.
   var bytes: Int {
     results.reduce(96 + key.scope.utf8.count + key.key.utf8.count) { sum, result in
-      sum + 32 + result.trigger.utf8.count + (result.error?.utf8.count ?? 0)
+      sum + 32 + result.trigger.utf8.count + (result.failure?.message.utf8.count ?? 0)
     }
   }
 
@@ -87,7 +87,7 @@ extension OperationResult {
   init(_ result: KeyRow.Result) {
     self.init(
       trigger: result.trigger, identity: result.identity, seq: result.seq, outcome: result.outcome,
-      instead: result.instead, error: result.error, retryAt: result.retryAt)
+      instead: result.instead, failure: result.failure, retryAt: result.retryAt)
   }
 }
 
@@ -95,7 +95,7 @@ extension KeyRow.Result {
   init(_ result: OperationResult) {
     self.init(
       trigger: result.trigger, identity: result.identity, seq: result.seq, outcome: result.outcome,
-      instead: result.instead, error: result.error, retryAt: result.retryAt)
+      instead: result.instead, failure: result.failure, retryAt: result.retryAt)
   }
 
   /// - Parameter isAbsorbed: of an event whose place the record's took.
@@ -103,19 +103,21 @@ extension KeyRow.Result {
     guard let outcome = OperationOutcome(record.outcome) else { return nil }
     self.init(
       trigger: record.trigger, identity: record.identity, seq: record.seq,
-      outcome: isAbsorbed ? .superseded : outcome, instead: isAbsorbed ? outcome : nil, error: record.error,
+      outcome: isAbsorbed ? .superseded : outcome, instead: isAbsorbed ? outcome : nil,
+      failure: record.failure,
       retryAt: record.retryAt)
   }
 
   func write(to buffer: CBORBuffer) {
-    buffer.array(7)
+    buffer.array(failure == nil ? 7 : 8)
     buffer.text(trigger)
     buffer.int(identity)
     buffer.int(seq)
     buffer.uint(UInt64(outcome.rawValue))
-    if let error { buffer.text(error) } else { buffer.null() }
+    if let failure { buffer.text(failure.message) } else { buffer.null() }
     buffer.int(retryAt ?? 0)
     if let instead { buffer.uint(UInt64(instead.rawValue)) } else { buffer.null() }
+    if let failure { buffer.text(failure.code.rawValue) }
   }
 
   init(_ reader: inout CBORReader) throws(LogDamage) {
@@ -130,9 +132,10 @@ extension KeyRow.Result {
     let retryAt = try reader.int()
     var instead: OperationOutcome?
     if count > 6, !reader.null() { instead = OperationOutcome(rawValue: UInt8(clamping: try reader.uint())) }
+    let code = count > 7 ? FailureCode(rawValue: try reader.text()) : nil
     self.init(
-      trigger: trigger, identity: identity, seq: seq, outcome: outcome, instead: instead, error: error,
-      retryAt: retryAt == 0 ? nil : retryAt)
+      trigger: trigger, identity: identity, seq: seq, outcome: outcome, instead: instead,
+      failure: error.map { Failure(code ?? .error, $0) }, retryAt: retryAt == 0 ? nil : retryAt)
   }
 }
 

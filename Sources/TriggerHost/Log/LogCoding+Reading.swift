@@ -147,5 +147,6 @@ extension LogRecord {
     }
     digests = try view.stateDigests()?.stores ?? []
     retryPause = view.retryPause
+    code = view.code
   }
 }

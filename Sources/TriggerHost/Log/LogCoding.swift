@@ -5,25 +5,29 @@ import TriggerCore
 /// reader passes over it in one step.
 ///
 /// A field that is added later goes to the end; a reader takes what it knows and leaves the rest. The digests of
-/// stores at the end are there in few records.
+/// stores, the pause before a retry and the code of a failure, at the end, are there in few records.
 enum LogCoding {
   static let fields = 24
   /// Before format 4 there was no sender.
   static let fewestFields = 23
 
-  static func fields(_ digests: [StateDigests.Store], pause: Int64) -> Int {
+  static func fields(_ digests: [StateDigests.Store], pause: Int64, code: FailureCode?) -> Int {
+    if code != nil { return fields + 3 }
     if pause != 0 { return fields + 2 }
     return digests.isEmpty ? fields : fields + 1
   }
 
   /// What few records have.
-  static func writeEnd(_ digests: [StateDigests.Store], pause: Int64, to buffer: CBORBuffer) {
+  static func writeEnd(
+    _ digests: [StateDigests.Store], pause: Int64, code: FailureCode?, to buffer: CBORBuffer
+  ) {
     if !digests.isEmpty {
       write(digests, to: buffer)
-    } else if pause != 0 {
+    } else if pause != 0 || code != nil {
       buffer.null()
     }
-    if pause != 0 { buffer.int(pause) }
+    if pause != 0 { buffer.int(pause) } else if code != nil { buffer.null() }
+    if let code { buffer.text(code.rawValue) }
   }
 
   // MARK: Writing
@@ -103,7 +107,7 @@ extension LogCoding {
   /// A record that was decoded, or made by a tool.
   static func write(_ record: LogRecord, to buffer: CBORBuffer) {
     let scratch = CBORBuffer(capacity: 256)
-    buffer.array(fields(record.digests, pause: record.retryPause))
+    buffer.array(fields(record.digests, pause: record.retryPause, code: record.code))
     buffer.int(record.seq)
     buffer.int(record.identity - record.seq)
     buffer.uint(UInt64(record.outcome.rawValue))
@@ -151,7 +155,7 @@ extension LogCoding {
     }
     buffer.int(record.retryAt ?? 0)
     write(record.sender, to: buffer)
-    writeEnd(record.digests, pause: record.retryPause, to: buffer)
+    writeEnd(record.digests, pause: record.retryPause, code: record.code, to: buffer)
   }
 
   private static func writeIntents(of record: LogRecord, to buffer: CBORBuffer) {

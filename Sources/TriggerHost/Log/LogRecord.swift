@@ -104,8 +104,10 @@ public struct LogRecord: Sendable, Hashable {
   public var emissions: [Emission]
   /// It was ended for its time, or with the host: how far it came then is not repeatable.
   public var isKilled: Bool
-  /// Message and traceback when it failed.
+  /// Message and traceback when it failed, the reason when it was dropped.
   public var error: String?
+  /// The word for that; nil where an older version wrote the record.
+  public var code: FailureCode?
   /// What the deciding attempt read, one line each; empty unless the log asks for reads.
   public var reads: [String]
   /// The event from outside, when it has a name there: an id, a key, or several operations.
@@ -125,6 +127,8 @@ public struct LogRecord: Sendable, Hashable {
   /// Every now and then, of those stores that changed since it was last said: what they hold right after this seq, in
   /// byte order of their names.
   public var digests: [StateDigests.Store] = []
+
+  var failure: Failure? { error.map { Failure(code ?? .error, $0) } }
 
   /// Somebody has put back what had failed for good.
   public var isRequeued: Bool { retryOf != nil && tries == 0 }

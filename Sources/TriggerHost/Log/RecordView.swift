@@ -24,6 +24,8 @@ package struct RecordView {
   let emissions: UnsafeRawBufferPointer
   package let isKilled: Bool
   let error: UnsafeRawBufferPointer?
+  /// Nil too where an older version wrote the record.
+  let code: FailureCode?
   /// An encoded array of texts.
   let reads: UnsafeRawBufferPointer
   /// Null, or an encoded event from outside.
@@ -38,6 +40,8 @@ package struct RecordView {
   let sender: UnsafeRawBufferPointer?
   /// Nil, or encoded digests of stores.
   let digests: UnsafeRawBufferPointer?
+
+  var failure: Failure? { error.map { Failure(code ?? .error, $0.utf8Text) } }
 
   /// It put other scripts in force.
   package var isReload: Bool {
@@ -90,8 +94,9 @@ package struct RecordView {
     sender = count < LogCoding.fields || reader.null() ? nil : try reader.raw()
     let hasDigests = count > LogCoding.fields && !reader.null()
     digests = hasDigests ? try reader.raw() : nil
-    retryPause = count > LogCoding.fields + 1 ? try reader.int() : 0
-    for _ in (LogCoding.fields + 2)..<max(count, LogCoding.fields + 2) { _ = try reader.raw() }
+    retryPause = count > LogCoding.fields + 1 && !reader.null() ? try reader.int() : 0
+    code = count > LogCoding.fields + 2 ? FailureCode(rawValue: try reader.text()) : nil
+    for _ in (LogCoding.fields + 3)..<max(count, LogCoding.fields + 3) { _ = try reader.raw() }
   }
 
   /// The records of a sequence of them, one after another.

@@ -1,8 +1,12 @@
-/// Errors of two versions of a script.
+/// Errors that two versions of a script raise.
 enum ErrorText {
-  /// Whether they say the same, wherever in the file they say it: the first lines are equal but for the
-  /// numbers of lines.
-  static func isSame(_ left: String, _ right: String) -> Bool { message(left) == message(right) }
+  /// Whether an execution fails as a record says. What a script says itself counts, wherever in the file it says it: the
+  /// first lines are equal but for the numbers of lines. Of all else only the code does.
+  static func isSame(_ now: Failure?, _ then: RecordView) -> Bool {
+    if let code = then.code, now?.code != code { return false }
+    if then.code != nil, then.code != .error { return true }
+    return message(now?.message ?? "") == message(then.error?.utf8Text ?? "")
+  }
 
   /// The first line, without the numbers in `file.lua:12:`.
   static func message(_ error: String) -> String {

@@ -47,7 +47,7 @@ public struct KeyHistory: Sendable {
       }
     }
     guard touches else { return nil }
-    do throws(Committer.Failure) { _ = try state.commit(writes, seq: 1) } catch {
+    do throws(Failure) { _ = try state.commit(writes, seq: 1) } catch {
       throw LogDamage("seq \(record.seq): \(error.message)", offset: 0)
     }
     value = try state.value(Array(key.utf8), in: table).map { try CanonicalEncoding.decode($0.bytes) }

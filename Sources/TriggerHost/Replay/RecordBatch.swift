@@ -18,6 +18,8 @@ final class RecordBatch {
     fileprivate var payload: Part
     fileprivate var intents: Part
     fileprivate var error: Part?
+    /// Nil too where an older version wrote the record.
+    let code: FailureCode?
   }
 
   /// Bytes of `buffer`.
@@ -36,7 +38,7 @@ final class RecordBatch {
         seq: record.seq, identity: record.identity, isCommitted: record.outcome == .committed,
         kind: record.kind, admitted: record.admitted, hops: record.hops, tree: record.tree, trigger: trigger,
         name: keep(record.trigger), event: keep(record.event), payload: keep(record.payload),
-        intents: keep(record.intents), error: record.error.map(keep)))
+        intents: keep(record.intents), error: record.error.map(keep), code: record.code))
   }
 
   func removeAll() {

@@ -49,28 +49,25 @@ final class RecordCheck {
     case (true, .succeeded):
       return attempt.hasPrepared(batch.intents(item), scratch: encoded)
         ? nil : differingIntent(batch.intents(item))
-    case (true, _): return "committed then, fails now: \(attempt.error ?? "")"
+    case (true, _): return "committed then, fails now: \(attempt.failure.map { "\($0)" } ?? "")"
     case (false, .succeeded):
-      // Then it can only have failed because of what it emits, or when it was applied.
-      let then = batch.error(item)
-      if EmitRules.dependsOnOthers(then) || Committer.isRefusal(then) { return nil }
-      let refusal =
-        emitRules.refusal(of: operation, attempt, hearsOfCommits: false)
-        ?? applyFailure(at: item.seq - 1)
-      if refusal == then { return nil }
-      return
-        "failed then with: \(then ?? "no message"); \(refusal.map { "now with: \($0)" } ?? "commits now")"
-    default:
-      let then = batch.error(item)
-      return Self.isSame(attempt.error, then)
-        ? nil : "failed then with: \(then ?? "no message"); now with: \(attempt.error ?? "no message")"
+      // Then it can only have failed because of what it emits, or when it was applied. What else had come of its cause,
+      // and what a backend took, is not in the log.
+      if item.code == .offspring || item.code == .refused { return nil }
+      let failure =
+        emitRules.refusal(of: operation, attempt, hearsOfCommits: false) ?? applyFailure(at: item.seq - 1)
+      return difference(from: item, of: batch, failure)
+    default: return difference(from: item, of: batch, attempt.failure)
     }
   }
 
-  /// Where exactly memory ran out depends on what was in it before.
-  private static func isSame(_ now: String?, _ then: String?) -> Bool {
-    let words = "out of memory: the attempt reached its limit"
-    return now == then || now?.contains(words) == true && then?.contains(words) == true
+  /// - Parameter now: nil when it commits.
+  private func difference(from item: RecordBatch.Item, of batch: RecordBatch, _ now: Failure?) -> String? {
+    // An older version has written no code: whether it fails is all that can be compared.
+    if let now, item.code == nil || now.code == item.code { return nil }
+    if now == nil, item.code == nil { return nil }
+    let then = [item.code?.rawValue, batch.error(item)].compactMap(\.self).joined(separator: ": ")
+    return "failed then with \(then); " + (now.map { "now with \($0.code.rawValue): \($0)" } ?? "commits now")
   }
 
   private func differingIntent(_ recorded: UnsafeRawBufferPointer) -> String {
@@ -85,7 +82,7 @@ final class RecordCheck {
 
   /// Why the intents just prepared cannot be applied to the state as of `snapshot`; nil when they can. Tried
   /// on a copy of what they touch.
-  private func applyFailure(at snapshot: Int64) -> String? {
+  private func applyFailure(at snapshot: Int64) -> Failure? {
     let copy = ReplayState(configuration: configuration)
     var writes = WriteSet()
     for index in 0..<attempt.writes.count {
@@ -104,7 +101,7 @@ final class RecordCheck {
           value: UnsafeRawBufferPointer(operand))
       }
     }
-    do throws(Committer.Failure) { _ = try copy.commit(writes, seq: 1) } catch { return error.message }
+    do throws(Failure) { _ = try copy.commit(writes, seq: 1) } catch { return error }
     return nil
   }
 }

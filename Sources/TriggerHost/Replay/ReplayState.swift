@@ -52,7 +52,7 @@ final class ReplayState {
   private func applyIntents(of record: RecordView) throws {
     writes.removeAll()
     try add(record, to: &writes)
-    do throws(Committer.Failure) { try committer.apply(writes, seq: record.seq) } catch {
+    do throws(Failure) { try committer.apply(writes, seq: record.seq) } catch {
       throw LogDamage("seq \(record.seq): \(error.message)", offset: 0)
     }
   }
@@ -72,7 +72,7 @@ final class ReplayState {
   /// - Returns: the changed keys.
   func commit(
     _ writes: borrowing WriteSet, seq: Int64
-  ) throws(Committer.Failure) -> [Committer.ChangedKey] {
+  ) throws(Failure) -> [Committer.ChangedKey] {
     applied = max(applied, seq)
     return try committer.apply(writes, seq: seq, tellsKeys: true, isNew: true)
   }

@@ -45,6 +45,8 @@ extension Replayer {
     public var intents: [LogRecord.Intent]
     /// Message and traceback when it failed.
     public var error: String?
+    /// The word for that.
+    public var code: FailureCode?
     /// What it read, one line each.
     public var reads: [String]
     /// What it said.
@@ -104,7 +106,8 @@ extension Replayer {
     let (intents, reads) = (attempt.intents, attempt.reads.descriptions)
     let isCommitted = executor.commit(operation, seq: state.seq + 1)
     return TrialResult(
-      outcome: isCommitted ? .committed : .failed, intents: isCommitted ? intents : [], error: attempt.error,
+      outcome: isCommitted ? .committed : .failed, intents: isCommitted ? intents : [],
+      error: attempt.failure?.message, code: attempt.failure?.code,
       reads: reads, logs: attempt.logs?.lines ?? [], logLinesDropped: attempt.logs?.dropped ?? 0,
       trace: lines, isTraceCut: isCut)
   }

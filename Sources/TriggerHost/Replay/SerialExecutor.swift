@@ -53,18 +53,18 @@ final class SerialExecutor {
 
   /// Commits what was executed or taken: all of it, or nothing when it failed or may not be.
   ///
-  /// - Returns: whether it is committed; the reason is in `attempt.error` when not.
+  /// - Returns: whether it is committed; the reason is in `attempt.failure` when not.
   func commit(_ operation: Operation, seq: Int64) -> Bool {
     events.removeAll(keepingCapacity: true)
     guard attempt.status == .succeeded else { return false }
     let hearsOfCommits = !router.commitTriggers.isEmpty
     if let refusal = emitRules.refusal(of: operation, attempt, hearsOfCommits: hearsOfCommits) {
-      attempt.error = refusal
+      attempt.failure = refusal
       return false
     }
     let changed: [Committer.ChangedKey]
-    do throws(Committer.Failure) { changed = try state.commit(attempt.writes, seq: seq) } catch {
-      attempt.error = error.message
+    do throws(Failure) { changed = try state.commit(attempt.writes, seq: seq) } catch {
+      attempt.failure = error
       return false
     }
     if attempt.writes.emits > 0 { collectEmits() }

@@ -259,8 +259,7 @@ public final class WhatIf {
     } else if view.outcome == .failed {
       summary.mended += 1
     }
-    let failsAlike =
-      !isCommitted && view.outcome == .failed && ErrorText.isSame(attempt.error ?? "", record.error ?? "")
+    let failsAlike = !isCommitted && view.outcome == .failed && ErrorText.isSame(attempt.failure, view)
     if isSame && isCommitted || failsAlike {
       summary.same += 1
     } else {
@@ -270,7 +269,7 @@ public final class WhatIf {
           kind: .changed, seq: record.seq, trigger: record.trigger, eventKind: record.kind,
           event: record.event, payload: Array(operation.payload),
           recordedPayload: operation.payload.elementsEqual(record.payload) ? nil : record.payload,
-          old: try Result(view), new: Result(isCommitted, intents, attempt.error)))
+          old: try Result(view), new: Result(isCommitted, intents, attempt.failure)))
     }
     if isCommitted { try admitEvents(of: operation, record) }
   }
@@ -325,7 +324,7 @@ public final class WhatIf {
     tell(
       Difference(
         kind: .new, seq: seq, trigger: new.trigger.name, eventKind: new.kind, event: new.event,
-        payload: new.payload, new: Result(isCommitted, intents, executor.attempt.error)))
+        payload: new.payload, new: Result(isCommitted, intents, executor.attempt.failure)))
     if isCommitted { try admitEvents(of: operation, nil) }
   }
 
@@ -369,12 +368,13 @@ extension LogRecord {
 extension WhatIf.Result {
   fileprivate init(_ record: RecordView) throws {
     self.init(
-      outcome: record.outcome, intents: try LogCoding.intents(record.intents), error: record.error?.utf8Text)
+      outcome: record.outcome, intents: try LogCoding.intents(record.intents), error: record.error?.utf8Text,
+      code: record.code)
   }
 
-  fileprivate init(_ isCommitted: Bool, _ intents: [LogRecord.Intent], _ error: String?) {
+  fileprivate init(_ isCommitted: Bool, _ intents: [LogRecord.Intent], _ failure: Failure?) {
     self.init(
       outcome: isCommitted ? .committed : .failed, intents: isCommitted ? intents : [],
-      error: isCommitted ? nil : error)
+      error: isCommitted ? nil : failure?.message, code: isCommitted ? nil : failure?.code)
   }
 }

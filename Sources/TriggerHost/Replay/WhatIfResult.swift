@@ -9,6 +9,8 @@ extension WhatIf {
     public var intents: [LogRecord.Intent]
     /// Message and traceback when it failed.
     public var error: String?
+    /// The word for that.
+    public var code: FailureCode?
   }
 
   /// An operation that does not go as it is recorded.

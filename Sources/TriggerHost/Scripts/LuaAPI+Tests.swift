@@ -101,6 +101,7 @@ extension LuaAPI {
         Field("try", "integer", "Which try it was, of a trigger with `retry`: 1 for the first."),
         Field("outcome", "\"committed\"|\"failed\"|\"skipped\"|\"deferred\"", "How it ended."),
         Field("error", "string?", "Message and traceback when it failed."),
+        Field("code", "string?", "The word of the failure, like `timeout` or `refused`."),
         Field(
           "intents", "ResultIntent[]",
           "What it returned, in order. `{}` when it failed."

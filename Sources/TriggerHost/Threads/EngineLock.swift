@@ -50,7 +50,7 @@ final class EngineLock: @unchecked Sendable {  // a mutex is made to be shared
   }
 
   @inline(__always)
-  func withLock<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+  func withLock<Result, Thrown: Error>(_ body: () throws(Thrown) -> Result) throws(Thrown) -> Result {
     lock()
     defer { unlock() }
     return try body()

@@ -45,8 +45,12 @@ public struct OperationResult: Sendable {
   public let outcome: OperationOutcome
   /// How what ran instead ended; nil unless the event was superseded.
   public var instead: OperationOutcome?
-  /// Message and traceback when it failed, or what ran instead did; the reason when it was dropped.
-  public let error: String?
+  /// Why it failed, or what ran instead did; why it was dropped.
+  public let failure: Failure?
+  /// Message and traceback of the failure.
+  public var error: String? { failure?.message }
+  /// The word of the failure.
+  public var code: FailureCode? { failure?.code }
   /// When the failed operation is tried again, nanoseconds since 1970; nil: it is not.
   public var retryAt: Int64?
   /// Executions it took, as far as `TriggerQueue.observe` is told; elsewhere 1.
@@ -57,7 +61,8 @@ public struct OperationResult: Sendable {
   /// What the sender of an event learns whose place this one took.
   var asSuperseding: OperationResult {
     OperationResult(
-      trigger: trigger, identity: identity, seq: seq, outcome: .superseded, instead: outcome, error: error,
+      trigger: trigger, identity: identity, seq: seq, outcome: .superseded, instead: outcome,
+      failure: failure,
       retryAt: retryAt)
   }
 }

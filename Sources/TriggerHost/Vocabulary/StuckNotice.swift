@@ -22,8 +22,10 @@ public struct Quarantine: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// What its events fail with.
-  var error: String {
-    "quarantined: \(self); what failed meanwhile is among the dead letters (trigger-host dead requeue)"
+  var failure: Failure {
+    Failure(
+      .quarantined,
+      "quarantined: \(self); what failed meanwhile is among the dead letters (trigger-host dead requeue)")
   }
 }
 

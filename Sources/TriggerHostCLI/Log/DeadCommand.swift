@@ -133,7 +133,8 @@ extension LogRecord {
     var fields: Value.Map = [
       "seq": .int(seq), "trigger": .string(trigger), "kind": .string("\(kind)"), "event": .string(event),
       "admitted": .string("\(Timestamp(nanoseconds: admitted))"), "tries": .int(Int64(tries + 1)),
-      "retry_of": retryOf.map { .int($0) } ?? .null, "error": error.map { .string($0) } ?? .null,
+      "retry_of": retryOf.map { .int($0) } ?? .null, "code": code.map { .string($0.rawValue) } ?? .null,
+      "error": error.map { .string($0) } ?? .null,
     ]
     fields.add(decoded(payload), as: "payload")
     return .map(fields)

@@ -73,6 +73,7 @@ extension LogRecord {
       fields["retry_of"] = .int(retryOf)
       fields["tries"] = .int(Int64(tries))
     }
+    if let code { fields["code"] = .string(code.rawValue) }
     if let error { fields["error"] = .string(error) }
     if isKilled { fields["killed"] = true }
     if !digests.isEmpty { fields["digests"] = digests.json }

@@ -134,6 +134,7 @@ final class WhatIfJSON: WhatIfOutput {
     var fields: Value.Map = [
       "outcome": .string("\(result.outcome)"), "intents": .array(result.intents.map(\.json)),
     ]
+    if let code = result.code { fields["code"] = .string(code.rawValue) }
     if let error = result.error { fields["error"] = .string(error) }
     return .map(fields)
   }

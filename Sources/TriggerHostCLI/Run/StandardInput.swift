@@ -193,7 +193,10 @@ extension Host {
             "outcome": .string("\(result.outcome)"),
           ]
           if let instead = result.instead { fields["instead"] = .string("\(instead)") }
-          if let error = result.error { fields["error"] = .string(error) }
+          if let failure = result.failure {
+            fields["code"] = .string(failure.code.rawValue)
+            fields["error"] = .string(failure.message)
+          }
           if let time = result.retryAt { fields["retry_at"] = .string("\(Timestamp(nanoseconds: time))") }
           return .map(fields)
         }),

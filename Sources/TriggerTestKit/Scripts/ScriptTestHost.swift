@@ -197,6 +197,7 @@ final class ScriptTestHost {
           }),
       "logs": .array(logs[record.seq].map(Self.line)),
     ]
+    if let code = record.code { fields["code"] = .string(code.rawValue) }
     if let error = record.error { fields["error"] = .string(error) }
     return fields
   }
