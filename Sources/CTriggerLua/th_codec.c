@@ -49,6 +49,13 @@ void th_output_reserve(lua_State *L, th_output *o, size_t more) {
   if (o->bytes_capacity - o->bytes_length <= more && !grow(o, more + 1)) luaL_error(L, "not enough memory for the result");
 }
 
+void th_output_free(th_output *o) {
+  free(o->bytes);
+  free(o->intents);
+  free(o->returned);
+  memset(o, 0, sizeof *o);
+}
+
 // Room for `more` bytes within the value's limit; returns where they go.
 static inline uint8_t *room(encoder *e, size_t more) {
   th_output *o = e->output;

@@ -56,7 +56,7 @@ struct th_worker {
 // passes through is no return.
 #ifdef TH_CHECKS
 typedef struct th_effect { lua_State *L; int top, least, most; const char *function; } th_effect;
-void th_check_effect(const th_effect *effect);  // th_worker.c
+void th_check_effect(const th_effect *effect);  // th_effect.c
 #define TH_EFFECT_BETWEEN(L, least, most) \
   __attribute__((cleanup(th_check_effect))) \
   const th_effect th_effect_here = {(L), lua_gettop(L), (least), (most), __func__}

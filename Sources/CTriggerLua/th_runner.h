@@ -198,11 +198,19 @@ void th_open_api(lua_State *L);             // print; ctx and the metatable of i
 void th_collect_returned(lua_State *L, int index);  // fills output->returned
 void th_api_attempt_end(th_worker *w);      // does not raise
 
-// --- th_worker.c
+// --- th_hook.c, th_signal.c
+void th_hook_end(lua_State *L);             // sets the hook that ends the attempt. Does not raise
+void th_worker_unbind(th_worker *w);
+
+// --- th_attempt.c
 // Runs body(argument) under pcall as an attempt with limits. Returns enum th_status and sets the error.
 // When runner->trigger is set and a frozen table is written, the trigger goes over to fresh mode and the
 // body runs a second time.
 int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limits *limits);
+// --- th_error.c
+enum { TH_ERROR_BYTES = 8192 };
+int th_describe(lua_State *L);              // the message handler of every attempt
+void th_take_error(th_worker *w, lua_State *L);  // from the value on top. Does not raise
 void th_set_error(th_worker *w, const char *text, size_t length);
 // A copy of the scratch buffer, for th_free; 0, with the error set, when out of memory. Does not raise.
 int th_give_scratch(th_worker *w, uint8_t **bytes, size_t *length);

@@ -1,8 +1,18 @@
-// What the system can do with a thread that nobody can end.
-
-#define _GNU_SOURCE  // gettid, SCHED_IDLE
-
+// What the system can do with a thread: its name, and less time for one that nobody can end.
+#define _GNU_SOURCE  // gettid, SCHED_IDLE, pthread_setname_np
+#include <pthread.h>
+#include <stdio.h>
 #include "th_worker.h"
+
+void th_name_thread(const char *name) {
+#ifdef __linux__
+  char cut[16];
+  snprintf(cut, sizeof cut, "%s", name);
+  pthread_setname_np(pthread_self(), cut);
+#else
+  pthread_setname_np(name);
+#endif
+}
 
 #if defined(__linux__)
 #include <sched.h>
