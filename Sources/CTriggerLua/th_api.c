@@ -418,20 +418,3 @@ int th_worker_names(th_worker *w, uint8_t **bytes, size_t *length) {
   if (th_protected(w, names_body, NULL, &limits) != TH_OK) return 0;
   return th_give_scratch(w, bytes, length);
 }
-
-// Emptying a table by assigning nil to existing fields cannot raise.
-void th_api_attempt_end(th_worker *w) {
-  struct th_runner *r = w->runner;
-  if (__builtin_expect(!r->passing_used, 1)) return;
-  lua_State *L = w->main;
-  th_get_ref(L, r->passing_ref);
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    lua_pop(L, 1);
-    lua_pushvalue(L, -1);
-    lua_pushnil(L);
-    lua_rawset(L, -4);
-  }
-  lua_pop(L, 1);
-  r->passing_used = 0;
-}

@@ -51,6 +51,23 @@ static int begin_anew(th_worker *w) {
   return 1;
 }
 
+// Emptying a table by assigning nil to existing fields cannot raise.
+static void forget_passing_stores(th_worker *w) {
+  struct th_runner *r = w->runner;
+  if (__builtin_expect(!r->passing_used, 1)) return;
+  lua_State *L = w->main;
+  th_get_ref(L, r->passing_ref);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 1);
+  r->passing_used = 0;
+}
+
 int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limits *limits) {
   static const char too_deep[] = "stack overflow: a __concat of an expression with three or more values calls too deep";
   struct th_runner *r = w->runner;
@@ -83,7 +100,7 @@ int th_protected(th_worker *w, lua_CFunction body, void *argument, const th_limi
     if (w->output) w->output->returned_length = 0;
   }
   w->out_of_memory = 0;
-  th_api_attempt_end(w);
+  forget_passing_stores(w);
   th_alloc_sweep(w);
   return status;
 }

@@ -18,21 +18,6 @@ static uint64_t seed_of(const th_tree *tree, const char *path) {
   return hash ^ tree->seed;
 }
 
-void th_chunks_unwind(th_worker *w, int outer) {
-  struct th_runner *r = w->runner;
-  while (w->chunks > outer) {
-    th_loading *l = r->loading;
-    memcpy(w->random, l->random, sizeof w->random);
-    w->clock_ns = l->clock_ns;
-    w->tree = l->tree;
-    w->looked |= l->looked;
-    th_alloc_set_origin(w, l->origin);
-    r->loading = l->up;
-    w->chunks--;
-    free(l);
-  }
-}
-
 // (closer): ends its chunk, and those inside of it, if it is still running.
 static int close_chunk(lua_State *L) {
   const uint64_t *number = lua_touserdata(L, 1);

@@ -113,28 +113,6 @@ static unsigned put_double(uint8_t *p, double d) {
   return 9;
 }
 
-// RFC 3629: no surrogates, no overlong forms, nothing above U+10FFFF.
-int th_valid_utf8(const uint8_t *s, size_t n) {
-  size_t i = 0;
-  for (;;) {
-    for (; i + 8 <= n; i += 8) {
-      uint64_t word;
-      memcpy(&word, s + i, 8);
-      if (word & 0x8080808080808080u) break;
-    }
-    while (i < n && s[i] < 0x80) i++;
-    if (i == n) return 1;
-    uint8_t c = s[i];
-    unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
-    if (c < 0xc2 || c > 0xf4 || n - i <= more) return 0;
-    uint8_t low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
-    uint8_t high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-    if (s[i + 1] < low || s[i + 1] > high) return 0;
-    for (unsigned k = 2; k <= more; k++) if ((s[i + k] & 0xc0) != 0x80) return 0;
-    i += more + 1;
-  }
-}
-
 // Returns whether it is text.
 static inline int encode_string(encoder *e, const char *s, size_t n) {
   uint8_t *p = room(e, n + 9);
@@ -349,29 +327,4 @@ void th_encode(lua_State *L, int index, th_output *o, const th_limits *limits) {
 void th_encode_spec(lua_State *L, int index, th_output *o, const th_limits *limits) {
   encoder e = {L, o, limits, "trigger", index, o->bytes_length, 1};
   encode_root(&e);
-}
-
-// --- the mark of arrays: one metatable per worker, shown to no script (th_shown_metatable).
-
-void th_mark_array(lua_State *L, int index) {
-  TH_EFFECT(L, 0);
-  index = lua_absindex(L, index);
-  if (th_frozen_content(L, index)) {  // a mark would replace the guard
-    lua_pop(L, 1);
-    if (!th_is_array(L, index)) th_frozen_write(L);
-    return;
-  }
-  th_get_ref(L, th_worker_of(L)->runner->array_ref);
-  lua_setmetatable(L, index);
-}
-
-int th_is_array(lua_State *L, int index) {
-  TH_EFFECT(L, 0);
-  if (lua_type(L, index) != LUA_TTABLE) return 0;
-  int content = th_frozen_content(L, index);
-  if (!lua_getmetatable(L, content ? -1 : index)) { lua_pop(L, content); return 0; }
-  th_get_ref(L, th_worker_of(L)->runner->array_ref);
-  int marked = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2 + content);
-  return marked;
 }

@@ -137,12 +137,3 @@ void th_take_error(th_worker *w, lua_State *L) {
   if (!text) { text = "error in error handling"; n = strlen(text); }
   th_set_error(w, text, n);
 }
-
-int th_give_scratch(th_worker *w, uint8_t **bytes, size_t *length) {
-  th_output *scratch = &w->runner->scratch;
-  *bytes = malloc(scratch->bytes_length + 1);
-  if (!*bytes) { th_set_error(w, "not enough memory", 17); return 0; }
-  memcpy(*bytes, scratch->bytes, scratch->bytes_length);
-  *length = scratch->bytes_length;
-  return 1;
-}

@@ -15,25 +15,10 @@
 // A script must not see the guards either. `error` and tracebacks pass over their frames (th_is_guard), and what Lua
 // itself limits (C calls, its stack, chains of __index) is reached sooner through them: a run that meets such a limit is
 // given up, and runs anew (th_check_limit).
-#define _GNU_SOURCE  // memmem
 #include <limits.h>
 #include <string.h>
 #include "th_runner.h"
 #include "th_sandbox.h"
-
-static const char content_key;  // guard[&content_key] = content
-
-// Pushes the content of a frozen table. [-0, +(0|1), -]
-int th_frozen_content(lua_State *L, int index) {
-  TH_EFFECT_BETWEEN(L, 0, 1);
-  if (lua_type(L, index) != LUA_TTABLE) return 0;
-  index = lua_absindex(L, index);
-  luaL_checkstack(L, 3, NULL);
-  if (!lua_getmetatable(L, index)) return 0;
-  if (lua_rawgetp(L, -1, &content_key) != LUA_TTABLE) { lua_pop(L, 2); return 0; }
-  lua_remove(L, -2);
-  return 1;
-}
 
 int th_frozen_write(lua_State *L) {
   th_worker *w = th_worker_of(L);
@@ -67,31 +52,6 @@ int th_shown_metatable(lua_State *L, int index) {
   // What is kept serves as metatable by its content, which nobody may write to.
   if (!show_instead(L, w->runner->libraries_ref)) show_instead(L, w->runner->proxies_ref);
   return 1;
-}
-
-// Lua's texts (ldo.c, lstate.c, lvm.c) for limits that are reached sooner through guards: the first one through any, the
-// others only where one was called.
-static int is_limit(const char *text, size_t length, int guards_called) {
-  static const char *const limits[] = {
-    "chain too long", "stack overflow", "error in error handling",
-    "attempt to yield across a C-call boundary"};
-  size_t count = guards_called ? sizeof limits / sizeof *limits : 1;
-  for (size_t i = 0; i < count; i++) if (memmem(text, length, limits[i], strlen(limits[i]))) return 1;
-  return 0;
-}
-
-void th_note_limit(lua_State *L, int index) {
-  th_worker *w = th_worker_of(L);
-  struct th_runner *r = w->runner;
-  if (!r->trigger || r->fresh || lua_type(L, index) != LUA_TSTRING) return;
-  size_t length;
-  const char *text = lua_tolstring(L, index, &length);
-  if (!th_ending(w) && is_limit(text, length, r->guards_called)) w->abandoned = TH_FROZEN_WRITTEN;
-}
-
-void th_check_limit(lua_State *L, int index) {
-  th_note_limit(L, index);
-  th_check(L);
 }
 
 // --- the scan
@@ -296,7 +256,7 @@ static void push_guard(lua_State *L, int content, int events) {
     }
   }
   lua_pushvalue(L, content);
-  lua_rawsetp(L, guard, &content_key);
+  lua_rawsetp(L, guard, &th_content_key);
   lua_getfield(L, guard, "__newindex");
   guard_by(L, guard, content, "__newindex", guard_write);
   if (lua_getfield(L, guard, "__index") == LUA_TFUNCTION) {

@@ -56,11 +56,7 @@ int th_guard_names(char *text, size_t room) {
   return length;
 }
 
-void th_test_guards(lua_State *L) {
-  int on = th_guards(), failed = 0;
-  if (on & TH_GUARD_STACKS && !th_stacks_selftest(L)) failed = TH_GUARD_STACKS;
-  else if (on & TH_GUARD_HANDLER && !th_handler_find(L)) failed = TH_GUARD_HANDLER;
-  else if (on & TH_GUARD_CODE && !th_code_selftest(L)) failed = TH_GUARD_CODE;
-  for (size_t i = 0; i < sizeof guards / sizeof *guards; i++)
-    if (guards[i].bit == failed) luaL_error(L, "the guard '%s' does not fit this library of %s", guards[i].name, th_lua_release());
+const char *th_guard_name(int bit) {
+  for (size_t i = 0; i < sizeof guards / sizeof *guards; i++) if (guards[i].bit == bit) return guards[i].name;
+  return NULL;
 }

@@ -77,6 +77,7 @@ struct th_trigger {
   char path[];
 };
 
+extern const char th_content_key;  // guard[&th_content_key] = content (th_freeze.c)
 #define th_get_ref(L, ref) lua_rawgeti((L), LUA_REGISTRYINDEX, (ref))
 
 // --- th_alloc.c. None raises.
@@ -118,6 +119,9 @@ void th_stacks_check(lua_State *L);      // from the hook; raises the attempt's 
 int th_stacks_selftest(lua_State *L);    // may raise (memory)
 
 // --- th_guards.c
+const char *th_guard_name(int bit);      // one of enum th_guard
+
+// --- th_fitting.c
 void th_test_guards(lua_State *L);       // raises when one does not fit the library
 
 // --- th_handler.c
@@ -196,7 +200,6 @@ void th_note_need(lua_State *L, th_tree *tree, const char *path);  // the chunk 
 void th_open_streams(lua_State *L);         // io and debug, what there is of them, into the table on top
 void th_open_api(lua_State *L);             // print; ctx and the metatable of intents in the registry
 void th_collect_returned(lua_State *L, int index);  // fills output->returned
-void th_api_attempt_end(th_worker *w);      // does not raise
 
 // --- th_hook.c, th_signal.c
 void th_hook_end(lua_State *L);             // sets the hook that ends the attempt. Does not raise
@@ -212,6 +215,7 @@ enum { TH_ERROR_BYTES = 8192 };
 int th_describe(lua_State *L);              // the message handler of every attempt
 void th_take_error(th_worker *w, lua_State *L);  // from the value on top. Does not raise
 void th_set_error(th_worker *w, const char *text, size_t length);
+// --- th_scratch.c
 // A copy of the scratch buffer, for th_free; 0, with the error set, when out of memory. Does not raise.
 int th_give_scratch(th_worker *w, uint8_t **bytes, size_t *length);
 

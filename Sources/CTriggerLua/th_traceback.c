@@ -10,14 +10,6 @@ enum { FIRST_LEVELS = 10, LAST_LEVELS = 11 };
 // The levels to show: the first ones, then the last, the outermost at the end.
 typedef struct levels { struct CallInfo *first[FIRST_LEVELS], *last[LAST_LEVELS]; int all; } levels;
 
-// Frames are linked by the third pointer of a CallInfo (lstate.h), which the API does not show. Every walk looks at
-// the first levels through the API, and goes on alone only where both agreed.
-struct CallInfo *th_caller(const struct CallInfo *frame) {
-  struct CallInfo *up;
-  memcpy(&up, (const char *)frame + 2 * sizeof(void *), sizeof up);
-  return up;
-}
-
 static int is_guard(lua_State *L, lua_State *of, struct CallInfo *frame) {
   lua_Debug ar = {.i_ci = frame};
   return th_is_guard(L, of, &ar);

@@ -246,5 +246,3 @@ static int spec_body(lua_State *L) {
 int th_trigger_spec(th_worker *w, th_trigger *t, uint8_t **bytes, size_t *length) {
   return th_protected(w, spec_body, t, &own_limits) == TH_OK && th_give_scratch(w, bytes, length);
 }
-
-void th_free(void *bytes) { free(bytes); }
