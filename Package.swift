@@ -28,7 +28,7 @@ let package = Package(
     // Our C beside Lua: sandbox, canonical encoding of Lua values, budgets, the run of one attempt.
     .target(
       name: "CTriggerLua", dependencies: ["CLua"],
-      cSettings: strictC + [.define("TH_CHECKS", .when(configuration: .debug))]),
+      cSettings: strictC + [.headerSearchPath("."), .define("TH_CHECKS", .when(configuration: .debug))]),
     // Values, stores and the pure machines (queue, order, cron). No threads, no I/O, no Lua.
     .target(
       name: "TriggerCore",

@@ -17,7 +17,7 @@
 // have recognised.
 #include <stdlib.h>
 #include <string.h>
-#include "th_dump.h"
+#include "mends/th_dump.h"
 #include "th_runner.h"
 
 enum { NAMES_MOST = 500, FUNCTIONS_DEEP = 210, NEAR = 6, REGISTERS = 256 };

@@ -7,7 +7,7 @@
 // whatever we do not recognise counts as an assignment.
 #include <stdlib.h>
 #include <string.h>
-#include "th_dump.h"
+#include "mends/th_dump.h"
 #include "th_runner.h"
 
 enum { OPCODE_SETUPVAL = 10, PROTOTYPES_DEEP = 200 };

@@ -1,7 +1,7 @@
 // Reading what lua_dump writes. The format is that of Lua 5.4; who reads it has looked at samples first.
 #include <stdlib.h>
 #include <string.h>
-#include "th_dump.h"
+#include "mends/th_dump.h"
 
 typedef struct pieces { uint8_t *bytes; size_t length, capacity; } pieces;
 
