@@ -14,7 +14,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "th_runner.h"
+#include "attempt/th_attempt.h"
 
 // --- chance.c
 typedef struct chance { uint64_t state; } chance;

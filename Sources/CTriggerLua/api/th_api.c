@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "th_api.h"
-#include "th_sandbox.h"
+#include "api/th_api.h"
 
 static const th_attempt_info *check_ctx(lua_State *L, const char *method) {
   const th_attempt_info *info = th_worker_of(L)->info;

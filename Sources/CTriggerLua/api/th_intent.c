@@ -2,8 +2,7 @@
 // that preparing one allocates nothing; NULL stays `null`. The change itself lies encoded in th_output.
 #include <stdlib.h>
 #include <string.h>
-#include "th_api.h"
-#include "th_sandbox.h"
+#include "api/th_api.h"
 
 enum { TAG = 5, TAG_BITS = 3, LIST_DEPTH = 8, KEY_MOST = 1024 };
 

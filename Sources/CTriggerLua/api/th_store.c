@@ -3,7 +3,7 @@
 // when the host says so, else until the attempt ends.
 #include <stdlib.h>
 #include <string.h>
-#include "th_api.h"
+#include "api/th_api.h"
 
 typedef struct store_object { uint64_t magic; void *handle; } store_object;
 static const uint64_t store_magic = 0x746873746f7265u;

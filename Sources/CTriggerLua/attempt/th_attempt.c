@@ -1,6 +1,6 @@
 // An attempt: a body run under pcall with limits, again where its run was given up.
 #include <string.h>
-#include "th_runner.h"
+#include "attempt/th_attempt.h"
 
 static int once(th_worker *w, lua_CFunction body, void *argument, const th_limits *limits) {
   lua_State *L = w->main;

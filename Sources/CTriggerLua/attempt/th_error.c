@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "th_runner.h"
+#include "attempt/th_attempt.h"
 
 enum { MESSAGE_BYTES = 6000, ENDING_BYTES = 256 };
 

@@ -1,7 +1,7 @@
 // What a worker gives away as bytes that the caller frees.
 #include <stdlib.h>
 #include <string.h>
-#include "th_runner.h"
+#include "attempt/th_attempt.h"
 
 int th_give_scratch(th_worker *w, uint8_t **bytes, size_t *length) {
   th_output *scratch = &w->runner->scratch;

@@ -1,7 +1,7 @@
 // Canonical CBOR to Lua values. The bytes come from our own encoder or from the host's checked JSON, so
 // anything unexpected is a defect and raises; lengths are checked against what is left all the same.
 #include <string.h>
-#include "th_runner.h"
+#include "codec/th_codec.h"
 
 enum { DEPTH_MOST = 1000 };
 

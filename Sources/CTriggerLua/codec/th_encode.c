@@ -6,8 +6,7 @@
 // be stored the pass knows only that it cannot: th_refusal.c says what is wrong, and where.
 #include <stdlib.h>
 #include <string.h>
-#include "th_runner.h"
-#include "th_sandbox.h"
+#include "codec/th_codec.h"
 
 enum { ENTRIES_ON_STACK = 16, ENTRIES_INSERTION = 24 };
 

@@ -4,8 +4,7 @@
 // contains itself shows as too deep, as too large or by what else is in it. Scripts see the message, so it must not: the
 // value is looked at again, in the fixed order of keys, first for tables that contain themselves.
 #include <stdlib.h>
-#include "th_runner.h"
-#include "th_sandbox.h"
+#include "codec/th_codec.h"
 
 // How far inside, and among how many entries, tables that contain themselves are looked for.
 enum { CYCLE_DEPTH = 200, CYCLE_ENTRIES = 20000 };

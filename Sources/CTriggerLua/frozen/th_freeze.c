@@ -17,8 +17,7 @@
 // given up, and runs anew (th_check_limit).
 #include <limits.h>
 #include <string.h>
-#include "th_runner.h"
-#include "th_sandbox.h"
+#include "frozen/th_frozen.h"
 
 int th_frozen_write(lua_State *L) {
   th_worker *w = th_worker_of(L);

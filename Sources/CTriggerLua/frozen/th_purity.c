@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "mends/th_dump.h"
-#include "th_runner.h"
+#include "frozen/th_frozen.h"
 
 enum { OPCODE_SETUPVAL = 10, PROTOTYPES_DEEP = 200 };
 

@@ -1,5 +1,5 @@
 // The content of a table that is kept between executions (th_freeze.c). Whatever looks at a table raw looks at that.
-#include "th_runner.h"
+#include "ground/th_ground.h"
 
 const char th_content_key;
 

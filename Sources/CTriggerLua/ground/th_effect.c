@@ -1,7 +1,7 @@
 // A build with checks looks at what each function leaves on Lua's stack (TH_EFFECT).
 #include <stdio.h>
 #include <stdlib.h>
-#include "th_runner.h"
+#include "ground/th_ground.h"
 
 #ifdef TH_CHECKS
 void th_check_effect(const th_effect *e) {

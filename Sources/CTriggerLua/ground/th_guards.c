@@ -5,7 +5,7 @@
 // is not made, since going on would be going on unguarded.
 #include <stdio.h>
 #include <string.h>
-#include "th_runner.h"
+#include "ground/th_ground.h"
 
 typedef struct guard { int bit; int from, last; const char *name; } guard;
 

@@ -1,6 +1,6 @@
 // Which bytes are text.
 #include <string.h>
-#include "th_runner.h"
+#include "ground/th_ground.h"
 
 // RFC 3629: no surrogates, no overlong forms, nothing above U+10FFFF.
 int th_valid_utf8(const uint8_t *s, size_t n) {

@@ -1,6 +1,6 @@
 // The basic functions of the sandbox: an allow-list. What could differ between runs (order of keys,
 // addresses) or swallow the end of an attempt (pcall) is written here; the harmless rest is Lua's own.
-#include "th_sandbox.h"
+#include "libraries/th_libraries.h"
 #include <lualib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // Coroutines that a script makes. The worker knows which one is running (its hook ends the attempt), and the
 // attempt's end passes through resume, wrap and close instead of becoming a value.
-#include "th_sandbox.h"
+#include "libraries/th_libraries.h"
 
 // Of 8 MiB at least; between two closes Lua itself allows for about 2 MiB.
 static const size_t CLOSE_STACK_MOST = 4u << 20;

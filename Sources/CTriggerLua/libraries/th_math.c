@@ -2,7 +2,7 @@
 // sees the same numbers when it runs again.
 #include <string.h>
 #include <lualib.h>
-#include "th_sandbox.h"
+#include "libraries/th_libraries.h"
 
 // --- xoshiro256** (Blackman and Vigna), seeded by splitmix64
 

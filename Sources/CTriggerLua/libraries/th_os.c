@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include "th_sandbox.h"
+#include "libraries/th_libraries.h"
 
 enum { DAY = 86400 };
 // 0000-01-01T00:00:00Z and 9999-12-31T23:59:59Z

@@ -2,7 +2,7 @@
 // manual says. Reading functions look at the content of a table kept between executions; writing ones leave it
 // alone (th_frozen_write).
 #include <limits.h>
-#include "th_sandbox.h"
+#include "libraries/th_libraries.h"
 
 enum { READ = 1, WRITE = 2, LENGTH = 4 };
 

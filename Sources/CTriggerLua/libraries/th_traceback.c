@@ -3,7 +3,7 @@
 // lua_getstack walks from the top of the stack at every call, and luaL_traceback calls it some forty times to find
 // the last levels: 0.2 s for the 333,000 levels of an endless recursion, which a script can ask for again and again.
 #include <string.h>
-#include "th_runner.h"
+#include "libraries/th_libraries.h"
 
 enum { FIRST_LEVELS = 10, LAST_LEVELS = 11 };
 

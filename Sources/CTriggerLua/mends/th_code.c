@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "mends/th_dump.h"
-#include "th_runner.h"
+#include "mends/th_mends.h"
 
 enum { NAMES_MOST = 500, FUNCTIONS_DEEP = 210, NEAR = 6, REGISTERS = 256 };
 

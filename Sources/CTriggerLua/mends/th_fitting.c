@@ -1,6 +1,6 @@
 // Whether the guards that are on fit the library that is linked: what finds its way by how this Lua lays out its
 // structures looks first whether that is so.
-#include "th_runner.h"
+#include "mends/th_mends.h"
 
 void th_test_guards(lua_State *L) {
   int on = th_guards(), failed = 0;

@@ -5,7 +5,7 @@
 // the handler, so it is forgotten in the coroutine itself. Where that is, is found by looking: of all words of a
 // coroutine exactly one follows the place of the handler that lua_pcall is given.
 #include <string.h>
-#include "th_runner.h"
+#include "mends/th_mends.h"
 
 enum { WORDS_MOST = 64, LOOKS = 4 };
 

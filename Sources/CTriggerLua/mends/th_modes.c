@@ -10,7 +10,7 @@
 // state lies in, and nowhere else in it. `works` tries whether it worked.
 #include <string.h>
 #include <unistd.h>
-#include "th_runner.h"
+#include "mends/th_mends.h"
 
 static const char *const events[] = {"__index", "__newindex", "__gc", "__mode", "__len", "__eq"};
 enum { EVENTS = sizeof events / sizeof *events, GC = 2, MODE = 3 };

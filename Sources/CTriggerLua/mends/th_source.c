@@ -9,7 +9,7 @@
 // What remains, a table of constants that fall together, is seen where the table grows (th_growth.c).
 #include <ctype.h>
 #include <string.h>
-#include "th_internal.h"
+#include "mends/th_mends.h"
 
 enum {
   SOURCE_MOST = 4 << 20,     // bytes

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "th_sandbox.h"
+#include "text/th_text.h"
 
 enum { SPEC = 16, ROOM = 512 };  // a double printed by %.99f has at most 309 + 1 + 99 characters and a sign
 

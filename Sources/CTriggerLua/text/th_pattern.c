@@ -6,7 +6,7 @@
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <string.h>
-#include "th_sandbox.h"
+#include "text/th_text.h"
 
 enum { DEPTH = 200, CAPTURES = 32, OPEN = -1, POSITION = -2 };
 #define ESCAPE '%'

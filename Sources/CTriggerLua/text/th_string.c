@@ -3,7 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 #include <lualib.h>
-#include "th_sandbox.h"
+#include "text/th_text.h"
 
 enum { PART = 1 << 16, LAYOUT_MAX = 1 << 12 };
 

@@ -1,6 +1,6 @@
 // tostring as scripts see it.
 #include <math.h>
-#include "th_internal.h"
+#include "text/th_text.h"
 
 // Text without addresses: two runs must print the same.
 const char *th_tostring(lua_State *L, int index, size_t *length) {

@@ -7,7 +7,7 @@
 //
 // `require` asks the tree of the attempt (worker->tree), never the tree that loaded the function that calls it.
 #include <string.h>
-#include "th_runner.h"
+#include "tree/th_tree.h"
 
 void th_note_need(lua_State *L, th_tree *tree, const char *path) {
   TH_EFFECT(L, 0);

@@ -8,7 +8,7 @@
 // knows its chunk by a number that no other has.
 #include <stdlib.h>
 #include <string.h>
-#include "th_runner.h"
+#include "tree/th_tree.h"
 
 static const char closer_name[] = "th_loading";  // metatable in the registry
 

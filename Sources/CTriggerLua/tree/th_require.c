@@ -1,6 +1,6 @@
 // require: which file of the tree a module's name means, and package, which shows that to libraries.
 #include <string.h>
-#include "th_runner.h"
+#include "tree/th_tree.h"
 
 enum { PATH_MOST = 512, TEMPLATE_MOST = 48 };
 

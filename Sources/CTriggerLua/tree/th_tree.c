@@ -9,7 +9,7 @@
 // Chunks see the tree's commit time as clock and a seed from tree and path, in both modes.
 #include <stdlib.h>
 #include <string.h>
-#include "th_runner.h"
+#include "tree/th_tree.h"
 
 const char th_unkept;
 

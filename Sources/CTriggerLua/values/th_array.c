@@ -1,6 +1,6 @@
 // The mark of arrays: one metatable per worker, shown to no script (th_shown_metatable). Decoded arrays and array{}
 // carry it.
-#include "th_runner.h"
+#include "values/th_values.h"
 
 void th_mark_array(lua_State *L, int index) {
   TH_EFFECT(L, 0);

@@ -14,8 +14,7 @@
 // the worker's birth tries it, and where it fails no object has a place.
 #include <stdlib.h>
 #include <string.h>
-#include "th_runner.h"
-#include "th_sandbox.h"
+#include "values/th_values.h"
 
 enum { ORIGIN_SHIFT = 48, ORIGINS_MOST = 0xfffe, UPVALUES_AT = 10, FUNCTION_BYTES = 32 };
 static const uint64_t number_mask = ((uint64_t)1 << ORIGIN_SHIFT) - 1;

@@ -6,7 +6,7 @@
 // into a list. `pairs` keeps the list in its iterator; `next` keeps it in a table with weak keys.
 #include <math.h>
 #include <string.h>
-#include "th_sandbox.h"
+#include "values/th_values.h"
 
 // --- comparing and sorting
 

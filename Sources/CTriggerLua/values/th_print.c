@@ -6,8 +6,7 @@
 // chosen in one pass that remembers the first of them only, since a table may have millions.
 #include <stdio.h>
 #include <string.h>
-#include "th_runner.h"
-#include "th_sandbox.h"
+#include "values/th_values.h"
 
 enum {
   TEXT_BYTES = 8192,   // of the whole text

@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "th_runner.h"
+#include "watch/th_watch.h"
 
 enum {
   CLASS_BYTES = 16,

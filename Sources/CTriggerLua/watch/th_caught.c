@@ -3,7 +3,7 @@
 #define _GNU_SOURCE  // memmem
 #include <stdlib.h>
 #include <string.h>
-#include "th_runner.h"
+#include "watch/th_watch.h"
 
 void th_chunks_unwind(th_worker *w, int outer) {
   struct th_runner *r = w->runner;

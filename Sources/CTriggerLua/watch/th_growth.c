@@ -13,7 +13,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include "th_runner.h"
+#include "watch/th_watch.h"
 
 enum {
   NODES_LEAST = 1 << 13,          // smaller tables grow in a tenth of a second whatever their keys are

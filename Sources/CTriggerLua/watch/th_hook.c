@@ -1,7 +1,7 @@
 // The hook of a run: where an attempt ends, collects, notices that a stack has moved, and is traced.
 //
 // Nothing is hooked otherwise: a set hook slows every instruction.
-#include "th_runner.h"
+#include "watch/th_watch.h"
 
 static const char end_marker;
 

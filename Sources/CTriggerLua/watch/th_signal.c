@@ -5,7 +5,10 @@
 // lua_sethook); the hook raises at the next instruction and keeps raising until the stack is unwound.
 //
 //   idle (attempt_number 0) -> running n -> ending (kill_number == n) -> idle
-#include "th_runner.h"
+#include <signal.h>
+#include "watch/th_watch.h"
+
+#define TH_SIGNAL SIGURG  // ignored by default and passed on by debuggers; Go preempts with it too
 
 static _Thread_local th_worker *bound_worker;
 

@@ -12,7 +12,7 @@
 // and looks whether a caller is at a concatenation of three values or more.
 #include <stdlib.h>
 #include <string.h>
-#include "th_runner.h"
+#include "watch/th_watch.h"
 
 enum { SUSPECTS = 32, OPCODE_CONCAT = 53, LEAST_OPERANDS = 3 };
 

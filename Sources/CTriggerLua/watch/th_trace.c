@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "th_runner.h"
+#include "watch/th_watch.h"
 
 enum {
   KEPT = 1024,          // local variables whose last text is known; the oldest is forgotten first

@@ -1,5 +1,5 @@
 // The run of a trigger for one event.
-#include "th_runner.h"
+#include "api/th_api.h"
 
 static int run_body(lua_State *L) {
   th_worker *w = th_worker_of(L);

@@ -9,7 +9,7 @@
 // environment holds stays. Modules are loaded as for a trigger whose chunks run anew, once for the session.
 #include <stdlib.h>
 #include <string.h>
-#include "th_api.h"
+#include "api/th_api.h"
 
 struct th_session {
   th_worker *worker;

@@ -1,7 +1,7 @@
 // A worker's life: its Lua state with the sandbox in it.
 #include <stdio.h>
 #include <stdlib.h>
-#include "th_runner.h"
+#include "api/th_api.h"
 
 static int panic(lua_State *L) {
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "?";

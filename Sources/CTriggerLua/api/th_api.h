@@ -1,9 +1,10 @@
-// Shared by th_api.c, th_store.c and th_intent.c: what scripts call. All raise.
+// What scripts call of the host: ctx, stores, intents, print. All raise.
 #ifndef TH_API_H
 #define TH_API_H
 
-#include "th_runner.h"
+#include "tree/th_tree.h"
 
+// --- th_intent.c
 // UTF-8 text of 1 to 1024 bytes at index; `what` begins the error text.
 const char *th_check_key(lua_State *L, int index, size_t *length, const char *what);
 // Begins an intent: the value is to be appended to output->bytes; th_prepared ends it and pushes it.
@@ -12,13 +13,19 @@ th_intent *th_prepare(lua_State *L, int kind, void *store, const char *key, size
 int th_prepared(lua_State *L);
 int th_intent_tostring(lua_State *L);
 int th_intent_fields(lua_State *L);        // (intent): {kind, store, key, value}, or nil
-// Pushes the name of a store handle, "?" when unknown.
-void th_push_store_name(lua_State *L, const void *handle);
+void th_collect_returned(lua_State *L, int index);  // fills output->returned
 
 // --- th_store.c
+typedef struct th_seen_version { void *store; int64_t seq; } th_seen_version;
 void th_open_stores(lua_State *L);         // metatable parts of store objects
 int th_ctx_store(lua_State *L);            // ctx:store(name)
 void th_push_store_methods(lua_State *L);  // a new table of a store's methods and fields
+// Pushes the name of a store handle, "?" when unknown.
+void th_push_store_name(lua_State *L, const void *handle);
+
+// --- th_api.c
+void th_open_streams(lua_State *L);        // io and debug, what there is of them, into the table on top
+void th_open_api(lua_State *L);            // print; ctx and the metatable of intents in the registry
 // __index of a table of methods: (methods, key) raises "X has no field 'y'; did you mean 'z'?".
 // upvalue 1: the word for X.
 int th_unknown_field(lua_State *L);

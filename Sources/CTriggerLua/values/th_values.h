@@ -1,12 +1,21 @@
-// Shared by the sandbox's libraries (th_base.c to th_os.c); the runner does not see it.
-#ifndef TH_SANDBOX_H
-#define TH_SANDBOX_H
+// What scripts see of values, the same in every run: the mark of arrays, the order of keys, what print shows.
+#ifndef TH_VALUES_H
+#define TH_VALUES_H
 
-#include "th_internal.h"
+#include "frozen/th_frozen.h"
 
-// Counts work of a C loop and checks now and then: a th_check per step would cost more than the step.
-#define th_step(L, steps, cost) \
-  do { if (__builtin_expect(((steps) += (unsigned)(cost)) >= 256, 0)) { (steps) = 0; th_check(L); } } while (0)
+// --- th_array.c
+// Marks the table at index as array (decoded arrays and array{} carry the mark).
+void th_mark_array(lua_State *L, int index);
+int th_is_array(lua_State *L, int index);
+
+// --- th_born.c
+// The place of a table, function or coroutine in the order of their making; 0: it has none. Does not raise.
+uint64_t th_place_of(lua_State *L, int index);
+// The origin of objects that a chunk makes. Does not raise: out of memory, they have no order.
+uint64_t th_origin_of(th_worker *w, const char *path);
+void th_origins_free(struct th_runner *r);
+void th_open_born(lua_State *L);            // when the libraries are there. May raise (memory)
 
 // --- th_order.c: the fixed order of keys and values
 typedef struct th_entry {
@@ -26,17 +35,8 @@ lua_Integer th_order_keys(lua_State *L, int table);
 int th_next(lua_State *L);
 int th_pairs(lua_State *L);
 
-// --- th_born.c
-// The place of a table, function or coroutine in the order of their making; 0: it has none. Does not raise.
-uint64_t th_place_of(lua_State *L, int index);
-
-// --- th_pattern.c
-int th_string_find(lua_State *L);
-int th_string_match(lua_State *L);
-int th_string_gmatch(lua_State *L);
-int th_string_gsub(lua_State *L);
-
-// --- th_format.c
-int th_string_format(lua_State *L);
+// --- th_print.c
+// What print and ctx:log show: as th_tostring, but the content of a table. [-0, +1]
+const char *th_shown(lua_State *L, int index, size_t *length);
 
 #endif
