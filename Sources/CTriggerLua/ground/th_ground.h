@@ -1,5 +1,8 @@
-// What every floor stands on: a worker's data, what a function leaves on Lua's stack, which Lua is linked. Not seen by
-// Swift.
+// What every floor stands on: a worker's data, what a function leaves on Lua's stack, which Lua is linked. Swift sees
+// nothing of it, only th_worker.h.
+//
+// Every folder beside this one is a floor. Its files name what stands in it and below, and each floor's header includes
+// the one below, so that what it can name stands in the first line. Tests/TriggerLuaTests/FloorTests.swift has the order.
 #ifndef TH_GROUND_H
 #define TH_GROUND_H
 
@@ -7,6 +10,7 @@
 #include <lauxlib.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include "ground/th_utf8.h"
 #include "th_worker.h"
 
 struct th_worker {
@@ -118,17 +122,5 @@ const char *th_guard_name(int bit);    // of one of them
 // calls th_frozen_write.
 int th_frozen_content(lua_State *L, int index);
 extern const char th_content_key;      // guard[&th_content_key] = content (th_freeze.c)
-
-// --- th_utf8.c
-// RFC 3629.
-int th_valid_utf8(const uint8_t *s, size_t n);
-
-// Where to cut text for at most `most` bytes: not within a character, when it is UTF-8. The one place that counts back.
-static inline size_t th_cut(const char *text, size_t length, size_t most) {
-  if (length <= most) return length;
-  for (size_t back = 0; back < 4 && back <= most; back++)
-    if (((unsigned char)text[most - back] & 0xc0) != 0x80) return most - back;
-  return most;  // no character is that long
-}
 
 #endif

@@ -1,7 +1,7 @@
-// Which Lua is linked, and what in it has to be guarded against.
+// Which libraries are linked, and what in Lua's has to be guarded against.
 //
 // A guard is on where the version is known to need it: the table in Security.md says what each is for. What finds its
-// way by how this Lua lays out its structures looks first whether that is so (selftests); where it is not, the worker
+// way by how this Lua lays out its structures looks first whether that is so (th_fitting.c); where it is not, the worker
 // is not made, since going on would be going on unguarded.
 #include <stdio.h>
 #include <string.h>

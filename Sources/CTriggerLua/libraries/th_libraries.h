@@ -5,7 +5,9 @@
 
 #include "codec/th_codec.h"
 
-void th_open_base(lua_State *L);       // assert error getmetatable ipairs load next pairs pcall rawequal rawget rawlen rawset select setmetatable tonumber tostring type xpcall _VERSION, null, array
+// assert error getmetatable ipairs load next pairs pcall rawequal rawget rawlen rawset select setmetatable tonumber
+// tostring type xpcall _VERSION, null, array
+void th_open_base(lua_State *L);
 void th_open_coroutine(lua_State *L);
 void th_open_table(lua_State *L);
 void th_open_math(lua_State *L);

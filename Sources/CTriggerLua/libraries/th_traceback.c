@@ -15,6 +15,7 @@ static int is_guard(lua_State *L, lua_State *of, struct CallInfo *frame) {
   return th_is_guard(L, of, &ar);
 }
 
+// Every walk looks at the first levels through the API, and goes on alone only where both agreed.
 static int are_linked(lua_State *of) {
   lua_Debug ar;
   struct CallInfo *frame = NULL;

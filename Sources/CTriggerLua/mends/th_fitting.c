@@ -1,5 +1,4 @@
-// Whether the guards that are on fit the library that is linked: what finds its way by how this Lua lays out its
-// structures looks first whether that is so.
+// Whether the guards that are on fit the library that is linked (th_guards.c says why that is asked).
 #include "mends/th_mends.h"
 
 void th_test_guards(lua_State *L) {

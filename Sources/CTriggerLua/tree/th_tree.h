@@ -8,7 +8,7 @@ struct th_tree {
   void *context;
   int64_t commit_time_ns;
   uint64_t seed;
-  int modules_ref;   // path to module value (frozen) or false (cannot be kept)
+  int modules_ref;   // path to module value (frozen) or th_unkept
   int chunks_ref;    // path to compiled chunk
   int executes_ref;  // path to the frozen execute of a trigger that is kept
   int needs_ref;     // path to the set of paths that its chunk has looked for; of kept ones

@@ -7,14 +7,14 @@ static const char end_marker;
 
 // Setting a hook marks every frame of the coroutine (ldebug.c, settraps), so it is done once: signals that come
 // while half a million frames are marked, or faster than that goes, would leave the script no time to end.
-void th_hook_end(lua_State *L) {
+void th_set_end_hook(lua_State *L) {
   if (lua_gethook(L) == th_end_hook && lua_gethookmask(L) & LUA_MASKCOUNT) return;
   lua_sethook(L, th_end_hook, LUA_MASKCOUNT, 1);
 }
 
 // Only what was running was hooked so far. What runs on the way out (__close) is as much to end.
 int th_raise_end(lua_State *L) {
-  th_hook_end(L);
+  th_set_end_hook(L);
   lua_pushlightuserdata(L, (void *)(uintptr_t)&end_marker);
   return lua_error(L);
 }

@@ -15,7 +15,7 @@ static _Thread_local th_worker *bound_worker;
 static void on_signal(int number) {
   (void)number;
   th_worker *w = bound_worker;
-  if (w && th_ending(w)) th_hook_end(w->running);
+  if (w && th_ending(w)) th_set_end_hook(w->running);
 }
 
 static void install_handler(void) {

@@ -133,8 +133,7 @@ int th_stacks_moved(const struct th_stacks *s) { return s && (s->suspects_count 
 
 void th_stacks_forget(struct th_stacks *s) { if (s) s->suspects_count = s->too_many = 0; }
 
-// Frames are linked by the third pointer of a CallInfo (lstate.h), which the API does not show. Every walk looks at
-// the first levels through the API, and goes on alone only where both agreed.
+// Frames are linked by the third pointer of a CallInfo (lstate.h), which the API does not show.
 struct CallInfo *th_caller(const struct CallInfo *frame) {
   struct CallInfo *up;
   memcpy(&up, (const char *)frame + 2 * sizeof(void *), sizeof up);

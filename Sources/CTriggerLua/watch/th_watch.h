@@ -22,10 +22,10 @@ int th_raise_end(lua_State *L);
 // The count hook that ends an attempt; set by the signal handler on `running`, and by our
 // coroutine.resume on the coroutine it enters when th_ending.
 void th_end_hook(lua_State *L, lua_Debug *ar);
-void th_hook_end(lua_State *L);         // sets it. Does not raise
+void th_set_end_hook(lua_State *L);    // does not raise
 
 // --- th_signal.c
-void th_worker_unbind(th_worker *w);
+void th_worker_unbind(th_worker *w);    // its thread's signals end nothing any more
 
 // --- th_caught.c
 // One script or module chunk now running (th_chunk.c).

@@ -1,9 +1,13 @@
-// Which bytes are text.
+// Which bytes are text. Inline: every string that is stored is looked at.
+#ifndef TH_UTF8_H
+#define TH_UTF8_H
+
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
-#include "ground/th_ground.h"
 
 // RFC 3629: no surrogates, no overlong forms, nothing above U+10FFFF.
-int th_valid_utf8(const uint8_t *s, size_t n) {
+static inline int th_valid_utf8(const uint8_t *s, size_t n) {
   size_t i = 0;
   for (;;) {
     for (; i + 8 <= n; i += 8) {
@@ -23,3 +27,13 @@ int th_valid_utf8(const uint8_t *s, size_t n) {
     i += more + 1;
   }
 }
+
+// Where to cut text for at most `most` bytes: not within a character, when it is UTF-8. The one place that counts back.
+static inline size_t th_cut(const char *text, size_t length, size_t most) {
+  if (length <= most) return length;
+  for (size_t back = 0; back < 4 && back <= most; back++)
+    if (((unsigned char)text[most - back] & 0xc0) != 0x80) return most - back;
+  return most;  // no character is that long
+}
+
+#endif
