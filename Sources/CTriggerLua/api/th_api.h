@@ -4,6 +4,12 @@
 
 #include "tree/th_tree.h"
 
+// --- th_unknown.c
+extern const char *const th_ctx_fields[];  // names of fields that are no methods; NULL after the last
+// __index of a table of methods: (methods, key) raises "X has no field 'y'; did you mean 'z'?".
+// upvalue 1: the word for X.
+int th_unknown_field(lua_State *L);
+
 // --- th_intent.c
 // UTF-8 text of 1 to 1024 bytes at index; `what` begins the error text.
 const char *th_check_key(lua_State *L, int index, size_t *length, const char *what);
@@ -26,8 +32,5 @@ void th_push_store_name(lua_State *L, const void *handle);
 // --- th_api.c
 void th_open_streams(lua_State *L);        // io and debug, what there is of them, into the table on top
 void th_open_api(lua_State *L);            // print; ctx and the metatable of intents in the registry
-// __index of a table of methods: (methods, key) raises "X has no field 'y'; did you mean 'z'?".
-// upvalue 1: the word for X.
-int th_unknown_field(lua_State *L);
 
 #endif

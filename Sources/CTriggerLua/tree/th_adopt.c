@@ -9,6 +9,8 @@
 #include <string.h>
 #include "tree/th_tree.h"
 
+const char th_unkept;
+
 void th_note_need(lua_State *L, th_tree *tree, const char *path) {
   TH_EFFECT(L, 0);
   struct th_runner *r = th_worker_of(L)->runner;

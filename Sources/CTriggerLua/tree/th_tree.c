@@ -11,8 +11,6 @@
 #include <string.h>
 #include "tree/th_tree.h"
 
-const char th_unkept;
-
 // --- compiled chunks
 
 void th_compile(lua_State *L, const char *text, size_t length, const char *name) {

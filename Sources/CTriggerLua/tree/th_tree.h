@@ -24,7 +24,6 @@ int th_push_chunk(lua_State *L, th_tree *tree, const char *path);  // the compil
 // Compiles text, without a byte order mark; `name` is "@path" or "=name". [-0, +1] May raise.
 void th_compile(lua_State *L, const char *text, size_t length, const char *name);
 void th_push_execute(lua_State *L, th_trigger *trigger);  // of fresh chunks. [-0, +1]
-extern const char th_unkept;                // modules[path]: cannot be kept
 
 // --- th_chunk.c. Raise.
 void th_open_loading(lua_State *L);         // once, before any chunk runs
@@ -32,6 +31,7 @@ void th_open_loading(lua_State *L);         // once, before any chunk runs
 void th_run_chunk(lua_State *L, th_tree *tree, const char *path, const char *name);
 
 // --- th_adopt.c
+extern const char th_unkept;                // modules[path]: cannot be kept
 void th_mark_bound(lua_State *L, th_tree *tree, const char *path);  // may raise (memory)
 int th_is_bound(lua_State *L, th_tree *tree, const char *path);     // may raise (memory)
 void th_note_need(lua_State *L, th_tree *tree, const char *path);  // the chunk that is running looks for it. May raise
