@@ -27,7 +27,7 @@ import TriggerCore
         }
       }
       seq += 1
-      do throws(Committer.Failure) {
+      do throws(Failure) {
         var committer = engine.withState { $0.committer }
         committer.mostReplaced = 1000
         try committer.apply(writes, seq: seq, isNew: isNew)

@@ -104,7 +104,7 @@ import TriggerCore
         }
       }
       seq += 1
-      do throws(Committer.Failure) { try committer.apply(writes, seq: seq, isNew: isNew) } catch {
+      do throws(Failure) { try committer.apply(writes, seq: seq, isNew: isNew) } catch {
         return error.message
       }
       return nil

@@ -115,18 +115,18 @@ import TriggerTestKit
     }
     let isCommit = { (record: LogRecord) in record.outcome == .committed && record.intents.count == 2 }
     #expect(
-      try explain({ $0.error?.contains("five") == true }) { $0.error = "other" }
-        .hasPrefix("failed then with: other; now with: work.lua:16: five"))
+      try explain({ $0.error?.contains("five") == true }) { ($0.code, $0.error) = (.memory, "other") }
+        .hasPrefix("failed then with memory: other; now with error: work.lua:16: five"))
     #expect(
       try explain({ $0.error?.contains("five") == true }) { ($0.outcome, $0.error) = (.committed, nil) }
         .hasPrefix("committed then, fails now: work.lua:16: five"))
     #expect(
-      try explain({ $0.error?.hasPrefix("add at") == true }) { $0.error = "something" }
-        == "failed then with: something; now with: add at b/list 1: the value there is an array, expected a number"
+      try explain({ $0.error?.hasPrefix("add at") == true }) { ($0.code, $0.error) = (.error, "something") }
+        == "failed then with error: something; now with intent: add at b/list 1: the value there is an array, expected a number"
     )
     #expect(
-      try explain(isCommit) { ($0.outcome, $0.intents, $0.error) = (.failed, [], "why not") }
-        == "failed then with: why not; commits now")
+      try explain(isCommit) { ($0.outcome, $0.intents, $0.code, $0.error) = (.failed, [], .emits, "why not") }
+        == "failed then with emits: why not; commits now")
     #expect(try explain(isCommit) { $0.intents.removeLast() }.hasPrefix("intent 2 was nothing, now it is"))
     #expect(try explain(isCommit) { $0.trigger = "gone" } == "its script is not in tree 1")
     #expect(try explain(isCommit) { $0.tree = 2 } == "its script is not in tree 2")
@@ -135,6 +135,18 @@ import TriggerTestKit
     let index = try #require(killed.records.firstIndex(where: isCommit))
     killed.records[index].isKilled = true
     #expect(try killed.verify(workers: 2).difference == nil)
+  }
+
+  /// Messages are for people: whoever words them anew breaks no history, and neither does one that knew no codes.
+  @Test func otherWordsAreNoDifference() async throws {
+    var random = SplitMix64(seed: 2)
+    var recorded = try await recorded(&random, events: 300)
+    let failed = recorded.records.indices.filter { recorded.records[$0].outcome == .failed }
+    #expect(Set(failed.map { recorded.records[$0].code }) == [.error, .intent])
+    for index in failed { recorded.records[index].error = "said in other words" }
+    #expect(try recorded.verify(workers: 2).difference == nil)
+    for index in failed { recorded.records[index].code = nil }
+    #expect(try recorded.verify(workers: 2).difference == nil)
   }
 
   /// Trees beyond what a worker holds, coming and going.
