@@ -45,6 +45,14 @@ let package = Package(
         .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
       ],
+      swiftSettings: strict),
+    // Runs history again: state at any seq, verification, what-if.
+    .target(
+      name: "TriggerReplay", dependencies: ["TriggerHost", "TriggerCore", "TriggerLua"], swiftSettings: strict
+    ),
+    // For who writes scripts: lint, annotations, pages of the API, a session on a snapshot.
+    .target(
+      name: "TriggerWorkshop", dependencies: ["TriggerHost", "TriggerCore", "TriggerLua"],
       resources: [.embedInCode("Lua")], swiftSettings: strict),
     // What of Linux and macOS Swift's Glibc and Darwin leave out: file exchange, leases.
     .target(name: "CTriggerFiles", cSettings: strictC),
@@ -54,7 +62,7 @@ let package = Package(
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     // The log on disk: what a host keeps in its data directory; stores that are directories.
     .target(
-      name: "TriggerStorage", dependencies: ["TriggerHost", "TriggerFiles", "CSQLite"],
+      name: "TriggerStorage", dependencies: ["TriggerHost", "TriggerReplay", "TriggerFiles", "CSQLite"],
       swiftSettings: strict),
     // A disk in memory that fails: for tests and simulation only.
     .target(
@@ -63,7 +71,8 @@ let package = Package(
     // The engine and its log under one seed: interleavings, crashes, failing disks, and what checks them.
     .target(
       name: "TriggerSimulation",
-      dependencies: ["TriggerHost", "TriggerStorage", "CFaultVFS", "TestSupport"], swiftSettings: strict),
+      dependencies: ["TriggerHost", "TriggerReplay", "TriggerStorage", "CFaultVFS", "TestSupport"],
+      swiftSettings: strict),
     .executableTarget(
       name: "trigger-simulate",
       dependencies: [
@@ -73,7 +82,8 @@ let package = Package(
     // For the tests of those who build on TriggerHost: a host on a clock set by hand, contracts of backends.
     // Tests of Lua scripts, too.
     .target(
-      name: "TriggerTestKit", dependencies: ["TriggerHost", "TriggerLua"], resources: [.embedInCode("Lua")],
+      name: "TriggerTestKit", dependencies: ["TriggerHost", "TriggerWorkshop", "TriggerLua"],
+      resources: [.embedInCode("Lua")],
       swiftSettings: strict),
     // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.
     .target(
@@ -81,8 +91,8 @@ let package = Package(
     .executableTarget(
       name: "trigger-host",
       dependencies: [
-        "TriggerHost", "TriggerStorage", "TriggerFiles", "HostConfig", "TriggerTestKit",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerStorage", "TriggerFiles", "HostConfig",
+        "TriggerTestKit", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/TriggerHostCLI", swiftSettings: strict),
     // What tests of several targets, and the simulation, share.
@@ -92,13 +102,16 @@ let package = Package(
       name: "TriggerCoreTests", dependencies: ["TriggerCore", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
     .testTarget(
-      name: "TriggerHostTests", dependencies: ["TriggerHost", "TriggerTestKit", "TriggerLua", "TestSupport"],
+      name: "TriggerHostTests",
+      dependencies: [
+        "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerTestKit", "TriggerLua", "TestSupport",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "TriggerFilesTests", dependencies: ["TriggerFiles", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "TriggerStorageTests",
-      dependencies: ["TriggerStorage", "TriggerTestKit", "TestSupport", "file-probe"],
+      dependencies: ["TriggerStorage", "TriggerReplay", "TriggerTestKit", "TestSupport", "file-probe"],
       exclude: ["Fixtures"], swiftSettings: strict),
     // A program that TriggerStorageTests kill in the middle of a write-out, and that measures directories:
     // `swift run -c release file-probe measure`.
@@ -106,7 +119,7 @@ let package = Package(
       name: "file-probe", dependencies: ["TriggerStorage"], path: "Tests/FileProbe",
       swiftSettings: strict),
     .testTarget(
-      name: "HostConfigTests", dependencies: ["HostConfig", "TestSupport"], swiftSettings: strict),
+      name: "HostConfigTests", dependencies: ["HostConfig", "TriggerWorkshop", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "CommandLineTests",
       dependencies: [

@@ -1,5 +1,6 @@
 import ArgumentParser
 import TriggerHost
+import TriggerWorkshop
 
 struct Annotations: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -4,6 +4,7 @@ import HostConfig
 import TriggerCore
 import TriggerFiles
 import TriggerHost
+import TriggerWorkshop
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -3,6 +3,7 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
+import TriggerReplay
 
 /// What `exec` runs, and on what.
 extension Exec {

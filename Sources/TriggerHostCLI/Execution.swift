@@ -1,6 +1,7 @@
 import ArgumentParser
 import TriggerCore
 import TriggerHost
+import TriggerReplay
 
 /// What one run of a trigger came to, for people and for programs.
 struct Execution {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import HostConfig
+import TriggerWorkshop
 
 struct New: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import TriggerCore
 import TriggerHost
+import TriggerWorkshop
 
 @testable import HostConfig
 

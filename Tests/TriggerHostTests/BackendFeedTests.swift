@@ -5,6 +5,7 @@ import Testing
 import TriggerCore
 
 @testable import TriggerHost
+@testable import TriggerReplay
 
 /// Nothing is deferred: seqs are those of the events, however busy the machine is.
 private let inOrder = {

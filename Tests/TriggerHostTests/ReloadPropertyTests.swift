@@ -4,6 +4,7 @@ import Testing
 import TriggerCore
 
 @testable import TriggerHost
+@testable import TriggerReplay
 
 /// Random edits, broken files, rollbacks and restarts while operations run, checked against the log: whatever
 /// was executed saw the files of one tree, the one in force when it was dequeued, and gives the same again.

@@ -2,6 +2,7 @@ import Testing
 import TriggerCore
 
 @testable import TriggerHost
+@testable import TriggerReplay
 
 /// A worker goes on with what it has loaded where the new scripts would give the same: seen in what it reads, and in
 /// what executions give, compared with loads of the whole tree.

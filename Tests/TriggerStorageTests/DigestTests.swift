@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 import TriggerCore
 import TriggerHost
+import TriggerReplay
 
 @testable import TriggerStorage
 

@@ -92,7 +92,7 @@ extension LogCoding {
   /// The intents of an attempt, in list order. Before they are applied: then the stores own the values.
   ///
   /// - Parameter contents: gets where in the buffer strings lie that are likely to come again.
-  static func writeIntents(_ attempt: Attempt, to buffer: CBORBuffer, contents: inout [Range<Int>]) {
+  package static func writeIntents(_ attempt: Attempt, to buffer: CBORBuffer, contents: inout [Range<Int>]) {
     buffer.array(attempt.writes.count)
     for index in 0..<attempt.writes.count {
       let write = attempt.writes.writes + index

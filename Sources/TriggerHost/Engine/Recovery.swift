@@ -24,13 +24,13 @@ public final class Recovery {
     didSet { fold.finishKeys(after: keptKeys) }
   }
   /// Events that the log has accepted and not settled.
-  private(set) var accepted: Set<EventID> = []
+  package private(set) var accepted: Set<EventID> = []
   private var writes = WriteSet()
   private var names = NameCache<Int>()
   private var tables = NameCache<StoreTable>()
   private var sinceReclaim = 0
   /// Stores that nobody has declared are made, also where `strict_stores` would refuse them: history has written them.
-  var declaresStores = false
+  package var declaresStores = false
   /// What backends held before the first commit, once that has been cleared away.
   private var initial: [(table: StoreTable, key: [UInt8], value: [UInt8])]?
   /// A checkpoint has been begun.
@@ -226,7 +226,7 @@ public final class Recovery {
 
 extension IntentKind {
   /// The kind of a record's intent; nil for none of ours.
-  init?(_ name: String) {
+  package init?(_ name: String) {
     switch name {
     case "put": self = .put
     case "delete": self = .delete
@@ -244,7 +244,7 @@ extension IntentKind {
 
 extension EngineState {
   /// A decided seq of an earlier run.
-  mutating func recall(_ record: RecordView, trigger: Int) {
+  package mutating func recall(_ record: RecordView, trigger: Int) {
     records.store(
       RecordRing.Item(
         seq: record.seq, identity: record.identity, admitted: record.admitted, decided: record.admitted,

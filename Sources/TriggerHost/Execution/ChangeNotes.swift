@@ -6,19 +6,19 @@ import TriggerCore
 ///
 /// The memory is bounded: what comes while `Limits.dropped` bytes wait is not noted, and the backend is told the
 /// whole store instead.
-final class ChangeNotes: StoreFollower {
-  enum Limits {
+package final class ChangeNotes: StoreFollower {
+  package enum Limits {
     /// Bytes of notes that wait; more than a second of any store's changes.
-    static let dropped = 32 << 20
+    package static let dropped = 32 << 20
     /// A backend that is told of every commit gets them one by one up to this, and beyond one change per key.
-    static let coalesced = 1 << 20
+    package static let coalesced = 1 << 20
   }
 
   /// Notes in seq order, as they were written.
-  struct Batch {
-    var bytes: [UInt8] = []
+  package struct Batch {
+    package var bytes: [UInt8] = []
     /// The newest seq that was not noted for want of room; nil when all are here.
-    var dropped: Int64?
+    package var dropped: Int64?
   }
 
   private struct State {
@@ -30,17 +30,17 @@ final class ChangeNotes: StoreFollower {
   private let keepsValues: Bool
   private let limit: Int
   /// The oldest seq that the line has not dealt with, `.max` when there is none. May be behind for a moment.
-  let due = Atomic<Int64>(.max)
+  package let due = Atomic<Int64>(.max)
 
   /// - Parameters:
   ///   - keepsValues: the notes hold values as well as keys.
   ///   - limit: bytes that may wait.
-  init(keepsValues: Bool, limit: Int = Limits.dropped) {
+  package init(keepsValues: Bool, limit: Int = Limits.dropped) {
     self.keepsValues = keepsValues
     self.limit = limit
   }
 
-  func changed(_ entry: UnsafeMutablePointer<Entry>, to version: UnsafeMutablePointer<Version>) {
+  package func changed(_ entry: UnsafeMutablePointer<Entry>, to version: UnsafeMutablePointer<Version>) {
     let seq = version.pointee.seq
     let key = UnsafeRawBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength))
     let isDeleted = version.isDeleted
@@ -58,7 +58,7 @@ final class ChangeNotes: StoreFollower {
   }
 
   /// Takes everything noted so far.
-  func take() -> Batch {
+  package func take() -> Batch {
     state.withLock { state in
       defer { state = State() }
       return state.batch
@@ -66,19 +66,19 @@ final class ChangeNotes: StoreFollower {
   }
 
   /// The line has dealt with what it took, except for what begins at `left`.
-  func settle(left: Int64) {
+  package func settle(left: Int64) {
     state.withLock { due.store(min(left, $0.oldest), ordering: .releasing) }
   }
 }
 
 /// One changed key of one commit: seq, lengths, key, value.
-struct Note {
-  var seq: Int64
-  var key: ArraySlice<UInt8>
+package struct Note {
+  package var seq: Int64
+  package var key: ArraySlice<UInt8>
   /// Nil for a deletion, empty when the notes hold no values.
-  var value: ArraySlice<UInt8>?
+  package var value: ArraySlice<UInt8>?
 
-  static func write(
+  package static func write(
     seq: Int64, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer?, to bytes: inout [UInt8]
   ) {
     withUnsafeBytes(of: (seq, Int32(key.count), Int32(value?.count ?? -1))) {
@@ -89,7 +89,7 @@ struct Note {
   }
 
   /// The note at `offset`, which moves behind it; nil at the end.
-  static func read(_ bytes: [UInt8], at offset: inout Int) -> Note? {
+  package static func read(_ bytes: [UInt8], at offset: inout Int) -> Note? {
     guard offset < bytes.count else { return nil }
     let (seq, keyCount, valueCount) = bytes.withUnsafeBytes {
       $0.loadUnaligned(fromByteOffset: offset, as: (Int64, Int32, Int32).self)

@@ -1,11 +1,11 @@
 import TriggerCore
 
 /// What triggers are bound to commits for: which keys each of them hears of.
-final class CommitBindings: Sendable {
+package final class CommitBindings: Sendable {
   /// By place in `Router.commitTriggers`.
   private let patterns: [[PatternMatcher]]
 
-  init(_ triggers: [LoadedTrigger]) {
+  package init(_ triggers: [LoadedTrigger]) {
     patterns = triggers.map { trigger in
       trigger.options.on.filter { $0.kind == .commit }.map(\.matcher)
     }
@@ -14,7 +14,7 @@ final class CommitBindings: Sendable {
   /// For each binding the encoded list of the keys that it hears of, nil when those are none. O(keys × patterns).
   ///
   /// - Parameter keys: each once or more, in the order in which they are told.
-  func hear(_ keys: [Committer.ChangedKey]) -> Heard {
+  package func hear(_ keys: [Committer.ChangedKey]) -> Heard {
     var seen: Set<[UInt8]> = []
     let names = keys.compactMap { change -> [UInt8]? in
       let name = change.table._withUnsafeGuaranteedRef { table in
@@ -34,20 +34,22 @@ final class CommitBindings: Sendable {
   }
 
   /// The keys of one commit.
-  struct Heard {
-    let bindings: CommitBindings
-    let lists: [[UInt8]?]
+  package struct Heard {
+    package let bindings: CommitBindings
+    package let lists: [[UInt8]?]
   }
 }
 
 /// What triggers bound to `commit` get: one event per commit and trigger, listing the keys.
-struct CommitEvents {
+package struct CommitEvents {
   /// Of the commit, and the trigger that made it.
-  let seq: Int64
-  let source: String
+  package let seq: Int64
+  package let source: String
+
+  package init(seq: Int64, source: String) { (self.seq, self.source) = (seq, source) }
 
   /// Calls `body` for each trigger that hears of one of the keys, with its event's canonical encoding.
-  func forEach(
+  package func forEach(
     of heard: CommitBindings.Heard, among triggers: [LoadedTrigger],
     _ body: (LoadedTrigger, _ payload: [UInt8]) -> Void
   ) {

@@ -5,19 +5,19 @@ import TriggerCore
 /// of one key, and a key's value is put together once.
 ///
 /// Points into the write set that it is made of, which must stay as it is.
-struct CommitStage {
+package struct CommitStage {
   /// A key that the list changes.
-  struct Slot {
-    var table: Unmanaged<StoreTable>
-    let key: UnsafeBufferPointer<UInt8>
-    let hash: UInt64
+  package struct Slot {
+    package var table: Unmanaged<StoreTable>
+    package let key: UnsafeBufferPointer<UInt8>
+    package let hash: UInt64
     /// Nil when it was not there when the intents were prepared.
-    let entry: UnsafeMutablePointer<Entry>?
-    var change = Change.none
+    package let entry: UnsafeMutablePointer<Entry>?
+    package var change = Change.none
   }
 
   /// What becomes of a key.
-  enum Change {
+  package enum Change {
     /// Only while the first intent is looked at.
     case none
     /// A put or a deletion: its place in the list.
@@ -30,26 +30,26 @@ struct CommitStage {
   }
 
   /// Appends one after another, behind what was there.
-  struct Chain {
-    var isText: Bool
+  package struct Chain {
+    package var isText: Bool
     /// Elements of a list that was there, or bytes of a text.
-    var base: UnsafeRawBufferPointer
+    package var base: UnsafeRawBufferPointer
     /// Elements, or bytes, in all.
-    var count: Int
+    package var count: Int
     /// Without the head.
-    var bytes: Int
+    package var bytes: Int
     /// Some of a text is not known to be UTF-8.
-    var hasBytes = false
+    package var hasBytes = false
     /// Places in the list; `CommitStage.following` has those between.
-    var first: Int
-    var last: Int
+    package var first: Int
+    package var last: Int
 
     /// Of the encoding.
-    var size: Int { EncodedItem.headSize(count) + bytes }
+    package var size: Int { EncodedItem.headSize(count) + bytes }
   }
 
-  let writes: UnsafeMutablePointer<WriteSet.Write>
-  private(set) var slots: [Slot] = []
+  package let writes: UnsafeMutablePointer<WriteSet.Write>
+  package private(set) var slots: [Slot] = []
   /// By place in the list: the next append of its chain.
   private var following: [Int32]
   /// Places of slots by key: a table of twice as many, once they are more than a look through them is worth.
@@ -57,20 +57,20 @@ struct CommitStage {
   private static let fewSlots = 8
 
   /// - Parameter count: of intents in the list.
-  init(_ writes: UnsafeMutablePointer<WriteSet.Write>, count: Int) {
+  package init(_ writes: UnsafeMutablePointer<WriteSet.Write>, count: Int) {
     self.writes = writes
     following = count > 1 ? [Int32](repeating: -1, count: count) : []
   }
 
   /// The slot of the key of an intent. O(1) expected.
-  mutating func slot(of write: UnsafeMutablePointer<WriteSet.Write>) -> Int {
+  package mutating func slot(of write: UnsafeMutablePointer<WriteSet.Write>) -> Int {
     slot(
       of: write.pointee.keyBytes, hash: write.pointee.hash, in: write.pointee.table!,
       entry: write.pointee.entry)
   }
 
   /// - Parameter key: stays where it is.
-  mutating func slot(
+  package mutating func slot(
     of key: UnsafeBufferPointer<UInt8>, hash: UInt64, in table: Unmanaged<StoreTable>,
     entry: UnsafeMutablePointer<Entry>?
   ) -> Int {
@@ -85,7 +85,7 @@ struct CommitStage {
     return slots.count - 1
   }
 
-  func contains(_ key: UnsafeBufferPointer<UInt8>, in table: Unmanaged<StoreTable>) -> Bool {
+  package func contains(_ key: UnsafeBufferPointer<UInt8>, in table: Unmanaged<StoreTable>) -> Bool {
     find(key, KeyHash.of(key.baseAddress!, count: key.count), in: table) != nil
   }
 
@@ -117,10 +117,10 @@ struct CommitStage {
     return Int(truncatingIfNeeded: mixed >> 32) & (places.count - 1)
   }
 
-  mutating func set(_ slot: Int, _ change: Change) { slots[slot].change = change }
+  package mutating func set(_ slot: Int, _ change: Change) { slots[slot].change = change }
 
   /// Puts one more append at the end of a slot's chain.
-  mutating func extend(_ slot: Int, _ chain: Chain, by place: Int) {
+  package mutating func extend(_ slot: Int, _ chain: Chain, by place: Int) {
     var chain = chain
     if chain.first < 0 { chain.first = place } else { following[chain.last] = Int32(place) }
     chain.last = place
@@ -130,7 +130,7 @@ struct CommitStage {
   // MARK: What is there
 
   /// The encoded value of a slot as the list leaves it so far; nil when there is none. Not of numbers and chains.
-  func encoded(_ slot: Int) -> UnsafeRawBufferPointer? {
+  package func encoded(_ slot: Int) -> UnsafeRawBufferPointer? {
     switch slots[slot].change {
     case .none: Self.committed(slots[slot]).map { Version.value($0) }
     case .write(let place):
@@ -141,7 +141,7 @@ struct CommitStage {
   }
 
   /// What is committed at the key of a slot, unless that is a deletion.
-  static func committed(_ slot: Slot) -> UnsafeMutablePointer<Version>? {
+  package static func committed(_ slot: Slot) -> UnsafeMutablePointer<Version>? {
     let entry =
       if let entry = slot.entry, !entry.pointee.isUnlinked {
         entry
@@ -156,7 +156,7 @@ struct CommitStage {
   // MARK: Stores that are not there yet
 
   /// How many stores the list makes.
-  var newStores: Int {
+  package var newStores: Int {
     var found: Set<UnsafeMutableRawPointer> = []
     for slot in slots where slot.table._withUnsafeGuaranteedRef({ $0.isStandIn }) {
       found.insert(slot.table.toOpaque())
@@ -165,7 +165,7 @@ struct CommitStage {
   }
 
   /// Nothing can be refused any more.
-  mutating func moveToNewStores(_ make: (StoreTable) -> StoreTable) {
+  package mutating func moveToNewStores(_ make: (StoreTable) -> StoreTable) {
     for slot in slots.indices where slots[slot].table._withUnsafeGuaranteedRef({ $0.isStandIn }) {
       slots[slot].table = .passUnretained(make(slots[slot].table.takeUnretainedValue()))
     }
@@ -174,7 +174,7 @@ struct CommitStage {
   // MARK: What it comes to
 
   /// Bytes of values that are yet to be put together.
-  var bytesToMake: Int {
+  package var bytesToMake: Int {
     slots.reduce(0) { sum, slot in
       if case .chain(let chain) = slot.change { return sum + chain.size }
       return sum
@@ -182,7 +182,7 @@ struct CommitStage {
   }
 
   /// The version that a slot's change comes to, new but for that of a put or deletion, which stays the list's.
-  func version(_ slot: Int) -> UnsafeMutablePointer<Version> {
+  package func version(_ slot: Int) -> UnsafeMutablePointer<Version> {
     switch slots[slot].change {
     case .none, .gone: return Version.makeDeleted()
     case .write(let place): return writes[place].version!
@@ -194,9 +194,9 @@ struct CommitStage {
   }
 
   /// Owned by the list.
-  func isGiven(_ slot: Int) -> Bool { if case .write = slots[slot].change { true } else { false } }
+  package func isGiven(_ slot: Int) -> Bool { if case .write = slots[slot].change { true } else { false } }
 
-  func version(_ chain: Chain) -> UnsafeMutablePointer<Version> {
+  package func version(_ chain: Chain) -> UnsafeMutablePointer<Version> {
     var head: [UInt8] = []
     if !chain.isText { CanonicalEncoding.appendArrayHead(count: chain.count, to: &head) }
     return Version.make(count: chain.size) { bytes in

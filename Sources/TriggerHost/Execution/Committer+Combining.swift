@@ -3,7 +3,7 @@ import TriggerCore
 /// Commutative intents: what they make of the value that is there. Each costs what it brings: what is there is not
 /// decoded, and only copied once, when all of its key are known.
 extension Committer {
-  func combine(
+  package func combine(
     _ write: UnsafeMutablePointer<WriteSet.Write>, at place: Int, into stage: inout CommitStage
   ) throws(Failure) {
     let slot = stage.slot(of: write)
@@ -74,7 +74,7 @@ extension Committer {
 
   /// A list of one integer to be added to another, the commonest of those that look at the state: without a stage, which
   /// is a tenth of what such an operation costs. Returns false, and has done nothing, when the list is another.
-  func applySum(_ writes: borrowing WriteSet, seq: Int64) -> Bool {
+  package func applySum(_ writes: borrowing WriteSet, seq: Int64) -> Bool {
     let write = writes.writes
     guard writes.count == 1, writes.isByKey, !writes.hasStandIns, write.pointee.kind == .add,
       let table = write.pointee.table, let entry = write.pointee.entry, !entry.pointee.isUnlinked,
@@ -167,7 +167,7 @@ extension Committer {
 
 extension CommitStage {
   /// How messages name the key of a slot.
-  func name(_ slot: Int) -> String {
+  package func name(_ slot: Int) -> String {
     let table = slots[slot].table._withUnsafeGuaranteedRef { $0.name }
     return "\(table)/\(String(decoding: slots[slot].key, as: UTF8.self))"
   }

@@ -16,7 +16,7 @@ extension Committer {
   ///   - made: the version of each slot.
   ///   - isNew: off for a list that was decided before: nothing is refused, but the names are taken where
   ///     others have been.
-  func check(
+  package func check(
     _ stage: CommitStage, _ made: [UnsafeMutablePointer<Version>], isNew: Bool
   ) throws(Failure) {
     var growth: [UnsafeMutableRawPointer: Growth] = [:]

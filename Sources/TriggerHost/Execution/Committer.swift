@@ -1,23 +1,23 @@
 import TriggerCore
 
 /// Applies the write set of one seq, all or none. Engine lock.
-struct Committer {
-  let reclaimer: Reclaimer
-  let limits: ValueLimits
-  let stores: StoreDirectory
+package struct Committer {
+  package let reclaimer: Reclaimer
+  package let limits: ValueLimits
+  package let stores: StoreDirectory
   /// Most keys that a replacement of a store may have, and most that it may change: all of it happens in one commit,
   /// whatever little the script has said.
-  var mostReplaced = 100_000
+  package var mostReplaced = 100_000
 
   /// A key that a commit changed.
-  struct ChangedKey {
-    var table: Unmanaged<StoreTable>
-    var key: [UInt8]
+  package struct ChangedKey {
+    package var table: Unmanaged<StoreTable>
+    package var key: [UInt8]
   }
 
   /// Most bytes that the appends of one commit may put together. What is there is copied for each key: many appends of
   /// a byte to long values would be far more work than the commit is long.
-  static let longestAppends = 64 << 20
+  package static let longestAppends = 64 << 20
 
   /// O(writes and their bytes), plus the bytes of the values that are appended to, plus O(keys of the store) for a
   /// replacement: see the bounds of each.
@@ -25,7 +25,7 @@ struct Committer {
   /// - Parameter isNew: decided now, not in an earlier run: it may be refused.
   /// - Returns: the changed keys, each at least once, when `tellsKeys`; otherwise nothing.
   @discardableResult
-  func apply(
+  package func apply(
     _ writes: borrowing WriteSet, seq: Int64, tellsKeys: Bool = false, isNew: Bool = false
   ) throws(Failure) -> [ChangedKey] {
     reclaimer.begin(seq)

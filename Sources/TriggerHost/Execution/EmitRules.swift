@@ -1,12 +1,12 @@
 import TriggerCore
 
 /// How much a commit may emit.
-struct EmitRules {
+package struct EmitRules {
   private let hops: Int
   private let emits: Int
   private let offspring: Int
 
-  init(_ configuration: EngineConfiguration) {
+  package init(_ configuration: EngineConfiguration) {
     hops = configuration.maximumHops
     emits = configuration.maximumEmits
     offspring = configuration.maximumOffspring
@@ -15,7 +15,7 @@ struct EmitRules {
   /// Why the operation may not emit what it wants to emit, nil when it may.
   ///
   /// - Parameter hearsOfCommits: some trigger is bound to commits.
-  func refusal(
+  package func refusal(
     of operation: Operation, _ attempt: Attempt, hearsOfCommits: @autoclosure () -> Bool
   ) -> Failure? {
     let emits = attempt.writes.emits

@@ -34,7 +34,7 @@ public final class ExecutionContext: Sendable {
     var versionsRead: [String: Set<Int64>] = [:]
   }
 
-  init(operation: Operation, attempt: Attempt) {
+  package init(operation: Operation, attempt: Attempt) {
     seq = operation.identity
     trigger = operation.trigger.name
     eventName = String(decoding: operation.name, as: UTF8.self)
@@ -46,7 +46,7 @@ public final class ExecutionContext: Sendable {
   /// Runs `body` with the attempt whose snapshot and read set a store read uses.
   ///
   /// - Throws: `StoreError` once the attempt has ended or its snapshot is gone.
-  func read<Result>(_ body: (Attempt) throws -> Result) throws -> Result {
+  package func read<Result>(_ body: (Attempt) throws -> Result) throws -> Result {
     try guarded.withLock { box in
       switch box.state {
       case .running(let attempt): return try body(attempt)
@@ -56,18 +56,18 @@ public final class ExecutionContext: Sendable {
     }
   }
 
-  func noteVersion(_ seq: Int64, of store: String) {
+  package func noteVersion(_ seq: Int64, of store: String) {
     guarded.withLock { _ = $0.versionsRead[store, default: []].insert(seq) }
   }
-  func hasRead(_ seq: Int64, of store: String) -> Bool {
+  package func hasRead(_ seq: Int64, of store: String) -> Bool {
     guarded.withLock { $0.versionsRead[store]?.contains(seq) ?? false }
   }
 
   /// The attempt is over: no read reaches its snapshot any more.
-  func end() { guarded.withLock { $0.state = .ended } }
+  package func end() { guarded.withLock { $0.state = .ended } }
 
   /// The snapshot is taken away while the attempt runs, unless it reads right now: false then. Engine lock.
-  func expire() -> Bool {
+  package func expire() -> Bool {
     guarded.withLockIfAvailable { box -> Bool in
       if case .running = box.state { box.state = .expired }
       return true

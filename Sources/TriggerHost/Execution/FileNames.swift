@@ -3,13 +3,13 @@ import TriggerCore
 /// The paths that a commit brings into a store of files, and those that it takes out. Not every two paths can be
 /// files of one directory: a system may take two spellings for one name, and none has a file that is a directory too.
 /// Engine lock.
-struct FileNames {
-  let table: StoreTable
-  var new: [[UInt8]] = []
-  var gone: [[UInt8]] = []
+package struct FileNames {
+  package let table: StoreTable
+  package var new: [[UInt8]] = []
+  package var gone: [[UInt8]] = []
 
   /// Has `StoreTable.spellings` there, where somebody will ask. O(keys) then.
-  func prepare() {
+  package func prepare() {
     if table.rule?.keysAreFilePaths == true, table.spellings == nil { table.spellings = spellingsThere() }
   }
 
@@ -17,7 +17,7 @@ struct FileNames {
   ///
   /// - Parameter refuses: off where the files are there already: then it must be.
   /// - Returns: which path cannot come in, and why; nothing is changed then. Nil when all can.
-  func take(refuses: Bool) -> String? {
+  package func take(refuses: Bool) -> String? {
     prepare()
     for path in gone { table.spellings!.remove(Self.text(path)) }
     let (leaves, left) = (Set(new), Set(gone))
@@ -33,7 +33,7 @@ struct FileNames {
   }
 
   /// After `take`: the commit does not happen.
-  func giveBack() {
+  package func giveBack() {
     for path in new { table.spellings!.remove(Self.text(path)) }
     for path in gone { table.spellings!.insert(Self.text(path)) }
   }

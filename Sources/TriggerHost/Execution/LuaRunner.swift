@@ -7,9 +7,9 @@ import TriggerLua
 /// Lua reads the stores through the C functions below; each gets this object back as its first argument,
 /// looks at the attempt in progress, and touches no lock. Worker's thread only, but for `running` and
 /// `kill`.
-final class LuaRunner {
+package final class LuaRunner {
   private let lua: LuaWorker
-  let control: LuaWorkerControl
+  package let control: LuaWorkerControl
   private let stores: StoreDirectory
   private let hostSeed: UInt64
   private let lineMemory: LineMemory
@@ -32,16 +32,16 @@ final class LuaRunner {
   private unowned(unsafe) var attempt: Attempt
   private let noAttempt = Attempt()
   /// Of the triggers in force that are bound to commits; nil: there are none, or nobody has said.
-  var bindings: CommitBindings?
+  package var bindings: CommitBindings?
   /// Bytes held for the attempt: Lua counts them as its memory.
   private let held = UnsafeMutablePointer<Int>.allocate(capacity: 1)
   /// Text of the last refusal, kept for as long as Lua looks at it.
   private var refusal: [CChar] = [0]
   /// For those who drive an engine step by step: called before each look at a store, when the functions are
   /// `interruptible`.
-  var interruption: (() -> Void)?
+  package var interruption: (() -> Void)?
 
-  init(
+  package init(
     stores: StoreDirectory, _ configuration: EngineConfiguration,
     functions: LuaHostFunctions = LuaRunner.functions, lineMemory: LineMemory = LineMemory()
   ) {
@@ -63,10 +63,10 @@ final class LuaRunner {
   /// What the newest kill was for.
   private let wasCancelled = Atomic<Bool>(false)
 
-  func bind() { lua.bind() }
+  package func bind() { lua.bind() }
 
-  var running: UInt64 { control.running }
-  func kill(_ number: UInt64, cancelled: Bool) {
+  package var running: UInt64 { control.running }
+  package func kill(_ number: UInt64, cancelled: Bool) {
     wasCancelled.store(cancelled, ordering: .relaxed)
     control.kill(number, reason: cancelled ? .cancelled : .timeout)
   }
@@ -74,7 +74,7 @@ final class LuaRunner {
   // MARK: One attempt
 
   /// - Parameter trace: sees each line of the run, not those of a chunk that is only loaded.
-  func run(_ operation: Operation, _ attempt: Attempt, trace: LuaTrace? = nil) {
+  package func run(_ operation: Operation, _ attempt: Attempt, trace: LuaTrace? = nil) {
     limits.memoryBytes = operation.trigger.options.memory
     let script: LuaWorker.Trigger
     // Nothing that all workers share counts a reference here: they would wait for one another's caches.
@@ -199,7 +199,7 @@ final class LuaRunner {
 
   /// Frees the scripts of sets that no operation uses any more. Those used last stay for the next to take over
   /// from.
-  func forget(allBut kept: Set<Int>) {
+  package func forget(allBut kept: Set<Int>) {
     for (number, set) in sets where !kept.contains(number) && set !== newest {
       for tree in set.trees.values { lua.free(tree.lua) }
       sets[number] = nil
@@ -209,7 +209,7 @@ final class LuaRunner {
   // MARK: What Lua calls
 
   @inline(__always)
-  static func with<Result>(
+  package static func with<Result>(
     _ pointer: UnsafeMutableRawPointer?, _ body: (LuaRunner) -> Result
   ) -> Result {
     Unmanaged<LuaRunner>.fromOpaque(pointer!)._withUnsafeGuaranteedRef(body)
@@ -228,7 +228,7 @@ final class LuaRunner {
       start: UnsafeRawPointer(text)?.assumingMemoryBound(to: UInt8.self), count: text == nil ? 0 : count)
   }
 
-  static let functions = LuaHostFunctions(
+  package static let functions = LuaHostFunctions(
     store: { runner, name, count, permanent, refused in
       with(runner) { $0.openStore(bytes(name, count), permanent, refused) }
     },

@@ -11,125 +11,126 @@ import TriggerCore
 /// Fields of the event change only while it is queued, when a newer one takes its place. The rest belongs to
 /// whoever holds the operation: the queue, then the worker that runs it, then the engine lock's holder; the engine
 /// lock hands it over.
-final class Operation: GatedRun, @unchecked Sendable {
+package final class Operation: GatedRun, @unchecked Sendable {
   // Kept by its set for as long as this is queued or undecided, or by `owned`: no reference counting per
   // operation. Changes while it is queued, when a newer set is put in force.
-  unowned(unsafe) var trigger: LoadedTrigger
+  package unowned(unsafe) var trigger: LoadedTrigger
   /// Its trigger went away while it was queued.
-  private(set) var isGone = false
+  package private(set) var isGone = false
   /// Of the most urgent event that it stands for. Engine lock.
-  var priority: Priority
-  private(set) var hops: UInt8
-  private(set) var kind: EventKind
-  private(set) var source: UInt64
+  package var priority: Priority
+  package private(set) var hops: UInt8
+  package private(set) var kind: EventKind
+  package private(set) var source: UInt64
   /// The commit that emitted its event; nil for one from outside.
-  private(set) var cause: LogRecord.Cause?
+  package private(set) var cause: LogRecord.Cause?
   /// The event from outside, when that is more than this operation.
-  private(set) var outside: OutsideEvent?
+  package private(set) var outside: OutsideEvent?
   /// What it tries again; nil for a first try.
-  private(set) var retry: Retry?
+  package private(set) var retry: Retry?
   /// It waits outside the queue until then; nil: it does not.
-  let due: MonotonicTime?
+  package let due: MonotonicTime?
   /// Operations with equal keys keep their arrival order: trigger and source, or trigger and `order_by`.
-  let orderKey: UInt64
+  package let orderKey: UInt64
   /// Admission time, nanoseconds since 1970.
-  private(set) var admitted: Int64
+  package private(set) var admitted: Int64
   /// How often the wall clock had been set by then.
-  var clockSteps = 0
+  package var clockSteps = 0
   /// Event name and payload in one block: name bytes, then the payload in canonical encoding.
   private var block: UnsafeMutableRawPointer
-  private(set) var nameCount: Int
-  private(set) var payloadCount: Int
-  let coalesceKey: UInt64
+  package private(set) var nameCount: Int
+  package private(set) var payloadCount: Int
+  package let coalesceKey: UInt64
   /// 0: passes no gate.
-  let gateKey: UInt64
+  package let gateKey: UInt64
   /// Called with the outcome, after the commit is as durable as the mode promises. Never under the lock.
-  private(set) var completion: (@Sendable (OperationResult) -> Void)?
+  package private(set) var completion: (@Sendable (OperationResult) -> Void)?
   /// Set when somebody may take the operation back. Changes only while it is queued.
-  var cancellation: Cancellation?
+  package var cancellation: Cancellation?
   /// Keeps the trigger of an operation that no set of triggers in force keeps.
   private var owned: LoadedTrigger?
 
   /// What an operation tries again. On its own, since few operations have it and all have room for it.
-  final class Retry: Sendable {
+  package final class Retry: Sendable {
     /// The failed seq.
-    let seq: Int64
+    package let seq: Int64
     /// Tries before this one; 0: somebody has put it back.
-    let tries: Int
+    package let tries: Int
     /// Who sent the event of the failed seq, when it had a key.
-    let sender: LogRecord.Sender?
+    package let sender: LogRecord.Sender?
 
-    init(of seq: Int64, tries: Int, sender: LogRecord.Sender?) {
+    package init(of seq: Int64, tries: Int, sender: LogRecord.Sender?) {
       self.seq = seq
       self.tries = tries
       self.sender = sender
     }
   }
-  var retryOf: Int64? { retry?.seq }
-  var tries: Int { retry?.tries ?? 0 }
-  var sender: LogRecord.Sender? { retry?.sender }
+  package var retryOf: Int64? { retry?.seq }
+  package var tries: Int { retry?.tries ?? 0 }
+  package var sender: LogRecord.Sender? { retry?.sender }
 
   /// The operations that came of one cause, over all hops. Engine lock.
-  final class Family {
-    var count = 0
+  package final class Family {
+    package var count = 0
+    package init() {}
   }
   /// Nil until it, or what it came of, has emitted.
-  var family: Family?
+  package var family: Family?
 
   /// The first seq: the operation's identity. 0 until dequeued.
-  var identity: Int64
+  package var identity: Int64
   /// The current seq, 0 while it has none (queued, or deferred and running on).
-  var seq: Int64 = 0
+  package var seq: Int64 = 0
   /// When its attempt was given to a worker, and the CPU time the attempt was seen to have taken.
-  var begun = MonotonicTime(nanoseconds: 0)
-  var cpuTaken: Int64 = 0
-  var isParked = false
+  package var begun = MonotonicTime(nanoseconds: 0)
+  package var cpuTaken: Int64 = 0
+  package var isParked = false
   /// The order key whose turn it has (`Parking`); 0: none. Engine lock.
-  var turnKey: UInt64 = 0
+  package var turnKey: UInt64 = 0
   /// What it read counts no more, for it waits for another one's turn, for as long as that may take.
-  var isStale = false
+  package var isStale = false
   /// Its trigger's gate has dropped it: it gets a seq, for the log to tell, and ends `skipped`.
-  var isDropped = false
+  package var isDropped = false
   /// Another has taken its place while it was queued: it gets no seq, and goes when its turn comes.
-  var isSuperseded = false
+  package var isSuperseded = false
   /// It was admitted by an earlier run of the host, and had no seq.
-  var hasWaited = false
-  var isRunning = false
-  var attempts: Int32 = 0
-  var conflicts: Int32 = 0
-  var deferrals: Int32 = 0
+  package var hasWaited = false
+  package var isRunning = false
+  package var attempts: Int32 = 0
+  package var conflicts: Int32 = 0
+  package var deferrals: Int32 = 0
   /// Attempts whose snapshot was taken away.
-  var expiries: Int32 = 0
-  var attempt: Attempt?
+  package var expiries: Int32 = 0
+  package var attempt: Attempt?
   /// Events whose place this one took: they are superseded by it.
-  var absorbed: [Absorbed] = []
+  package var absorbed: [Absorbed] = []
 
   /// What another operation leaves behind when this one takes its place.
-  struct Absorbed: Sendable {
+  package struct Absorbed: Sendable {
     /// Where it came from; nil when nobody has a name for that.
-    enum Origin: Sendable {
+    package enum Origin: Sendable {
       case event(OutsideEvent)
       case commit(LogRecord.Cause)
       case retry(Retry)
     }
 
-    var completion: (@Sendable (OperationResult) -> Void)?
-    var origin: Origin?
-    var outside: OutsideEvent? {
+    package var completion: (@Sendable (OperationResult) -> Void)?
+    package var origin: Origin?
+    package var outside: OutsideEvent? {
       if case .event(let event)? = origin { event } else { nil }
     }
   }
 
   /// Where it came from, when somebody has a name for that: then the log tells how it ends.
-  var origin: Absorbed.Origin? {
+  package var origin: Absorbed.Origin? {
     outside.map { .event($0) } ?? cause.map { .commit($0) } ?? retry.map { .retry($0) }
   }
 
   /// Who is to know what comes of it.
-  var senderOfEvent: LogRecord.Sender? { sender ?? outside.flatMap { $0.key?.sender(of: $0.id) } }
+  package var senderOfEvent: LogRecord.Sender? { sender ?? outside.flatMap { $0.key?.sender(of: $0.id) } }
 
   /// Takes the place of another operation of its trigger.
-  func absorb(_ other: Operation) {
+  package func absorb(_ other: Operation) {
     // What has gathered moves on as it is: copied for each event that a gate holds, it would be the square of them.
     if absorbed.isEmpty {
       (absorbed, other.absorbed) = (other.absorbed, absorbed)
@@ -147,25 +148,25 @@ final class Operation: GatedRun, @unchecked Sendable {
 
   /// What an operation brings that tries another one again, or was admitted by an earlier run of the host. On its own, since
   /// most have none of it.
-  final class Past {
+  package final class Past {
     /// Given before the host's last stop; 0: none yet.
-    var identity: Int64 = 0
+    package var identity: Int64 = 0
     /// Nil: now.
-    var admitted: Int64?
+    package var admitted: Int64?
     /// What it tries again, and when.
-    var retry: Retry?
-    var due: MonotonicTime?
+    package var retry: Retry?
+    package var due: MonotonicTime?
     /// It was admitted by an earlier run, and has not been dequeued.
-    var hasWaited = false
+    package var hasWaited = false
     /// It keeps its place among those with its order key: which one, or with true its own.
-    var turnKey: UInt64 = 0
-    var takesTurn = false
+    package var turnKey: UInt64 = 0
+    package var takesTurn = false
     /// Of an operation of an earlier run.
-    var outside: OutsideEvent?
-    var absorbed: [Absorbed] = []
+    package var outside: OutsideEvent?
+    package var absorbed: [Absorbed] = []
   }
 
-  init(
+  package init(
     trigger: LoadedTrigger, priority: Priority, hops: UInt8, orderKey: UInt64, admitted: Int64,
     kind: EventKind = .event, source: UInt64 = 0, cause: LogRecord.Cause? = nil,
     outside: OutsideEvent? = nil, identity: Int64 = 0, past: Past? = nil,
@@ -212,25 +213,25 @@ final class Operation: GatedRun, @unchecked Sendable {
 
   deinit { free(block) }
 
-  var name: UnsafeBufferPointer<UInt8> {
+  package var name: UnsafeBufferPointer<UInt8> {
     UnsafeBufferPointer(start: UnsafePointer(block.assumingMemoryBound(to: UInt8.self)), count: nameCount)
   }
-  var payload: UnsafeBufferPointer<UInt8> {
+  package var payload: UnsafeBufferPointer<UInt8> {
     UnsafeBufferPointer(
       start: UnsafePointer((block + nameCount).assumingMemoryBound(to: UInt8.self)), count: payloadCount)
   }
 
   /// Its trigger is in force no more: it will not run, and may outlive the set that the trigger is of.
-  func loseTrigger() {
+  package func loseTrigger() {
     isGone = true
     owned = trigger
   }
 
-  var isCancelled: Bool { cancellation?.isCancelled ?? false }
+  package var isCancelled: Bool { cancellation?.isCancelled ?? false }
 
   /// Coalescing: the newer event stands where this one stood, whole, and this one's is superseded by it. What is
   /// of the place stays: the order key, and what gates and lanes know it by.
-  func giveWay(to newer: Operation) {
+  package func giveWay(to newer: Operation) {
     // Not `swap`: a property that is handed to it is checked for exclusivity wherever it is read.
     (hops, newer.hops) = (newer.hops, hops)
     (kind, newer.kind) = (newer.kind, kind)
@@ -254,32 +255,34 @@ final class Operation: GatedRun, @unchecked Sendable {
 ///
 /// Belongs to the worker that runs it, then to the holder of the engine lock. Checks for exclusivity of what each
 /// attempt touches were 2 % of an operation's CPU time.
-final class Attempt {
-  enum Status { case succeeded, failed, killed }
+package final class Attempt {
+  package enum Status { case succeeded, failed, killed }
 
-  var snapshot: Int64 = 0
-  @exclusivity(unchecked) var reads = ReadSet()
-  @exclusivity(unchecked) var writes = WriteSet()
-  var status = Status.succeeded
+  package init() {}
+
+  package var snapshot: Int64 = 0
+  @exclusivity(unchecked) package var reads = ReadSet()
+  @exclusivity(unchecked) package var writes = WriteSet()
+  package var status = Status.succeeded
   /// Why it failed, or was dropped.
-  @exclusivity(unchecked) var failure: Failure?
+  @exclusivity(unchecked) package var failure: Failure?
   /// Nil when it logged nothing.
-  @exclusivity(unchecked) var logs: ScriptLines?
+  @exclusivity(unchecked) package var logs: ScriptLines?
   /// Its snapshot was held for too long: whatever it did does not count. Engine lock.
-  var isExpired = false
+  package var isExpired = false
   /// The context of a Swift trigger's attempt: how its snapshot is taken away.
-  @exclusivity(unchecked) var context: ExecutionContext?
+  @exclusivity(unchecked) package var context: ExecutionContext?
   // Worker's thread only, during the run.
-  @exclusivity(unchecked) var cursors: [ScanCursor] = []
+  @exclusivity(unchecked) package var cursors: [ScanCursor] = []
   /// What cursors and log lines take in memory, about.
-  var otherBytes = 0
+  package var otherBytes = 0
   /// Which of its keys triggers that are bound to commits hear of, when the attempt's thread has found out.
-  @exclusivity(unchecked) private(set) var heard: CommitBindings.Heard?
+  @exclusivity(unchecked) package private(set) var heard: CommitBindings.Heard?
   /// For stores that it named and that were not there. Worker's thread, then engine lock.
-  @exclusivity(unchecked) private(set) var standIns: [StoreTable] = []
+  @exclusivity(unchecked) package private(set) var standIns: [StoreTable] = []
 
   /// Stores that are not there yet and one execution may name.
-  static let mostStandIns = 1000
+  package static let mostStandIns = 1000
 
   /// The store of a name, for this execution.
   func open(_ name: String, in stores: StoreDirectory) throws(StoreDirectory.Refusal) -> StoreTable {
@@ -297,7 +300,7 @@ final class Attempt {
 
   /// Compares the keys that it changes with what triggers are bound to. O(writes × patterns): better here than under
   /// the engine lock. Of a replacement nobody knows yet what it changes.
-  func tell(_ bindings: CommitBindings) {
+  package func tell(_ bindings: CommitBindings) {
     var keys: [Committer.ChangedKey] = []
     for index in 0..<writes.count {
       guard let table = writes.writes[index].table else { continue }
@@ -308,7 +311,7 @@ final class Attempt {
   }
 
   /// Stores may have come since it named them. O(reads and writes) then.
-  func findStores(in stores: StoreDirectory) {
+  package func findStores(in stores: StoreDirectory) {
     var found: [ObjectIdentifier: StoreTable] = [:]
     for table in standIns { found[ObjectIdentifier(table)] = stores.store(for: table) }
     if found.isEmpty { return }
@@ -317,12 +320,12 @@ final class Attempt {
   }
 
   /// Its snapshot is not kept for it any more, so what it points at may be freed; nothing of it counts anyway.
-  func forgetKeys() {
+  package func forgetKeys() {
     reads.removeAll()
     writes.removeAll()
   }
 
-  func reset() {
+  package func reset() {
     otherBytes = 0
     reads.removeAll()
     writes.removeAll()
@@ -350,15 +353,15 @@ public struct ExecutionLog: Sendable {
 }
 
 /// A prefix scan in progress.
-final class ScanCursor {
-  let table: StoreTable
-  let prefix: [UInt8]
-  let snapshot: Int64
-  var entry: UnsafeMutablePointer<Entry>?
+package final class ScanCursor {
+  package let table: StoreTable
+  package let prefix: [UInt8]
+  package let snapshot: Int64
+  package var entry: UnsafeMutablePointer<Entry>?
   /// See `LuaRunner.interruption`.
-  var interruption: (() -> Void)?
+  package var interruption: (() -> Void)?
 
-  init(table: StoreTable, prefix: [UInt8], snapshot: Int64) {
+  package init(table: StoreTable, prefix: [UInt8], snapshot: Int64) {
     self.table = table
     self.prefix = prefix
     self.snapshot = snapshot
@@ -366,7 +369,7 @@ final class ScanCursor {
   }
 
   /// The next visible entry in byte order.
-  func next() -> (UnsafeMutablePointer<Entry>, UnsafeMutablePointer<Version>)? {
+  package func next() -> (UnsafeMutablePointer<Entry>, UnsafeMutablePointer<Version>)? {
     while let current = entry {
       entry = prefix.withUnsafeBufferPointer { table.nextEntry(current, prefix: $0) }
       if let version = Entry.visible(current, at: snapshot), !version.isDeleted {

@@ -2,14 +2,14 @@ import TriggerCore
 
 /// The order key and the coalesce key of an operation, as hashes. Equal keys may not overtake each other;
 /// two different ones that collide lose nothing but parallelism.
-struct OperationKeys {
-  var order: UInt64
+package struct OperationKeys {
+  package var order: UInt64
   /// 0: does not coalesce.
-  var coalesce: UInt64 = 0
+  package var coalesce: UInt64 = 0
   /// Whose gate it passes; 0: none.
-  var gate: UInt64 = 0
+  package var gate: UInt64 = 0
 
-  init(trigger: LoadedTrigger, source: UInt64, payload: UnsafeBufferPointer<UInt8>) {
+  package init(trigger: LoadedTrigger, source: UInt64, payload: UnsafeBufferPointer<UInt8>) {
     order = Self.mix(UInt64(trigger.index) &+ 1, source)
     if trigger.isPlain { return }
     let options = trigger.options

@@ -2,10 +2,10 @@ import TriggerCore
 
 /// Which triggers an event reaches. Immutable but for its cache, which one lock guards; a new set of triggers
 /// makes a new router, which takes over the cache of the one before when all bindings are the same.
-final class Router {
-  let triggers: [LoadedTrigger]
-  let commitTriggers: [LoadedTrigger]
-  let commitBindings: CommitBindings
+package final class Router {
+  package let triggers: [LoadedTrigger]
+  package let commitTriggers: [LoadedTrigger]
+  package let commitBindings: CommitBindings
   /// By place in `triggers`, of each what kinds of events it takes, and of what names.
   private let matchers: [[(kind: EventKind, names: PatternMatcher)]]
   /// By place in `triggers`: what they are called and bound to.
@@ -15,7 +15,7 @@ final class Router {
   private var routes = [[ExactText: [LoadedTrigger]]](repeating: [:], count: EventKind.allCases.count)
   private var cached = 0
   /// Hears of events that reach nobody.
-  var unheard: UnheardEvents?
+  package var unheard: UnheardEvents?
   /// Most names the cache holds; event names come from outside.
   private let cacheLimit = 4096
 
@@ -24,7 +24,7 @@ final class Router {
     var patterns: [EventPattern]
   }
 
-  init(triggers: [LoadedTrigger], after old: Router? = nil) {
+  package init(triggers: [LoadedTrigger], after old: Router? = nil) {
     self.triggers = triggers
     commitTriggers = triggers.filter { $0.options.on.contains { $0.kind == .commit } }
     commitBindings = CommitBindings(commitTriggers)
@@ -45,7 +45,7 @@ final class Router {
   }
 
   /// Triggers in the order of their names. O(1) for a name seen before, O(patterns) otherwise.
-  func route(_ kind: EventKind, _ name: String) -> [LoadedTrigger] {
+  package func route(_ kind: EventKind, _ name: String) -> [LoadedTrigger] {
     let exact = ExactText(name)
     if let known = routes[kind.index][exact] { return known }
     let bytes = Array(name.utf8)

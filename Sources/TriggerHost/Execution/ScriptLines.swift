@@ -5,19 +5,19 @@ import TriggerCore
 /// no later one is kept, so that what is there is the beginning.
 ///
 /// Belongs to whom the attempt belongs to; counts as memory for log lines until nobody has it any more.
-final class ScriptLines: @unchecked Sendable {  // changed by the attempt's worker only, before others see it
+package final class ScriptLines: @unchecked Sendable {  // changed by the attempt's worker only, before others see it
   /// Most of one attempt.
   private static let (most, mostBytes) = (1000, 64 << 10)
 
-  private(set) var lines: [ExecutionLog] = []
-  private(set) var dropped = 0
+  package private(set) var lines: [ExecutionLog] = []
+  package private(set) var dropped = 0
   /// Memory for all that was logged until the first was dropped by the attempt's own bounds: the same in every run.
-  private(set) var bytes = 0
+  package private(set) var bytes = 0
   private var offered = (lines: 0, bytes: 0)
   private var kept = 0
   private let memory: LineMemory
 
-  init(_ memory: LineMemory) { self.memory = memory }
+  package init(_ memory: LineMemory) { self.memory = memory }
 
   deinit { memory.giveBack(kept) }
 
@@ -25,7 +25,7 @@ final class ScriptLines: @unchecked Sendable {  // changed by the attempt's work
   ///   - size: bytes of the line.
   ///   - more: what it takes in memory.
   ///   - line: made when it is kept.
-  func add(_ size: Int, memory more: Int, _ line: () -> ExecutionLog) {
+  package func add(_ size: Int, memory more: Int, _ line: () -> ExecutionLog) {
     guard offered.lines < Self.most, offered.bytes < Self.mostBytes else {
       dropped += 1
       return
@@ -44,14 +44,14 @@ final class ScriptLines: @unchecked Sendable {  // changed by the attempt's work
 
 /// Memory for the log lines of all attempts that are running, wait for their turn, or for who is told of them. Any
 /// thread.
-final class LineMemory: Sendable {
+package final class LineMemory: Sendable {
   private let most: Int
   private let taken = Atomic<Int>(0)
 
-  init(most: Int = 32 << 20) { self.most = most }
+  package init(most: Int = 32 << 20) { self.most = most }
 
   /// Bytes that are taken.
-  var used: Int { taken.load(ordering: .relaxed) }
+  package var used: Int { taken.load(ordering: .relaxed) }
 
   fileprivate func take(_ bytes: Int) -> Bool {
     if taken.wrappingAdd(bytes, ordering: .relaxed).newValue <= most { return true }

@@ -3,10 +3,10 @@ import TriggerCore
 
 /// The stores of an engine by name. A table is made by whoever declares it, and by the first commit that writes to it;
 /// the store counts as existing once it was declared or written to. Tables live as long as the engine.
-final class StoreDirectory: Sendable {
-  struct Refusal: Error, CustomStringConvertible {
-    var message: String
-    var description: String { message }
+package final class StoreDirectory: Sendable {
+  package struct Refusal: Error, CustomStringConvertible {
+    package var message: String
+    package var description: String { message }
   }
 
   private struct Contents {
@@ -19,7 +19,7 @@ final class StoreDirectory: Sendable {
   private let rules: [String: any StoreRule]
 
   /// - Parameter rules: of stores by name.
-  init(isStrict: Bool, limit: Int, rules: [String: any StoreRule] = [:]) {
+  package init(isStrict: Bool, limit: Int, rules: [String: any StoreRule] = [:]) {
     self.isStrict = isStrict
     self.limit = limit
     self.rules = rules
@@ -32,7 +32,7 @@ final class StoreDirectory: Sendable {
   }
 
   /// Registers a store by name.
-  func declare(_ name: String) -> StoreTable {
+  package func declare(_ name: String) -> StoreTable {
     contents.withLock { contents in
       contents.declared.insert(ExactText(name))
       if let table = contents.tables[ExactText(name)] { return table }
@@ -43,7 +43,7 @@ final class StoreDirectory: Sendable {
   }
 
   /// The table for a name that the host or a log mentions.
-  func table(_ name: String) throws(Refusal) -> StoreTable {
+  package func table(_ name: String) throws(Refusal) -> StoreTable {
     try contents.withLock { contents throws(Refusal) in
       if let table = contents.tables[ExactText(name)] { return table }
       try check(name, contents)
@@ -76,17 +76,17 @@ final class StoreDirectory: Sendable {
   private var full: Refusal { Refusal(message: "more than \(limit) stores") }
 
   /// The store that a stand-in stood for, once there is one.
-  func store(for standIn: StoreTable) -> StoreTable? {
+  package func store(for standIn: StoreTable) -> StoreTable? {
     contents.withLock { $0.tables[ExactText(standIn.name)] }
   }
 
   /// Why a commit cannot make so many stores; nil when it can.
-  func refusal(ofNew count: Int) -> Refusal? {
+  package func refusal(ofNew count: Int) -> Refusal? {
     contents.withLock { $0.tables.count + count > limit ? full : nil }
   }
 
   /// A commit makes the store that a stand-in stood for.
-  func make(for standIn: StoreTable) -> StoreTable {
+  package func make(for standIn: StoreTable) -> StoreTable {
     contents.withLock { contents in
       if let table = contents.tables[ExactText(standIn.name)] { return table }
       let table = make(standIn.name)
@@ -96,7 +96,7 @@ final class StoreDirectory: Sendable {
   }
 
   /// Stores that were declared or written to, by name.
-  var existing: [StoreTable] {
+  package var existing: [StoreTable] {
     contents.withLock { contents in
       contents.tables.values
         .filter { contents.declared.contains(ExactText($0.name)) || $0.changed.load(ordering: .relaxed) > 0 }
@@ -110,7 +110,7 @@ extension StoreDirectory {
   /// Of the stores that changed after a seq, in byte order of their names.
   ///
   /// - Parameter seq: nil: of all there are.
-  func digests(changedAfter seq: Int64? = nil) -> [StateDigests.Store] {
+  package func digests(changedAfter seq: Int64? = nil) -> [StateDigests.Store] {
     existing
       .filter { table in seq.map { table.changed.load(ordering: .relaxed) > $0 } ?? true }
       .map { StateDigests.Store(name: $0.name, digest: $0.digest) }
@@ -121,7 +121,7 @@ extension StoreDirectory {
   ///
   /// - Parameter isWhole: those that are not named are empty.
   /// - Throws: `StateDamage` for the first store that differs.
-  func check(_ kept: StateDigests, isWhole: Bool) throws(StateDamage) {
+  package func check(_ kept: StateDigests, isWhole: Bool) throws(StateDamage) {
     var found: [ExactText: StoreDigest] = [:]
     for store in digests() { found[ExactText(store.name)] = store.digest }
     func compare(_ name: String, _ found: StoreDigest, _ kept: StoreDigest, _ seq: Int64) throws(StateDamage)

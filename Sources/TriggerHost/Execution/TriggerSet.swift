@@ -1,29 +1,29 @@
 /// The triggers that are in force together: one version of the script tree, and the Swift triggers beside it.
 /// Operations hold their triggers unowned; the engine keeps each set for as long as an operation that was
 /// dequeued under it is undecided. Those of an earlier run, and of triggers that are gone, keep their own.
-final class TriggerSet: Sendable {
+package final class TriggerSet: Sendable {
   /// Counted from 1 by the engine.
-  let number: Int
+  package let number: Int
   /// In the order of their names.
-  let triggers: [LoadedTrigger]
-  let tree: LoadedTree?
+  package let triggers: [LoadedTrigger]
+  package let tree: LoadedTree?
   private let byName: [String: LoadedTrigger]
 
-  init(number: Int, triggers: [LoadedTrigger], tree: LoadedTree?) {
+  package init(number: Int, triggers: [LoadedTrigger], tree: LoadedTree?) {
     self.number = number
     self.triggers = triggers.sorted { $0.name < $1.name }
     self.tree = tree
     byName = Dictionary(triggers.map { ($0.name, $0) }) { first, _ in first }
   }
 
-  subscript(name: String) -> LoadedTrigger? { byName[name] }
+  package subscript(name: String) -> LoadedTrigger? { byName[name] }
 
-  var swiftTriggers: [LoadedTrigger] {
+  package var swiftTriggers: [LoadedTrigger] {
     triggers.filter { $0.kind == .swift }
   }
 
   /// A queued operation goes on with what its trigger has become; its seq ends `skipped` when that is gone.
-  func adopt(_ operation: Operation) {
+  package func adopt(_ operation: Operation) {
     let old = operation.trigger
     if old.set == 0 || old.set == number { return }
     // Dequeued before the host's last stop: it keeps what it had then.
@@ -33,14 +33,14 @@ final class TriggerSet: Sendable {
 }
 
 /// Which sets are in force and in use. Engine lock.
-struct TriggerSets {
-  private(set) var current = TriggerSet(number: 0, triggers: [], tree: nil)
+package struct TriggerSets {
+  package private(set) var current = TriggerSet(number: 0, triggers: [], tree: nil)
   private var kept: [TriggerSet] = []
   /// What workers need to keep of their own.
-  private(set) var numbers: Set<Int> = []
+  package private(set) var numbers: Set<Int> = []
 
   /// - Parameter inUse: numbers of sets that undecided operations were dequeued under, in this run or an earlier one.
-  mutating func put(_ set: TriggerSet, inUse: Set<Int>) {
+  package mutating func put(_ set: TriggerSet, inUse: Set<Int>) {
     kept = kept.filter { inUse.contains($0.number) || $0.number == current.number }
     current = set
     kept.append(set)

@@ -3,7 +3,7 @@ import TriggerCore
 
 /// Tells, once for each name, of events that no trigger takes. Any thread, also under the engine lock: names come here when
 /// a router meets them for the first time.
-final class UnheardEvents: Sendable {
+package final class UnheardEvents: Sendable {
   private struct State {
     var told: Set<ExactText> = []
     var observer: (@Sendable (EventKind, String) -> Void)?
@@ -15,11 +15,13 @@ final class UnheardEvents: Sendable {
   private let tell: @Sendable (@escaping @Sendable () -> Void) -> Void
 
   /// - Parameter tell: has its argument called, on a thread for that.
-  init(tell: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void) { self.tell = tell }
+  package init(tell: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void) { self.tell = tell }
 
-  func observe(_ body: (@Sendable (EventKind, String) -> Void)?) { state.withLock { $0.observer = body } }
+  package func observe(_ body: (@Sendable (EventKind, String) -> Void)?) {
+    state.withLock { $0.observer = body }
+  }
 
-  func note(_ kind: EventKind, _ name: String) {
+  package func note(_ kind: EventKind, _ name: String) {
     let observer = state.withLock { state in
       guard state.observer != nil, state.told.count < Self.most else {
         return nil as (@Sendable (EventKind, String) -> Void)?

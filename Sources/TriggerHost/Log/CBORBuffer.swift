@@ -6,21 +6,21 @@
 
 /// Bytes that grow, with the heads of CBOR items (RFC 8949): what log records are written with, one after
 /// another and without an allocation each. Not thread-safe.
-final class CBORBuffer {
-  private(set) var base: UnsafeMutableRawPointer
+package final class CBORBuffer {
+  package private(set) var base: UnsafeMutableRawPointer
   private var capacity: Int
-  private(set) var count = 0
+  package private(set) var count = 0
 
-  init(capacity: Int = 1 << 16) {
+  package init(capacity: Int = 1 << 16) {
     self.capacity = capacity
     base = malloc(capacity)!
   }
 
   deinit { free(base) }
 
-  var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+  package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 
-  func removeAll() { count = 0 }
+  package func removeAll() { count = 0 }
 
   @inline(__always)
   private func reserve(_ more: Int) {
@@ -62,21 +62,21 @@ final class CBORBuffer {
     count &+= value.bitWidth / 8
   }
 
-  @inline(__always) func array(_ count: Int) { head(4, UInt64(count)) }
-  @inline(__always) func uint(_ value: UInt64) { head(0, value) }
+  @inline(__always) package func array(_ count: Int) { head(4, UInt64(count)) }
+  @inline(__always) package func uint(_ value: UInt64) { head(0, value) }
   @inline(__always)
-  func int(_ value: Int64) {
+  package func int(_ value: Int64) {
     if value >= 0 { head(0, UInt64(value)) } else { head(1, UInt64(bitPattern: ~value)) }
   }
   @inline(__always)
-  func null() {
+  package func null() {
     reserve(1)
     put(0xf6)
   }
 
   /// A byte string that holds an encoded array without elements.
   @inline(__always)
-  func emptyArrayBlob() {
+  package func emptyArrayBlob() {
     reserve(2)
     put(0x41)
     put(0x80)
@@ -84,15 +84,15 @@ final class CBORBuffer {
 
   /// A byte string.
   @inline(__always)
-  func blob(_ bytes: UnsafeRawBufferPointer) {
+  package func blob(_ bytes: UnsafeRawBufferPointer) {
     head(2, UInt64(bytes.count))
     raw(bytes)
   }
 
-  func blob(_ bytes: [UInt8]) { bytes.withUnsafeBytes { blob($0) } }
-  func raw(_ bytes: [UInt8]) { bytes.withUnsafeBytes { raw($0) } }
+  package func blob(_ bytes: [UInt8]) { bytes.withUnsafeBytes { blob($0) } }
+  package func raw(_ bytes: [UInt8]) { bytes.withUnsafeBytes { raw($0) } }
 
-  func text(_ text: String) {
+  package func text(_ text: String) {
     var text = text
     text.withUTF8 { utf8 in
       head(3, UInt64(utf8.count))
@@ -102,7 +102,7 @@ final class CBORBuffer {
 
   /// An item that is encoded already.
   @inline(__always)
-  func raw(_ bytes: UnsafeRawBufferPointer) {
+  package func raw(_ bytes: UnsafeRawBufferPointer) {
     guard let start = bytes.baseAddress, bytes.count > 0 else { return }
     reserve(bytes.count)
     memcpy(base + count, start, bytes.count)
@@ -112,13 +112,13 @@ final class CBORBuffer {
 
 /// Reads the items that `CBORBuffer` writes, without building values. Every method throws
 /// `LogDamage` when the bytes are not what it expects.
-struct CBORReader {
+package struct CBORReader {
   private let bytes: UnsafeRawBufferPointer
-  private(set) var offset = 0
+  package private(set) var offset = 0
 
-  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+  package init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-  var isAtEnd: Bool { offset >= bytes.count }
+  package var isAtEnd: Bool { offset >= bytes.count }
 
   /// Passes over the next head, and over the bytes of a string: returns where those are, nil for another item.
   fileprivate mutating func string() throws(LogDamage) -> Range<Int>? {
@@ -158,7 +158,7 @@ struct CBORReader {
     return value
   }
 
-  mutating func array() throws(LogDamage) -> Int {
+  package mutating func array() throws(LogDamage) -> Int {
     let start = offset
     let count = try head(4, "an array")
     // Every item takes a byte at least.
@@ -169,8 +169,9 @@ struct CBORReader {
   }
 
   /// The entries of the next item, a map: the text of each key and the encoded value, in the reader's bytes.
-  mutating func entries() throws(LogDamage) -> [(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)]
-  {
+  package mutating func entries() throws(LogDamage) -> [(
+    key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer
+  )] {
     let start = offset
     let count = try head(5, "a map")
     guard count <= UInt64(bytes.count - offset) / 2 else {
@@ -183,7 +184,7 @@ struct CBORReader {
   }
 
   /// A number that counts something.
-  mutating func count() throws(LogDamage) -> Int {
+  package mutating func count() throws(LogDamage) -> Int {
     let start = offset
     guard let count = Int32(exactly: try uint()) else {
       throw LogDamage("a count is out of range", offset: start)
@@ -191,9 +192,9 @@ struct CBORReader {
     return Int(count)
   }
 
-  mutating func uint() throws(LogDamage) -> UInt64 { try head(0, "a number") }
+  package mutating func uint() throws(LogDamage) -> UInt64 { try head(0, "a number") }
 
-  mutating func int() throws(LogDamage) -> Int64 {
+  package mutating func int() throws(LogDamage) -> Int64 {
     let start = offset
     let (major, value) = try head()
     guard major < 2, value <= UInt64(Int64.max) else { throw LogDamage("expected an integer", offset: start) }
@@ -201,15 +202,17 @@ struct CBORReader {
   }
 
   /// True, and past it, when the next item is null.
-  mutating func null() -> Bool {
+  package mutating func null() -> Bool {
     guard offset < bytes.count, bytes[offset] == 0xf6 else { return false }
     offset += 1
     return true
   }
 
-  mutating func blob() throws(LogDamage) -> UnsafeRawBufferPointer { try take(try head(2, "bytes")) }
-  mutating func text() throws(LogDamage) -> String { try textBytes().utf8Text }
-  mutating func textBytes() throws(LogDamage) -> UnsafeRawBufferPointer { try take(try head(3, "text")) }
+  package mutating func blob() throws(LogDamage) -> UnsafeRawBufferPointer { try take(try head(2, "bytes")) }
+  package mutating func text() throws(LogDamage) -> String { try textBytes().utf8Text }
+  package mutating func textBytes() throws(LogDamage) -> UnsafeRawBufferPointer {
+    try take(try head(3, "text"))
+  }
 
   private mutating func take(_ count: UInt64) throws(LogDamage) -> UnsafeRawBufferPointer {
     guard count <= UInt64(bytes.count - offset) else {
@@ -220,7 +223,7 @@ struct CBORReader {
   }
 
   /// The bytes of the next item, whatever it is.
-  mutating func raw() throws(LogDamage) -> UnsafeRawBufferPointer {
+  package mutating func raw() throws(LogDamage) -> UnsafeRawBufferPointer {
     let start = offset
     var open: UInt64 = 1
     while open > 0 {
@@ -248,7 +251,7 @@ public struct LogDamage: Error, Hashable, Sendable, CustomStringConvertible {
   /// Where in the bytes that were read.
   public let offset: Int
 
-  init(_ message: String, offset: Int) {
+  package init(_ message: String, offset: Int) {
     self.message = message
     self.offset = offset
   }
@@ -264,7 +267,7 @@ extension CBORBuffer {
   /// - Parameters:
   ///   - count: bytes of the item.
   ///   - ranges: gets where in the buffer they lie, without their heads.
-  func findContents(inLast count: Int, from threshold: Int, _ ranges: inout [Range<Int>]) {
+  package func findContents(inLast count: Int, from threshold: Int, _ ranges: inout [Range<Int>]) {
     let start = self.count - count
     var reader = CBORReader(UnsafeRawBufferPointer(rebasing: bytes[start...]))
     do {

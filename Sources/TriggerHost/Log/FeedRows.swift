@@ -38,7 +38,7 @@ package struct FeedRows: Sendable, Equatable {
   }
 
   /// A row that came with word of a floor.
-  mutating func note(_ row: Int64, floor: Int64) {
+  package mutating func note(_ row: Int64, floor: Int64) {
     insert(row)
     raise(floor: floor)
   }

@@ -4,27 +4,27 @@
 package struct FiredInstants: Sendable, Equatable {
   /// Every instant after `after`, up to `last`, has been gone through. Nanoseconds since 1970.
   package struct Run: Sendable, Equatable {
-    var after: Int64
-    var last: Int64
+    package var after: Int64
+    package var last: Int64
   }
 
   /// Runs that are remembered; beyond, the earliest are forgotten.
-  static let kept = 32
+  package static let kept = 32
 
   /// By time, apart.
-  private(set) var runs: [Run] = []
+  package private(set) var runs: [Run] = []
   /// The fire that the log has last.
   package private(set) var newest: Int64?
 
   package init() {}
 
-  init(runs: [Run], newest: Int64?) {
+  package init(runs: [Run], newest: Int64?) {
     self.runs = runs
     self.newest = newest
   }
 
   /// A fire at `instant`; no other is between `after` and it that could still fire.
-  mutating func add(_ instant: Int64, after: Int64) {
+  package mutating func add(_ instant: Int64, after: Int64) {
     newest = instant
     var run = Run(after: min(after, instant - 1), last: instant)
     // Mostly it goes on where the newest ended.
@@ -38,11 +38,13 @@ package struct FiredInstants: Sendable, Equatable {
   }
 
   /// Until when everything has been gone through around an instant; nil: it has not fired.
-  func end(of instant: Int64) -> Int64? { runs.first { $0.after < instant && instant <= $0.last }?.last }
+  package func end(of instant: Int64) -> Int64? {
+    runs.first { $0.after < instant && instant <= $0.last }?.last
+  }
 
   /// The last fire that is not after `time`.
-  func last(notAfter time: Int64) -> Int64? { runs.last { $0.last <= time }?.last }
+  package func last(notAfter time: Int64) -> Int64? { runs.last { $0.last <= time }?.last }
 
   /// The fire that is furthest ahead.
-  var furthest: Int64? { runs.last?.last }
+  package var furthest: Int64? { runs.last?.last }
 }

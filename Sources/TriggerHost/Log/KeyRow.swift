@@ -2,8 +2,8 @@ import TriggerCore
 
 /// A key that a sender gave, and whose it is. Equal means equal bytes: two spellings of one character are two keys.
 package struct SenderKey: Hashable, Sendable {
-  var scope: String
-  var key: String
+  package var scope: String
+  package var key: String
 
   package static func == (left: SenderKey, right: SenderKey) -> Bool {
     ExactText(left.key) == ExactText(right.key) && ExactText(left.scope) == ExactText(right.scope)
@@ -15,7 +15,7 @@ package struct SenderKey: Hashable, Sendable {
   }
 
   /// For `KeyIndex`: stable for a seed. Two keys may share it.
-  func hash(seed: UInt64) -> UInt64 {
+  package func hash(seed: UInt64) -> UInt64 {
     var (scope, key) = (scope, key)
     return withUnsafeTemporaryAllocation(byteCount: 9 + scope.utf8.count + key.utf8.count, alignment: 8) {
       bytes in
@@ -39,30 +39,30 @@ package struct SenderKey: Hashable, Sendable {
 /// A key of the last day whose event is decided, and what came of that; or what came later of one operation
 /// of it, which had failed and was tried again.
 package struct KeyRow: Sendable, Hashable {
-  var key: SenderKey
-  var id: EventID
+  package var key: SenderKey
+  package var id: EventID
   /// Of the event that came with the key.
-  var digest: UInt64
+  package var digest: UInt64
   /// Nanoseconds since 1970.
-  var admitted: Int64
+  package var admitted: Int64
   /// In seq order.
-  var results: [Result]
+  package var results: [Result]
   /// The failed seq whose result the only one here takes the place of; nil in the row of the event.
-  var amends: Int64?
+  package var amends: Int64?
 
-  struct Result: Sendable, Hashable {
-    var trigger: String
-    var identity: Int64
-    var seq: Int64
-    var outcome: OperationOutcome
+  package struct Result: Sendable, Hashable {
+    package var trigger: String
+    package var identity: Int64
+    package var seq: Int64
+    package var outcome: OperationOutcome
     /// How what ran instead ended.
-    var instead: OperationOutcome?
-    var failure: Failure?
-    var retryAt: Int64?
+    package var instead: OperationOutcome?
+    package var failure: Failure?
+    package var retryAt: Int64?
   }
 
   /// What it takes in memory and on disk, about.
-  var bytes: Int {
+  package var bytes: Int {
     results.reduce(96 + key.scope.utf8.count + key.key.utf8.count) { sum, result in
       sum + 32 + result.trigger.utf8.count + (result.failure?.message.utf8.count ?? 0)
     }
@@ -71,7 +71,7 @@ package struct KeyRow: Sendable, Hashable {
   /// The results, with those in the place of others that came of them later.
   ///
   /// - Parameter later: rows of the same event that amend, in any order.
-  func results(amendedBy later: [KeyRow]) -> [Result] {
+  package func results(amendedBy later: [KeyRow]) -> [Result] {
     var results = results
     for row in later.sorted(by: { ($0.amends ?? 0) < ($1.amends ?? 0) }) {
       guard row.id == id, let failed = row.amends, let result = row.results.first,
@@ -84,7 +84,7 @@ package struct KeyRow: Sendable, Hashable {
 }
 
 extension OperationResult {
-  init(_ result: KeyRow.Result) {
+  package init(_ result: KeyRow.Result) {
     self.init(
       trigger: result.trigger, identity: result.identity, seq: result.seq, outcome: result.outcome,
       instead: result.instead, failure: result.failure, retryAt: result.retryAt)
@@ -92,14 +92,14 @@ extension OperationResult {
 }
 
 extension KeyRow.Result {
-  init(_ result: OperationResult) {
+  package init(_ result: OperationResult) {
     self.init(
       trigger: result.trigger, identity: result.identity, seq: result.seq, outcome: result.outcome,
       instead: result.instead, failure: result.failure, retryAt: result.retryAt)
   }
 
   /// - Parameter isAbsorbed: of an event whose place the record's took.
-  init?(_ record: LogRecord, isAbsorbed: Bool) {
+  package init?(_ record: LogRecord, isAbsorbed: Bool) {
     guard let outcome = OperationOutcome(record.outcome) else { return nil }
     self.init(
       trigger: record.trigger, identity: record.identity, seq: record.seq,
@@ -108,7 +108,7 @@ extension KeyRow.Result {
       retryAt: record.retryAt)
   }
 
-  func write(to buffer: CBORBuffer) {
+  package func write(to buffer: CBORBuffer) {
     buffer.array(failure == nil ? 7 : 8)
     buffer.text(trigger)
     buffer.int(identity)
@@ -120,7 +120,7 @@ extension KeyRow.Result {
     if let failure { buffer.text(failure.code.rawValue) }
   }
 
-  init(_ reader: inout CBORReader) throws(LogDamage) {
+  package init(_ reader: inout CBORReader) throws(LogDamage) {
     let start = reader.offset
     // Six before format 4.
     let count = try reader.array()
@@ -196,7 +196,7 @@ package struct KeyPart: Sendable {
   }
 
   /// One row of `encodedRows`. O(bytes before it).
-  static func row(_ place: Int, of rows: UnsafeRawBufferPointer) throws(LogDamage) -> KeyRow {
+  package static func row(_ place: Int, of rows: UnsafeRawBufferPointer) throws(LogDamage) -> KeyRow {
     var reader = CBORReader(rows)
     for _ in 0..<place { _ = try reader.raw() }
     return try row(&reader)

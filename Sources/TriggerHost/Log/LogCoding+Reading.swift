@@ -2,7 +2,7 @@ import TriggerCore
 
 /// What `LogCoding` writes, read.
 extension LogCoding {
-  static func eventKind(_ reader: inout CBORReader) throws(LogDamage) -> EventKind {
+  package static func eventKind(_ reader: inout CBORReader) throws(LogDamage) -> EventKind {
     let start = reader.offset
     let index = try reader.uint()
     guard index < UInt64(EventKind.allCases.count) else {
@@ -11,14 +11,14 @@ extension LogCoding {
     return EventKind.allCases[Int(index)]
   }
 
-  static func cause(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord.Cause? {
+  package static func cause(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord.Cause? {
     if reader.null() { return nil }
     _ = try reader.array()
     return LogRecord.Cause(seq: try reader.int(), index: try reader.count())
   }
 
   @inline(__always)
-  static func intent(_ reader: inout CBORReader) throws(LogDamage) -> RecordView.Intent {
+  package static func intent(_ reader: inout CBORReader) throws(LogDamage) -> RecordView.Intent {
     let start = reader.offset
     let count = try reader.array()
     guard let kind = IntentKind(rawValue: UInt8(clamping: try reader.uint())), count == 3 || count == 4
@@ -30,7 +30,7 @@ extension LogCoding {
       kind: kind, store: store, key: key, value: count == 4 ? try reader.blob() : empty)
   }
 
-  static func digests(_ reader: inout CBORReader) throws(LogDamage) -> [StateDigests.Store] {
+  package static func digests(_ reader: inout CBORReader) throws(LogDamage) -> [StateDigests.Store] {
     var stores: [StateDigests.Store] = []
     for _ in 0..<(try reader.array()) / 2 {
       stores.append(
@@ -39,7 +39,7 @@ extension LogCoding {
     return stores
   }
 
-  static func intents(_ bytes: UnsafeRawBufferPointer) throws(LogDamage) -> [LogRecord.Intent] {
+  package static func intents(_ bytes: UnsafeRawBufferPointer) throws(LogDamage) -> [LogRecord.Intent] {
     var reader = CBORReader(bytes)
     var intents: [LogRecord.Intent] = []
     for _ in 0..<(try reader.array()) {
@@ -52,7 +52,7 @@ extension LogCoding {
     return intents
   }
 
-  static func emissions(_ bytes: UnsafeRawBufferPointer) throws(LogDamage) -> [LogRecord.Emission] {
+  package static func emissions(_ bytes: UnsafeRawBufferPointer) throws(LogDamage) -> [LogRecord.Emission] {
     var reader = CBORReader(bytes)
     var emissions: [LogRecord.Emission] = []
     for _ in 0..<(try reader.array()) {
@@ -66,7 +66,7 @@ extension LogCoding {
     return emissions
   }
 
-  static func outside(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord.Outside? {
+  package static func outside(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord.Outside? {
     if reader.null() { return nil }
     _ = try reader.array()
     return try outsideFields(&reader)
@@ -80,7 +80,7 @@ extension LogCoding {
     return outside
   }
 
-  static func absorbed(_ bytes: UnsafeRawBufferPointer) throws(LogDamage) -> [LogRecord.Absorbed] {
+  package static func absorbed(_ bytes: UnsafeRawBufferPointer) throws(LogDamage) -> [LogRecord.Absorbed] {
     var reader = CBORReader(bytes)
     var absorbed: [LogRecord.Absorbed] = []
     for _ in 0..<(try reader.array()) {
@@ -97,7 +97,7 @@ extension LogCoding {
     return absorbed
   }
 
-  static func sender(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord.Sender? {
+  package static func sender(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord.Sender? {
     if reader.null() { return nil }
     _ = try reader.array()
     return LogRecord.Sender(
@@ -105,7 +105,7 @@ extension LogCoding {
       key: try reader.text())
   }
 
-  static func key(_ reader: inout CBORReader) throws(LogDamage) -> EventKey? {
+  package static func key(_ reader: inout CBORReader) throws(LogDamage) -> EventKey? {
     if reader.null() { return nil }
     let start = reader.offset
     let count = try reader.array()

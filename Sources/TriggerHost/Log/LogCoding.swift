@@ -6,19 +6,19 @@ import TriggerCore
 ///
 /// A field that is added later goes to the end; a reader takes what it knows and leaves the rest. The digests of
 /// stores, the pause before a retry and the code of a failure, at the end, are there in few records.
-enum LogCoding {
-  static let fields = 24
+package enum LogCoding {
+  package static let fields = 24
   /// Before format 4 there was no sender.
-  static let fewestFields = 23
+  package static let fewestFields = 23
 
-  static func fields(_ digests: [StateDigests.Store], pause: Int64, code: FailureCode?) -> Int {
+  package static func fields(_ digests: [StateDigests.Store], pause: Int64, code: FailureCode?) -> Int {
     if code != nil { return fields + 3 }
     if pause != 0 { return fields + 2 }
     return digests.isEmpty ? fields : fields + 1
   }
 
   /// What few records have.
-  static func writeEnd(
+  package static func writeEnd(
     _ digests: [StateDigests.Store], pause: Int64, code: FailureCode?, to buffer: CBORBuffer
   ) {
     if !digests.isEmpty {
@@ -33,7 +33,7 @@ enum LogCoding {
   // MARK: Writing
 
   /// Names and digests in turn.
-  static func write(_ digests: [StateDigests.Store], to buffer: CBORBuffer) {
+  package static func write(_ digests: [StateDigests.Store], to buffer: CBORBuffer) {
     buffer.array(digests.count * 2)
     for store in digests {
       buffer.text(store.name)
@@ -41,7 +41,7 @@ enum LogCoding {
     }
   }
 
-  static func write(_ sender: LogRecord.Sender?, to buffer: CBORBuffer) {
+  package static func write(_ sender: LogRecord.Sender?, to buffer: CBORBuffer) {
     guard let sender else { return buffer.null() }
     buffer.array(4)
     buffer.int(sender.event.epoch)
@@ -50,14 +50,14 @@ enum LogCoding {
     buffer.text(sender.key)
   }
 
-  static func write(_ cause: LogRecord.Cause?, to buffer: CBORBuffer) {
+  package static func write(_ cause: LogRecord.Cause?, to buffer: CBORBuffer) {
     guard let cause else { return buffer.null() }
     buffer.array(2)
     buffer.int(cause.seq)
     buffer.uint(UInt64(cause.index))
   }
 
-  static func write(_ event: LogRecord.Outside, to buffer: CBORBuffer) {
+  package static func write(_ event: LogRecord.Outside, to buffer: CBORBuffer) {
     buffer.array(5)
     buffer.int(event.id.epoch)
     buffer.int(event.id.number)
@@ -68,7 +68,7 @@ enum LogCoding {
     if let priority = event.priority { buffer.uint(UInt64(priority.rawValue)) } else { buffer.null() }
   }
 
-  static func write(retryOf seq: Int64, _ sender: LogRecord.Sender?, to buffer: CBORBuffer) {
+  package static func write(retryOf seq: Int64, _ sender: LogRecord.Sender?, to buffer: CBORBuffer) {
     buffer.array(sender == nil ? 1 : 3)
     buffer.int(seq)
     if let sender {
@@ -77,7 +77,7 @@ enum LogCoding {
     }
   }
 
-  static func write(_ key: EventKey?, to buffer: CBORBuffer) {
+  package static func write(_ key: EventKey?, to buffer: CBORBuffer) {
     switch key {
     case nil: buffer.null()
     case .client(let scope, let key, let digest)?:
@@ -105,7 +105,7 @@ enum LogCoding {
 
 extension LogCoding {
   /// A record that was decoded, or made by a tool.
-  static func write(_ record: LogRecord, to buffer: CBORBuffer) {
+  package static func write(_ record: LogRecord, to buffer: CBORBuffer) {
     let scratch = CBORBuffer(capacity: 256)
     buffer.array(fields(record.digests, pause: record.retryPause, code: record.code))
     buffer.int(record.seq)

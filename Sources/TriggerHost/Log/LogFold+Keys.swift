@@ -4,14 +4,14 @@ import TriggerCore
 /// somebody else keeps.
 extension LogFold {
   /// A key whose event is not decided, and what came of it so far.
-  struct KeyState: Sendable, Equatable {
-    var digest: UInt64
-    var admitted: Int64
-    var id: EventID
-    var total: Int
-    var results: [KeyRow.Result] = []
+  package struct KeyState: Sendable, Equatable {
+    package var digest: UInt64
+    package var admitted: Int64
+    package var id: EventID
+    package var total: Int
+    package var results: [KeyRow.Result] = []
 
-    func row(of key: SenderKey) -> KeyRow {
+    package func row(of key: SenderKey) -> KeyRow {
       KeyRow(
         key: key, id: id, digest: digest, admitted: admitted,
         results: results.sorted { ($0.seq, $0.trigger) < ($1.seq, $1.trigger) })
@@ -19,14 +19,14 @@ extension LogFold {
   }
 
   /// Rows on their way to who keeps them: no part of what the fold is as of a seq.
-  struct FinishedKeys: Sendable, Equatable {
-    var rows: [KeyRow] = []
-    var bytes = 0
+  package struct FinishedKeys: Sendable, Equatable {
+    package var rows: [KeyRow] = []
+    package var bytes = 0
     /// Nobody wants rows of records up to this seq.
-    var through = Int64.max
+    package var through = Int64.max
     /// When the newest row was admitted.
-    var newest = Int64.min
-    static func == (_: FinishedKeys, _: FinishedKeys) -> Bool { true }
+    package var newest = Int64.min
+    package static func == (_: FinishedKeys, _: FinishedKeys) -> Bool { true }
   }
 
   /// Rows of keys whose events were decided since they were taken last.
@@ -58,7 +58,7 @@ extension LogFold {
     finished.rows.append(row)
   }
 
-  mutating func noteKey(_ event: LogRecord.Outside, total: Int, admitted: Int64) {
+  package mutating func noteKey(_ event: LogRecord.Outside, total: Int, admitted: Int64) {
     guard case .client(let scope, let key, let digest)? = event.key else { return }
     let place = SenderKey(scope: scope, key: key)
     if keys[place]?.id != event.id {
@@ -66,7 +66,7 @@ extension LogFold {
     }
   }
 
-  mutating func noteResult(_ record: LogRecord, _ event: LogRecord.Outside, isAbsorbed: Bool) {
+  package mutating func noteResult(_ record: LogRecord, _ event: LogRecord.Outside, isAbsorbed: Bool) {
     guard case .client(let scope, let key, _)? = event.key else { return }
     let place = SenderKey(scope: scope, key: key)
     guard keys[place]?.id == event.id, let result = KeyRow.Result(record, isAbsorbed: isAbsorbed) else {
@@ -79,7 +79,7 @@ extension LogFold {
   }
 
   /// The record tells what came of a failed operation of an event with a key, or of one that was put in its place.
-  mutating func amendKey(
+  package mutating func amendKey(
     _ sender: LogRecord.Sender?, failed seq: Int64, by record: LogRecord, isAbsorbed: Bool
   ) {
     guard let sender, let result = KeyRow.Result(record, isAbsorbed: isAbsorbed) else { return }
@@ -91,7 +91,7 @@ extension LogFold {
 
   // MARK: Coding
 
-  func writeKeys(to buffer: CBORBuffer) {
+  package func writeKeys(to buffer: CBORBuffer) {
     buffer.array(keys.count)
     for (place, state) in keys.sorted(by: { ($0.key.scope, $0.key.key) < ($1.key.scope, $1.key.key) }) {
       buffer.array(8)
@@ -108,7 +108,7 @@ extension LogFold {
   }
 
   /// Before format 4 all keys of the day were here.
-  mutating func readKeys(_ reader: inout CBORReader) throws(LogDamage) {
+  package mutating func readKeys(_ reader: inout CBORReader) throws(LogDamage) {
     for _ in 0..<(try reader.array()) {
       _ = try reader.array()
       let place = SenderKey(scope: try reader.text(), key: try reader.text())

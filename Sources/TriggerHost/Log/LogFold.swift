@@ -9,25 +9,25 @@ import TriggerCore
 /// that it tries again, or, for an event without a name, its own first seq. Origin and trigger together are
 /// decided once.
 package struct LogFold: Sendable, Equatable {
-  enum Origin: Hashable, Sendable {
+  package enum Origin: Hashable, Sendable {
     case commit(LogRecord.Cause)
     case event(EventID)
     case retry(of: Int64)
     case seq(Int64)
   }
-  struct Slot: Hashable, Sendable {
-    var origin: Origin
-    var trigger: String
+  package struct Slot: Hashable, Sendable {
+    package var origin: Origin
+    package var trigger: String
   }
 
   /// An event from outside of which some operations are decided, or deferred.
-  struct Seen: Sendable, Equatable {
-    var total: Int
-    var decided = 0
-    var triggers: Set<String> = []
+  package struct Seen: Sendable, Equatable {
+    package var total: Int
+    package var decided = 0
+    package var triggers: Set<String> = []
 
     /// - Returns: true when all operations are decided.
-    mutating func note(_ record: LogRecord) -> Bool {
+    package mutating func note(_ record: LogRecord) -> Bool {
       triggers.insert(record.trigger)
       if record.outcome != .deferred { decided += 1 }
       return decided >= total
@@ -35,20 +35,20 @@ package struct LogFold: Sendable, Equatable {
   }
 
   /// Failed operations that are remembered for `dead`; beyond, the oldest are forgotten.
-  static let deadKept = 10_000
+  package static let deadKept = 10_000
 
   /// The newest seq seen.
   package internal(set) var lastSeq: Int64 = 0
   /// Records without intents; what is set says how to go on: `identity` when it had a seq, `retryAt` when it
   /// waits for its time.
-  var pending: [Slot: LogRecord] = [:]
-  var seen: [EventID: Seen] = [:]
+  package var pending: [Slot: LogRecord] = [:]
+  package var seen: [EventID: Seen] = [:]
   package internal(set) var feeds: [String: FeedRows] = [:]
   /// What each job has fired.
   package internal(set) var fires: [String: FiredInstants] = [:]
-  var keys: [SenderKey: KeyState] = [:]
-  var finished = FinishedKeys()
-  var failed: Deque<Int64> = []
+  package var keys: [SenderKey: KeyState] = [:]
+  package var finished = FinishedKeys()
+  package var failed: Deque<Int64> = []
 
   package init() {}
 
@@ -64,7 +64,7 @@ package struct LogFold: Sendable, Equatable {
     apply(try LogRecord(view, intents: false))
   }
 
-  mutating func apply(_ record: LogRecord) {
+  package mutating func apply(_ record: LogRecord) {
     lastSeq = record.seq
     let slot = Slot(origin: Self.origin(of: record), trigger: record.trigger)
     if record.outcome == .deferred {
@@ -91,7 +91,7 @@ package struct LogFold: Sendable, Equatable {
     }
   }
 
-  static func origin(of record: LogRecord) -> Origin {
+  package static func origin(of record: LogRecord) -> Origin {
     if let seq = record.retryOf { return .retry(of: seq) }
     if let cause = record.cause { return .commit(cause) }
     if let event = record.outside { return .event(event.id) }

@@ -1,10 +1,10 @@
 import TriggerCore
 
 /// Records as format 1 of the data directory had them: 19 fields, nothing wrapped.
-enum LogFormat1 {
+package enum LogFormat1 {
   private static let fields = 19
 
-  static func read(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord {
+  package static func read(_ reader: inout CBORReader) throws(LogDamage) -> LogRecord {
     let start = reader.offset
     guard try reader.array() == fields else { throw LogDamage("no record of format 1", offset: start) }
     let seq = try reader.int()

@@ -14,6 +14,10 @@ public struct LogRecord: Sendable, Hashable {
     public var key: [UInt8]
     /// Canonical encoding of the value, operand or payload; empty for `delete`.
     public var value: [UInt8]
+
+    package init(kind: String, store: String, key: [UInt8], value: [UInt8]) {
+      (self.kind, self.store, self.key, self.value) = (kind, store, key, value)
+    }
   }
 
   /// An event that the commit admitted: an `emit`, or what triggers bound to `commit` get.
@@ -34,6 +38,8 @@ public struct LogRecord: Sendable, Hashable {
     public var seq: Int64
     /// Place in its emissions, from 0.
     public var index: Int
+
+    package init(seq: Int64, index: Int) { (self.seq, self.index) = (seq, index) }
   }
 
   /// An event from outside.
@@ -57,7 +63,7 @@ public struct LogRecord: Sendable, Hashable {
     /// The key.
     public var key: String
 
-    var place: SenderKey { SenderKey(scope: scope, key: key) }
+    package var place: SenderKey { SenderKey(scope: scope, key: key) }
   }
 
   /// Where an absorbed operation came from.
@@ -128,13 +134,13 @@ public struct LogRecord: Sendable, Hashable {
   /// byte order of their names.
   public var digests: [StateDigests.Store] = []
 
-  var failure: Failure? { error.map { Failure(code ?? .error, $0) } }
+  package var failure: Failure? { error.map { Failure(code ?? .error, $0) } }
 
   /// Somebody has put back what had failed for good.
   public var isRequeued: Bool { retryOf != nil && tries == 0 }
 
   /// Who is to know what comes of it.
-  var senderOfEvent: Sender? { sender ?? outside?.sender }
+  package var senderOfEvent: Sender? { sender ?? outside?.sender }
 }
 
 extension LogRecord.Outside {
@@ -143,7 +149,7 @@ extension LogRecord.Outside {
 }
 
 extension EventKey {
-  func sender(of event: EventID) -> LogRecord.Sender? {
+  package func sender(of event: EventID) -> LogRecord.Sender? {
     guard case .client(let scope, let key, _) = self else { return nil }
     return LogRecord.Sender(event: event, scope: scope, key: key)
   }

@@ -1,11 +1,15 @@
 import TriggerCore
 
 /// Finds something by a name that lies somewhere as bytes, without making a string of names seen before.
-struct NameCache<Found> {
+package struct NameCache<Found> {
   private var known: [(name: [UInt8], found: Found)] = []
 
+  package init() {}
+
   @inline(__always)
-  mutating func value(of name: UnsafeRawBufferPointer, _ find: (String) throws -> Found) rethrows -> Found {
+  package mutating func value(of name: UnsafeRawBufferPointer, _ find: (String) throws -> Found) rethrows
+    -> Found
+  {
     for index in known.indices.reversed() where known[index].name.elementsEqual(name) {
       return known[index].found
     }

@@ -2,19 +2,19 @@ import TriggerCore
 
 /// An event from outside that is more to the engine than one operation: it has a key, an acknowledgement to
 /// come, or several operations. Shared by those.
-final class OutsideEvent: @unchecked Sendable {  // `left` is guarded by the engine lock, the rest constant
-  let id: EventID
-  let key: EventKey?
+package final class OutsideEvent: @unchecked Sendable {  // `left` is guarded by the engine lock, the rest constant
+  package let id: EventID
+  package let key: EventKey?
   /// Kept by the log until all its operations are decided, whatever happens.
-  let isAccepted: Bool
+  package let isAccepted: Bool
   /// Names of the triggers it made operations for.
-  let triggers: [String]
+  package let triggers: [String]
   /// What it brought; nil: what each trigger declares.
-  let priority: Priority?
+  package let priority: Priority?
   /// Operations not yet decided.
-  var left: Int
+  package var left: Int
 
-  init(
+  package init(
     id: EventID, key: EventKey?, isAccepted: Bool, triggers: [String], priority: Priority?, left: Int? = nil
   ) {
     self.id = id

@@ -7,41 +7,41 @@ package struct RecordView {
   package let identity: Int64
   package let outcome: Outcome
   package let trigger: UnsafeRawBufferPointer
-  let kind: EventKind
-  let event: UnsafeRawBufferPointer
+  package let kind: EventKind
+  package let event: UnsafeRawBufferPointer
   /// Canonical encoding of the event.
   package let payload: UnsafeRawBufferPointer
   package let priority: Priority
   package let admitted: Int64
-  let source: UInt64
-  let hops: Int
+  package let source: UInt64
+  package let hops: Int
   package let tree: Int
-  let cause: LogRecord.Cause?
-  let attempts: Int
+  package let cause: LogRecord.Cause?
+  package let attempts: Int
   /// An encoded array of intents.
   package let intents: UnsafeRawBufferPointer
   /// An encoded array of emissions.
-  let emissions: UnsafeRawBufferPointer
+  package let emissions: UnsafeRawBufferPointer
   package let isKilled: Bool
-  let error: UnsafeRawBufferPointer?
+  package let error: UnsafeRawBufferPointer?
   /// Nil too where an older version wrote the record.
-  let code: FailureCode?
+  package let code: FailureCode?
   /// An encoded array of texts.
-  let reads: UnsafeRawBufferPointer
+  package let reads: UnsafeRawBufferPointer
   /// Null, or an encoded event from outside.
-  let outside: UnsafeRawBufferPointer
+  package let outside: UnsafeRawBufferPointer
   /// An encoded array of events from outside.
-  let absorbed: UnsafeRawBufferPointer
-  let retryOf: Int64?
-  let tries: Int
-  let retryAt: Int64
-  let retryPause: Int64
+  package let absorbed: UnsafeRawBufferPointer
+  package let retryOf: Int64?
+  package let tries: Int
+  package let retryAt: Int64
+  package let retryPause: Int64
   /// An encoded sender; nil when the record has none.
-  let sender: UnsafeRawBufferPointer?
+  package let sender: UnsafeRawBufferPointer?
   /// Nil, or encoded digests of stores.
-  let digests: UnsafeRawBufferPointer?
+  package let digests: UnsafeRawBufferPointer?
 
-  var failure: Failure? { error.map { Failure(code ?? .error, $0.utf8Text) } }
+  package var failure: Failure? { error.map { Failure(code ?? .error, $0.utf8Text) } }
 
   /// It put other scripts in force.
   package var isReload: Bool {
@@ -49,7 +49,7 @@ package struct RecordView {
   }
 
   /// The next record of `reader`.
-  init(_ reader: inout CBORReader) throws(LogDamage) {
+  package init(_ reader: inout CBORReader) throws(LogDamage) {
     let start = reader.offset
     let count = try reader.array()
     guard count >= LogCoding.fewestFields else {
@@ -109,7 +109,7 @@ package struct RecordView {
 
   /// Nothing but this operation comes of the record: no other is left to do because of it, and none was
   /// waiting for it.
-  var isPlain: Bool {
+  package var isPlain: Bool {
     outcome != .deferred && identity == seq && cause == nil && retryOf == nil && retryAt == 0
       && outside.count == 1 && absorbed.count == 1 && emissions.count == 1
   }
@@ -139,5 +139,5 @@ package struct RecordView {
 
 extension UnsafeRawBufferPointer {
   /// The bytes as UTF-8.
-  var utf8Text: String { String(decoding: self, as: UTF8.self) }
+  package var utf8Text: String { String(decoding: self, as: UTF8.self) }
 }

@@ -10,16 +10,16 @@ import TriggerLua
 
 /// Ends attempts that are over their time: a thread that looks every two milliseconds. What the engine's
 /// watchdog does, without an engine. Any thread.
-final class AttemptGuard: Sendable {
+package final class AttemptGuard: Sendable {
   /// One runner and the thread it belongs to.
-  final class Watched: @unchecked Sendable {
+  package final class Watched: @unchecked Sendable {
     // `lua` answers any thread; `attempt` and `begun` belong to the guard's thread.
     private let lua: LuaWorkerControl
     private let thread = pthread_self()
     /// CPU nanoseconds of one attempt; ten times that in time that passed is the backstop.
-    let limit = Atomic<Int64>(.max)
+    package let limit = Atomic<Int64>(.max)
     /// Wall nanoseconds of one attempt that are enough in any case.
-    let most = Atomic<Int64>(.max)
+    package let most = Atomic<Int64>(.max)
     private var attempt: UInt64 = 0
     private var cpuBegun: Int64 = 0
     private var elapsed: Int64 = 0
@@ -66,7 +66,7 @@ final class AttemptGuard: Sendable {
   private let shared = Shared()
   private let thread: pthread_t
 
-  init() {
+  package init() {
     let shared = shared
     thread = Thread.spawn(name: "attempt-guard", stackBytes: 1 << 20) { shared.loop() }
   }
@@ -78,12 +78,12 @@ final class AttemptGuard: Sendable {
   }
 
   /// Watches over a Lua state that belongs to the calling thread.
-  func watch(_ lua: LuaWorkerControl) -> Watched {
+  package func watch(_ lua: LuaWorkerControl) -> Watched {
     let new = Watched(lua)
     shared.watched.withLock { $0.append(new) }
     return new
   }
 
   /// Call before the Lua state goes away.
-  func forget(_ old: Watched) { shared.watched.withLock { $0.removeAll { $0 === old } } }
+  package func forget(_ old: Watched) { shared.watched.withLock { $0.removeAll { $0 === old } } }
 }

@@ -2,14 +2,14 @@ import TriggerCore
 import TriggerLua
 
 /// Compiles files of a tree and takes the result apart.
-struct ChunkCompiler {
+package struct ChunkCompiler {
   private let lua: LuaWorker
   private let sources: ScriptSources
   private let tree: LuaWorker.Tree
 
-  init(files: [String: [UInt8]]) { self.init(FileTree(files.mapValues { FileContent($0) })) }
+  package init(files: [String: [UInt8]]) { self.init(FileTree(files.mapValues { FileContent($0) })) }
 
-  init(_ files: FileTree) {
+  package init(_ files: FileTree) {
     sources = ScriptSources(files)
     guard let lua = LuaWorker(host: .loading),
       let tree = lua.makeTree(
@@ -19,7 +19,7 @@ struct ChunkCompiler {
     self.tree = tree
   }
 
-  func chunk(_ path: String) -> Result<LuaChunk, LuaWorker.LoadError> {
+  package func chunk(_ path: String) -> Result<LuaChunk, LuaWorker.LoadError> {
     lua.bind()
     do {
       let dump = try lua.dump(path, of: tree, limits: LuaLimits())

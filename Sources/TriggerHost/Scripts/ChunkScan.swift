@@ -3,9 +3,9 @@
 ///
 /// Values are followed through registers as far as that is certain: a local counts as what it was first set to when
 /// nothing assigns it again; anything else is forgotten wherever a jump can arrive.
-struct ChunkScan {
+package struct ChunkScan {
   /// What is known of a value.
-  indirect enum Kind: Equatable {
+  package indirect enum Kind: Equatable {
     case unknown
     /// The table of globals.
     case environment
@@ -22,44 +22,44 @@ struct ChunkScan {
   }
 
   /// A use of a global, or of a field of a library.
-  struct Use: Equatable {
-    var name: String
-    var line: Int
+  package struct Use: Equatable {
+    package var name: String
+    package var line: Int
     /// The code asks whether it is there.
-    var isTested = false
+    package var isTested = false
   }
 
   /// A use of something of `ctx` or a store.
-  struct Member: Equatable {
-    var owner: Kind
-    var name: String
-    var line: Int
+  package struct Member: Equatable {
+    package var owner: Kind
+    package var name: String
+    package var line: Int
     /// The arguments of a call, nil where they are not known or it is none; each a text, if it is a constant one.
-    var arguments: [String?]?
+    package var arguments: [String?]?
     /// Called without a colon, and without the object as its first argument.
-    var lacksColon = false
+    package var lacksColon = false
     /// A call whose results nobody takes.
-    var isStatement = false
+    package var isStatement = false
   }
 
-  struct Require: Equatable {
-    var name: String
-    var line: Int
+  package struct Require: Equatable {
+    package var name: String
+    package var line: Int
     /// It runs when the file is loaded.
-    var isAtLoad: Bool
+    package var isAtLoad: Bool
   }
 
-  private(set) var reads: [Use] = []
-  private(set) var writes: [Use] = []
+  package private(set) var reads: [Use] = []
+  package private(set) var writes: [Use] = []
   /// `string.format` and the like.
-  private(set) var libraryReads: [Use] = []
-  private(set) var libraryWrites: [Use] = []
-  private(set) var members: [Member] = []
-  private(set) var requires: [Require] = []
+  package private(set) var libraryReads: [Use] = []
+  package private(set) var libraryWrites: [Use] = []
+  package private(set) var members: [Member] = []
+  package private(set) var requires: [Require] = []
   /// `require` gets something that is no constant.
-  private(set) var hasComputedRequires = false
+  package private(set) var hasComputedRequires = false
   /// All texts in the file.
-  private(set) var texts: Set<String> = []
+  package private(set) var texts: Set<String> = []
 
   private let libraries: Set<String>
   private let isTrigger: Bool
@@ -67,14 +67,14 @@ struct ChunkScan {
   /// - Parameters:
   ///   - libraries: names of globals whose fields are of interest.
   ///   - isTrigger: a parameter `ctx` is the execution's, in any function.
-  init(_ chunk: LuaChunk, libraries: Set<String>, isTrigger: Bool) {
+  package init(_ chunk: LuaChunk, libraries: Set<String>, isTrigger: Bool) {
     self.libraries = libraries
     self.isTrigger = isTrigger
     visit(chunk, upvalues: [.environment], isExecute: false, depth: 0)
   }
 
   /// Names of modules that a file requires, at load or later, as far as they stand in its text.
-  static func requiredNames(in path: String, _ compiler: ChunkCompiler) -> Set<String> {
+  package static func requiredNames(in path: String, _ compiler: ChunkCompiler) -> Set<String> {
     guard case .success(let chunk) = compiler.chunk(path) else { return [] }
     return Set(ChunkScan(chunk, libraries: [], isTrigger: false).requires.map(\.name))
   }

@@ -13,7 +13,7 @@ package enum LuaAPI {
     /// The only texts that are right; empty: any.
     package var choices: [String] = []
 
-    var isVariadic: Bool { name == "..." }
+    package var isVariadic: Bool { name == "..." }
   }
 
   /// A function or method.
@@ -35,7 +35,7 @@ package enum LuaAPI {
 
     /// - Parameter signature: `scan(prefix?: string, limit?: integer): fun(): string, any`, with types that several
     ///   places have in common after the name: `sort<V>(list: V[], comes_before?: fun(a: V, b: V): boolean)`.
-    init(
+    package init(
       _ signature: String, _ summary: String, details: String = "", change: String? = nil,
       example: Example? = nil, overloads: [String] = []
     ) {
@@ -67,7 +67,7 @@ package enum LuaAPI {
     package var summary: String
     package var example: Example?
 
-    init(_ name: String, _ type: String, _ summary: String, example: Example? = nil) {
+    package init(_ name: String, _ type: String, _ summary: String, example: Example? = nil) {
       self.name = name
       self.type = type
       self.summary = summary

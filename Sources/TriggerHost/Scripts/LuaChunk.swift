@@ -1,7 +1,7 @@
 /// A compiled Lua function as `lua_dump` writes it, with debug information: the format of Lua 5.4 (`ldump.c`,
 /// `lopcodes.h`), as far as looking at names needs it.
-struct LuaChunk {
-  enum Opcode: UInt8 {
+package struct LuaChunk {
+  package enum Opcode: UInt8 {
     case move = 0
     case loadK = 3
     case loadNil = 8
@@ -18,46 +18,46 @@ struct LuaChunk {
     case forLoop, forPrep, tforPrep, tforCall, tforLoop, setList, closure, vararg, varargPrep, extraArg
   }
 
-  struct Instruction {
-    let word: UInt32
+  package struct Instruction {
+    package let word: UInt32
 
     /// Nil for those that only write the register A.
-    var opcode: Opcode? { Opcode(rawValue: UInt8(word & 0x7f)) }
-    var a: Int { Int(word >> 7 & 0xff) }
-    var k: Bool { word >> 15 & 1 == 1 }
-    var b: Int { Int(word >> 16 & 0xff) }
-    var c: Int { Int(word >> 24 & 0xff) }
-    var bx: Int { Int(word >> 15) }
+    package var opcode: Opcode? { Opcode(rawValue: UInt8(word & 0x7f)) }
+    package var a: Int { Int(word >> 7 & 0xff) }
+    package var k: Bool { word >> 15 & 1 == 1 }
+    package var b: Int { Int(word >> 16 & 0xff) }
+    package var c: Int { Int(word >> 24 & 0xff) }
+    package var bx: Int { Int(word >> 15) }
     /// Of a jump.
-    var sJ: Int { Int(word >> 7) - 0xff_ffff }
+    package var sJ: Int { Int(word >> 7) - 0xff_ffff }
   }
 
-  struct Local {
-    var name: String
+  package struct Local {
+    package var name: String
     /// From the first instruction where it is active to the one behind the last.
-    var range: Range<Int>
-    var register: Int
+    package var range: Range<Int>
+    package var register: Int
   }
 
-  struct Upvalue {
-    var name: String
+  package struct Upvalue {
+    package var name: String
     /// A register of the enclosing function, or one of its upvalues.
-    var isInStack: Bool
-    var index: Int
+    package var isInStack: Bool
+    package var index: Int
   }
 
-  var parameterCount = 0
-  var code: [Instruction] = []
+  package var parameterCount = 0
+  package var code: [Instruction] = []
   /// By instruction.
-  var lines: [Int] = []
+  package var lines: [Int] = []
   /// Texts; nil for constants of other types.
-  var constants: [String?] = []
-  var upvalues: [Upvalue] = []
-  var functions: [LuaChunk] = []
-  var locals: [Local] = []
+  package var constants: [String?] = []
+  package var upvalues: [Upvalue] = []
+  package var functions: [LuaChunk] = []
+  package var locals: [Local] = []
 
   /// Nil when the bytes are not what is expected.
-  init?(dump: [UInt8]) {
+  package init?(dump: [UInt8]) {
     var reader = Reader(bytes: dump)
     let head: [UInt8] = [0x1b, 0x4c, 0x75, 0x61, 0x54, 0, 0x19, 0x93, 0x0d, 0x0a, 0x1a, 0x0a, 4, 8, 8]
     guard dump.starts(with: head) else { return nil }

@@ -1,25 +1,25 @@
 /// Lua text cut into tokens: enough to tell names from what comments and strings say. Any text can be cut, also one
 /// that is no Lua. O(its size).
-struct LuaTokens {
-  struct Token {
+package struct LuaTokens {
+  package struct Token {
     /// `text` of a string is what stands between its quotes, escapes and all.
-    enum Kind { case word, string, other }
+    package enum Kind { case word, string, other }
 
-    var kind: Kind
-    var text: String
+    package var kind: Kind
+    package var text: String
     /// From 1.
-    var line: Int
+    package var line: Int
 
     /// A word or a sign, not a string of the same text.
-    func isSource(_ text: String) -> Bool { kind != .string && self.text == text }
+    package func isSource(_ text: String) -> Bool { kind != .string && self.text == text }
   }
 
-  private(set) var tokens: [Token] = []
+  package private(set) var tokens: [Token] = []
   private let source: [UInt8]
   private var position = 0
   private var line = 1
 
-  init(_ source: [UInt8]) {
+  package init(_ source: [UInt8]) {
     self.source = source
     while let byte = peek() { read(byte) }
   }
@@ -125,7 +125,7 @@ extension UInt8 {
 
 extension LuaTokens {
   /// Names that `local` gives outside of all blocks.
-  var outerLocals: [String] {
+  package var outerLocals: [String] {
     var depth = 0
     var found: [String] = []
     for (index, token) in tokens.enumerated() {
@@ -153,7 +153,7 @@ extension LuaTokens {
 
 extension LuaTokens.Token {
   /// By how much a word moves the depth of blocks and brackets, before (closing) or behind it (opening).
-  var nesting: Int {
+  package var nesting: Int {
     if kind == .string { return 0 }
     switch text {
     case "function", "do", "if", "repeat", "(", "[", "{": return 1

@@ -36,7 +36,7 @@ package final class ScriptSources: @unchecked Sendable {  // what `texts` points
 extension LuaHostFunctions {
   /// For a worker that loads scripts and runs none: chunks have no `ctx`, so they reach no store, and what they print
   /// goes nowhere. The context of its trees is a `ScriptSources`.
-  static let loading = LuaHostFunctions(
+  package static let loading = LuaHostFunctions(
     store: { _, _, _, _, _ in preconditionFailure("a chunk that loads has opened a store") },
     get: { _, _, _, _, _ in preconditionFailure("a chunk that loads has read a key") },
     scanBegin: { _, _, _, _ in preconditionFailure("a chunk that loads scans") },

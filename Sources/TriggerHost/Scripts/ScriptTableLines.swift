@@ -2,14 +2,14 @@
 ///
 /// Sure where the script returns a table as it stands (`return { … }`) or a local one by its name, and otherwise a
 /// good guess.
-struct ScriptTableLines {
+package struct ScriptTableLines {
   /// By the way there: `["on", "cron", "2"]` is the second of a list.
   private var lines: [[String]: Int] = [:]
   private let tokens: [LuaTokens.Token]
   /// The line of the `return` that ends the script; 1 when it has none.
-  private(set) var end = 1
+  package private(set) var end = 1
 
-  init(_ source: [UInt8]) {
+  package init(_ source: [UInt8]) {
     tokens = LuaTokens(source).tokens
     let outer = outerTokens()
     guard let last = outer.last(where: { tokens[$0].isSource("return") }) else { return }
@@ -23,7 +23,7 @@ struct ScriptTableLines {
   }
 
   /// The line of a field, or of what it is part of.
-  func line(of path: [String]) -> Int {
+  package func line(of path: [String]) -> Int {
     for length in stride(from: path.count, to: 0, by: -1) {
       if let line = lines[Array(path.prefix(length))] { return line }
     }

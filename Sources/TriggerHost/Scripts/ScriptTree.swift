@@ -30,11 +30,11 @@ public struct ScriptTree: Sendable {
   }
 
   /// A problem, and whose it is.
-  struct Fault {
-    var path: String
-    var problem: Problem
+  package struct Fault {
+    package var path: String
+    package var problem: Problem
     /// The file that has the same name of a trigger, and had it before.
-    var other: String?
+    package var other: String?
   }
 
   /// Which tree it is in a log: equal files keep their number, so that a run can be made again.
@@ -64,7 +64,7 @@ public struct ScriptTree: Sendable {
   public var triggers: [Script] = []
   /// Errors and warnings, those of modules first, in the order of the paths; empty when all is well.
   public var problems: [Problem] { found.map(\.problem) }
-  private(set) var found: [Fault] = []
+  package private(set) var found: [Fault] = []
   /// Of every Lua file, tests too.
   private(set) var checks: [String: ScriptCheck] = [:]
   /// Their paths, in order.
@@ -95,7 +95,7 @@ public struct ScriptTree: Sendable {
   /// The tree with other files.
   ///
   /// - Parameter stale: the Lua files to check.
-  init(_ old: ScriptTree, _ contents: FileTree, stale: [String]) {
+  package init(_ old: ScriptTree, _ contents: FileTree, stale: [String]) {
     self = old
     identity = nil
     self.contents = contents
@@ -182,14 +182,14 @@ public struct ScriptTree: Sendable {
   }
 
   /// The file that `require` finds for a name.
-  func file(ofModule name: String) -> String? { Self.file(ofModule: name) { contents[$0] != nil } }
+  package func file(ofModule name: String) -> String? { Self.file(ofModule: name) { contents[$0] != nil } }
 
-  static func file(ofModule name: String, exists: (String) -> Bool) -> String? {
+  package static func file(ofModule name: String, exists: (String) -> Bool) -> String? {
     let base = name.replacing(".", with: "/")
     return LuaAPI.modulePaths.lazy.map { $0.replacing("?", with: base) }.first(where: exists)
   }
 
-  func duplicate(_ script: Script, of other: String) -> Problem {
+  package func duplicate(_ script: Script, of other: String) -> Problem {
     let line = ScriptTableLines(contents[script.path]?.bytes ?? []).line(of: ["name"])
     return Problem(
       severity: .error,
@@ -211,16 +211,16 @@ public struct ScriptTree: Sendable {
   }
 
   /// By path of a script: the files that it looks for when it is loaded, found or not.
-  var lookups: [String: Set<String>] {
+  package var lookups: [String: Set<String>] {
     var found: [String: Set<String>] = [:]
     for script in triggers { found[script.path] = checks[script.path]?.lookups ?? [] }
     return found
   }
 
   /// Whether a file of the tree, if it was run, ran to its end.
-  func loads(_ path: String) -> Bool { checks[path]?.isLoaded ?? true }
+  package func loads(_ path: String) -> Bool { checks[path]?.isLoaded ?? true }
 
-  static func isTrigger(_ path: String) -> Bool {
+  package static func isTrigger(_ path: String) -> Bool {
     path.hasSuffix(".lua") && !path.hasSuffix("_test.lua") && !isModule(path)
   }
 
@@ -296,7 +296,9 @@ extension ScriptTree {
   }
 
   /// The tree after changes, whatever they make of it; how its files differ, and which Lua files were checked.
-  func applying(_ changes: FileChanges) -> (tree: ScriptTree, files: FileDifference, checked: Set<String>) {
+  package func applying(_ changes: FileChanges) -> (
+    tree: ScriptTree, files: FileDifference, checked: Set<String>
+  ) {
     var contents = self.contents
     let difference = contents.apply(changes)
     let stale = stale(after: difference)
@@ -306,7 +308,7 @@ extension ScriptTree {
   /// How a tree that came of this one differs from it.
   ///
   /// - Parameter paths: those that may differ.
-  func update(to tree: ScriptTree, paths: Set<String>) -> Update {
+  package func update(to tree: ScriptTree, paths: Set<String>) -> Update {
     var files = FileDifference()
     for path in paths.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
       switch (contents[path], tree.contents[path]) {

@@ -6,14 +6,14 @@
 
 /// A mutex that spins briefly before it sleeps (glibc's adaptive kind): the engine lock is held for a few
 /// microseconds by one of a handful of threads, and a sleep costs more than that.
-final class EngineLock: @unchecked Sendable {  // a mutex is made to be shared
+package final class EngineLock: @unchecked Sendable {  // a mutex is made to be shared
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let meter: clockid_t?
   private var since: Int64 = 0  // this lock
   private var longestHold: Int64 = 0  // this lock
 
   /// - Parameter meter: it remembers how long it was held at most, by this clock.
-  init(meter: clockid_t? = nil) {
+  package init(meter: clockid_t? = nil) {
     self.meter = meter
     mutex = .allocate(capacity: 1)
     mutex.initialize(to: pthread_mutex_t())
@@ -32,17 +32,17 @@ final class EngineLock: @unchecked Sendable {  // a mutex is made to be shared
     mutex.deallocate()
   }
 
-  @inline(__always) func lock() {
+  @inline(__always) package func lock() {
     pthread_mutex_lock(mutex)
     if let meter { since = Thread.time(meter) }
   }
-  @inline(__always) func unlock() {
+  @inline(__always) package func unlock() {
     if let meter { longestHold = max(longestHold, Thread.time(meter) - since) }
     pthread_mutex_unlock(mutex)
   }
 
   /// Nanoseconds; 0 when it is not metered. From now on it is measured anew.
-  func takeLongestHold() -> Int64 {
+  package func takeLongestHold() -> Int64 {
     withLock {
       defer { longestHold = 0 }
       return longestHold
@@ -50,7 +50,7 @@ final class EngineLock: @unchecked Sendable {  // a mutex is made to be shared
   }
 
   @inline(__always)
-  func withLock<Result, Thrown: Error>(_ body: () throws(Thrown) -> Result) throws(Thrown) -> Result {
+  package func withLock<Result, Thrown: Error>(_ body: () throws(Thrown) -> Result) throws(Thrown) -> Result {
     lock()
     defer { unlock() }
     return try body()

@@ -8,7 +8,7 @@ import TriggerLua
 #endif
 
 /// Threads of the system's, with names and stacks of a wanted size.
-enum Thread {
+package enum Thread {
   private final class Start {
     let name: String
     let body: @Sendable () -> Void
@@ -19,29 +19,30 @@ enum Thread {
   }
 
   /// CPU nanoseconds that a thread has taken; nil when it has none to tell of.
-  static func cpuTime(of thread: pthread_t) -> Int64? {
+  package static func cpuTime(of thread: pthread_t) -> Int64? {
     var clock = clockid_t()
     return pthread_getcpuclockid(thread, &clock) == 0 ? time(clock) : nil
   }
 
   /// Nanoseconds of one of the system's clocks.
-  static func time(_ clock: clockid_t) -> Int64 {
+  package static func time(_ clock: clockid_t) -> Int64 {
     var time = timespec()
     clock_gettime(clock, &time)
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 
   /// Starts a thread that nobody waits for.
-  static func detach(name: String, _ body: @escaping @Sendable () -> Void) {
+  package static func detach(name: String, _ body: @escaping @Sendable () -> Void) {
     pthread_detach(spawn(name: name, stackBytes: 1 << 20, body))
   }
 
   /// What scripts need: Lua's C recursion (200 levels of library functions with buffers on the stack) takes
   /// about 2 MiB, a chain of closed coroutines 4 more.
-  static let scriptStack = 16 << 20
+  package static let scriptStack = 16 << 20
 
   /// Runs `body` on a thread with a stack for scripts, and waits for it.
-  static func call<Result: Sendable>(name: String, _ body: @escaping @Sendable () -> Result) -> Result {
+  package static func call<Result: Sendable>(name: String, _ body: @escaping @Sendable () -> Result) -> Result
+  {
     let box = Box<Result>()
     let thread = spawn(name: name, stackBytes: scriptStack) {
       let result = body()
@@ -56,7 +57,9 @@ enum Thread {
   }
 
   /// Starts a joinable thread. Traps when the system has no thread to give.
-  static func spawn(name: String, stackBytes: Int, _ body: @escaping @Sendable () -> Void) -> pthread_t {
+  package static func spawn(name: String, stackBytes: Int, _ body: @escaping @Sendable () -> Void)
+    -> pthread_t
+  {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     pthread_attr_setstacksize(&attributes, stackBytes)

@@ -10,7 +10,7 @@ public final class Cancellation: Sendable {
   public init() { wider = nil }
 
   /// Of one operation among those that `wider` takes back together; nil: of one alone.
-  init(within wider: Cancellation?) { self.wider = wider }
+  package init(within wider: Cancellation?) { self.wider = wider }
 
   /// True from `cancel` on.
   public var isCancelled: Bool { flag.load(ordering: .relaxed) || wider?.isCancelled ?? false }

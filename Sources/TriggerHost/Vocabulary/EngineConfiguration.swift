@@ -51,7 +51,7 @@ public struct EngineConfiguration: Sendable {
   /// takes 24 bytes of memory. Where no log keeps them a key takes about 200, and a fifth as many may be known.
   public var keys = 10_000_000
 
-  func keys(areInLog: Bool) -> Int { areInLog ? keys : max(1, keys / 5) }
+  package func keys(areInLog: Bool) -> Int { areInLog ? keys : max(1, keys / 5) }
 
   /// Superseded versions that may be kept for snapshots. Beyond, the execution that holds the oldest one is a
   /// conflict; when that happens to it again, it fails with `snapshot_too_old`.
@@ -96,9 +96,9 @@ public struct EngineConfiguration: Sendable {
   package var maximumOutputBytes = 16 << 20
   /// CPU time that an attempt may go on after its end was asked for (ten times that in wall time) before its
   /// worker is given up. An attempt that is not stuck takes a fraction of a millisecond; freeing its memory, more.
-  var abandonAfter: Duration = .seconds(10)
+  package var abandonAfter: Duration = .seconds(10)
   /// For tests: called on the worker before each look of a script at a store.
-  var interruption: (@Sendable () -> Void)?
+  package var interruption: (@Sendable () -> Void)?
   /// Measures for how long the engine lock is held, by this clock; nil: nobody asks.
   package var lockMeter: clockid_t?
   /// How often the watchdog looks while anything runs.
@@ -110,7 +110,7 @@ public struct EngineConfiguration: Sendable {
 
 extension Duration {
   /// Whole nanoseconds.
-  var nanoseconds: Int64 {
+  package var nanoseconds: Int64 {
     let (seconds, attoseconds) = components
     return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
   }

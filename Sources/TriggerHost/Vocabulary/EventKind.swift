@@ -18,7 +18,7 @@ public enum EventKind: String, Sendable, CaseIterable {
   }
 
   /// Place in `allCases`: what a log record holds. New kinds go to the end.
-  var index: Int {
+  package var index: Int {
     switch self {
     case .message: 0
     case .event: 1
@@ -53,5 +53,5 @@ public struct EventPattern: Sendable, Hashable {
   public func matches(_ name: some StringProtocol) -> Bool { matcher.matches(Array(name.utf8)) }
 
   /// For many names.
-  var matcher: PatternMatcher { PatternMatcher(pattern) }
+  package var matcher: PatternMatcher { PatternMatcher(pattern) }
 }

@@ -59,7 +59,7 @@ public struct OperationResult: Sendable {
   public internal(set) var logLinesDropped = 0
 
   /// What the sender of an event learns whose place this one took.
-  var asSuperseding: OperationResult {
+  package var asSuperseding: OperationResult {
     OperationResult(
       trigger: trigger, identity: identity, seq: seq, outcome: .superseded, instead: outcome,
       failure: failure,

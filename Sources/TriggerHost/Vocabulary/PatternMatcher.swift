@@ -8,7 +8,7 @@
 ///
 /// Patterns and names come from strangers, so there is no backtracking: after each byte of the name a set of bits says
 /// how much of the pattern what has been read may be, and a word of 64 of them moves on in a few instructions.
-struct PatternMatcher: Sendable {
+package struct PatternMatcher: Sendable {
   /// Before the first star.
   private let plain: [UInt8]
   private let end: End
@@ -37,7 +37,7 @@ struct PatternMatcher: Sendable {
 
   private static let (star, slash) = (UInt8(ascii: "*"), UInt8(ascii: "/"))
 
-  init(_ pattern: String) {
+  package init(_ pattern: String) {
     plain = Array(pattern.utf8.prefix { $0 != Self.star })
     let rest = Array(pattern.utf8.dropFirst(plain.count))
     end =
@@ -74,9 +74,9 @@ struct PatternMatcher: Sendable {
     return parts
   }
 
-  func matches(_ name: [UInt8]) -> Bool { name.withUnsafeBufferPointer { matches($0) } }
+  package func matches(_ name: [UInt8]) -> Bool { name.withUnsafeBufferPointer { matches($0) } }
 
-  func matches(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
+  package func matches(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
     guard name.count >= plain.count else { return false }
     if !plain.isEmpty, memcmp(name.baseAddress!, plain, plain.count) != 0 { return false }
     let rest = UnsafeBufferPointer(rebasing: name[plain.count...])

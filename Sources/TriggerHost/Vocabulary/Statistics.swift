@@ -13,7 +13,7 @@ public struct TriggerStats: Sendable, Equatable {
   /// All zero.
   public init() {}
 
-  mutating func count(_ outcome: Outcome) {
+  package mutating func count(_ outcome: Outcome) {
     switch outcome {
     case .committed: committed &+= 1
     case .failed: failed &+= 1
@@ -22,7 +22,7 @@ public struct TriggerStats: Sendable, Equatable {
     }
   }
 
-  static func += (left: inout TriggerStats, right: TriggerStats) {
+  package static func += (left: inout TriggerStats, right: TriggerStats) {
     left.committed += right.committed
     left.failed += right.failed
     left.skipped += right.skipped
@@ -41,7 +41,7 @@ public struct EngineStats: Sendable {
   /// Seqs that ended `skipped`.
   public var skipped = 0
   /// Operations that have an outcome.
-  var decided: Int { committed &+ failed &+ skipped }
+  package var decided: Int { committed &+ failed &+ skipped }
   /// Seqs that ended `deferred`; their operations are counted again when they are decided.
   public var deferred = 0
   /// Attempts that were thrown away because what they read had changed.

@@ -2,5 +2,5 @@
 public struct StoreError: Error, CustomStringConvertible {
   /// Names the store and says what was wrong.
   public let description: String
-  init(_ description: String) { self.description = description }
+  package init(_ description: String) { self.description = description }
 }

@@ -22,7 +22,7 @@ public struct Quarantine: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// What its events fail with.
-  var failure: Failure {
+  package var failure: Failure {
     Failure(
       .quarantined,
       "quarantined: \(self); what failed meanwhile is among the dead letters (trigger-host dead requeue)")

@@ -51,7 +51,7 @@ public struct TriggerOptions: Sendable {
   public init() {}
 
   /// Events pass a gate before they reach the queue.
-  var isGated: Bool { debounce != nil || throttle != nil || mode != nil }
+  package var isGated: Bool { debounce != nil || throttle != nil || mode != nil }
 }
 
 /// How an operation that failed is tried again: as a new operation with the same event, under a seq of its
@@ -85,7 +85,7 @@ public struct RetryPolicy: Sendable, Hashable {
   /// The pause before a try, counted from 1 for the second one: doubled each time, and moved by up to a
   /// quarter either way, so that what failed together is not tried together again. The same for the same
   /// operation at any time.
-  func delay(before retry: Int, identity: Int64) -> Duration {
+  package func delay(before retry: Int, identity: Int64) -> Duration {
     let doublings = min(retry - 1, 40)
     let base = min(Double(backoff.nanoseconds) * Double(1 << doublings), Double(longest.nanoseconds))
     var random = SplitMix64(seed: UInt64(bitPattern: identity) ^ UInt64(retry) << 56)

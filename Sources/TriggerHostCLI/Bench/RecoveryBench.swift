@@ -1,5 +1,6 @@
 import Foundation
 import TriggerHost
+import TriggerReplay
 import TriggerStorage
 
 /// What a log on disk costs, and how fast a host is back.

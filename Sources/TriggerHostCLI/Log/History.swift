@@ -2,6 +2,7 @@ import ArgumentParser
 import HostConfig
 import TriggerCore
 import TriggerHost
+import TriggerReplay
 import TriggerStorage
 
 /// The log of a data directory, as the commands here read it. One thread at a time.

@@ -3,6 +3,7 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
+import TriggerReplay
 
 /// `replay --verify`.
 extension Replay {

@@ -1,6 +1,7 @@
 import Foundation
 import TriggerCore
 import TriggerHost
+import TriggerReplay
 
 /// A state, for people and for programs, one key in memory at a time.
 struct StateOutput {

@@ -1,5 +1,6 @@
 import TriggerCore
 import TriggerHost
+import TriggerReplay
 
 /// Where a what-if is told, as it goes.
 protocol WhatIfOutput: AnyObject {

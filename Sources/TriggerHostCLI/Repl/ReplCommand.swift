@@ -4,6 +4,7 @@ import HostConfig
 import Synchronization
 import TriggerCore
 import TriggerHost
+import TriggerWorkshop
 import TriggerStorage
 
 struct ReplCommand: ParsableCommand {

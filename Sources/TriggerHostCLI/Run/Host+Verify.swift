@@ -2,6 +2,7 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
+import TriggerReplay
 import TriggerStorage
 
 extension Host {

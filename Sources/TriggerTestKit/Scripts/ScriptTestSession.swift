@@ -1,6 +1,7 @@
 import Foundation
 import TriggerCore
 import TriggerHost
+import TriggerWorkshop
 import TriggerLua
 
 /// The run of one test file: a Lua state of its own with the prelude `test.lua`, and the hosts that its tests ask

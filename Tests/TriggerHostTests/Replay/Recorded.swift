@@ -3,6 +3,7 @@ import TriggerCore
 import TriggerTestKit
 
 @testable import TriggerHost
+@testable import TriggerReplay
 
 /// What a host in memory has recorded, and the scripts it ran.
 struct Recorded {

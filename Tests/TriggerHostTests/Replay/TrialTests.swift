@@ -2,6 +2,7 @@ import Testing
 import TriggerCore
 
 @testable import TriggerHost
+@testable import TriggerReplay
 
 /// Executions that no log has, and their traces.
 @Suite struct TrialTests {

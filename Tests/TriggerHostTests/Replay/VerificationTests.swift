@@ -4,6 +4,7 @@ import TriggerCore
 import TriggerTestKit
 
 @testable import TriggerHost
+@testable import TriggerReplay
 
 /// History executed again in parallel.
 @Suite(.serialized) struct VerificationTests {

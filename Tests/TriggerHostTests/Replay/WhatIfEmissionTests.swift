@@ -3,6 +3,7 @@ import TriggerCore
 import TriggerTestKit
 
 @testable import TriggerHost
+@testable import TriggerReplay
 
 /// History with scripts that emit other events.
 @Suite struct WhatIfEmissionTests {

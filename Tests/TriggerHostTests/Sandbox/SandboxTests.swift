@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import TriggerCore
 import TriggerHost
+import TriggerReplay
 
 /// The sandbox's libraries as a script meets them, and C loops that a script tries to make endless.
 @Suite(.serialized) struct SandboxTests {

@@ -2,6 +2,7 @@ import Synchronization
 import Testing
 import TriggerCore
 import TriggerHost
+import TriggerWorkshop
 import TriggerTestKit
 
 /// Every example of the reference runs and gives what the page shows.

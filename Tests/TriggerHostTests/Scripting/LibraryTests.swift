@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import TriggerCore
 import TriggerHost
+import TriggerWorkshop
 import TriggerTestKit
 
 /// Well-known libraries in plain Lua, as Debian packages them, loaded and used inside of triggers.

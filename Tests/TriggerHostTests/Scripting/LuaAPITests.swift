@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import TriggerCore
 import TriggerHost
+import TriggerWorkshop
 import TriggerLua
 
 /// The definition of the Lua API and the sandbox say the same, and what is generated from it is up to date.

@@ -1,6 +1,7 @@
 import Testing
 import TriggerCore
 import TriggerHost
+import TriggerWorkshop
 
 /// Mistakes that the compiled code shows, each on its line, and code that is no mistake.
 @Suite struct ScriptLintTests {

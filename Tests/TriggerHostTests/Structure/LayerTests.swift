@@ -8,8 +8,7 @@ import Testing
 
   /// The folders of the engine, lowest first.
   private static let layers = [
-    "Threads", "Vocabulary", "Ports", "Log", "Order", "Scripts", "Execution", "Engine", "API", "Replay",
-    "Workshop",
+    "Threads", "Vocabulary", "Ports", "Log", "Order", "Scripts", "Execution", "Engine", "API",
   ]
 
   @Test func nothingNamesWhatStandsAbove() throws {
@@ -25,7 +24,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "TriggerCore", "TriggerLua", "TriggerHost", "TriggerFiles", "TriggerSimulation", "TriggerTestKit",
+    "TriggerCore", "TriggerLua", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerFiles",
+    "TriggerSimulation", "TriggerTestKit",
     "HostConfig",
   ])
   func filesFormNoLargeLoop(target: String) throws {

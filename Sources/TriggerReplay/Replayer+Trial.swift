@@ -1,4 +1,5 @@
 import TriggerCore
+import TriggerHost
 import TriggerLua
 
 extension Replayer {

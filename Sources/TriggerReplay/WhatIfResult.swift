@@ -1,4 +1,5 @@
 import TriggerCore
+import TriggerHost
 
 extension WhatIf {
   /// How an operation ended.

@@ -1,4 +1,5 @@
 import TriggerCore
+import TriggerHost
 
 /// What may follow in a line of Lua: names of the API, stores, modules.
 package struct Completion {

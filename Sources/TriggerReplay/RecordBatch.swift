@@ -1,4 +1,5 @@
 import TriggerCore
+import TriggerHost
 
 /// Records that are to be executed again: copies of what an execution needs and is compared with. Filled by
 /// one thread, then read by another.

@@ -1,4 +1,5 @@
 import TriggerCore
+import TriggerHost
 
 #if canImport(Glibc)
   import Glibc

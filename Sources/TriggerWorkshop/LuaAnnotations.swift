@@ -1,3 +1,6 @@
+import TriggerCore
+import TriggerHost
+
 extension LuaAPI {
   /// The API for Lua language servers (LuaCATS annotations): a file that is never run, and tells editors what to
   /// complete and to check.

@@ -1,3 +1,6 @@
+import TriggerCore
+import TriggerHost
+
 /// The guide to tests of scripts, made from the definition of the API.
 package enum TestingPage {
   /// `TestingScripts.md`.
@@ -7,7 +10,7 @@ package enum TestingPage {
 
     Tests in Lua, beside the scripts they test, on the real engine.
 
-    <!-- Made from Sources/TriggerHost/Scripting by the tests; UPDATE_GENERATED=1 swift test rewrites it. -->
+    <!-- Made from Sources/TriggerWorkshop by the tests; UPDATE_GENERATED=1 swift test rewrites it. -->
 
     A file whose name ends in `_test.lua` holds tests. `trigger-host test` runs all of them in the scripts directory.
     Say the stores before and the event, and look at what comes out:

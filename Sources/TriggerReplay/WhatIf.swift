@@ -1,5 +1,6 @@
 import DequeModule
 import TriggerCore
+import TriggerHost
 
 /// History with other scripts: executes the recorded outside events against them, one operation after
 /// another, and says what differs from the log.

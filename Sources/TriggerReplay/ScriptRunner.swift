@@ -1,4 +1,6 @@
 import Synchronization
+import TriggerCore
+import TriggerHost
 import TriggerLua
 
 /// Runs attempts of scripts one after another, on the thread that made it, watched over by a guard.

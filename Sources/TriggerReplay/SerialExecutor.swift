@@ -1,4 +1,5 @@
 import TriggerCore
+import TriggerHost
 import TriggerLua
 
 /// Executes operations one after another on a state, and commits them there: the rules of the engine's

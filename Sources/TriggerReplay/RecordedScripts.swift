@@ -1,3 +1,6 @@
+import TriggerCore
+import TriggerHost
+
 /// The script trees that a log names, loaded when they are first asked for and kept while they are in use.
 /// Not thread-safe; what it gives out is.
 final class RecordedScripts {

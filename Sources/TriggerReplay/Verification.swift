@@ -2,6 +2,7 @@ import DequeModule
 import Dispatch
 import Synchronization
 import TriggerCore
+import TriggerHost
 
 #if canImport(Glibc)
   import Glibc

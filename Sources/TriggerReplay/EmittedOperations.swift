@@ -1,5 +1,6 @@
 import DequeModule
 import TriggerCore
+import TriggerHost
 
 /// Operations that commits of the other world have admitted and that history has as well: they wait for their
 /// recorded places.

@@ -1,4 +1,5 @@
 import TriggerCore
+import TriggerHost
 
 /// All stores as of one seq, for tools to look at: plain values, no engine.
 package struct Snapshot: Sendable {

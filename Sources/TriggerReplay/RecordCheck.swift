@@ -1,4 +1,5 @@
 import TriggerCore
+import TriggerHost
 
 /// Executes recorded operations again and says how the result differs from the record. One thread.
 final class RecordCheck {

@@ -1,4 +1,5 @@
 import TriggerCore
+import TriggerHost
 
 /// Short texts on the API, for the REPL.
 package enum Help {

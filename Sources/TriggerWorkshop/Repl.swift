@@ -1,5 +1,6 @@
 import Foundation
 import TriggerCore
+import TriggerHost
 import TriggerLua
 
 /// Evaluates Lua on a snapshot, piece by piece: the sandbox of a trigger with `ctx`, whose intents are shown and never

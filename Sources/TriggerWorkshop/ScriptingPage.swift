@@ -1,3 +1,6 @@
+import TriggerCore
+import TriggerHost
+
 /// The reference for script authors, made from the definition of the API.
 package enum ScriptingPage {
   /// `Scripting.md`.
@@ -7,7 +10,7 @@ package enum ScriptingPage {
 
     Everything a Lua script can use, with an example of each that is run by a test.
 
-    <!-- Made from Sources/TriggerHost/Scripting by the tests; UPDATE_GENERATED=1 swift test rewrites it. -->
+    <!-- Made from Sources/TriggerWorkshop by the tests; UPDATE_GENERATED=1 swift test rewrites it. -->
 
     ## A trigger
 

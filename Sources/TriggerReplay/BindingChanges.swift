@@ -1,3 +1,6 @@
+import TriggerCore
+import TriggerHost
+
 /// How other scripts are bound to the outside events of a log, compared with the scripts of the time.
 struct BindingChanges {
   struct Change {

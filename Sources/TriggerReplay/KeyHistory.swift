@@ -1,4 +1,5 @@
 import TriggerCore
+import TriggerHost
 
 /// Follows one key through commits: what each made of its value.
 public struct KeyHistory: Sendable {

@@ -1,4 +1,5 @@
 import TriggerCore
+import TriggerHost
 
 /// The state that a log leaves, rebuilt one record after another. Executes recorded operations again, and
 /// others, on the state before or after them. One thread: the one that made it.

@@ -1,3 +1,6 @@
+import TriggerCore
+import TriggerHost
+
 /// Errors that two versions of a script raise.
 enum ErrorText {
   /// Whether an execution fails as a record says. What a script says itself counts, wherever in the file it says it: the

@@ -1,4 +1,5 @@
 import TriggerCore
+import TriggerHost
 import TriggerLua
 
 /// Looks for mistakes in scripts that only running them would show: without running them, by what their compiled code

@@ -4,12 +4,12 @@ import TriggerCore
 ///
 /// One thread applies; others may read as of a seq meanwhile, as long as `reclaim` is told the oldest one
 /// that is needed.
-final class ReplayState {
-  let stores: StoreDirectory
+package final class ReplayState {
+  package let stores: StoreDirectory
   /// For a checkpoint, with the records that are in it in part: `apply` goes on from there.
-  let recovery: Recovery
+  package let recovery: Recovery
   /// The newest seq applied.
-  var seq: Int64 { max(applied, recovery.lastSeq) }
+  package var seq: Int64 { max(applied, recovery.lastSeq) }
   private var applied: Int64 = 0
   private let reclaimer: Reclaimer
   private let committer: Committer
@@ -18,7 +18,7 @@ final class ReplayState {
   /// It began in the middle of a log, without a checkpoint: the state is not that of any seq.
   private var isPartial = false
 
-  init(configuration: EngineConfiguration) {
+  package init(configuration: EngineConfiguration) {
     var configuration = configuration
     configuration.recordsKept = 1
     let engine = Engine(configuration: configuration, clock: EngineClock(), log: nil)
@@ -37,7 +37,7 @@ final class ReplayState {
   /// - Parameter reclaiming: nobody reads older versions: they are freed now and then.
   /// - Throws: `LogDamage` when the record does not follow the one before, or cannot be applied; `StateDamage` when a
   ///   store is then not what the record says of it.
-  func apply(_ record: RecordView, reclaiming: Bool) throws {
+  package func apply(_ record: RecordView, reclaiming: Bool) throws {
     if reclaiming, record.seq % 256 == 0 { reclaim(horizon: seq) }
     let newest = seq
     guard newest == 0 || record.seq == newest + 1 else {
@@ -58,7 +58,7 @@ final class ReplayState {
   }
 
   /// Adds a record's intents.
-  func add(_ record: RecordView, to writes: inout WriteSet) throws {
+  package func add(_ record: RecordView, to writes: inout WriteSet) throws {
     try record.forEachIntent { intent in
       let table = intent.store.map { name in tables.value(of: name) { stores.declare($0) } }
       writes.add(
@@ -70,7 +70,7 @@ final class ReplayState {
   /// Commits what an execution prepared. Several commits may have one seq.
   ///
   /// - Returns: the changed keys.
-  func commit(
+  package func commit(
     _ writes: borrowing WriteSet, seq: Int64
   ) throws(Failure) -> [Committer.ChangedKey] {
     applied = max(applied, seq)
@@ -78,7 +78,7 @@ final class ReplayState {
   }
 
   /// Gives a key its first value.
-  func set(
+  package func set(
     _ key: UnsafeBufferPointer<UInt8>, to value: UnsafeRawBufferPointer, in table: StoreTable, seq: Int64
   ) {
     let newest = table.changed.load(ordering: .relaxed)
@@ -86,7 +86,7 @@ final class ReplayState {
     table.noteChange(newest)
   }
 
-  func fill(_ contents: [String: Value.Map]) {
+  package func fill(_ contents: [String: Value.Map]) {
     for (store, content) in contents {
       let table = stores.declare(store)
       for (key, value) in content where !key.isEmpty {
@@ -99,10 +99,10 @@ final class ReplayState {
   }
 
   /// Frees what nobody can reach who reads as of `horizon` or later. O(freed).
-  func reclaim(horizon: Int64) { reclaimer.reclaim(horizon: horizon, frontier: seq) }
+  package func reclaim(horizon: Int64) { reclaimer.reclaim(horizon: horizon, frontier: seq) }
 
   /// The same stores as of now, to go on differently. O(keys).
-  func copy(configuration: EngineConfiguration) -> ReplayState {
+  package func copy(configuration: EngineConfiguration) -> ReplayState {
     let copy = ReplayState(configuration: configuration)
     for table in stores.existing {
       let other = copy.stores.declare(table.name)
@@ -117,7 +117,7 @@ final class ReplayState {
   // MARK: Reading, as of now
 
   /// Keys with their values and versions, in byte order of the keys.
-  func visit(
+  package func visit(
     _ table: StoreTable,
     _ body: (_ key: UnsafeBufferPointer<UInt8>, _ value: UnsafeRawBufferPointer, _ version: Int64) throws ->
       Void
@@ -133,7 +133,7 @@ final class ReplayState {
   }
 
   /// The encoded value at a key, nil when there is none, and the seq that wrote it.
-  func value(_ key: [UInt8], in table: StoreTable) -> (bytes: [UInt8], version: Int64)? {
+  package func value(_ key: [UInt8], in table: StoreTable) -> (bytes: [UInt8], version: Int64)? {
     let entry = key.withUnsafeBufferPointer { key in
       key.baseAddress.flatMap { table.entry($0, key.count, hash: KeyHash.of($0, count: key.count)) }
     }
@@ -143,14 +143,14 @@ final class ReplayState {
 }
 
 extension Entry {
-  static func keyBytes(_ entry: UnsafeMutablePointer<Entry>) -> UnsafeBufferPointer<UInt8> {
+  package static func keyBytes(_ entry: UnsafeMutablePointer<Entry>) -> UnsafeBufferPointer<UInt8> {
     UnsafeBufferPointer(start: key(entry), count: Int(entry.pointee.keyLength))
   }
 }
 
 extension Version {
   /// Canonical encoding; the version is no deletion.
-  static func value(_ version: UnsafeMutablePointer<Version>) -> UnsafeRawBufferPointer {
+  package static func value(_ version: UnsafeMutablePointer<Version>) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(start: bytes(version), count: Int(version.pointee.length))
   }
 }

@@ -1,3 +1,6 @@
+import TriggerCore
+import TriggerHost
+
 /// Lua text that is part of this program, from the folder `Lua`.
 package enum LuaSources {
   /// Returns the function `show(value, width)`: any value as Lua text for people.
