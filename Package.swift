@@ -119,7 +119,8 @@ let package = Package(
       name: "file-probe", dependencies: ["TriggerStorage"], path: "Tests/FileProbe",
       swiftSettings: strict),
     .testTarget(
-      name: "HostConfigTests", dependencies: ["HostConfig", "TriggerWorkshop", "TestSupport"], swiftSettings: strict),
+      name: "HostConfigTests", dependencies: ["HostConfig", "TriggerWorkshop", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "CommandLineTests",
       dependencies: [

@@ -5,7 +5,8 @@ import TriggerCore
 /// no later one is kept, so that what is there is the beginning.
 ///
 /// Belongs to whom the attempt belongs to; counts as memory for log lines until nobody has it any more.
-package final class ScriptLines: @unchecked Sendable {  // changed by the attempt's worker only, before others see it
+package final class ScriptLines: @unchecked Sendable {
+  // Changed by the attempt's worker only, before others see it.
   /// Most of one attempt.
   private static let (most, mostBytes) = (1000, 64 << 10)
 

@@ -2,7 +2,8 @@ import TriggerCore
 
 /// An event from outside that is more to the engine than one operation: it has a key, an acknowledgement to
 /// come, or several operations. Shared by those.
-package final class OutsideEvent: @unchecked Sendable {  // `left` is guarded by the engine lock, the rest constant
+package final class OutsideEvent: @unchecked Sendable {
+  // `left` is guarded by the engine lock, the rest constant.
   package let id: EventID
   package let key: EventKey?
   /// Kept by the log until all its operations are decided, whatever happens.

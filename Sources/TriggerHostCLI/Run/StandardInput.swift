@@ -19,6 +19,8 @@ extension Host {
   ///
   ///     {"trigger": "rsi", "seq": 13, "outcome": "superseded", "instead": "committed"}
   ///
+  /// What failed has a `code` for programs (`FailureCode`) and an `error` for people.
+  ///
   /// An event that no trigger takes is answered with `"results": []` and a `hint` that says so.
   ///
   /// With `"wait": "accepted"` the answer is `{"id": 7, "event_id": "3-7", "accepted": true}`, as soon as the

@@ -62,7 +62,8 @@ import TriggerCore
 
   @Test func aRowComesBackFromItsPart() throws {
     let result = KeyRow.Result(
-      trigger: "t", identity: 3, seq: 4, outcome: .superseded, instead: .failed, failure: Failure(.timeout, "no"), retryAt: 9)
+      trigger: "t", identity: 3, seq: 4, outcome: .superseded, instead: .failed,
+      failure: Failure(.timeout, "no"), retryAt: 9)
     let rows = (0..<5).map { n in
       KeyRow(
         key: SenderKey(scope: "s", key: "k\(n)"), id: EventID(epoch: 1, number: Int64(n)),
