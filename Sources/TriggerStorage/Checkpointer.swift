@@ -164,7 +164,7 @@ public final class Checkpointer: @unchecked Sendable {
   }
 
   private func write() throws {
-    let id = try newID()
+    let id = try reader.source.newCheckpointID()
     let walk = coordinator.walk()
     var (seal, bytes) = (KeptCheckpoint.Seal(), 0)
     while let part = try walk.next() {
@@ -225,16 +225,6 @@ public final class Checkpointer: @unchecked Sendable {
         "INSERT INTO chunk_cuts VALUES (?, ?, ?, ?)",
         [.int(id), .int(number), .int(Int64(cut.offset)), .int(cut.content)])
     }
-  }
-
-  private func newID() throws -> Int64 {
-    var id: Int64 = 0
-    try reader.database.run(
-      "SELECT max(coalesce((SELECT max(id) FROM checkpoints), 0), coalesce((SELECT max(checkpoint) FROM chunks), 0)) + 1"
-    ) {
-      id = $0.int(0)
-    }
-    return id
   }
 
   /// Off the commits' path: the records are read back.

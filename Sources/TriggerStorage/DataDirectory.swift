@@ -171,9 +171,9 @@ public final class DataDirectory: @unchecked Sendable {
   }
 
   /// Another connection to read with.
-  func openReader() throws -> LogReader {
-    guard let fileSystem else { return try LogReader(path: path) }
-    return try LogReader(path: path, fileSystem: fileSystem)
+  func openSource() throws -> SQLiteLogSource {
+    guard let fileSystem else { return try SQLiteLogSource(path: path) }
+    return try SQLiteLogSource(path: path, fileSystem: fileSystem)
   }
 
   /// Moves what is in the write-ahead log into the database, and empties it, so that sizes can be compared. Fails

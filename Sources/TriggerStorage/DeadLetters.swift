@@ -3,25 +3,24 @@ import TriggerHost
 
 /// The operations of a data directory that failed for good: no try is left, and nobody has put them back or
 /// let them go.
-public struct DeadLetters {
+package struct DeadLetters {
   private let reader: LogReader
 
   /// Reads only, also while a host writes.
-  public init(_ reader: LogReader) { self.reader = reader }
+  package init(_ reader: LogReader) { self.reader = reader }
 
   /// Their seqs, oldest first; the newest 10,000 that the log still has. O(records since the newest
   /// checkpoint).
   ///
   /// - Throws: `LogError` for damage.
-  public func seqs() throws -> [Int64] {
-    var settled: Set<Int64> = []
-    try reader.database.run("SELECT seq FROM dead_marks") { settled.insert($0.int(0)) }
+  package func seqs() throws -> [Int64] {
+    let settled = try reader.source.deadMarks()
     let first = try reader.firstSeq()
-    return try reader.fold().dead.filter { $0 >= first && !settled.contains($0) }
+    return try reader.fold().dead.filter { $0 >= first && settled[$0] == nil }
   }
 
   /// The record of a seq, nil when the log has none.
-  public func record(_ seq: Int64) throws -> LogRecord? {
+  package func record(_ seq: Int64) throws -> LogRecord? {
     var found: LogRecord?
     try reader.visit(from: seq, to: seq) { found = $0 }
     return found
@@ -30,15 +29,13 @@ public struct DeadLetters {
 
 extension DataDirectory {
   /// What can be done with an operation that failed for good.
-  public enum DeadAction: String, Sendable {
-    case requeued, dropped
-  }
+  package typealias DeadAction = DeadMark
 
   /// Puts failed operations back, for the next start of the host, or lets them go. All or none; durable when
   /// this returns.
   ///
   /// - Throws: `StorageError`.
-  public func settle(dead records: [LogRecord], _ action: DeadAction) throws {
+  package func settle(dead records: [LogRecord], _ action: DeadAction) throws {
     try database.run("PRAGMA synchronous = FULL")
     try database.run("BEGIN IMMEDIATE")
     do {

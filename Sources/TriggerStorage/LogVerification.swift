@@ -30,7 +30,7 @@ public struct LogVerification: Sendable {
   /// Looks at everything that is kept. O(bytes of the directory).
   ///
   /// - Throws: only what is no error of the directory.
-  public init(_ reader: LogReader) throws {
+  package init(_ reader: LogReader) throws {
     prefix = reader.path + ": "
     for check in Self.checks {
       do { try check.run(reader, &self) } catch let error as StorageError {
@@ -130,7 +130,9 @@ public struct LogVerification: Sendable {
         for path in tree.changed where files[path] == nil {
           found.add("script tree \(number)", "the content of \(path) is not there")
         }
-      } catch let error as StorageError { found.add("script tree \(number)", "\(error)") }
+      } catch let error as StorageError {
+        found.add("script tree \(number)", "\(error)")
+      } catch let error as LogError { found.add("script tree \(number)", "\(error)") }
     }
   }
 
@@ -144,9 +146,9 @@ public struct LogVerification: Sendable {
   }
 
   private static func checkInbox(_ reader: LogReader, _ found: inout LogVerification) throws {
-    try reader.visitInboxRows { epoch, number, event in
+    try reader.visitInboxRows { id, event in
       if event == nil {
-        found.add("the accepted event \(epoch)-\(number)", "its checksum does not fit, or its number")
+        found.add("the accepted event \(id.epoch)-\(id.number)", "its checksum does not fit, or its number")
       }
     }
   }

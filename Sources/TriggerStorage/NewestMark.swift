@@ -1,3 +1,5 @@
+import TriggerHost
+
 #if canImport(Glibc)
   import Glibc
 #else

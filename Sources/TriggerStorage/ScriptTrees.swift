@@ -36,7 +36,7 @@ struct ScriptTrees {
       """, [.int(Int64(number))]
     ) { row in
       guard LogBlock.checksum(row.blob(2)) == row.int(1) else {
-        throw StorageError("\(row.text(0)) of script tree \(number) is damaged")
+        throw LogError("\(row.text(0)) of script tree \(number) is damaged")
       }
       files[row.text(0)] = Array(row.blob(2))
     }
@@ -111,58 +111,6 @@ struct ScriptTrees {
   }
 }
 
-/// A script tree that was in force, without its files.
-public struct KeptScriptTree: Sendable, Hashable {
-  /// Number, time, seed.
-  public var identity: ScriptTree.Identity
-  /// The first seq that may use it; nil while it is not known.
-  public var seq: Int64?
-  /// Paths that are new, or have other content than in the tree before.
-  public var changed: [String]
-  /// Paths that went away.
-  public var removed: [String]
-}
-
-extension LogReader {
-  /// Every script tree there ever was, oldest first. O(trees and what they changed).
-  ///
-  /// - Throws: `StorageError`.
-  public func scriptTrees() throws -> [KeptScriptTree] {
-    var trees: [KeptScriptTree] = []
-    try database.run("SELECT number, time, seed, seq FROM script_trees ORDER BY number") { row in
-      trees.append(
-        KeptScriptTree(
-          identity: try ScriptTrees.identity(row), seq: row.int(3) > 0 ? row.int(3) : nil, changed: [],
-          removed: []))
-    }
-    let places = Dictionary(uniqueKeysWithValues: trees.enumerated().map { ($1.identity.number, $0) })
-    try database.run("SELECT path, tree, content IS NULL FROM script_files ORDER BY path") { row in
-      guard let place = places[Int(row.int(1))] else { return }
-      if row.int(2) == 0 {
-        trees[place].changed.append(row.text(0))
-      } else {
-        trees[place].removed.append(row.text(0))
-      }
-    }
-    return trees
-  }
-
-  /// A script tree that was in force; nil when there is none of the number. O(its files).
-  ///
-  /// - Throws: `StorageError` when a file's content is damaged.
-  public func tree(_ number: Int) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]])? {
-    try ScriptTrees(database: database).tree(number)
-  }
-
-  /// The same, checked and ready to run. O(its files), compiling all of them.
-  public func scripts(_ number: Int) throws -> ScriptTree? {
-    guard let (identity, files) = try tree(number) else { return nil }
-    var tree = ScriptTree(files: files)
-    tree.identity = identity
-    return tree
-  }
-}
-
 extension DurableLog {
   /// Does something with the directory, on the log's thread, in the transaction of a group. Durable, as the
   /// mode says, when this returns.
@@ -204,7 +152,7 @@ extension DataDirectory {
     guard let newest = try trees.newest() else { return nil }
     do {
       if newestFiles == nil { newestFiles = try trees.tree(newest.number)?.files }
-    } catch let error as StorageError where error.code == 0 {
+    } catch let error as LogError {
       // A content of it is not what was written: what is there now is kept whole.
       treeDamage = "\(error)"
       newestFiles = Dictionary(
@@ -234,16 +182,7 @@ extension DataDirectory {
   ///
   /// - Throws: `StorageError`.
   public func waitingScripts() throws -> [ScriptReload.Waiting] {
-    guard try database.integer("SELECT 1 FROM sqlite_master WHERE name = 'waiting_files'") != nil else {
-      return []
-    }
-    var files: [ScriptReload.Waiting] = []
-    try database.run("SELECT path, burst, size, hash FROM waiting_files ORDER BY path") { row in
-      let size = Int(row.int(2))
-      let content = size < 0 ? nil : FileContent.ID(size: size, hash: UInt64(bitPattern: row.int(3)))
-      files.append(ScriptReload.Waiting(path: row.text(0), burst: Int(row.int(1)), content: content))
-    }
-    return files
+    try openSource().waitingScripts()
   }
 
   /// Says from which seq on a tree is used, unless that is known already.
@@ -255,7 +194,7 @@ extension DataDirectory {
   /// note that. Before a host begins. O(records since the tree before), for such a tree only.
   ///
   /// - Throws: `LogError`, `StorageError`.
-  public func mendNewestTree(from reader: LogReader) throws {
+  package func mendNewestTree(from reader: LogReader) throws {
     let trees = ScriptTrees(database: database)
     guard let (number, after) = try trees.newestUnnoted() else { return }
     let wanted = Value.int(Int64(number))

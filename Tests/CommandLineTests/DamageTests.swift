@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import TriggerCore
 
+import TriggerHost
 @testable import TriggerStorage
 
 /// Bytes of a data directory that are not what was written: no command crashes or hangs, and none shows a state that

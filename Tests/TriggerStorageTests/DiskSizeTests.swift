@@ -215,7 +215,7 @@ import TriggerHost
     try DataDirectory(path: path).close()
     var plan: [String] = []
     try Database(path: path + "/log.sqlite").run(
-      "EXPLAIN QUERY PLAN \(LogReader.blocks)", [.int(1), .int(2)]
+      "EXPLAIN QUERY PLAN \(SQLiteLogSource.blocks)", [.int(1), .int(2)]
     ) {
       plan.append($0.text(3))
     }

@@ -42,7 +42,8 @@ import TriggerHost
       if life > 0 {
         try Checkpointer(host.log, host.coordinator, recovery: host.recovery).checkpoint()
         #expect(
-          try host.log.directory.openReader().keptKeys().parts.reduce(0) { $0 + $1.entries.count } / 16 >= 9)
+          try LogReader(of: host.log.directory).keptKeys().parts.reduce(0) { $0 + $1.entries.count } / 16 >= 9
+        )
       }
       let (stream, results) = AsyncStream.makeStream(of: (EventID, [OperationResult]).self)
       _ = try host.queue.offer(Event("n", ["n": 3]), scope: "n", key: "k3") { results.yield(($0, $1)) }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import HostConfig
+import TriggerHost
 import TriggerStorage
 
 /// Where a host keeps what, and how safely.

@@ -1,12 +1,11 @@
 import TriggerCore
-import TriggerHost
 
 extension LogReader {
   /// Brings an engine to where the log ends: the newest checkpoint that gives the state it was taken of, the records
   /// after it, and the events that were accepted and are not decided. `damaged` says which checkpoints were passed over.
   ///
   /// - Throws: `LogError` for damage, with its place.
-  public func recover(_ recovery: Recovery) throws {
+  package func recover(_ recovery: Recovery) throws {
     recovery.keptKeys = try keptKeys()
     try replay(into: recovery, to: .max) { try recovery.apply($0) }
     try recallRecords(recovery)
@@ -58,7 +57,7 @@ extension LogReader {
   ///
   /// - Throws: `CheckpointDamage` when it is not what was written: nothing of it is loaded then; `StateDamage` when it is,
   ///   and that is not the state it was taken of.
-  func load(_ checkpoint: KeptCheckpoint, into recovery: Recovery) throws {
+  package func load(_ checkpoint: KeptCheckpoint, into recovery: Recovery) throws {
     let (fold, digests) = try check(checkpoint)
     try requireRecords(after: checkpoint.since)
     recovery.begin(fold, since: checkpoint.since, digests: digests)
@@ -79,19 +78,20 @@ extension LogReader {
     )
   }
 
-  func visitInbox(_ body: (AcceptedEvent) throws -> Void) throws {
-    try visitInboxRows { epoch, number, event in
-      guard let event else { throw LogError("\(path): the accepted event \(epoch)-\(number) is damaged") }
+  package func visitInbox(_ body: (AcceptedEvent) throws -> Void) throws {
+    try visitInboxRows { id, event in
+      guard let event else {
+        throw LogError("\(path): the accepted event \(id.epoch)-\(id.number) is damaged")
+      }
       try body(event)
     }
   }
 
   /// - Parameter body: gets nil for an event that is damaged.
-  func visitInboxRows(_ body: (_ epoch: Int64, _ number: Int64, AcceptedEvent?) throws -> Void) throws {
-    try database.run("SELECT epoch, number, checksum, event FROM inbox ORDER BY epoch, number") { row in
-      let (bytes, id) = (row.blob(3), EventID(epoch: row.int(0), number: row.int(1)))
-      let event = LogBlock.checksum(bytes) == row.int(2) ? try? AcceptedEvent(decoding: bytes) : nil
-      try body(id.epoch, id.number, event?.id == id ? event : nil)
+  package func visitInboxRows(_ body: (EventID, AcceptedEvent?) throws -> Void) throws {
+    try source.visitAccepted { id, checksum, bytes in
+      let event = LogBlock.checksum(bytes) == checksum ? try? AcceptedEvent(decoding: bytes) : nil
+      try body(id, event?.id == id ? event : nil)
     }
   }
 

@@ -1,0 +1,68 @@
+/// A checkpoint that is not what was written. The log may have everything all the same.
+public struct CheckpointDamage: Error, Sendable, Hashable, CustomStringConvertible {
+  /// Its number in the data directory.
+  public let checkpoint: Int64
+  /// It was to be the state of this seq.
+  public let seq: Int64
+  /// Which part, and what is wrong with it.
+  public let what: String
+
+  /// One line.
+  public var description: String { "checkpoint \(checkpoint) of seq \(seq) is damaged: \(what)" }
+}
+
+/// A complete checkpoint, as it says itself.
+package struct KeptCheckpoint: Sendable, Hashable {
+  package var id: Int64
+  /// Every commit up to it is in the parts.
+  package var since: Int64
+  /// What is known beside the stores, and what they hold, is as of it.
+  package var last: Int64
+  /// When it was written, nanoseconds since 1970.
+  package var time: Int64
+  /// Of the bytes of the fold and of the digests.
+  package var checksum: Int64
+  /// How many parts it has, their bytes and those of the fold, and `Seal`; 0 in those of formats 1 to 3.
+  package var parts: Int64
+  package var bytes: Int64
+  package var seal: Int64
+
+  package init(
+    id: Int64, since: Int64, last: Int64, time: Int64, checksum: Int64, parts: Int64, bytes: Int64,
+    seal: Int64
+  ) {
+    (self.id, self.since, self.last, self.time) = (id, since, last, time)
+    (self.checksum, self.parts, self.bytes, self.seal) = (checksum, parts, bytes, seal)
+  }
+
+  package func damaged(_ what: String) -> CheckpointDamage {
+    CheckpointDamage(checkpoint: id, seq: last, what: what)
+  }
+
+  /// Over what the checkpoint says of itself and the checksums of all parts in order, so that neither can change, nor
+  /// a part go or come, unseen.
+  package struct Seal {
+    private var bytes: [UInt8] = []
+    package private(set) var parts: Int64 = 0
+
+    package init() {}
+
+    package mutating func add(part checksum: Int64) {
+      append(checksum)
+      parts += 1
+    }
+
+    private mutating func append(_ value: Int64) {
+      withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    }
+
+    package func value(id: Int64, since: Int64, last: Int64, time: Int64, bytes count: Int64, fold: Int64)
+      -> Int64
+    {
+      var whole = self
+      for value in [id, since, last, time, count, fold, parts] { whole.append(value) }
+      // 0 says that there is none.
+      return whole.bytes.withUnsafeBytes { LogBlock.checksum($0) | 1 }
+    }
+  }
+}

@@ -1,0 +1,198 @@
+import CSQLite
+import TriggerCore
+import TriggerHost
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// The log of a data directory, on a connection of its own.
+final class SQLiteLogSource: LogSource {
+  let database: Database
+  let path: String
+  /// Of the database when that is not in the system's files.
+  private let fileSystem: String?
+
+  /// - Throws: `StorageError` when there is no log, or its format is another.
+  init(path: String) throws {
+    self.path = path
+    fileSystem = nil
+    let file = path + "/log.sqlite"
+    guard access(file, F_OK) == 0 else {
+      throw StorageError("\(path): no log is there (\(file)); trigger-host run --data makes one")
+    }
+    database = try Self.open(file, in: path)
+  }
+
+  /// Of a database that is not in the file system.
+  init(path: String, fileSystem: String) throws {
+    self.path = path
+    self.fileSystem = fileSystem
+    database = try Database(path: path, creates: false, isReadOnly: true, fileSystem: fileSystem)
+  }
+
+  /// Where nothing can be written SQLite cannot share a file with a writer; there is none then.
+  private static func open(_ file: String, in path: String) throws -> Database {
+    do {
+      let database = try Database(path: file, creates: false, isReadOnly: true)
+      try DataFormat.check(database, path: path)
+      return database
+    } catch let error as StorageError where error.isForbidden {
+      var status = stat()
+      guard stat(file + "-wal", &status) != 0 || status.st_size == 0 else {
+        throw StorageError(
+          "\(path) cannot be written, and log.sqlite-wal holds commits that SQLite can read only where it can: read a copy of the directory (cp -r \(path) COPY)"
+        )
+      }
+      let database = try Database(path: file, isImmutable: true)
+      try DataFormat.check(database, path: path)
+      return database
+    }
+  }
+
+  var another: @Sendable () throws -> any LogSource {
+    { [path, fileSystem] in
+      guard let fileSystem else { return try SQLiteLogSource(path: path) }
+      return try SQLiteLogSource(path: path, fileSystem: fileSystem)
+    }
+  }
+
+  func close() { database.close() }
+
+  func isDamage(_ error: any Error) -> Bool { (error as? StorageError)?.isDamage ?? false }
+
+  func logID() throws -> Int64 {
+    try database.integer("SELECT value FROM meta WHERE name = 'log'") ?? 0
+  }
+
+  // MARK: Records
+
+  func end() throws -> LogPosition {
+    var end = LogPosition()
+    try database.run("SELECT last FROM blocks ORDER BY first DESC LIMIT 1") { end.seq = $0.int(0) }
+    return end
+  }
+
+  func firstSeq() throws -> Int64 {
+    var first: Int64 = 0
+    try database.run("SELECT coalesce(min(first), 0) FROM blocks") { first = $0.int(0) }
+    return first
+  }
+
+  /// Blocks that are read at a time.
+  private static let blocksAtOnce = 1000
+
+  func blocks(after seq: Int64, through last: Int64, bytes limit: Int) throws -> [LogBlock] {
+    struct Enough: Error {}
+    var (found, bytes): ([LogBlock], Int) = ([], 0)
+    do {
+      try database.run(Self.blocks, [.int(seq + 1), .int(last)]) { row in
+        if found.count >= Self.blocksAtOnce || bytes >= limit { throw Enough() }
+        let block = try block(row)
+        bytes += block.bytes?.count ?? 0
+        found.append(block)
+      }
+    } catch is Enough {}
+    return found
+  }
+
+  private func block(_ row: Database.Row) throws -> LogBlock {
+    var block = LogBlock(
+      first: row.int(0), last: row.int(1), time: row.int(2), checksum: row.int(3), bytes: nil)
+    guard block.first > 0, block.last >= block.first, block.last < .max else {
+      throw LogError(
+        "\(path): the block of seqs \(block.first) to \(block.last) is damaged: there are no such seqs")
+    }
+    if row.int(5) == 0 {
+      block.bytes = Array(row.blob(4))
+    } else {
+      block.bytes = try? contents.block(block.first, rest: row.blob(4), cuts: row.int(5))
+    }
+    return block
+  }
+
+  /// Blocks with seqs of a stretch. Blocks do not overlap, so the search begins at the one that the first seq is in:
+  /// without that every look at one seq would go through all blocks before it.
+  static let blocks = """
+    SELECT first, last, time, checksum, records, cuts FROM blocks
+    WHERE first >= coalesce((SELECT first FROM blocks WHERE first <= ?1 ORDER BY first DESC LIMIT 1), 0)
+    AND last >= ?1 AND first <= ?2 ORDER BY first
+    """
+
+  var contents: Contents { Contents(database: database) }
+
+  func changeCount() throws -> Int64 { try database.integer("PRAGMA data_version") ?? 0 }
+
+  func epochs() throws -> [LogEpoch] {
+    var epochs: [LogEpoch] = []
+    try database.run("SELECT epoch, started, versions FROM epochs ORDER BY epoch") {
+      epochs.append(LogEpoch(number: $0.int(0), started: $0.int(1), versions: $0.text(2)))
+    }
+    return epochs
+  }
+
+  // MARK: What else is kept
+
+  func visitAccepted(_ body: (EventID, Int64, UnsafeRawBufferPointer) throws -> Void) throws {
+    try database.run("SELECT epoch, number, checksum, event FROM inbox ORDER BY epoch, number") { row in
+      try body(EventID(epoch: row.int(0), number: row.int(1)), row.int(2), row.blob(3))
+    }
+  }
+
+  func deadMarks() throws -> [Int64: DeadMark] {
+    var marks: [Int64: DeadMark] = [:]
+    try database.run("SELECT seq, action FROM dead_marks") { row in
+      marks[row.int(0)] = DeadMark(rawValue: row.text(1)) ?? .dropped
+    }
+    return marks
+  }
+
+  func schedule(_ name: String) throws -> (rule: String, since: Int64)? {
+    var known: (String, Int64)?
+    try database.run("SELECT rule, since FROM schedules WHERE name = ?", [.text(name)]) {
+      known = ($0.text(0), $0.int(1))
+    }
+    return known
+  }
+
+  // MARK: Keys of senders
+
+  func visitKeyParts(
+    _ body: (_ number: Int64, _ through: Int64, _ checksum: Int64, _ entries: UnsafeRawBufferPointer) throws
+      ->
+      Void
+  ) throws {
+    try database.run("SELECT number, through, checksum, entries FROM key_parts ORDER BY number") { row in
+      try body(row.int(0), row.int(1), row.int(2), row.blob(3))
+    }
+  }
+
+  func keyRows(ofPart number: Int64) throws -> (checksum: Int64, rows: [UInt8])? {
+    var found: (Int64, [UInt8])?
+    try database.run("SELECT rows_checksum, rows FROM key_parts WHERE number = ?", [.int(number)]) { row in
+      found = (row.int(0), Array(row.blob(1)))
+    }
+    return found
+  }
+
+  func newestKeyPart() throws -> (next: Int64, through: Int64) {
+    var found: (Int64, Int64) = (1, 0)
+    try database.run("SELECT number, through FROM key_parts ORDER BY number DESC LIMIT 1") {
+      found = ($0.int(0) + 1, $0.int(1))
+    }
+    return found
+  }
+}
+
+extension LogReader {
+  /// - Throws: `StorageError` when there is no log, or its format is another.
+  package convenience init(path: String) throws { self.init(try SQLiteLogSource(path: path)) }
+
+  /// Of a directory that is open.
+  package convenience init(of directory: DataDirectory) throws { self.init(try directory.openSource()) }
+
+  /// What only SQLite's log has.
+  var database: Database { (source as! SQLiteLogSource).database }
+}
