@@ -39,7 +39,7 @@ final class WatchedLog: CommitLog, @unchecked Sendable {  // a simulation has on
 
   var durable: Int64 { acknowledgesEarly ? appended : log?.durable ?? .max }
   func whenDurable(_ body: @escaping @Sendable (Int64) -> Void) { log?.whenDurable(body) }
-  func whenFailed(_ body: @escaping @Sendable (String) -> Void) { log?.whenFailed(body) }
+  func whenFailed(_ body: @escaping @Sendable (LogFailure) -> Void) { log?.whenFailed(body) }
 
   func accept(_ event: AcceptedEvent, whenKept: @escaping @Sendable () -> Void) {
     guard let log else { return whenKept() }
@@ -49,8 +49,8 @@ final class WatchedLog: CommitLog, @unchecked Sendable {  // a simulation has on
   }
 
   /// Writes what waits.
-  func write() { _ = log?.writeGroup(waits: false) }
-  var failure: String? { log?.failure }
+  func write() { _ = log?.writeGroup() }
+  var failure: LogFailure? { log?.failure }
 
   /// The process is gone: so are its files.
   func drop() { log = nil }

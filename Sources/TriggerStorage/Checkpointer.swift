@@ -169,7 +169,7 @@ public final class Checkpointer: @unchecked Sendable {
     var (seal, bytes) = (KeptCheckpoint.Seal(), 0)
     while let part = try walk.next() {
       let (number, checksum) = (seal.parts, part.bytes.withUnsafeBytes { LogBlock.checksum($0) })
-      try log.perform { try Self.write(part, checksum, number: number, of: id, to: $0) }
+      try log.perform([.part(part, checksum: checksum, number: number, checkpoint: id)])
       seal.add(part: checksum)
       bytes += part.bytes.count
       try keepRecentKeys()
@@ -178,7 +178,7 @@ public final class Checkpointer: @unchecked Sendable {
     let digests = coordinator.allDigests()
     let last = digests.seq
     // Records of the group before are on disk with it.
-    if log.durable < last { try log.perform { _ in } }
+    if log.durable < last { try log.perform([]) }
     try foldRecords(to: last)
     // The checkpoint does not have them.
     try keys.write(from: &fold, all: true, through: last)
@@ -190,41 +190,13 @@ public final class Checkpointer: @unchecked Sendable {
     }
     let (parts, size) = (seal.parts, Int64(bytes + encoded.count + state.count))
     let value = seal.value(id: id, since: since, last: last, time: now, bytes: size, fold: checksum)
-    try log.perform { database in
-      try encoded.withUnsafeBytes { fold in
-        try state.withUnsafeBytes { digests in
-          try database.run(
-            "INSERT INTO checkpoints (\(KeptCheckpoint.columns), fold, digests) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-              .int(id), .int(since), .int(last), .int(now), .int(checksum), .int(parts), .int(size),
-              .int(value),
-              .blob(UnsafeRawBufferPointer(rebasing: fold.prefix(FoldParts.size))), .blob(digests),
-            ])
-        }
-      }
-    }
+    let head = KeptCheckpoint(
+      id: id, since: since, last: last, time: now, checksum: checksum, parts: parts, bytes: size, seal: value)
+    try log.perform([.checkpoint(head, fold: Array(encoded.prefix(FoldParts.size)), digests: state)])
     lastSeq = last
     lastSize = Int(size)
     for damage in damaged { try trimmer.remove(checkpoint: damage.checkpoint) }
     damaged = []
-  }
-
-  private static func write(
-    _ part: StorePart, _ checksum: Int64, number: Int64, of id: Int64, to database: Database
-  ) throws {
-    let (rest, cuts) = try part.bytes.withUnsafeBytes { bytes in
-      part.contents.isEmpty ? (part.bytes, []) : try Contents(database: database).cut(bytes, part.contents)
-    }
-    try rest.withUnsafeBytes { rest in
-      try database.run(
-        "INSERT INTO chunks (checkpoint, number, checksum, data, cuts) VALUES (?, ?, ?, ?, ?)",
-        [.int(id), .int(number), .int(checksum), .blob(rest), .int(Int64(cuts.count))])
-    }
-    for cut in cuts {
-      try database.run(
-        "INSERT INTO chunk_cuts VALUES (?, ?, ?, ?)",
-        [.int(id), .int(number), .int(Int64(cut.offset)), .int(cut.content)])
-    }
   }
 
   /// Off the commits' path: the records are read back.

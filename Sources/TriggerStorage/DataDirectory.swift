@@ -1,3 +1,4 @@
+import Foundation
 import TriggerCore
 import TriggerHost
 
@@ -21,10 +22,9 @@ public final class DataDirectory: @unchecked Sendable {
   let database: Database
   /// What times in it come from.
   let clock: EngineClock
-  /// Files of the newest script tree, once they were needed.
-  var newestFiles: [String: [UInt8]]?
-  /// What is wrong with the newest script tree, when that was found; the next one is kept whole then.
-  package var treeDamage: String?
+  /// What a host notes beside its records; guarded by the lock, made when it is needed.
+  private var notes: LogNotes?
+  private let notesLock = NSLock()
   /// Which log this is: random, made with it. What keeps a copy of its stores knows it by this.
   public private(set) var logID: Int64 = 0
   /// What the directory had and has no more, and may begin without (`acceptsLoss`).
@@ -33,6 +33,8 @@ public final class DataDirectory: @unchecked Sendable {
   /// Which file the log is: what a path leads to may change.
   private var logFile: (device: dev_t, inode: ino_t)?
   private var epoch: Int64 = 0
+  /// The newest epoch that has begun; 0 before the first.
+  private(set) var term: Int64 = 0
 
   /// Opens a directory to write in, made when it is not there.
   ///
@@ -59,7 +61,8 @@ public final class DataDirectory: @unchecked Sendable {
           """)
       }
       self.loss = loss
-      epoch = max(newest?.epoch ?? 0, loss?.lostEpoch ?? 0)
+      term = newest?.epoch ?? 0
+      epoch = max(term, loss?.lostEpoch ?? 0)
       database = try Database(path: path + "/log.sqlite", isPrivate: true)
       if database.isReadOnly { throw Self.cannotWrite(path + "/log.sqlite", EACCES) }
       try DataFormat.prepare(database, path: path)
@@ -92,6 +95,10 @@ public final class DataDirectory: @unchecked Sendable {
 
   /// Lets another process have the directory. Nothing may be written afterwards.
   public func close() {
+    notesLock.withLock {
+      notes?.close()
+      notes = nil
+    }
     guard lock >= 0 else { return }
     database.close()
     Glibc.close(lock)
@@ -163,6 +170,7 @@ public final class DataDirectory: @unchecked Sendable {
     database = try Database(path: name, fileSystem: fileSystem)
     try DataFormat.prepare(database, path: name)
     logID = try Self.logID(of: database)
+    term = try database.integer("SELECT max(epoch) FROM epochs") ?? 0
   }
 
   /// What tells logs apart; keys of senders are hashed with it, by who writes their parts and by who reads them.
@@ -174,6 +182,26 @@ public final class DataDirectory: @unchecked Sendable {
   func openSource() throws -> SQLiteLogSource {
     guard let fileSystem else { return try SQLiteLogSource(path: path) }
     return try SQLiteLogSource(path: path, fileSystem: fileSystem)
+  }
+
+  /// Reads and changes what a host notes beside its records. Any thread.
+  ///
+  /// - Parameter write: writes what `body` has changed.
+  func withNotes<Result>(
+    _ body: (LogNotes) throws -> Result, write: ([LogJob]) throws -> Void
+  ) throws -> Result {
+    try notesLock.withLock {
+      let notes = try notes ?? LogNotes(openSource(), clock: clock)
+      self.notes = notes
+      let result: Result
+      do { result = try body(notes) } catch {
+        _ = notes.takeJobs()
+        throw error
+      }
+      let jobs = notes.takeJobs()
+      if !jobs.isEmpty { try write(jobs) }
+      return result
+    }
   }
 
   /// Moves what is in the write-ahead log into the database, and empties it, so that sizes can be compared. Fails
@@ -216,23 +244,6 @@ public final class DataDirectory: @unchecked Sendable {
     ["log.sqlite", "log.sqlite-wal"].reduce(0) { $0 + Self.size(path + "/" + $1) }
   }
 
-  /// Since when a schedule is known: as of now when its rule is new, or the clock has been set back behind that.
-  ///
-  /// - Parameters:
-  ///   - rule: any text that is the same for the same rule.
-  /// - Returns: nanoseconds since 1970.
-  public func since(ofSchedule name: String, rule: String) throws -> Int64 {
-    var known: (rule: String, since: Int64)?
-    try database.run("SELECT rule, since FROM schedules WHERE name = ?", [.text(name)]) {
-      known = ($0.text(0), $0.int(1))
-    }
-    let now = clock.now()
-    if let known, known.rule == rule, known.since <= now { return known.since }
-    try database.run(
-      "INSERT OR REPLACE INTO schedules VALUES (?, ?, ?)", [.text(name), .text(rule), .int(now)])
-    return now
-  }
-
   /// Opens a new epoch, durable when this returns: ids that leave the host begin with it. Before there is a
   /// log.
   ///
@@ -247,6 +258,7 @@ public final class DataDirectory: @unchecked Sendable {
     try database.run(
       "INSERT INTO epochs VALUES (?, ?, ?, ?)",
       [.int(epoch), .int(now), .int(Int64(bitPattern: seed)), .text(versions)])
+    term = epoch
     let seq = try DataFormat.newest(database, path: path)?.seq ?? 0
     newestFile?.replace(NewestMark(log: logID, epoch: epoch, seq: seq))
     return epoch

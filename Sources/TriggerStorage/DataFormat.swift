@@ -191,8 +191,19 @@ enum DataFormat {
     }
     var previous: [String: [UInt8]] = [:]
     for (identity, files) in old {
-      _ = try trees.keep(files, after: previous, now: identity.time, seed: identity.seed, seq: 0)
+      let (changed, removed) = LogNotes.difference(of: files, from: previous)
       previous = files
+      guard let newest = try trees.newest() else {
+        try trees.write(
+          ScriptTree.Identity(number: 1, time: identity.time, seed: identity.seed), changed: changed,
+          removed: removed, seq: 0)
+        continue
+      }
+      if changed.isEmpty, removed.isEmpty { continue }
+      try trees.write(
+        ScriptTree.Identity(number: newest.number + 1, time: identity.time, seed: identity.seed),
+        changed: changed,
+        removed: removed, seq: 0)
     }
     try database.run("DROP TABLE trees")
   }

@@ -37,19 +37,14 @@ extension DataDirectory {
   /// - Throws: `StorageError`.
   package func settle(dead records: [LogRecord], _ action: DeadAction) throws {
     try database.run("PRAGMA synchronous = FULL")
-    try database.run("BEGIN IMMEDIATE")
-    do {
-      for record in records {
-        try database.run(
-          "INSERT INTO dead_marks VALUES (?, ?, ?)",
-          [.int(record.seq), .text(action.rawValue), .int(clock.now())])
-        if action == .requeued { try keep(requeued(record)) }
-      }
-      try database.run("COMMIT")
-    } catch {
-      try? database.run("ROLLBACK")
-      throw error
+    var group = LogGroup()
+    for record in records {
+      group.jobs.append(.mark(seq: record.seq, action, time: clock.now()))
+      if action != .requeued { continue }
+      let event = requeued(record)
+      group.accept(event.id, event.encoded)
     }
+    try SQLiteLogStore.write(group, to: database, term: term)
   }
 
   /// The operation that failed, as one that tries it again.
@@ -62,13 +57,5 @@ extension DataDirectory {
     event.sender = record.sender ?? record.outside?.sender
     event.hops = record.hops
     return event
-  }
-
-  private func keep(_ event: AcceptedEvent) throws {
-    try event.encoded.withUnsafeBytes { bytes in
-      try database.run(
-        "INSERT INTO inbox (epoch, number, checksum, event) VALUES (?, ?, ?, ?)",
-        [.int(event.id.epoch), .int(event.id.number), .int(LogBlock.checksum(bytes)), .blob(bytes)])
-    }
   }
 }

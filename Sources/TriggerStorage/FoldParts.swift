@@ -1,3 +1,5 @@
+import TriggerHost
+
 /// The fold of a checkpoint in pieces: SQLite takes no value of a billion bytes, and events that wait may be as much.
 /// The first piece is in the row of the checkpoint; most have no other.
 enum FoldParts {
@@ -14,13 +16,15 @@ enum FoldParts {
   /// count.
   static func write(_ fold: [UInt8], of checkpoint: Int64, to log: DurableLog, size: Int = size) throws {
     for (number, start) in stride(from: size, to: fold.count, by: size).enumerated() {
-      try log.perform { database in
-        try fold[start..<min(start + size, fold.count)].withUnsafeBytes { bytes in
-          try database.run(
-            "INSERT OR REPLACE INTO fold_parts VALUES (?, ?, ?)",
-            [.int(checkpoint), .int(Int64(number)), .blob(bytes)])
-        }
-      }
+      let piece = Array(fold[start..<min(start + size, fold.count)])
+      try log.perform([.foldPiece(piece, number: Int64(number), checkpoint: checkpoint)])
+    }
+  }
+
+  static func write(_ piece: [UInt8], number: Int64, of checkpoint: Int64, to database: Database) throws {
+    try piece.withUnsafeBytes { bytes in
+      try database.run(
+        "INSERT OR REPLACE INTO fold_parts VALUES (?, ?, ?)", [.int(checkpoint), .int(number), .blob(bytes)])
     }
   }
 

@@ -64,20 +64,15 @@ struct KeyPartWriter {
   }
 
   private mutating func write(_ rows: ArraySlice<KeyRow>) throws {
-    var (parts, rows) = ([(number: Int64, part: KeyPart)](), rows)
+    var (parts, rows) = ([KeyPart](), rows)
     while !rows.isEmpty {
-      let part = KeyPart.first(of: rows)
-      parts.append((next, part))
-      next += 1
-      rows = rows.dropFirst(part.rows.count)
+      parts.append(KeyPart.first(of: rows))
+      rows = rows.dropFirst(parts.last!.rows.count)
     }
-    let (seed, through, written) = (seed, through, parts)
-    try log.perform { database in
-      for (number, part) in written {
-        try KeyParts.write(part, number: number, through: through, seed: seed, to: database)
-      }
-    }
-    for (number, part) in written { coordinator.settle(part, number: number) }
+    let first = next
+    next += Int64(parts.count)
+    try log.perform([.keyParts(parts, from: first, through: through, seed: seed)])
+    for (number, part) in zip(first..., parts) { coordinator.settle(part, number: number) }
   }
 
   /// Removes parts of which all keys are forgotten, in small steps.
@@ -86,9 +81,7 @@ struct KeyPartWriter {
     while !numbers.isEmpty {
       let some = numbers.prefix(16)
       numbers = numbers.dropFirst(16)
-      try log.perform { database in
-        for number in some { try database.run("DELETE FROM key_parts WHERE number = ?", [.int(number)]) }
-      }
+      try log.perform([.dropKeyParts(Array(some))])
     }
   }
 }

@@ -1,7 +1,7 @@
 import TriggerHost
 
-/// Lets go of history that need not be kept (`RetentionPlan`), in steps that are small beside what a group writes, and
-/// gives the room back to the system. One thread at a time.
+/// Lets go of history that need not be kept (`RetentionPlan`), in steps that are small beside what a group writes and go
+/// in groups of their own, so that no commit waits for long; and gives the room back to the system. One thread at a time.
 final class LogTrimmer {
   private let log: DurableLog
   private let reader: LogReader
@@ -11,8 +11,6 @@ final class LogTrimmer {
   /// Rows and bytes of records that go in one group.
   private static let rows = 512
   private static let bytes = 1 << 20
-  /// Free pages that are given back in one group, each of which may have another page moved into its place.
-  private static let pages = 256
 
   init(_ log: DurableLog, _ reader: LogReader, _ retention: LogRetention) throws {
     self.log = log
@@ -157,29 +155,39 @@ final class LogTrimmer {
 
   func remove(checkpoint id: Int64) throws {
     // First what makes it one: nobody may find it with parts that are gone.
-    try log.perform { try $0.run("DELETE FROM checkpoints WHERE id = ?", [.int(id)]) }
-    try inSteps { database in
-      try database.run(
-        "DELETE FROM chunks WHERE rowid IN (SELECT rowid FROM chunks WHERE checkpoint = ? LIMIT 4)",
-        [.int(id)])
-      return database.changes > 0
+    try log.perform([.dropCheckpoint(id)])
+    while try hasParts(id) { try log.perform([.dropParts(checkpoint: id, most: 4)]) }
+  }
+
+  private func hasParts(_ checkpoint: Int64) throws -> Bool {
+    var isThere = false
+    try reader.database.run("SELECT 1 FROM chunks WHERE checkpoint = ? LIMIT 1", [.int(checkpoint)]) { _ in
+      isThere = true
     }
+    return isThere
   }
 
   /// - Returns: whether there were any.
   private func remove(blocksThrough seq: Int64) throws -> Bool {
-    try inSteps { database in
-      var (count, bytes, last) = (0, 0, Int64(0))
-      try database.run(
-        "SELECT first, last, length(records) FROM blocks WHERE first <= ? ORDER BY first LIMIT \(Self.rows)",
-        [.int(seq)]
-      ) { row in
-        guard row.int(1) <= seq, bytes < Self.bytes else { return }
-        (count, bytes, last) = (count + 1, bytes + Int(row.int(2)), row.int(0))
-      }
-      if count > 0 { try database.run("DELETE FROM blocks WHERE first <= ?", [.int(last)]) }
-      return count > 0
+    var hasCut = false
+    while let last = try step(through: seq) {
+      try log.perform([.dropBlocks(through: last)])
+      hasCut = true
     }
+    return hasCut
+  }
+
+  /// Where the blocks end that go in one group; nil when there are none.
+  private func step(through seq: Int64) throws -> Int64? {
+    var (bytes, last) = (0, Int64?.none)
+    try reader.database.run(
+      "SELECT last, length(records) FROM blocks WHERE first <= ? ORDER BY first LIMIT \(Self.rows)",
+      [.int(seq)]
+    ) { row in
+      guard row.int(0) <= seq, bytes < Self.bytes else { return }
+      (bytes, last) = (bytes + Int(row.int(1)), row.int(0))
+    }
+    return last
   }
 
   /// Gives free pages back to the system: other pages move into their places, and the file becomes shorter.
@@ -188,27 +196,12 @@ final class LogTrimmer {
   func giveBack(leaving left: Int) throws {
     var last = try freePages()
     guard last > left else { return }
-    // Once it is at it, it makes room for a while.
-    try inSteps { database in
-      try database.run("PRAGMA incremental_vacuum(\(Self.pages))")
-      let free = Int(try database.integer("PRAGMA freelist_count") ?? 0)
-      // A file without the means for it does not change.
-      defer { last = free }
-      return free > left / 2 && free < last
+    // Once it is at it, it makes room for a while. A file without the means for it does not change.
+    while true {
+      try log.perform([.shrink])
+      let free = try freePages()
+      guard free > left / 2, free < last else { return }
+      last = free
     }
-  }
-
-  /// Each step in a group of its own: no commit waits for long.
-  ///
-  /// - Returns: whether a step did anything.
-  @discardableResult
-  private func inSteps(_ step: @escaping (Database) throws -> Bool) throws -> Bool {
-    var count = 0
-    nonisolated(unsafe) var isMore = true  // `perform` returns after the log's thread has set it
-    while isMore {
-      try log.perform { isMore = try step($0) }
-      count += 1
-    }
-    return count > 1
   }
 }

@@ -47,6 +47,7 @@ final class DataHost {
     configure: (inout EngineConfiguration) -> Void = { _ in }
   ) throws {
     let directory = try DataDirectory(path: path, clock: clock)
+    let epoch = try directory.beginEpoch(now: 1, seed: 0, versions: "test")
     let reader = try LogReader(path: path)
     self.reader = reader
     log = try DurableLog(
@@ -56,7 +57,7 @@ final class DataHost {
     coordinator = CommitCoordinator(configuration, clock: clock, log: log)
     try register(coordinator)
     recovery = try coordinator.recover(scripts: { try reader.scripts($0) }) { try reader.recover($0) }
-    coordinator.open(epoch: try directory.beginEpoch(now: 1, seed: 0, versions: "test"))
+    coordinator.open(epoch: epoch)
     queue = TriggerQueue(coordinator)
     var tree = ScriptTree(files: scripts.mapValues { Array($0.utf8) })
     #expect(tree.problems.isEmpty, "\(tree.problems)")

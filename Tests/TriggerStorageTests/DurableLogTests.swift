@@ -230,11 +230,11 @@ import TriggerHost
     defer { try? FileManager.default.removeItem(atPath: path) }
     let log = try DurableLog(try DataDirectory(path: path), durability: .async, lastSeq: 0)
     let (isHeld, goOn) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-    let job = Task.detached {
-      try log.withDirectory { _ in
-        isHeld.signal()
-        goOn.wait()
-      }
+    let event = AcceptedEvent(
+      id: EventID(epoch: 1, number: 1), kind: .event, name: "e", payload: [], admitted: 1, triggers: [])
+    log.accept(event) {
+      isHeld.signal()
+      goOn.wait()
     }
     try await wait(for: "the writer to be held") { isHeld.wait(timeout: .now()) == .success }
     let record = [UInt8](repeating: 0, count: 1 << 20)
@@ -246,7 +246,6 @@ import TriggerHost
     #expect(log.room == -8 << 20)
     #expect(log.durable == 0)
     goOn.signal()
-    try await job.value
     log.flush()
     #expect(log.durable == 40 && log.room == 32 << 20)
     log.close()

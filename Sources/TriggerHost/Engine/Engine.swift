@@ -98,7 +98,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     router.unheard = unheard
     state.router.unheard = unheard
     log?.whenDurable { [weak self] in self?.tellDurable($0) }
-    log?.whenFailed { [weak self] in self?.fail($0) }
+    log?.whenFailed { [weak self] in self?.fail("\($0)") }
   }
 
   // MARK: Life

@@ -45,7 +45,7 @@ public protocol CommitLog: AnyObject, Sendable {
 
   /// - Parameter body: called once, when the log can take no more records: from then on nothing becomes
   ///   durable, and the engine stops.
-  func whenFailed(_ body: @escaping @Sendable (_ message: String) -> Void)
+  func whenFailed(_ body: @escaping @Sendable (_ failure: LogFailure) -> Void)
 }
 
 extension CommitLog {
@@ -60,7 +60,7 @@ extension CommitLog {
   /// A log in memory promises nothing beyond it.
   public func accept(_ event: AcceptedEvent, whenKept: @escaping @Sendable () -> Void) { whenKept() }
   /// Never called: memory does not fail.
-  public func whenFailed(_ body: @escaping @Sendable (_ message: String) -> Void) {}
+  public func whenFailed(_ body: @escaping @Sendable (_ failure: LogFailure) -> Void) {}
 }
 
 extension LogRecord {

@@ -38,8 +38,10 @@ package struct StoreChunk {
 }
 
 /// A `StoreChunk`, encoded.
-package struct StorePart {
+package struct StorePart: Sendable {
   package var bytes: [UInt8]
   /// Where in the bytes strings lie that are likely to be elsewhere as well, in order and apart.
   package var contents: [Range<Int>]
+
+  package init(bytes: [UInt8], contents: [Range<Int>]) { (self.bytes, self.contents) = (bytes, contents) }
 }

@@ -43,4 +43,5 @@ struct DataArguments: ParsableArguments {
 extension Durability: ExpressibleByArgument {}
 extension StorageError: ExpectedFailure {}
 extension LogError: ExpectedFailure {}
+extension LogFailure: ExpectedFailure {}
 extension CheckpointDamage: ExpectedFailure {}

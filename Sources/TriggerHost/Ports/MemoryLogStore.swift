@@ -1,0 +1,227 @@
+import Synchronization
+import TriggerCore
+
+/// A log in memory: the readable definition of what a `LogStore` does. Any thread.
+package final class MemoryLogStore: LogStore {
+  private let kept: Mutex<Kept>
+
+  package init() { kept = Mutex(Kept()) }
+
+  package func beginTerm(time: Int64, seed: UInt64, versions: String) throws(LogFailure) -> Int64 {
+    kept.withLock { kept in
+      kept.changes += 1
+      kept.terms.append(LogEpoch(number: kept.term + 1, started: time, versions: versions))
+      return kept.term
+    }
+  }
+
+  package func write(_ group: LogGroup, term: Int64) throws(LogFailure) {
+    let failure: LogFailure? = kept.withLock { kept in
+      // Of a group that is refused nothing stays.
+      var changed = kept
+      do throws(LogFailure) { try changed.take(group, term: term) } catch { return error }
+      kept = changed
+      return nil
+    }
+    if let failure { throw failure }
+  }
+
+  package func openSource() throws -> any LogSource { MemoryLogSource(self) }
+
+  /// All that is kept, as of now.
+  fileprivate var now: Kept { kept.withLock { $0 } }
+}
+
+/// What a log keeps.
+private struct Kept: Sendable {
+  struct Checkpoint: Sendable {
+    var head: KeptCheckpoint
+    var fold: [UInt8]
+    var digests: [UInt8]
+  }
+  typealias Part = (checksum: Int64, bytes: [UInt8])
+  typealias KeyRows = (through: Int64, entries: [UInt8], rows: [UInt8])
+
+  let id = Int64.random(in: 1 ... .max)
+  var changes: Int64 = 0
+  var terms: [LogEpoch] = []
+  var blocks: [LogBlock] = []
+  var accepted: [EventID: [UInt8]] = [:]
+  var checkpoints: [Checkpoint] = []
+  /// By checkpoint and number.
+  var parts: [Int64: [Int64: Part]] = [:]
+  var foldPieces: [Int64: [Int64: [UInt8]]] = [:]
+  var keyParts: [Int64: KeyRows] = [:]
+  var trees: [(tree: KeptScriptTree, files: [String: [UInt8]])] = []
+  var waiting: [ScriptReload.Waiting] = []
+  var schedules: [String: (rule: String, since: Int64)] = [:]
+  var marks: [Int64: DeadMark] = [:]
+
+  var term: Int64 { terms.last?.number ?? 0 }
+  var end: LogPosition { LogPosition(seq: blocks.last?.last ?? 0) }
+
+  mutating func take(_ group: LogGroup, term: Int64) throws(LogFailure) {
+    if group.isEmpty { return }
+    guard term == self.term else { throw .fenced }
+    changes += 1
+    if !group.records.isEmpty { try append(group, term: term) }
+    for (id, event) in group.accepted {
+      try require(accepted.updateValue(event, forKey: id) == nil, "event \(id) is kept already")
+    }
+    for id in group.settled { accepted[id] = nil }
+    for job in group.jobs { try take(job) }
+  }
+
+  private mutating func append(_ group: LogGroup, term: Int64) throws(LogFailure) {
+    // An empty log may begin anywhere.
+    try require(
+      blocks.isEmpty || group.first == end.seq + 1,
+      "seqs \(group.first) to \(group.last) do not follow seq \(end.seq)")
+    let checksum = group.records.withUnsafeBytes { LogBlock.checksum($0) }
+    blocks.append(
+      LogBlock(
+        first: group.first, last: group.last, time: group.time, checksum: checksum, bytes: group.records))
+  }
+
+  private mutating func take(_ job: LogJob) throws(LogFailure) {
+    switch job {
+    case .part(let part, let checksum, let number, let checkpoint):
+      let before = parts[checkpoint, default: [:]].updateValue((checksum, part.bytes), forKey: number)
+      try require(before == nil, "part \(number) of checkpoint \(checkpoint) is there already")
+    case .foldPiece(let bytes, let number, let checkpoint):
+      foldPieces[checkpoint, default: [:]][number] = bytes
+    case .checkpoint(let head, let fold, let digests):
+      try require(!checkpoints.contains { $0.head.id == head.id }, "checkpoint \(head.id) is there already")
+      let pieces = foldPieces.removeValue(forKey: head.id) ?? [:]
+      let whole = pieces.sorted { $0.key < $1.key }.reduce(into: fold) { $0 += $1.value }
+      checkpoints.append(Checkpoint(head: head, fold: whole, digests: digests))
+    case .keyParts(let parts, let first, let through, let seed):
+      for (number, part) in zip(first..., parts) {
+        let kept = (through, part.entries(seed: seed), part.encodedRows)
+        try require(
+          keyParts.updateValue(kept, forKey: number) == nil, "part \(number) of keys is there already")
+      }
+    case .tree(let identity, let changed, let removed, let seq):
+      try add(identity, changed, removed, seq)
+    case .treeInForce(let number, let seq):
+      for place in trees.indices where trees[place].tree.identity.number == number {
+        trees[place].tree.seq = trees[place].tree.seq ?? seq
+      }
+    case .waiting(let files): waiting = files.sorted { $0.path < $1.path }
+    case .schedule(let name, let rule, let since): schedules[name] = (rule, since)
+    case .mark(let seq, let mark, _):
+      try require(marks.updateValue(mark, forKey: seq) == nil, "seq \(seq) has a mark already")
+    case .dropBlocks(let seq): blocks.removeAll { $0.last <= seq }
+    case .dropCheckpoint(let id): checkpoints.removeAll { $0.head.id == id }
+    case .dropParts(let id, let most):
+      for number in (parts[id] ?? [:]).keys.sorted().prefix(most) { parts[id]?[number] = nil }
+      if parts[id]?.isEmpty == true { parts[id] = nil }
+    case .dropKeyParts(let numbers): for number in numbers { keyParts[number] = nil }
+    case .shrink: break
+    }
+  }
+
+  private mutating func add(
+    _ identity: ScriptTree.Identity, _ changed: [String: [UInt8]], _ removed: [String], _ seq: Int64
+  ) throws(LogFailure) {
+    let isNew = !trees.contains { $0.tree.identity.number == identity.number }
+    try require(isNew, "script tree \(identity.number) is there already")
+    var files = trees.last?.files ?? [:]
+    files.merge(changed) { $1 }
+    for path in removed { files[path] = nil }
+    let tree = KeptScriptTree(
+      identity: identity, seq: seq > 0 ? seq : nil, changed: changed.keys.sorted(), removed: removed.sorted())
+    trees.append((tree, files))
+  }
+
+  private func require(_ holds: Bool, _ otherwise: @autoclosure () -> String) throws(LogFailure) {
+    if !holds { throw .refused(otherwise()) }
+  }
+}
+
+/// Reads what a `MemoryLogStore` keeps.
+private final class MemoryLogSource: LogSource {
+  private let store: MemoryLogStore
+  private var kept: Kept { store.now }
+
+  init(_ store: MemoryLogStore) { self.store = store }
+
+  var path: String { "memory" }
+  func logID() -> Int64 { kept.id }
+  var another: @Sendable () throws -> any LogSource { { [store] in MemoryLogSource(store) } }
+  func close() {}
+  func isDamage(_ error: any Error) -> Bool { false }
+
+  func blocks(after seq: Int64, through last: Int64, bytes limit: Int) -> [LogBlock] {
+    var (found, bytes): ([LogBlock], Int) = ([], 0)
+    for block in kept.blocks where block.last > seq && block.first <= last {
+      if bytes >= limit, !found.isEmpty { break }
+      bytes += block.bytes?.count ?? 0
+      found.append(block)
+    }
+    return found
+  }
+
+  func end() -> LogPosition { kept.end }
+  func firstSeq() -> Int64 { kept.blocks.first?.first ?? 0 }
+  func changeCount() -> Int64 { kept.changes }
+  func epochs() -> [LogEpoch] { kept.terms }
+
+  func checkpoints() -> [KeptCheckpoint] {
+    kept.checkpoints.map(\.head).sorted { ($0.last, $0.id) > ($1.last, $1.id) }
+  }
+
+  func newCheckpointID() -> Int64 {
+    let kept = kept
+    return max(kept.checkpoints.map(\.head.id).max() ?? 0, kept.parts.keys.max() ?? 0) + 1
+  }
+
+  func rest(ofCheckpoint id: Int64) -> (fold: [UInt8], digests: [UInt8])? {
+    kept.checkpoints.first { $0.head.id == id }.map { ($0.fold, $0.digests) }
+  }
+
+  func visitParts(
+    ofCheckpoint id: Int64,
+    _ body: (_ number: Int64, _ checksum: Int64, _ bytes: UnsafeRawBufferPointer?) throws -> Void
+  ) throws {
+    for (number, part) in (kept.parts[id] ?? [:]).sorted(by: { $0.key < $1.key }) {
+      try part.bytes.withUnsafeBytes { try body(number, part.checksum, $0) }
+    }
+  }
+
+  func visitAccepted(_ body: (EventID, Int64, UnsafeRawBufferPointer) throws -> Void) throws {
+    for (id, event) in kept.accepted.sorted(by: { $0.key < $1.key }) {
+      try event.withUnsafeBytes { try body(id, LogBlock.checksum($0), $0) }
+    }
+  }
+
+  func deadMarks() -> [Int64: DeadMark] { kept.marks }
+  func schedule(_ name: String) -> (rule: String, since: Int64)? { kept.schedules[name] }
+  func scriptTrees() -> [KeptScriptTree] { kept.trees.map(\.tree) }
+  func newestTree() -> ScriptTree.Identity? { kept.trees.last?.tree.identity }
+
+  func tree(_ number: Int) -> (identity: ScriptTree.Identity, files: [String: [UInt8]])? {
+    kept.trees.first { $0.tree.identity.number == number }.map { ($0.tree.identity, $0.files) }
+  }
+
+  func waitingScripts() -> [ScriptReload.Waiting] { kept.waiting }
+
+  func visitKeyParts(
+    _ body: (_ number: Int64, _ through: Int64, _ checksum: Int64, _ entries: UnsafeRawBufferPointer) throws
+      ->
+      Void
+  ) throws {
+    for (number, part) in kept.keyParts.sorted(by: { $0.key < $1.key }) {
+      try part.entries.withUnsafeBytes { try body(number, part.through, LogBlock.checksum($0), $0) }
+    }
+  }
+
+  func keyRows(ofPart number: Int64) -> (checksum: Int64, rows: [UInt8])? {
+    kept.keyParts[number].map { part in (part.rows.withUnsafeBytes { LogBlock.checksum($0) }, part.rows) }
+  }
+
+  func newestKeyPart() -> (next: Int64, through: Int64) {
+    guard let newest = kept.keyParts.max(by: { $0.key < $1.key }) else { return (1, 0) }
+    return (newest.key + 1, newest.value.through)
+  }
+}
