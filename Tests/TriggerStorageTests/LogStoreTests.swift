@@ -25,4 +25,55 @@ import TriggerTestKit
         durability: durability)
     }
   }
+
+  /// The contract finds a store that breaks it.
+  @Test(arguments: FaultyStore.Fault.allCases) func aStoreThatBreaksTheContractIsFound(
+    fault: FaultyStore.Fault
+  ) {
+    let store = MemoryLogStore()
+    let violation = #expect(throws: LogStoreContract.Violation.self) {
+      try LogStoreContract.check { FaultyStore(store, fault) }
+    }
+    #expect(violation?.description.contains(fault.rawValue) == true, "\(violation!)")
+  }
+}
+
+/// A store with one fault.
+final class FaultyStore: LogStore {
+  /// By what the contract says of each.
+  enum Fault: String, CaseIterable {
+    case writesUnderAnyTerm = "an older term writes nothing"
+    case keepsHalfOfAGroup = "of a group that is refused no record is there"
+    case writesTwice = "records from seq"
+    case losesJobs = "a group is there wholly: a script tree"
+    case givesTermsTwice = "a term has a higher number"
+  }
+
+  private let store: MemoryLogStore
+  private let fault: Fault
+
+  init(_ store: MemoryLogStore, _ fault: Fault) { (self.store, self.fault) = (store, fault) }
+
+  func beginTerm(time: Int64, seed: UInt64, versions: String) throws(LogFailure) -> Int64 {
+    if fault == .givesTermsTwice, let newest = newestTerm { return newest }
+    return try store.beginTerm(time: time, seed: seed, versions: versions)
+  }
+
+  private var newestTerm: Int64? { try? store.openSource().epochs().last?.number }
+
+  func write(_ group: LogGroup, term: Int64) throws(LogFailure) {
+    var changed = group
+    let isTree = group.jobs.contains { if case .tree = $0 { true } else { false } }
+    if fault == .losesJobs, isTree, !group.records.isEmpty { changed.jobs.removeFirst() }
+    do throws(LogFailure) {
+      try store.write(changed, term: fault == .writesUnderAnyTerm ? newestTerm ?? term : term)
+    } catch {
+      if fault == .writesTwice, !group.records.isEmpty { return }
+      changed.jobs = []
+      if fault == .keepsHalfOfAGroup { try store.write(changed, term: term) }
+      throw error
+    }
+  }
+
+  func openSource() throws -> any LogSource { try store.openSource() }
 }
