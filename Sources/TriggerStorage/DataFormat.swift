@@ -11,8 +11,9 @@ import TriggerHost
 enum DataFormat {
   /// What this version writes. Format 1 had neither times of blocks nor wrapped fields in records, and a blob for each
   /// script tree; format 2 kept every content in its record; format 3 said nothing of what stores hold, had all keys of
-  /// senders in each checkpoint, of each schedule its newest fire alone, and longer pages, which were not given back.
-  static let current: Int64 = 4
+  /// senders in each checkpoint, of each schedule its newest fire alone, and longer pages, which were not given back;
+  /// blocks of format 4 had neither epoch nor chain.
+  static let current: Int64 = 5
 
   /// The format that a database has; nil when it is new.
   static func of(_ database: Database) throws -> Int64? {
@@ -53,6 +54,7 @@ enum DataFormat {
           try convertRecordsOfFormat1(database, path: path)
           try moveTreesOfFormat1(database)
         }
+        if format != nil { try chainBlocks(database) }
         try database.run("INSERT OR REPLACE INTO meta VALUES ('format', ?)", [.int(current)])
         try database.run("INSERT OR IGNORE INTO meta VALUES ('log', ?)", [.int(.random(in: 1 ... .max))])
       }
@@ -76,9 +78,9 @@ enum DataFormat {
   /// would take long, or there is no room for it, or somebody reads.
   private static func makeShrinkable(_ database: Database, path: String) throws {
     guard try database.integer("PRAGMA auto_vacuum") != 2 else { return }
-    let bytes = try (database.integer("PRAGMA page_count") ?? 0) * (database.integer("PRAGMA page_size") ?? 0)
+    let bytes = try bytes(database)
     var room = statvfs()
-    guard bytes <= 1 << 30, statvfs(path, &room) == 0,
+    guard bytes <= mostWrittenAnew, statvfs(path, &room) == 0,
       Double(room.f_bavail) * Double(room.f_frsize) > Double(2 * bytes + 64 << 20)
     else { return }
     do {
@@ -87,6 +89,30 @@ enum DataFormat {
       try database.run("VACUUM")
     } catch let error as StorageError where error.isBusy {}
     try database.run("PRAGMA journal_mode = WAL")
+  }
+
+  /// Of a longer file not all is written anew when its format becomes another.
+  private static let mostWrittenAnew = 1 << 30
+
+  private static func bytes(_ database: Database) throws -> Int64 {
+    try (database.integer("PRAGMA page_count") ?? 0) * (database.integer("PRAGMA page_size") ?? 0)
+  }
+
+  /// Blocks of before get their chains, under epoch 0. In a log that is too long to be written anew they stay without,
+  /// and the chain begins after them.
+  private static func chainBlocks(_ database: Database) throws {
+    guard try bytes(database) <= mostWrittenAnew else { return }
+    var blocks: [LogBlock] = []
+    try database.run("SELECT first, last, checksum FROM blocks ORDER BY first") { row in
+      blocks.append(
+        LogBlock(
+          first: row.int(0), last: row.int(1), time: 0, epoch: 0, checksum: row.int(2), chain: 0, bytes: nil))
+    }
+    var chain: Int64 = 0
+    for block in blocks {
+      chain = block.chain(after: chain)
+      try database.run("UPDATE blocks SET chain = ? WHERE first = ?", [.int(chain), .int(block.first)])
+    }
   }
 
   /// Refuses to read what has another format.
@@ -112,8 +138,9 @@ enum DataFormat {
     [
       "meta (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
       // Records of consecutive seqs, written together: a CBOR sequence, when it was written (nanoseconds since
-      // 1970) and its checksum. `cuts` contents are kept apart; the checksum is that of the whole.
-      "blocks (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, checksum INTEGER NOT NULL, records BLOB NOT NULL)",
+      // 1970), the term it was written under, its checksum and its chain (`LogBlock`). `cuts` contents are kept apart;
+      // the checksum is that of the whole. What is long comes last: whoever asks for the rest does not go through it.
+      "blocks (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, time INTEGER NOT NULL, epoch INTEGER NOT NULL, checksum INTEGER NOT NULL, chain INTEGER NOT NULL, cuts INTEGER NOT NULL DEFAULT 0, records BLOB NOT NULL)",
       // Accepted events whose operations are not all decided.
       "inbox (epoch INTEGER, number INTEGER, checksum INTEGER NOT NULL, event BLOB NOT NULL, PRIMARY KEY (epoch, number)) WITHOUT ROWID",
       // Every start of a host.
@@ -136,6 +163,7 @@ enum DataFormat {
   /// Columns that came later.
   private static let columns = [
     ("blocks", "time INTEGER NOT NULL DEFAULT 0"), ("blocks", "cuts INTEGER NOT NULL DEFAULT 0"),
+    ("blocks", "epoch INTEGER NOT NULL DEFAULT 0"), ("blocks", "chain INTEGER NOT NULL DEFAULT 0"),
     ("chunks", "cuts INTEGER NOT NULL DEFAULT 0"), ("checkpoints", "digests BLOB"),
     ("checkpoints", "parts INTEGER NOT NULL DEFAULT 0"), ("checkpoints", "bytes INTEGER NOT NULL DEFAULT 0"),
     ("checkpoints", "seal INTEGER NOT NULL DEFAULT 0"),

@@ -76,13 +76,16 @@ public struct LogVerification: Sendable {
   }
 
   private static func checkRecords(_ reader: LogReader, _ found: inout LogVerification) throws {
-    var (expected, trees) = (Int64?.none, Set([0]))
-    for (first, last) in try reader.blockRanges() {
+    var (end, trees) = (LogPosition?.none, Set([0]))
+    for block in try reader.blockHeads() {
+      let (first, last) = (block.first, block.last)
       let place = "the block of seqs \(first) to \(last)"
-      if let expected, first != expected {
-        found.add(block: "the log", "seqs \(expected) to \(first &- 1) are missing")
+      if let end, first != end.seq &+ 1 {
+        found.add(block: "the log", "seqs \(end.seq &+ 1) to \(first &- 1) are missing")
+      } else if let problem = end.flatMap({ block.problem(after: $0) }) {
+        found.add(block: place, problem)
       }
-      if last < .max { expected = last + 1 }
+      end = block.end
       do {
         try reader.visitViews(from: first, to: last) { view in
           let record = try LogRecord(view)
@@ -185,10 +188,15 @@ extension LogReader {
     return isThere
   }
 
-  /// The first and last seq of every block, as its row says, in order.
-  fileprivate func blockRanges() throws -> [(first: Int64, last: Int64)] {
-    var found: [(Int64, Int64)] = []
-    try database.run("SELECT first, last FROM blocks ORDER BY first") { found.append(($0.int(0), $0.int(1))) }
+  /// Every block without its bytes, as its row says, in order.
+  fileprivate func blockHeads() throws -> [LogBlock] {
+    var found: [LogBlock] = []
+    try database.run("SELECT first, last, time, epoch, checksum, chain FROM blocks ORDER BY first") { row in
+      found.append(
+        LogBlock(
+          first: row.int(0), last: row.int(1), time: row.int(2), epoch: row.int(3), checksum: row.int(4),
+          chain: row.int(5), bytes: nil))
+    }
     return found
   }
 }

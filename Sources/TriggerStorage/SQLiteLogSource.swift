@@ -69,11 +69,7 @@ final class SQLiteLogSource: LogSource {
 
   // MARK: Records
 
-  func end() throws -> LogPosition {
-    var end = LogPosition()
-    try database.run("SELECT last FROM blocks ORDER BY first DESC LIMIT 1") { end.seq = $0.int(0) }
-    return end
-  }
+  func end() throws -> LogPosition { try database.end() }
 
   func firstSeq() throws -> Int64 {
     var first: Int64 = 0
@@ -100,15 +96,16 @@ final class SQLiteLogSource: LogSource {
 
   private func block(_ row: Database.Row) throws -> LogBlock {
     var block = LogBlock(
-      first: row.int(0), last: row.int(1), time: row.int(2), checksum: row.int(3), bytes: nil)
+      first: row.int(0), last: row.int(1), time: row.int(2), epoch: row.int(3), checksum: row.int(4),
+      chain: row.int(5), bytes: nil)
     guard block.first > 0, block.last >= block.first, block.last < .max else {
       throw LogError(
         "\(path): the block of seqs \(block.first) to \(block.last) is damaged: there are no such seqs")
     }
-    if row.int(5) == 0 {
-      block.bytes = Array(row.blob(4))
+    if row.int(7) == 0 {
+      block.bytes = Array(row.blob(6))
     } else {
-      block.bytes = try? contents.block(block.first, rest: row.blob(4), cuts: row.int(5))
+      block.bytes = try? contents.block(block.first, rest: row.blob(6), cuts: row.int(7))
     }
     return block
   }
@@ -116,7 +113,7 @@ final class SQLiteLogSource: LogSource {
   /// Blocks with seqs of a stretch. Blocks do not overlap, so the search begins at the one that the first seq is in:
   /// without that every look at one seq would go through all blocks before it.
   static let blocks = """
-    SELECT first, last, time, checksum, records, cuts FROM blocks
+    SELECT first, last, time, epoch, checksum, chain, records, cuts FROM blocks
     WHERE first >= coalesce((SELECT first FROM blocks WHERE first <= ?1 ORDER BY first DESC LIMIT 1), 0)
     AND last >= ?1 AND first <= ?2 ORDER BY first
     """

@@ -66,11 +66,11 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
   package func write(_ group: LogGroup, term: Int64) throws(LogFailure) {
     try refusing {
       try requirePlace(of: group, term)
-      try Self.write(group, to: directory.database, term: term)
+      let end = try Self.write(group, after: tail, to: directory.database, term: term)
       // What nobody will find is not kept, and must not be acknowledged.
       try look()
+      tail = end
     }
-    if !group.records.isEmpty { tail.seq = group.last }
     groupBytes = group.records.count
     // A row of another table fills less than a page.
     groupBytes += (group.accepted.count + group.settled.count + group.jobs.count) << 12
@@ -114,30 +114,35 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
 
 extension SQLiteLogStore {
   /// Writes everything in one transaction.
-  static func write(_ group: LogGroup, to database: Database, term: Int64) throws {
+  ///
+  /// - Parameter tail: where the log ends.
+  /// - Returns: where it ends then.
+  @discardableResult
+  static func write(
+    _ group: LogGroup, after tail: LogPosition, to database: Database, term: Int64
+  ) throws -> LogPosition {
     let isOneRow =
       group.accepted.isEmpty && group.settled.isEmpty && group.jobs.isEmpty && group.contents.isEmpty
-    if isOneRow, group.records.isEmpty { return }
+    if isOneRow, group.records.isEmpty { return tail }
+    let block = group.records.isEmpty ? nil : LogBlock(group, after: tail, epoch: term)
     if !isOneRow { try database.run("BEGIN IMMEDIATE") }
     do {
-      if group.records.isEmpty { try requireNewest(term, database) }
-      try writeRows(of: group, to: database, term: term)
+      if let block { try write(block, of: group, to: database) } else { try requireNewest(term, database) }
+      try writeRows(of: group, to: database)
       if !isOneRow { try database.run("COMMIT") }
     } catch {
       // After some errors SQLite has rolled back by itself, and this fails.
       if !isOneRow { try? database.run("ROLLBACK") }
       throw error
     }
+    return block?.end ?? tail
   }
 
   private static func requireNewest(_ term: Int64, _ database: Database) throws {
     if try database.integer("SELECT coalesce(max(epoch), 0) FROM epochs") != term { throw LogFailure.fenced }
   }
 
-  private static func writeRows(of group: LogGroup, to database: Database, term: Int64) throws {
-    if !group.records.isEmpty {
-      try group.records.withUnsafeBytes { try writeBlock($0, of: group, to: database, term: term) }
-    }
+  private static func writeRows(of group: LogGroup, to database: Database) throws {
     for (id, event) in group.accepted.sorted(by: { $0.key < $1.key }) {
       try event.withUnsafeBytes { bytes in
         try database.run(
@@ -152,30 +157,29 @@ extension SQLiteLogStore {
     for job in group.jobs { try job.run(on: database) }
   }
 
-  private static func writeBlock(
-    _ bytes: UnsafeRawBufferPointer, of group: LogGroup, to database: Database, term: Int64
-  ) throws {
-    let checksum = LogBlock.checksum(bytes)
+  private static func write(_ block: LogBlock, of group: LogGroup, to database: Database) throws {
     // One statement, so that a lone block needs no transaction.
     func insert(_ rest: UnsafeRawBufferPointer) throws {
       try database.run(
         """
-        INSERT INTO blocks (first, last, time, checksum, records, cuts) SELECT ?1, ?2, ?3, ?4, ?5, ?6
-        WHERE coalesce((SELECT max(epoch) FROM epochs), 0) = ?7
+        INSERT INTO blocks (first, last, time, epoch, checksum, chain, cuts, records)
+        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE coalesce((SELECT max(epoch) FROM epochs), 0) = ?4
         """,
         [
-          .int(group.first), .int(group.last), .int(group.time), .int(checksum), .blob(rest),
-          .int(Int64(group.contents.count)), .int(term),
+          .int(block.first), .int(block.last), .int(block.time), .int(block.epoch), .int(block.checksum),
+          .int(block.chain), .int(Int64(group.contents.count)), .blob(rest),
         ])
       if database.changes == 0 { throw LogFailure.fenced }
     }
-    if group.contents.isEmpty { return try insert(bytes) }
-    let (rest, cuts) = try Contents(database: database).cut(bytes, group.contents)
+    if group.contents.isEmpty { return try group.records.withUnsafeBytes { try insert($0) } }
+    let (rest, cuts) = try group.records.withUnsafeBytes {
+      try Contents(database: database).cut($0, group.contents)
+    }
     try rest.withUnsafeBytes { try insert($0) }
     for cut in cuts {
       try database.run(
         "INSERT INTO block_cuts VALUES (?, ?, ?)",
-        [.int(group.first), .int(Int64(cut.offset)), .int(cut.content)])
+        [.int(block.first), .int(Int64(cut.offset)), .int(cut.content)])
     }
   }
 }
@@ -184,7 +188,9 @@ extension Database {
   /// Where the log in it ends.
   func end() throws -> LogPosition {
     var end = LogPosition()
-    try run("SELECT last FROM blocks ORDER BY first DESC LIMIT 1") { end.seq = $0.int(0) }
+    try run("SELECT last, chain, epoch FROM blocks ORDER BY first DESC LIMIT 1") {
+      end = LogPosition(seq: $0.int(0), chain: $0.int(1), epoch: $0.int(2))
+    }
     return end
   }
 }

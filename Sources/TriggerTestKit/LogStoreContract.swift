@@ -99,7 +99,7 @@ package struct LogStoreContract {
       try refuses("records from seq \(first) after seq \(log.last)") { try log.write(group) }
     }
     try require(try log.source.end().seq == log.last, "what is refused is not there")
-    try log.append(log.group(1, of: 300_000), of: 300_000)
+    try log.append(log.group(1, of: 20_000), of: 20_000)
   }
 
   private func readsFromAnyPosition(_ log: Written) throws {
@@ -122,7 +122,14 @@ package struct LogStoreContract {
 
   private func check(_ blocks: [LogBlock], through last: Int64, _ log: Written) throws {
     var next = blocks.first?.first ?? 1
+    var end = next == 1 ? LogPosition() : nil
     for block in blocks {
+      if let end, let problem = block.problem(after: end) {
+        throw Violation(description: "blocks are one chain, of terms that grow: seqs \(next)...: \(problem)")
+      }
+      try require(
+        block.epoch > 0 && block.chain != 0, "a block has the term it was written under, and a chain")
+      end = block.end
       try require(
         block.first == next && block.last >= block.first, "blocks are dense: seq \(next) comes next")
       let expected = (block.first...block.last).flatMap { log.records[$0] ?? [] }
@@ -133,6 +140,7 @@ package struct LogStoreContract {
       next = block.last + 1
     }
     try require(next == last + 1, "blocks go to the end of the log")
+    try require(try log.source.end() == end, "a log ends where its last block ends: seq, chain and term")
   }
 
   /// A second writer takes over.
@@ -159,6 +167,9 @@ package struct LogStoreContract {
     try require(try accepted(log).isEmpty, "what is fenced off is not there: an accepted event")
     try require(try log.source.checkpoints().map(\.id) == ids, "what is fenced off is not done")
     try require(try log.source.epochs().map(\.number) == [log.term, other.term], "each term is an epoch")
+    let blocks = try other.source.blocks(after: 0, through: .max, bytes: .max)
+    try require(blocks.last?.epoch == other.term, "a block has the term it was written under")
+    try check(blocks, through: other.last, other)
   }
 
   // MARK: Accepted events

@@ -201,24 +201,30 @@ import TriggerReplay
     try database.run("UPDATE checkpoints SET seal = 0")
   }
 
-  /// Writes blocks anew, with right checksums.
+  /// Writes blocks anew, with right checksums and chains: as a fault of ours would, before it reaches the log.
   private func changeRecords(of path: String, _ body: (inout LogRecord) -> Void) throws {
     let database = try Database(path: path + "/log.sqlite")
-    var blocks: [(first: Int64, bytes: [UInt8])] = []
-    try database.run("SELECT first, records FROM blocks") { row in
+    var blocks = try LogReader(path: path).source.blocks(after: 0, through: .max, bytes: .max)
+    var end = LogPosition()
+    for place in blocks.indices {
       var bytes: [UInt8] = []
-      try LogRecord.visit(in: row.blob(1)) { record in
-        var record = record
-        body(&record)
-        bytes += record.encoded
+      try blocks[place].bytes!.withUnsafeBytes { old in
+        try LogRecord.visit(in: old) { record in
+          var record = record
+          body(&record)
+          bytes += record.encoded
+        }
       }
-      blocks.append((row.int(0), bytes))
+      blocks[place].checksum = bytes.withUnsafeBytes { LogBlock.checksum($0) }
+      blocks[place].chain = blocks[place].chain(after: end.chain)
+      blocks[place].bytes = bytes
+      end = blocks[place].end
     }
     for block in blocks {
-      try block.bytes.withUnsafeBytes {
+      try block.bytes!.withUnsafeBytes {
         try database.run(
-          "UPDATE blocks SET records = ?, checksum = ? WHERE first = ?",
-          [.blob($0), .int(LogBlock.checksum($0)), .int(block.first)])
+          "UPDATE blocks SET records = ?, checksum = ?, chain = ? WHERE first = ?",
+          [.blob($0), .int(block.checksum), .int(block.chain), .int(block.first)])
       }
     }
   }

@@ -12,8 +12,8 @@ import TriggerHost
 
   /// Format 2 was written in two runs, with a checkpoint, keys, accepted events, retries, a schedule and two
   /// script trees. Format 3 is that log, brought up and gone on with: a store whose contents are kept apart, in
-  /// records and in checkpoints.
-  @Test(arguments: [("format-1", 56), ("format-2", 242), ("format-3", 286)])
+  /// records and in checkpoints. Format 4 is that one, brought up and gone on with.
+  @Test(arguments: [("format-1", 56), ("format-2", 242), ("format-3", 286), ("format-4", 299)])
   func anOlderFormatIsMigrated(name: String, last: Int64) async throws {
     let path = temporaryDirectory()
     defer { try? FileManager.default.removeItem(atPath: path) }
@@ -26,7 +26,32 @@ import TriggerHost
       #expect(.map(Value.Map(contents)) == expected)
       host.close()
     }
-    #expect(try verified(try LogReader(path: path)).seq == last)
+    let reader = try LogReader(path: path)
+    #expect(try verified(reader).seq == last)
+    #expect(try LogVerification(reader).damages.isEmpty)
+    let blocks = try reader.source.blocks(after: 0, through: .max, bytes: .max)
+    #expect(blocks.allSatisfy { $0.chain != 0 && $0.epoch == 0 })
+  }
+
+  /// What a log of before had is one chain with what comes after it.
+  @Test func aMigratedLogGoesOnWithItsChain() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try FileManager.default.copyItem(
+      atPath: Self.fixtures.appendingPathComponent("format-4").path, toPath: path)
+    let host = try DataHost(path)
+    try await host.send(3001...3003)
+    await host.queue.waitUntilIdle()
+    host.close()
+    let reader = try LogReader(path: path)
+    let blocks = try reader.source.blocks(after: 298, through: .max, bytes: .max)
+    #expect(blocks.count > 1 && blocks[0].epoch == 0 && blocks.dropFirst().allSatisfy { $0.epoch == 6 })
+    #expect(blocks.last?.end == (try reader.source.end()))
+    #expect(try LogVerification(reader).damages.isEmpty)
+    // A chain that begins after blocks without one, as in a log that was too long to be written anew.
+    try Database(path: path + "/log.sqlite").run("UPDATE blocks SET chain = 0 WHERE epoch = 0")
+    let found = try LogVerification(LogReader(path: path)).damages.map(\.description)
+    #expect(found.count == 1 && found[0].hasPrefix("the block of seqs \(blocks[1].first) to "), "\(found)")
   }
 
   /// They were in a checkpoint, all of them; now they are rows.

@@ -33,13 +33,33 @@ package final class LogReader {
   /// Blocks are read a few at a time, so that no old state of the log is held open while `body` takes its time: a host
   /// that writes could not empty its write-ahead log meanwhile.
   package func visitViews(from: Int64 = 1, to: Int64 = .max, _ body: (RecordView) throws -> Void) throws {
-    var (next, isFirst, wasMissing) = (from, true, false)
+    var end = LogPosition?.none
+    try visitBlocks(from: from, to: to, after: &end, body)
+  }
+
+  /// The records after a position, in order, as far as there are any: how whoever follows a log goes on.
+  ///
+  /// - Parameter end: where the last block ended that was read; goes on with each. Without a chain nothing is said of
+  ///   what was before.
+  /// - Throws: as above; also when the next block is not one that was written after that position.
+  package func visitViews(after end: inout LogPosition, _ body: (RecordView) throws -> Void) throws {
+    var known = end.chain == 0 && end.seq > 0 ? nil : end
+    defer { end = known ?? end }
+    try visitBlocks(from: end.seq + 1, to: .max, after: &known, body)
+  }
+
+  /// - Parameter before: where the block before ended; nil when that is not known.
+  private func visitBlocks(
+    from: Int64, to: Int64, after before: inout LogPosition?, _ body: (RecordView) throws -> Void
+  ) throws {
+    var (next, wasMissing) = (from, false)
     while next <= to {
       let blocks = try source.blocks(after: next - 1, through: to, bytes: Self.bytesAtOnce)
       for block in blocks {
-        if !isFirst, block.first != next { throw try missing(next, block.first - 1) }
+        if before != nil, block.first != next { throw try missing(next, block.first - 1) }
+        try check(block, after: before)
         try visit(block) { record in if record.seq >= from, record.seq <= to { try body(record) } }
-        (next, isFirst) = (block.last + 1, false)
+        (next, before) = (block.last + 1, block.end)
       }
       if !blocks.isEmpty {
         wasMissing = false
@@ -60,12 +80,23 @@ package final class LogReader {
     return LogError("\(path): seqs \(first) to \(last) \(reason)")
   }
 
-  private func visit(_ block: LogBlock, _ body: (RecordView) throws -> Void) throws {
-    func damage(_ what: String) -> LogError {
-      LogError(
-        "\(path): the block of seqs \(block.first) to \(block.last) is damaged: \(what); everything before seq \(block.first) is intact"
-      )
+  /// The block is the one that was written there, as far as that can be told.
+  private func check(_ block: LogBlock, after end: LogPosition?) throws {
+    guard let end = end ?? (block.first == 1 ? LogPosition() : nil), let problem = block.problem(after: end)
+    else {
+      return
     }
+    throw damage(block, problem)
+  }
+
+  private func damage(_ block: LogBlock, _ what: String) -> LogError {
+    LogError(
+      "\(path): the block of seqs \(block.first) to \(block.last) is damaged: \(what); everything before seq \(block.first) is intact"
+    )
+  }
+
+  private func visit(_ block: LogBlock, _ body: (RecordView) throws -> Void) throws {
+    func damage(_ what: String) -> LogError { self.damage(block, what) }
     guard let bytes = block.bytes else { throw damage("a content of it is not there") }
     try bytes.withUnsafeBytes { bytes in
       guard LogBlock.checksum(bytes) == block.checksum else { throw damage("its checksum does not fit") }

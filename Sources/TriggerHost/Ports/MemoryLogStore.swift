@@ -58,7 +58,7 @@ private struct Kept: Sendable {
   var marks: [Int64: DeadMark] = [:]
 
   var term: Int64 { terms.last?.number ?? 0 }
-  var end: LogPosition { LogPosition(seq: blocks.last?.last ?? 0) }
+  var end: LogPosition { blocks.last?.end ?? LogPosition() }
 
   mutating func take(_ group: LogGroup, term: Int64) throws(LogFailure) {
     if group.isEmpty { return }
@@ -77,10 +77,7 @@ private struct Kept: Sendable {
     try require(
       blocks.isEmpty || group.first == end.seq + 1,
       "seqs \(group.first) to \(group.last) do not follow seq \(end.seq)")
-    let checksum = group.records.withUnsafeBytes { LogBlock.checksum($0) }
-    blocks.append(
-      LogBlock(
-        first: group.first, last: group.last, time: group.time, checksum: checksum, bytes: group.records))
+    blocks.append(LogBlock(group, after: end, epoch: term, bytes: group.records))
   }
 
   private mutating func take(_ job: LogJob) throws(LogFailure) {
