@@ -12,6 +12,8 @@ public final class Recovery {
   package private(set) var begin: Int64 = 0
   /// Versions that executions on snapshots from here on may read are kept; `.max` keeps the newest only.
   package var horizon = Int64.max
+  /// Others read snapshots meanwhile (`SnapshotRegistry`): what they need is kept.
+  var isRead = false
   /// The stores come from a checkpoint that was taken while commits went on: what records up to this seq
   /// wrote may be there already.
   private var overlap: Int64 = 0
@@ -171,7 +173,8 @@ public final class Recovery {
       sinceReclaim += 1
       if sinceReclaim >= 256 {
         sinceReclaim = 0
-        state.reclaimer.reclaim(horizon: min(record.seq, horizon), frontier: record.seq)
+        let needed = isRead ? state.registry.advanceHorizon(undecided: record.seq) : horizon
+        state.reclaimer.reclaim(horizon: min(record.seq, needed), frontier: record.seq)
       }
     }
   }
