@@ -8,7 +8,7 @@ import Testing
 
   /// The folders of the engine, lowest first.
   private static let layers = [
-    "Threads", "Vocabulary", "Ports", "Log", "Order", "Scripts", "Execution", "Engine", "API",
+    "Threads", "Vocabulary", "Ports", "Order", "Scripts", "Log", "Execution", "Engine", "API",
   ]
 
   @Test func nothingNamesWhatStandsAbove() throws {
