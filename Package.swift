@@ -14,6 +14,7 @@ let package = Package(
   products: [
     .library(name: "TriggerHost", targets: ["TriggerHost", "TriggerCore"]),
     .library(name: "TriggerTestKit", targets: ["TriggerTestKit"]),
+    .library(name: "TriggerRuntime", targets: ["TriggerRuntime"]),
     .executable(name: "trigger-host", targets: ["trigger-host"]),
   ],
   dependencies: [
@@ -88,11 +89,20 @@ let package = Package(
     // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.
     .target(
       name: "HostConfig", dependencies: ["TriggerHost", "TriggerFiles", "Yams"], swiftSettings: strict),
+    // A host: configuration, log, engine, feeds, schedules, scripts that are followed.
+    .target(
+      name: "TriggerRuntime",
+      dependencies: [
+        "TriggerHost", "TriggerStorage", "TriggerFiles", "HostConfig",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
     .executableTarget(
       name: "trigger-host",
       dependencies: [
-        "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerStorage", "TriggerFiles", "HostConfig",
-        "TriggerTestKit", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "TriggerRuntime", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerStorage", "TriggerFiles",
+        "HostConfig", "TriggerTestKit", .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/TriggerHostCLI", swiftSettings: strict),
     // What tests of several targets, and the simulation, share.
@@ -124,7 +134,8 @@ let package = Package(
     .testTarget(
       name: "CommandLineTests",
       dependencies: [
-        "trigger-host", "HostConfig", "TriggerCore", "TriggerFiles", "TriggerHost", "TriggerStorage",
+        "trigger-host", "HostConfig", "TriggerCore", "TriggerFiles", "TriggerHost", "TriggerRuntime",
+        "TriggerStorage",
       ],
       swiftSettings: strict),
     .testTarget(

@@ -4,6 +4,7 @@ import HostConfig
 import Synchronization
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 import TriggerStorage
 
 /// `exec --commit`: a host that takes one event and ends. What it had left to do is done as well, and what

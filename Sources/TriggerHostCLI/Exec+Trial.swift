@@ -4,6 +4,7 @@ import HostConfig
 import TriggerCore
 import TriggerHost
 import TriggerReplay
+import TriggerRuntime
 
 /// What `exec` runs, and on what.
 extension Exec {

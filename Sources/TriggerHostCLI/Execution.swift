@@ -2,6 +2,7 @@ import ArgumentParser
 import TriggerCore
 import TriggerHost
 import TriggerReplay
+import TriggerRuntime
 
 /// What one run of a trigger came to, for people and for programs.
 struct Execution {

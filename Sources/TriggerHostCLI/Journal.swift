@@ -2,6 +2,7 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 
 /// One thing that a command says beside its results.
 struct Entry: Sendable {

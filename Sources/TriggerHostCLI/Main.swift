@@ -3,6 +3,7 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 import TriggerWorkshop
 
 @main

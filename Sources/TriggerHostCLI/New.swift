@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import HostConfig
+import TriggerRuntime
 import TriggerWorkshop
 
 struct New: ParsableCommand {

@@ -3,6 +3,7 @@ import HostConfig
 import Synchronization
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 
 /// The one way out of every command: results on standard output, all else on standard error. Lines go out at once, also
 /// into a pipe: a host's output is read while it runs. Any thread.
@@ -133,5 +134,19 @@ enum Output {
     flush(isUrgent: true)
     // Not `exit`: what it calls could wait for a stream that somebody is stuck in.
     _exit(code)
+  }
+}
+
+extension Output {
+  static func say(_ finding: Finding) {
+    var fields: Value.Map = ["file": .string(finding.file)]
+    if let line = finding.line { fields["line"] = .int(Int64(line)) }
+    let level: HostConfig.LogLevel =
+      switch finding.severity {
+      case .error: .error
+      case .warning: .warning
+      case .note: .info
+      }
+    say(level, TerminalText(finding.text), fields)
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TriggerRuntime
 
 /// Colours for a terminal; nothing where output goes into a file or a pipe, or NO_COLOR is set.
 struct Paint {

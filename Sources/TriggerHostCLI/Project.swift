@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import HostConfig
 import TriggerHost
+import TriggerRuntime
 
 /// The configuration and scripts that a command line means: what `run`, `check` and `exec` share.
 struct ProjectOptions: ParsableArguments {
@@ -87,9 +88,3 @@ func report(_ report: ConfigReport) throws {
   for problem in report.sorted { Output.say(Finding(problem)) }
   if !report.isGood { throw ExitCode(1) }
 }
-
-/// With a comma every three digits: `1,234`.
-func grouped(_ count: Int) -> String { BenchTable.number(Double(count)) }
-
-/// `1 trigger`, `2 triggers`.
-func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TriggerRuntime
 
 @testable import trigger_host
 

@@ -1,4 +1,5 @@
 import Foundation
+import TriggerRuntime
 
 /// The text output: a header, then a line or two per measurement, printed as they end.
 enum BenchTable {
@@ -62,15 +63,7 @@ enum BenchTable {
   }
 
   /// With a comma every three digits.
-  static func number(_ value: Double) -> String {
-    var digits = String(Int(value.rounded()))
-    var groups: [String] = []
-    while digits.count > 3 {
-      groups.insert(String(digits.suffix(3)), at: 0)
-      digits.removeLast(3)
-    }
-    return ([digits] + groups).joined(separator: ",")
-  }
+  static func number(_ value: Double) -> String { grouped(Int(value.rounded())) }
 
   /// Microseconds with three significant digits and a unit.
   static func time(_ microseconds: Double) -> String {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 import TriggerStorage
 
 /// `trigger-host dead list|show|requeue|drop`.

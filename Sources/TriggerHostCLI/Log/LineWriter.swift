@@ -1,5 +1,6 @@
 import Foundation
 import TriggerCore
+import TriggerRuntime
 
 /// Text to standard output or into a file, in blocks.
 final class LineWriter {

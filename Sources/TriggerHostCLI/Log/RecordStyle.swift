@@ -1,5 +1,6 @@
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 
 /// Records as people read them; with colours on a terminal.
 struct RecordStyle {

@@ -2,6 +2,7 @@ import Foundation
 import TriggerCore
 import TriggerHost
 import TriggerReplay
+import TriggerRuntime
 
 /// A state, for people and for programs, one key in memory at a time.
 struct StateOutput {

@@ -1,6 +1,7 @@
 import TriggerCore
 import TriggerHost
 import TriggerReplay
+import TriggerRuntime
 
 /// Where a what-if is told, as it goes.
 protocol WhatIfOutput: AnyObject {

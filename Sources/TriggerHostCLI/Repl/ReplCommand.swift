@@ -4,6 +4,7 @@ import HostConfig
 import Synchronization
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 import TriggerWorkshop
 import TriggerStorage
 

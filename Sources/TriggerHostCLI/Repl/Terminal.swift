@@ -1,6 +1,7 @@
 import Foundation
 import HostConfig
 import TriggerCore
+import TriggerRuntime
 
 /// Lines from a person at a terminal, with editing, history and completion; or plain lines, when there is none.
 final class LineInput {

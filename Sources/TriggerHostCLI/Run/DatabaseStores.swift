@@ -1,6 +1,7 @@
 import HostConfig
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 import TriggerStorage
 
 extension CommitCoordinator {

@@ -3,6 +3,7 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 
 /// Rows that feeds have sent, rows that could not be read, and rows that an earlier run had sent.
 struct FeedCounts: Sendable {

@@ -4,6 +4,7 @@ import Synchronization
 import TriggerCore
 import TriggerFiles
 import TriggerHost
+import TriggerRuntime
 import TriggerStorage
 
 /// The file stores of a host: follows their directories from `start` to `stop`, and says what is wrong with

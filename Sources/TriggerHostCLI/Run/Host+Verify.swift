@@ -3,6 +3,7 @@ import HostConfig
 import TriggerCore
 import TriggerHost
 import TriggerReplay
+import TriggerRuntime
 import TriggerStorage
 
 extension Host {

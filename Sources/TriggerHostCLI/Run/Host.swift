@@ -5,6 +5,7 @@ import Synchronization
 import TriggerCore
 import TriggerFiles
 import TriggerHost
+import TriggerRuntime
 import TriggerStorage
 
 /// A host made from its configuration: stores, scripts, feeds and schedules around one engine.
@@ -287,37 +288,6 @@ final class Host: Sendable {
 extension OperationResult {
   /// With the attempt that counts.
   fileprivate var origin: Entry.Origin { Entry.Origin(trigger: trigger, seq: seq, attempt: attempts) }
-}
-
-extension TriggerOptions {
-  /// What the configuration says for scripts that say nothing.
-  init(_ config: HostConfig) {
-    self.init()
-    timeout = config.limits.timeout
-    memory = config.limits.memory
-    ceilings = config.limits.most
-  }
-}
-
-extension EngineConfiguration {
-  init(_ config: HostConfig, workers: Int?) throws {
-    self.init()
-    if let count = workers ?? config.workers {
-      guard (1...64).contains(count) else { throw ValidationError("workers must be 1 to 64, got \(count)") }
-      self.workers = count
-    }
-    queueCapacity = config.queue.capacity
-    whenFull = config.queue.whenFull == .wait ? .wait : .refuse
-    strictOrder = config.order == .strict
-    grace = config.limits.grace
-    hold = config.limits.hold
-    strictStores = config.strictStores
-    maximumHops = config.limits.hops
-    maximumEmits = config.limits.emits
-    maximumOffspring = config.limits.offspring
-    keys = config.limits.keys
-    rules = config.stores.compactMapValues { $0.files.map { FileStoreRule($0.policy) } }
-  }
 }
 
 extension ExecutionLog {

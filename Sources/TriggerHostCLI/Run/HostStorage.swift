@@ -2,6 +2,7 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 import TriggerStorage
 
 /// A data directory that is open, and its log; not yet read.
@@ -144,15 +145,4 @@ final class HostStorage: Sendable {
 extension HostConfig.Log {
   /// What `log.retain` says.
   var retention: LogRetention { LogRetention(age: retainAge, bytes: retainBytes) }
-}
-
-/// `512 bytes`, `12.3 MB`.
-func sizeText(_ bytes: Int) -> String {
-  var (size, unit) = (Double(bytes), 0)
-  let units = ["bytes", "kB", "MB", "GB", "TB"]
-  while size >= 1000, unit < units.count - 1 {
-    size /= 1000
-    unit += 1
-  }
-  return unit == 0 ? "\(bytes) bytes" : String(format: "%.1f %@", size, units[unit])
 }

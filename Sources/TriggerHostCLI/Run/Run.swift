@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import HostConfig
 import TriggerHost
+import TriggerRuntime
 
 struct Run: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

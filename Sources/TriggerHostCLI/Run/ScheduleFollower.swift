@@ -4,6 +4,7 @@ import Synchronization
 import TriggerCore
 import TriggerFiles
 import TriggerHost
+import TriggerRuntime
 
 /// Follows host.yaml and the cron files of a running host: schedules that are saved are put in force as one operation; of
 /// what else host.yaml says, it is said that it needs a start.

@@ -2,6 +2,7 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 
 extension Host {
   /// Reads events from standard input, one JSON object a line, until it ends:

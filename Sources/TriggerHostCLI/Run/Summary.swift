@@ -1,6 +1,7 @@
 import Foundation
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 
 extension Host {
   /// What the feeds' rows are called: `bars` when all become events `bars/...`.

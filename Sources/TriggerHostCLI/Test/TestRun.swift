@@ -1,5 +1,6 @@
 import Foundation
 import TriggerCore
+import TriggerRuntime
 import TriggerTestKit
 
 /// What one run of the tests came to.

@@ -3,8 +3,8 @@ import TriggerHost
 
 /// Which notices of the scheduler are said: of one kind and job, one in ten seconds, with the number of those
 /// left out. A job that is always late would fill the log otherwise. Any thread.
-final class NoticeLimit: Sendable {
-  static let span = Duration.seconds(10)
+package final class NoticeLimit: Sendable {
+  package static let span = Duration.seconds(10)
 
   private struct Said {
     var at: ContinuousClock.Instant
@@ -13,8 +13,10 @@ final class NoticeLimit: Sendable {
   /// By kind and job. Jobs come from the configuration and the scripts, so there are few.
   private let said = Mutex<[String: Said]>([:])
 
+  package init() {}
+
   /// What to say; nil: nothing now.
-  func text(of notice: TriggerScheduler.Notice, at now: ContinuousClock.Instant = .now) -> String? {
+  package func text(of notice: TriggerScheduler.Notice, at now: ContinuousClock.Instant = .now) -> String? {
     let key =
       switch notice {
       case .missed(let job, _): "missed \(job)"

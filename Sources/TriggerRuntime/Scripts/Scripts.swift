@@ -1,86 +1,19 @@
-import Foundation
 import HostConfig
 import TriggerCore
+import TriggerFiles
 import TriggerHost
 import TriggerWorkshop
 
-/// One thing that is wrong or doubtful, as people read it: `file:line: message`.
-struct Finding {
-  enum Severity: String { case error, warning, note }
-
-  var severity: Severity
-  var file: String
-  /// Nil: the whole file.
-  var line: Int?
-  /// `file:line: message`; a warning or note says so behind the place.
-  var text: String
-
-  var isError: Bool { severity == .error }
-  /// `message` is the whole text; without a line it is about the whole file.
-  var json: Value {
-    var object: Value.Map = [
-      "severity": .string(severity.rawValue), "file": .string(file), "message": .string(text),
-    ]
-    if let line { object["line"] = .int(Int64(line)) }
-    return .map(object)
-  }
-
-  init(_ problem: ConfigProblem) {
-    (severity, text) = (problem.severity == .error ? .error : .warning, "\(problem)")
-    (file, line) = (problem.file, problem.line)
-  }
-
-  /// - Parameter directory: what the script's path counts from.
-  init(_ found: ScriptLint.Finding, in directory: String) {
-    severity = Severity(rawValue: found.severity.rawValue)!
-    let mark = severity == .error ? "" : "\(severity): "
-    (file, line) = (FilePath.join(directory, found.path), found.line)
-    text = "\(file):\(found.line): \(mark)\(found.message)"
-  }
-
-  /// - Parameter directory: what the script's path counts from.
-  init(_ problem: ScriptTree.Problem, in directory: String) {
-    severity = problem.severity == .error ? .error : .warning
-    let lines = problem.description.withoutIdleTraceback.split(separator: "\n", maxSplits: 1)
-    let frames = lines.count > 1 ? "\n" + ScriptPlaces(root: directory).named(String(lines[1])) : ""
-    text = FilePath.join(directory, String(lines[0])) + frames
-    let parts = lines[0].split(separator: ":", maxSplits: 2)
-    (file, line) = (FilePath.join(directory, String(parts[0])), parts.count > 1 ? Int(parts[1]) : nil)
-    if !isError, let place = text.range(of: ": ") {
-      text.insert(contentsOf: "warning: ", at: place.upperBound)
-    }
-  }
-}
-
-extension Output {
-  static func say(_ finding: Finding) {
-    var fields: Value.Map = ["file": .string(finding.file)]
-    if let line = finding.line { fields["line"] = .int(Int64(line)) }
-    let level: HostConfig.LogLevel =
-      switch finding.severity {
-      case .error: .error
-      case .warning: .warning
-      case .note: .info
-      }
-    say(level, TerminalText(finding.text), fields)
-  }
-}
-
-extension [Finding] {
-  /// By line within each file; files in the order in which they are first named.
-  var byFile: [Finding] { orderedByFile(self) { ($0.file, $0.line) } }
-}
-
 /// The scripts that a configuration names, and what is wrong with them and with what refers to them.
-struct Scripts {
-  let tree: ScriptTree
-  private(set) var findings: [Finding] = []
+package struct Scripts {
+  package let tree: ScriptTree
+  package private(set) var findings: [Finding] = []
   /// The directory was there and all of it could be read.
-  let isComplete: Bool
+  package let isComplete: Bool
   /// Files that may be broken, and then are in no tree.
   private let directory: FileTree
 
-  init(_ config: HostConfig) {
+  package init(_ config: HostConfig) {
     let directory = ScriptDirectory.read(config.scripts.resolved)
     self.init(
       config, ScriptTree(directory.tree, defaults: TriggerOptions(config)),
@@ -90,7 +23,7 @@ struct Scripts {
   /// - Parameters:
   ///   - directory: all files, when the tree has only those that load; their problems are in `found`.
   ///   - found: what is wrong with the directory.
-  init(
+  package init(
     _ config: HostConfig, _ tree: ScriptTree, directory: FileTree? = nil, found: [Finding] = [],
     isComplete: Bool = true
   ) {

@@ -4,7 +4,7 @@ import TriggerStorage
 
 /// How far a feed's rows are decided, so that a host that is started again goes on behind them. Rows are
 /// numbered from 1 in the order they are read. Any thread.
-final class RowProgress: Sendable {
+package final class RowProgress: Sendable {
   private struct State {
     var decided: FeedRows
     /// Operations left of rows whose number of operations is known, and less than none of the others.
@@ -13,18 +13,18 @@ final class RowProgress: Sendable {
   private let state: Mutex<State>
 
   /// - Parameter decided: rows that earlier runs of the host have admitted.
-  init(_ decided: FeedRows = FeedRows()) { state = Mutex(State(decided: decided)) }
+  package init(_ decided: FeedRows = FeedRows()) { state = Mutex(State(decided: decided)) }
 
   /// Every row up to it is decided.
-  var floor: Int64 { state.withLock { $0.decided.floor } }
+  package var floor: Int64 { state.withLock { $0.decided.floor } }
 
   /// The row was admitted by an earlier run of the host.
-  func isTaken(_ row: Int64) -> Bool { state.withLock { $0.decided.contains(row) } }
+  package func isTaken(_ row: Int64) -> Bool { state.withLock { $0.decided.contains(row) } }
 
   /// The row has so many operations; none when it was passed over.
-  func expect(_ row: Int64, _ count: Int) { change(row, by: count) }
+  package func expect(_ row: Int64, _ count: Int) { change(row, by: count) }
   /// One operation of the row is decided.
-  func one(_ row: Int64) { change(row, by: -1) }
+  package func one(_ row: Int64) { change(row, by: -1) }
 
   /// Outcomes may come before it is known how many there will be.
   private func change(_ row: Int64, by count: Int) {

@@ -3,14 +3,17 @@ import Foundation
 /// Names scripts in texts of Lua's as they can be opened from here: `triggers/rsi.lua:4` for `rsi.lua:4`.
 ///
 /// What the log keeps has the paths of the script tree: the directory is where they happen to be now.
-struct ScriptPlaces {
+package struct ScriptPlaces {
   /// What the paths count from.
-  let root: String
+  package let root: String
 
-  func name(_ path: String) -> String { FilePath.join(root, path) }
+  /// - Parameter root: the scripts directory.
+  package init(root: String) { self.root = root }
+
+  package func name(_ path: String) -> String { FilePath.join(root, path) }
 
   /// - Parameter text: an error, with or without a traceback. Paths of files that are not there stay as they are.
-  func named(_ text: String) -> String {
+  package func named(_ text: String) -> String {
     text.split(separator: "\n", omittingEmptySubsequences: false).map(line).joined(separator: "\n")
   }
 

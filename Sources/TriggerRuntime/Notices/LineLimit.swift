@@ -2,10 +2,10 @@ import Synchronization
 
 /// How much of what a trigger says is shown: 1 MB in a second of its log lines, and as much of its failures. What comes
 /// beyond is counted, and said once the second is over. Any thread.
-final class LineLimit: Sendable {
-  static let bytesInASecond = 1_000_000
+package final class LineLimit: Sendable {
+  package static let bytesInASecond = 1_000_000
 
-  enum Kind: Hashable { case lines, failures }
+  package enum Kind: Hashable { case lines, failures }
 
   private struct Source: Hashable {
     var trigger: String
@@ -19,8 +19,12 @@ final class LineLimit: Sendable {
   }
   private let state = Mutex(State())
 
+  package init() {}
+
   /// False when it is one too many.
-  func passes(_ bytes: Int, of trigger: String, _ kind: Kind = .lines, at now: ContinuousClock.Instant = .now)
+  package func passes(
+    _ bytes: Int, of trigger: String, _ kind: Kind = .lines, at now: ContinuousClock.Instant = .now
+  )
     -> Bool
   {
     state.withLock { state in
@@ -37,12 +41,12 @@ final class LineLimit: Sendable {
   }
 
   /// Lines of an execution that were not even kept.
-  func drop(_ count: Int, of trigger: String) {
+  package func drop(_ count: Int, of trigger: String) {
     if count > 0 { state.withLock { $0.dropped[trigger, default: 0] += count } }
   }
 
   /// What was dropped since this was asked last, by name of the trigger: to be said once in a while.
-  func takeDropped() -> [(trigger: String, count: Int)] {
+  package func takeDropped() -> [(trigger: String, count: Int)] {
     let dropped = state.withLock { state in
       defer { state.dropped = [:] }
       return state.dropped

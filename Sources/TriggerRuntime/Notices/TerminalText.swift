@@ -4,58 +4,60 @@
 ///     Output.result("\(trigger): \(error)")
 ///
 /// Literals are ours and stay as they are.
-struct TerminalText: ExpressibleByStringInterpolation, Sendable {
+package struct TerminalText: ExpressibleByStringInterpolation, Sendable {
   /// Before each line of a text after its first.
-  static let mark = "  | "
+  package static let mark = "  | "
 
   /// As people see it.
-  private(set) var shown: String
+  package private(set) var shown: String
   /// As it was given, without colours: for programs.
-  private(set) var plain: String
+  package private(set) var plain: String
 
-  init() { (shown, plain) = ("", "") }
+  package init() { (shown, plain) = ("", "") }
 
-  init(stringLiteral text: String) { (shown, plain) = (text, text) }
+  package init(stringLiteral text: String) { (shown, plain) = (text, text) }
 
-  init(stringInterpolation parts: StringInterpolation) { self = parts.text }
+  package init(stringInterpolation parts: StringInterpolation) { self = parts.text }
 
   /// Text from elsewhere.
-  init(_ text: String) { (shown, plain) = (text.escaped(marking: true), text) }
+  package init(_ text: String) { (shown, plain) = (text.escaped(marking: true), text) }
 
   /// Text of ours with lines of its own, in which control characters are still spelt out: help, tables.
-  init(lines text: String) { (shown, plain) = (text.escaped(marking: false), text) }
+  package init(lines text: String) { (shown, plain) = (text.escaped(marking: false), text) }
 
   private init(shown: String, plain: String) { (self.shown, self.plain) = (shown, plain) }
 
-  struct StringInterpolation: StringInterpolationProtocol {
+  package struct StringInterpolation: StringInterpolationProtocol {
     fileprivate var text = TerminalText()
 
-    init(literalCapacity: Int, interpolationCount: Int) {}
+    package init(literalCapacity: Int, interpolationCount: Int) {}
 
-    mutating func appendLiteral(_ literal: String) { text += TerminalText(stringLiteral: literal) }
-    mutating func appendInterpolation(_ part: TerminalText) { text += part }
-    mutating func appendInterpolation<Part>(_ part: Part) { text += TerminalText(String(describing: part)) }
+    package mutating func appendLiteral(_ literal: String) { text += TerminalText(stringLiteral: literal) }
+    package mutating func appendInterpolation(_ part: TerminalText) { text += part }
+    package mutating func appendInterpolation<Part>(_ part: Part) {
+      text += TerminalText(String(describing: part))
+    }
   }
 
-  static func += (left: inout TerminalText, right: TerminalText) {
+  package static func += (left: inout TerminalText, right: TerminalText) {
     left.shown += right.shown
     left.plain += right.plain
   }
 
-  static func + (left: TerminalText, right: TerminalText) -> TerminalText {
+  package static func + (left: TerminalText, right: TerminalText) -> TerminalText {
     var sum = left
     sum += right
     return sum
   }
 
   /// Control sequences of ours around it.
-  func styled(_ begin: String, _ end: String) -> TerminalText {
+  package func styled(_ begin: String, _ end: String) -> TerminalText {
     TerminalText(shown: begin + shown + end, plain: plain)
   }
 }
 
 extension Sequence<TerminalText> {
-  func joined(separator: TerminalText) -> TerminalText {
+  package func joined(separator: TerminalText) -> TerminalText {
     var (all, isFirst) = (TerminalText(), true)
     for text in self {
       if !isFirst { all += separator }
@@ -88,7 +90,7 @@ extension String {
 
   /// JSON text of the same value, in which nothing steers a terminal: JSON itself leaves DEL, C1 and what changes
   /// the direction of writing as they are.
-  var withJSONEscapes: String {
+  package var withJSONEscapes: String {
     guard utf8.contains(where: { $0 >= 0x7f }), unicodeScalars.contains(where: \.steersTerminals) else {
       return self
     }

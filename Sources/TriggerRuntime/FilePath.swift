@@ -1,8 +1,8 @@
 /// Parts of file paths as text. Foundation's own (`deletingLastPathComponent` of `"."`) traps on Linux.
-enum FilePath {
+package enum FilePath {
   /// The directory that holds the file or directory: `triggers` of `triggers/a.lua`, `.` of `a.lua`, `..` of
   /// `.`.
-  static func parent(of path: String) -> String {
+  package static func parent(of path: String) -> String {
     let path = trimmed(path)
     let name = lastName(of: path)
     if name == "." || name == ".." { return path == "." ? ".." : path + "/.." }
@@ -12,19 +12,19 @@ enum FilePath {
   }
 
   /// `a.lua` of `triggers/a.lua`, `/` of `/`.
-  static func lastName(of path: String) -> String {
+  package static func lastName(of path: String) -> String {
     let path = trimmed(path)
     if path == "/" { return path }
     return path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
   }
 
-  static func join(_ directory: String, _ name: String) -> String {
+  package static func join(_ directory: String, _ name: String) -> String {
     if directory == "." || directory.isEmpty { return name }
     return directory.hasSuffix("/") ? directory + name : "\(directory)/\(name)"
   }
 
   /// A path as seen from a directory: an absolute one stays as it is.
-  static func join(below directory: String, _ path: String) -> String {
+  package static func join(below directory: String, _ path: String) -> String {
     path.hasPrefix("/") ? path : join(directory, path)
   }
 
