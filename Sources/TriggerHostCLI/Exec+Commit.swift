@@ -14,12 +14,13 @@ extension Exec {
     let payload = try event.map { try Self.json($0, "--event") } ?? [:]
     let (config, path) = try locate(script!)
     var (name, tree) = try trigger(path, config)
+    let notices = Notices { Output.say($0) }
     let configuration = try EngineConfiguration(config, workers: nil)
     let opened = try OpenDirectory(
       DataOptions(path: data!, durability: .group), seed: configuration.seed, retention: config.log.retention)
     let coordinator = CommitCoordinator(configuration, log: opened.log)
-    let files = try coordinator.register(config, following: opened)
-    let storage = try HostStorage(opened, coordinator, config.log)
+    let files = try coordinator.register(config, following: opened, notices)
+    let storage = try HostStorage(opened, coordinator, config.log, notices)
     let reload = try storage.scripts(in: tree.contents, [], defaults: TriggerOptions(config))
     try refuse(path, waitingIn: reload, config)
     tree = reload.tree

@@ -1,28 +1,12 @@
 import Foundation
-import HostConfig
+import Logging
 import TriggerCore
 import TriggerHost
 import TriggerRuntime
 
-/// One thing that a command says beside its results.
-struct Entry: Sendable {
-  /// Where something of a trigger came from.
-  struct Origin: Sendable {
-    var trigger: String
-    var seq: Int64
-    var attempt: Int
-  }
-
-  var level: HostConfig.LogLevel
-  var message: TerminalText
-  var origin: Origin?
-  /// The script said it, by `print` or `ctx:log`; else we do.
-  var isScripts = false
-  /// What `ctx:log` was given beside the message; what we know beside it.
-  var fields: Value.Map = [:]
-
+extension HostNotice {
   /// `[rsi 12.1] warning: message {"fields": 1}`. Nothing else of ours begins with a bracket.
-  fileprivate var text: TerminalText {
+  fileprivate var line: TerminalText {
     var text = TerminalText()
     if let origin { text += "[\(origin.trigger) \(origin.seq).\(origin.attempt)] " }
     if isScripts { text += "\(level.rawValue): " }
@@ -58,18 +42,18 @@ struct Journal: Sendable {
 
   var hasLiveLine: Bool { isTerminal && format == .text && !isQuiet }
 
-  func wants(_ level: HostConfig.LogLevel) -> Bool {
-    !isQuiet || level.rank >= HostConfig.LogLevel.warning.rank
+  func wants(_ level: Logger.Level) -> Bool {
+    !isQuiet || level >= .warning
   }
 
   /// Each line of an entry has its time.
   ///
   /// - Parameter now: nanoseconds since 1970.
-  func text(of entry: Entry, at now: Int64) -> String {
+  func text(of entry: HostNotice, at now: Int64) -> String {
     if format == .json { return entry.json(Self.instant(now)) }
     let paint = Paint(for: STDERR_FILENO)
     let time = isTerminal ? paint.faint("\(Self.localTime(now))") : "\(Self.instant(now))"
-    var text = entry.text
+    var text = entry.line
     if entry.level == .error { text = paint.bad(text) }
     if entry.level == .warning { text = paint.doubtful(text) }
     return text.shown.split(separator: "\n", omittingEmptySubsequences: false)
@@ -93,9 +77,4 @@ struct Journal: Sendable {
       format: "%02d:%02d:%02d.%03d", parts.tm_hour, parts.tm_min, parts.tm_sec,
       Int(now / 1_000_000 % 1000))
   }
-}
-
-extension HostConfig.LogLevel {
-  /// Greater is more serious.
-  var rank: Int { Self.allCases.firstIndex(of: self)! }
 }

@@ -75,6 +75,9 @@ struct TriggerHostCommand: AsyncParsableCommand {
     default:
       if let error = error as? ExitCode {
         code = error
+      } else if error is HostNotReady {
+        // It has been said.
+        code = ExitCode(1)
       } else if error is any ExpectedFailure {
         Output.problem("\(error)")
         code = ExitCode(1)

@@ -1,5 +1,6 @@
 import Foundation
 import HostConfig
+import Logging
 import Synchronization
 import TriggerCore
 import TriggerHost
@@ -40,14 +41,14 @@ enum Output {
   }
 
   /// What is wrong or doubtful, and what a host does.
-  static func say(_ entry: Entry) {
+  static func say(_ entry: HostNotice) {
     guard let journal = journal.withLock({ $0 }) else { return write(entry.message.shown, to: STDERR_FILENO) }
     if !journal.wants(entry.level) { return }
     write(journal.text(of: entry, at: EngineClock().now()), to: STDERR_FILENO)
   }
 
-  static func say(_ level: HostConfig.LogLevel, _ message: TerminalText, _ fields: Value.Map = [:]) {
-    say(Entry(level: level, message: message, fields: fields))
+  static func say(_ level: Logger.Level, _ message: TerminalText, _ fields: Value.Map = [:]) {
+    say(HostNotice(level: level, message: message, fields: fields))
   }
 
   static func problem(_ message: TerminalText) { say(.error, message) }
@@ -57,9 +58,7 @@ enum Output {
   static func usage(_ message: TerminalText) { write(message.shown, to: STDERR_FILENO) }
 
   /// A line on standard output that is not left out: waits for room.
-  static func acknowledgement(_ value: Value) {
-    // All that comes here has a JSON form, or is not sent: a reader must be able to read each.
-    guard let text = try? JSON.text(value).withJSONEscapes else { return }
+  static func acknowledgement(_ text: String) {
     guard let writers = writers.withLock({ $0 }) else { return write(text, to: STDOUT_FILENO) }
     writers.output.patientLine(text)
   }
@@ -93,7 +92,7 @@ enum Output {
   }
 
   private static func noteLoss(_ count: Int) -> String {
-    let entry = Entry(
+    let entry = HostNotice(
       level: .warning, message: "(\(counted(count, "line")) left out here: nobody read them in time)",
       fields: ["left_out": .int(Int64(count))])
     return journal.withLock { $0 }?.text(of: entry, at: EngineClock().now()) ?? entry.message.shown
@@ -138,15 +137,5 @@ enum Output {
 }
 
 extension Output {
-  static func say(_ finding: Finding) {
-    var fields: Value.Map = ["file": .string(finding.file)]
-    if let line = finding.line { fields["line"] = .int(Int64(line)) }
-    let level: HostConfig.LogLevel =
-      switch finding.severity {
-      case .error: .error
-      case .warning: .warning
-      case .note: .info
-      }
-    say(level, TerminalText(finding.text), fields)
-  }
+  static func say(_ finding: Finding) { say(HostNotice(finding)) }
 }

@@ -11,13 +11,16 @@ final class Answers: @unchecked Sendable {  // guarded by `condition`
   /// How long the end waits for a reader that takes nothing, and for one that takes little.
   private static let (patience, longest) = (Duration.seconds(1), Duration.seconds(2))
 
+  private let send: @Sendable (String) -> Void
   private let condition = NSCondition()
   private let progress = WakeUp()
   private var waiting: Deque<Value> = []
   private var isWriting = false
   private var written = 0
 
-  init() {
+  /// - Parameter send: sends a line; waits for who reads them.
+  init(_ send: @escaping @Sendable (_ line: String) -> Void) {
+    self.send = send
     let thread = Thread { [self] in
       while true { write(next()) }
     }
@@ -68,7 +71,8 @@ final class Answers: @unchecked Sendable {  // guarded by `condition`
   }
 
   private func write(_ answer: Value) {
-    Output.acknowledgement(answer)
+    // All that comes here has a JSON form, or is not sent: a reader must be able to read each.
+    if let line = try? JSON.text(answer).withJSONEscapes { send(line) }
     condition.lock()
     written += 1
     condition.unlock()

@@ -1,5 +1,6 @@
 import ArgumentParser
 import HostConfig
+import TriggerCore
 import TriggerHost
 import TriggerStorage
 
@@ -45,3 +46,4 @@ extension StorageError: ExpectedFailure {}
 extension LogError: ExpectedFailure {}
 extension LogFailure: ExpectedFailure {}
 extension CheckpointDamage: ExpectedFailure {}
+extension FileProblem: ExpectedFailure {}

@@ -11,12 +11,14 @@ extension CommitCoordinator {
   /// - Returns: those that are directories, to be started.
   /// - Throws: `ConfigProblem` when a table has no log to follow, its file cannot be this store's, or another host has
   ///   a directory.
-  func register(_ config: HostConfig, following opened: OpenDirectory?) throws -> FileStores {
+  func register(
+    _ config: HostConfig, following opened: OpenDirectory?, _ notices: Notices
+  ) throws -> FileStores {
     var directories: [VersionedStore<FileStoreBackend>] = []
     for (name, store) in config.stores.sorted(by: { $0.key < $1.key }) {
       if let database = store.database {
         let table = StoreTableSettings(name: name, database: database, line: store.line, file: config.file)
-        try register(VersionedStore(name, backend: try table.backend(following: opened)))
+        try register(VersionedStore(name, backend: try table.backend(following: opened, notices)))
       } else if let files = store.files {
         let settings = FileStoreSettings(name: name, files: files, file: config.file)
         let backend = try settings.backend(following: opened)
@@ -29,7 +31,7 @@ extension CommitCoordinator {
         try register(VersionedStore(name, backend: MemoryStoreBackend()))
       }
     }
-    return FileStores(directories)
+    return FileStores(directories, notices)
   }
 }
 
@@ -41,7 +43,7 @@ struct StoreTableSettings {
   /// The configuration.
   var file: String
 
-  func backend(following opened: OpenDirectory?) throws -> DatabaseStoreBackend {
+  func backend(following opened: OpenDirectory?, _ notices: Notices) throws -> DatabaseStoreBackend {
     guard let opened else {
       throw ConfigProblem(
         file: file, line: line,
@@ -54,7 +56,9 @@ struct StoreTableSettings {
         path: FilePath.join(below: opened.directory.path, database.file), store: name, table: database.table,
         history: LogHistory(log: opened.directory.logID, epoch: opened.epoch)
       ) { notice in
-        notice.level == .info ? Output.say(.info, "\(notice)") : Output.warning("\(notice.level): \(notice)")
+        notice.level == .info
+          ? notices.say(.info, "\(notice)", code: .storage)
+          : notices.warning("\(notice.level): \(notice)", code: .storage)
       }
     } catch { throw problem(error) }
   }

@@ -77,7 +77,7 @@ final class Ending: Sendable {
     status.stop()
     host.answers?.finish { isUrgent.load(ordering: .acquiring) }
     host.sayDropped()
-    for entry in host.summary(left) { Output.say(entry) }
+    for notice in host.summary(left) { Output.say(notice) }
     // Answers wait for their reader, unless somebody waits for the end.
     while host.answers != nil, !isUrgent.load(ordering: .acquiring), !Output.isFlushed { Output.flush() }
     return isWritten

@@ -1,4 +1,3 @@
-import ArgumentParser
 import Foundation
 import HostConfig
 import TriggerCore
@@ -19,11 +18,11 @@ extension Host {
     let feeds = try config.feeds.map { settings in
       do {
         let feed = try Feed(settings)
-        for note in feed.notes { Output.say(.info, "\(note)") }
+        for note in feed.notes { notices.say(.info, "\(note)") }
         return (settings, feed)
       } catch {
-        Output.problem("\(error)")
-        throw ExitCode(1)
+        notices.problem("\(error)")
+        throw HostNotReady()
       }
     }
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -85,7 +84,7 @@ extension Host {
       }
     }
     rows.withLock { $0.bad += 1 }
-    Output.warning("\(fault)")
+    notices.warning("\(fault)", code: .row)
     return nil
   }
 

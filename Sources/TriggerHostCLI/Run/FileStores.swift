@@ -11,9 +11,13 @@ import TriggerStorage
 /// files.
 final class FileStores: Sendable {
   private let stores: [VersionedStore<FileStoreBackend>]
+  private let notices: Notices
   private let told = Mutex<[String: Set<String>]>([:])
 
-  init(_ stores: [VersionedStore<FileStoreBackend>]) { self.stores = stores }
+  init(_ stores: [VersionedStore<FileStoreBackend>], _ notices: Notices) {
+    self.stores = stores
+    self.notices = notices
+  }
 
   /// Writes out what an earlier run left undone, and returns when the edits made meanwhile are committed. After
   /// the queue has started.
@@ -23,20 +27,22 @@ final class FileStores: Sendable {
     for store in stores {
       let name = store.name
       try await store.followEdits(
-        through: queue, committed: { Self.say($0, $1, of: name) },
+        through: queue, committed: { [notices] in Self.say($0, $1, of: name, notices) },
         problems: { [weak self] in self?.tell($0, of: name) })
     }
     if !stores.isEmpty { giveBackFreedMemory() }
   }
 
-  private static func say(_ edits: FileEdits, _ result: OperationResult, of store: String) {
+  private static func say(
+    _ edits: FileEdits, _ result: OperationResult, of store: String, _ notices: Notices
+  ) {
     let named = 5
     var names = edits.edits.prefix(named).map { FileProblem(path: $0.path, message: "").shownPath }
     if edits.edits.count > named { names.append("...") }
-    Output.say(
+    notices.say(
       .info,
-      "store '\(store)': \(counted(edits.edits.count, "file")) changed outside, taken up with seq \(result.seq): \(names.joined(separator: ", "))"
-    )
+      "store '\(store)': \(counted(edits.edits.count, "file")) changed outside, taken up with seq \(result.seq): \(names.joined(separator: ", "))",
+      ["seq": .int(result.seq)], code: .files)
   }
 
   /// Writes out what has been committed. After the queue has stopped.
@@ -54,7 +60,9 @@ final class FileStores: Sendable {
       let old = told.updateValue(Set(lines.map(\.text)), forKey: store) ?? []
       return lines.filter { !old.contains($0.text) }
     }
-    for line in new { Output.say(line.severity == .warning ? .warning : .error, "\(line.text)") }
+    for line in new {
+      notices.say(line.severity == .warning ? .warning : .error, "\(line.text)", code: .files)
+    }
   }
 }
 
@@ -93,5 +101,3 @@ struct FileStoreSettings {
     return FilePath.join(directory, "\(name)-\(place).sqlite")
   }
 }
-
-extension FileProblem: ExpectedFailure {}

@@ -1,5 +1,6 @@
 import Foundation
 import HostConfig
+import Logging
 import TriggerCore
 import TriggerHost
 import TriggerReplay
@@ -23,7 +24,7 @@ extension Host {
           })
       }.start()
     }
-    for line in lines { Output.say(line.level, "scripts: \(line.text)") }
+    for line in lines { notices.say(line.level, "scripts: \(line.text)") }
   }
 }
 
@@ -45,7 +46,7 @@ private struct Rehearsal {
     reader = try LogReader(path: path)
   }
 
-  func lines(last count: Int64) throws -> [(level: HostConfig.LogLevel, text: String)] {
+  func lines(last count: Int64) throws -> [(level: Logger.Level, text: String)] {
     let end = try reader.lastSeq()
     let start = max(end - count + 1, try reader.firstExecutable())
     guard start <= end else { return [] }
@@ -72,7 +73,7 @@ private struct Rehearsal {
       }
     } catch is Enough {}
     let all = failures + others
-    var lines: [(level: HostConfig.LogLevel, text: String)] = [
+    var lines: [(level: Logger.Level, text: String)] = [
       (
         failures.isEmpty ? .info : .warning,
         "\(counted(executed, "recent operation")) executed with the new scripts\(left): \(failures.count) would fail that did not, \(others.count) would differ"

@@ -1,6 +1,6 @@
-import ArgumentParser
 import Foundation
 import HostConfig
+import Logging
 import Synchronization
 import TriggerCore
 import TriggerFiles
@@ -15,7 +15,8 @@ final class Host: Sendable {
   let config: HostConfig
   let started = ContinuousClock.now
   private let scheduler: TriggerScheduler
-  private let notices = NoticeLimit()
+  let notices: Notices
+  private let noticeLimit = NoticeLimit()
   private let lineLimit = LineLimit()
   /// Rows of the feeds so far.
   let rows = Mutex(FeedCounts())
@@ -33,46 +34,51 @@ final class Host: Sendable {
 
   /// - Parameters:
   ///   - data: the directory to keep everything in; nil keeps it in memory.
-  ///   - answers: whether events of standard input will be answered.
-  init(config: HostConfig, workers: Int? = nil, data: DataOptions? = nil, answers: Bool = false) throws {
+  ///   - answers: where events of standard input are answered; nil: nowhere.
+  ///   - notices: told what the host says.
+  init(
+    config: HostConfig, workers: Int? = nil, data: DataOptions? = nil, answers: Answers? = nil,
+    notices: Notices
+  ) throws {
     self.config = config
-    self.answers = answers ? Answers() : nil
+    self.answers = answers
+    self.notices = notices
     let configuration = try EngineConfiguration(config, workers: workers)
     let opened = try data.map {
       try OpenDirectory($0, seed: configuration.seed, retention: config.log.retention)
     }
     let coordinator = CommitCoordinator(configuration, log: opened?.log)
     self.coordinator = coordinator
-    files = try coordinator.register(config, following: opened)
+    files = try coordinator.register(config, following: opened, notices)
     coordinator.whenFailed { [directory = opened?.directory] message in
-      if directory?.isGone == true {
-        Output.problem(
-          "\(message). Stopping: nothing more could be kept. What was acknowledged is where the directory is now."
-        )
-        Output.endProcess(1)
-      }
       // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
-      Output.problem(
-        "the log cannot be written: \(message)\nNothing acknowledged is lost. Stopping; start again when the disk is well."
-      )
-      Output.endProcess(1)
+      notices.problem(
+        directory?.isGone == true
+          ? "\(message). Stopping: nothing more could be kept. What was acknowledged is where the directory is now."
+          : "the log cannot be written: \(message)\nNothing acknowledged is lost. Stopping; start again when the disk is well.",
+        code: .logFailed)
     }
     coordinator.whenClockSteps {
-      Output.warning("\($0); spans go on as they were, what happens at wall times goes by the new one")
+      notices.warning(
+        "\($0); spans go on as they were, what happens at wall times goes by the new one", code: .clock)
     }
     coordinator.whenStuck { notice in
-      if case .lifted = notice { Output.say(.info, "\(notice)") } else { Output.problem("\(notice)") }
+      if case .lifted = notice {
+        notices.say(.info, "\(notice)", code: .stuck)
+      } else {
+        notices.problem("\(notice)", code: .stuck)
+      }
     }
-    storage = try opened.map { try HostStorage($0, coordinator, config.log) }
+    storage = try opened.map { try HostStorage($0, coordinator, config.log, notices) }
     queue = TriggerQueue(coordinator)
     scheduler = TriggerScheduler(queue)
-    if let storage { Output.say(.info, "\(storage.summary)") }
+    if let storage { notices.say(.info, "\(storage.summary)", code: .recovered) }
   }
 
   /// Loads the scripts and starts; what is wrong with single scripts is printed, the others run. Scripts that
   /// are saved from then on are put in force.
   ///
-  /// - Throws: `ExitCode` when the directory cannot be read; `FileProblem` for that of a file store.
+  /// - Throws: `HostNotReady` when the directory cannot be read; `FileProblem` for that of a file store.
   ///
   /// - Parameter configuration: reads it anew, for schedules that are saved while the host runs.
   func start(reading configuration: @escaping @Sendable () -> HostConfig.Loaded? = { nil }) async throws {
@@ -80,22 +86,22 @@ final class Host: Sendable {
     let follower = ScriptFollower(self, configuration)
     self.follower.withLock { $0 = follower }
     try follower.start { scripts, reload in
-      for finding in scripts.findings { Output.say(finding) }
-      guard scripts.isComplete else { throw ExitCode(1) }
+      for finding in scripts.findings { notices.say(finding) }
+      guard scripts.isComplete else { throw HostNotReady() }
       var tree = reload.tree
       // Kept before anything runs with it: what ran can be run again.
       tree.identity = try storage?.keep(reload, seq: storage!.progress.lastSeq + 1)
       bind(tree)
       queue.bind([], scripts: tree)
-      Output.say(.info, "\(EnvironmentVersions.lua)")
+      notices.say(.info, "\(EnvironmentVersions.lua)")
       nothingRuns.store(
         tree.triggers.isEmpty && scripts.findings.contains(where: \.isError), ordering: .relaxed)
       let environment = ProcessInfo.processInfo.environment["TZ"]
-      if let fault = Zone.fault(ofEnvironment: environment) { Output.warning("warning: \(fault)") }
+      if let fault = Zone.fault(ofEnvironment: environment) { notices.warning("warning: \(fault)") }
       let names = tree.triggers.map(\.name).joined(separator: ", ")
-      Output.say(
+      notices.say(
         .info, "\(counted(tree.triggers.count, "trigger")): \(names.isEmpty ? "nothing can run" : names)")
-      Output.say(.info, "Time zone: \(Zone.host.described(at: Timestamp(nanoseconds: EngineClock().now())))")
+      notices.say(.info, "Time zone: \(Zone.host.described(at: Timestamp(nanoseconds: EngineClock().now())))")
       addSchedules(tree)
       return tree
     }
@@ -191,36 +197,37 @@ final class Host: Sendable {
   var diskUse: String? { storage.map { "disk \(sizeText($0.directory.bytes))" } }
 
   private func observe() {
-    let threshold = config.logLevel.rank
+    let threshold = Logger.Level(config.logLevel)
     let places = ScriptPlaces(root: config.scripts.resolved)
-    queue.observe { [lineLimit] result, logs in
+    queue.observe { [lineLimit, notices] result, logs in
       for line in logs {
-        let level = HostConfig.LogLevel(rawValue: line.level) ?? .info
-        if level.rank < threshold { continue }
+        let level = Logger.Level(rawValue: line.level) ?? .info
+        if level < threshold { continue }
         guard lineLimit.passes(line.shownBytes, of: result.trigger) else { continue }
-        var entry = Entry(level: level, message: "\(line.message)", origin: result.origin, isScripts: true)
-        if case .map(let fields)? = line.fields { entry.fields = fields }
-        Output.say(entry)
+        var notice = HostNotice(.log, level: level, message: "\(line.message)", origin: result.origin)
+        if case .map(let fields)? = line.fields { notice.fields = fields }
+        notices.say(notice)
       }
       lineLimit.drop(result.logLinesDropped, of: result.trigger)
       if let error = result.error, lineLimit.passes(error.utf8.count, of: result.trigger, .failures) {
-        Output.say(Entry(level: .error, message: "\(places.named(error))", origin: result.origin))
+        notices.say(
+          HostNotice(.failure, level: .error, message: "\(places.named(error))", origin: result.origin))
       }
     }
     // Of those of schedules the scheduler tells.
     let scheduled = Set(config.schedules.map { $0.job.target })
     coordinator.whenUnheard { [weak self] kind, name in
-      guard !scheduled.contains(name), let hint = self?.hint(for: kind, name) else { return }
-      Output.warning("event '\(name)': \(hint)")
+      guard !scheduled.contains(name), let self, let hint = hint(for: kind, name) else { return }
+      notices.warning("event '\(name)': \(hint)", code: .unheard)
     }
   }
 
   /// Says which lines were dropped since the last time. Call once in a while, and at the end.
   func sayDropped() {
     for (trigger, count) in lineLimit.takeDropped() {
-      Output.say(
+      notices.say(
         .warning, "… and \(grouped(count)) more \(count == 1 ? "line" : "lines") of \(trigger) dropped",
-        ["trigger": .string(trigger), "dropped": .int(Int64(count))])
+        ["trigger": .string(trigger), "dropped": .int(Int64(count))], code: .dropped)
     }
   }
 
@@ -245,8 +252,8 @@ final class Host: Sendable {
 
   /// The configuration's jobs, and those that scripts ask for with their own `on`.
   private func addSchedules(_ tree: ScriptTree) {
-    scheduler.observe { [notices] notice in
-      if let text = notices.text(of: notice) { Output.warning("\(text)") }
+    scheduler.observe { [noticeLimit, notices] notice in
+      if let text = noticeLimit.text(of: notice) { notices.warning("\(text)", code: .schedule) }
     }
     for (job, place) in jobs(of: config.schedules) + jobs(of: tree) { add(job, from: place) }
   }
@@ -273,21 +280,24 @@ final class Host: Sendable {
         try scheduler.add(job, since: since, fired: storage?.progress.fires[job.name])
       }
     } catch {
-      return Output.problem("\(place): \(error)")
+      return notices.problem("\(place): \(error)", code: .schedule)
     }
     warn(of: job, from: place)
   }
 
   private func warn(of job: ScheduledJob, from place: String) {
     if case .at(let time) = job.rule, scheduler.nextFire(of: job.name) == nil {
-      Output.warning("\(place): warning: schedule '\(job.name)' does not fire: \(time) is past")
+      notices.warning(
+        "\(place): warning: schedule '\(job.name)' does not fire: \(time) is past", code: .schedule)
     }
   }
 }
 
 extension OperationResult {
   /// With the attempt that counts.
-  fileprivate var origin: Entry.Origin { Entry.Origin(trigger: trigger, seq: seq, attempt: attempts) }
+  fileprivate var origin: HostNotice.Origin {
+    HostNotice.Origin(trigger: trigger, seq: seq, attempt: attempts)
+  }
 }
 
 extension ExecutionLog {

@@ -29,6 +29,7 @@ struct OpenDirectory {
 final class HostStorage: Sendable {
   let directory: DataDirectory
   let log: DurableLog
+  private let notices: Notices
   private let checkpointer: Checkpointer
   // Used while the host starts, and for scripts of operations that an earlier run has deferred.
   private nonisolated(unsafe) let reader: LogReader
@@ -44,8 +45,9 @@ final class HostStorage: Sendable {
   ///
   /// - Throws: `LogError`, `StorageError`.
   init(
-    _ opened: OpenDirectory, _ coordinator: CommitCoordinator, _ settings: HostConfig.Log
+    _ opened: OpenDirectory, _ coordinator: CommitCoordinator, _ settings: HostConfig.Log, _ notices: Notices
   ) throws {
+    self.notices = notices
     directory = opened.directory
     log = opened.log
     let started = ContinuousClock.now
@@ -56,15 +58,15 @@ final class HostStorage: Sendable {
     let seconds = (ContinuousClock.now - started) / .seconds(1)
     let start = recovery.begin == 0 ? "the first record" : "the one before it, of seq \(recovery.begin),"
     for damage in reader.damaged {
-      Output.warning(
-        "\(directory.path): \(damage)\nNothing is lost: the host goes on from \(start) and the log, and writes a new checkpoint."
-      )
+      notices.warning(
+        "\(directory.path): \(damage)\nNothing is lost: the host goes on from \(start) and the log, and writes a new checkpoint.",
+        code: .damage)
     }
     let epoch = opened.epoch
     if let loss = directory.loss {
-      Output.warning(
-        "\(directory.path): \(loss). Going on without, as --accept-loss says; seqs are given out again, in epoch \(epoch)."
-      )
+      notices.warning(
+        "\(directory.path): \(loss). Going on without, as --accept-loss says; seqs are given out again, in epoch \(epoch).",
+        code: .damage)
     }
     coordinator.open(epoch: epoch)
     var progress = recovery.fold
@@ -75,8 +77,8 @@ final class HostStorage: Sendable {
       log, coordinator, recovery: recovery, damaged: reader.damaged,
       retention: settings.retention,
       interval: settings.checkpoint)
-    log.whenNoticed { [path = directory.path] in Output.warning("\(path): \($0)") }
-    checkpointer.start { Output.problem("\($0)") }
+    log.whenNoticed { [path = directory.path] in notices.warning("\(path): \($0)", code: .storage) }
+    checkpointer.start { notices.problem("\($0)", code: .storage) }
     let left = recovery.fold.unfinished.count
     summary =
       recovery.lastSeq == 0
@@ -114,8 +116,9 @@ final class HostStorage: Sendable {
       return (try directory.keep(files, now: now, seed: 0, seq: seq), directory.treeDamage)
     }
     if let damage {
-      Output.warning(
-        "\(directory.path): \(damage). The scripts of now are kept whole, as tree \(identity.number).")
+      notices.warning(
+        "\(directory.path): \(damage). The scripts of now are kept whole, as tree \(identity.number).",
+        code: .damage)
     }
     return identity
   }
@@ -134,7 +137,9 @@ final class HostStorage: Sendable {
   func close() {
     checkpointer.stop()
     if log.failure == nil, checkpointer.recordsSince >= Self.commitsForLastCheckpoint {
-      do { try checkpointer.checkpoint() } catch { Output.problem("no checkpoint: \(error)") }
+      do { try checkpointer.checkpoint() } catch {
+        notices.problem("no checkpoint: \(error)", code: .storage)
+      }
     }
     checkpointer.close()
     reader.close()

@@ -70,7 +70,9 @@ struct Run: AsyncParsableCommand {
     Output.beginWriters()
     let options = data.options(loaded.config)
     try report(ConfigReport(loaded.config.overlaps(data: options?.path)))
-    let host = try Host(config: loaded.config, workers: workers, data: options, answers: stdin)
+    let answers = stdin ? Answers { Output.acknowledgement($0) } : nil
+    let host = try Host(
+      config: loaded.config, workers: workers, data: options, answers: answers, notices: Self.notices)
     let status = StatusLine(host: host)
     let ending = Ending(host, status)
     signals.onFirst { ending.begin() }
@@ -81,7 +83,7 @@ struct Run: AsyncParsableCommand {
       try await work(host)
       if !endsByItself {
         if !host.config.feeds.isEmpty {
-          for entry in host.summary() { Output.say(entry) }
+          for notice in host.summary() { Output.say(notice) }
           Output.say(.info, "All feeds are read.")
         }
         if stdin { Output.say(.info, "Standard input has ended.") }
@@ -97,6 +99,12 @@ struct Run: AsyncParsableCommand {
       Output.problem("Nothing succeeded: \(failures)")
       throw ExitCode(1)
     }
+  }
+
+  /// What a host says goes to its log; a host that can keep nothing more ends.
+  private static let notices = Notices { notice in
+    Output.say(notice)
+    if notice.code == .logFailed { Output.endProcess(1) }
   }
 
   /// A pipe or a file as input is work to do; a terminal is somebody who may have more.

@@ -89,13 +89,18 @@ final class ScheduleFollower: Sendable {
   ///
   /// - Parameter tree: the scripts in force.
   func take(_ change: Change, _ host: Host, _ tree: ScriptTree) async {
-    guard case .read(let loaded) = change else { return Output.say(.info, "schedules: nothing has changed") }
-    for problem in loaded.report.sorted { Output.say(Finding(problem)) }
+    let notices = host.notices
+    guard case .read(let loaded) = change else {
+      return notices.say(.info, "schedules: nothing has changed", code: .schedulesUnchanged)
+    }
+    for problem in loaded.report.sorted { notices.say(Finding(problem)) }
     guard loaded.report.isGood else {
-      return Output.problem("schedules: not taken up, those that run stay in force; mend what is named above")
+      return notices.problem(
+        "schedules: not taken up, those that run stay in force; mend what is named above",
+        code: .schedulesRefused)
     }
     let old = config.withLock { $0 }
-    sayWhatWaits(old, loaded.config)
+    sayWhatWaits(old, loaded.config, notices)
     let (before, after) = (old.schedules, loaded.config.schedules)
     let known = Dictionary(before.map { ($0.job.name, $0.job) }, uniquingKeysWith: { $1 })
     let names = Set(after.map(\.job.name))
@@ -105,18 +110,24 @@ final class ScheduleFollower: Sendable {
       ("gone", before.map(\.job.name).filter { !names.contains($0) }),
     ].filter { !$0.1.isEmpty }
     config.withLock { $0.schedules = after }
-    if parts.isEmpty { return Output.say(.info, "schedules: none has changed") }
+    if parts.isEmpty {
+      return notices.say(.info, "schedules: none has changed", code: .schedulesUnchanged)
+    }
     let event: Value = .array(parts.flatMap(\.1).sorted().map { .string($0) })
     do {
       let result = try await host.queue.replaceScripts(with: tree, event: ["schedules": event])
       host.replaceSchedules(before, by: after)
       let text = parts.map { "\($0.0) \($0.1.prefix(10).joined(separator: ", "))" }.joined(separator: "; ")
-      Output.say(.info, "schedules: in force from seq \(result.seq): \(text)")
-    } catch is CancellationError {} catch { Output.problem("schedules: not taken up: \(error)") }
+      notices.say(
+        .info, "schedules: in force from seq \(result.seq): \(text)", ["seq": .int(result.seq)],
+        code: .schedulesInForce)
+    } catch is CancellationError {} catch {
+      notices.problem("schedules: not taken up: \(error)", code: .schedulesRefused)
+    }
   }
 
   /// What host.yaml says otherwise than when the host started, and is not taken up.
-  private func sayWhatWaits(_ old: HostConfig, _ new: HostConfig) {
+  private func sayWhatWaits(_ old: HostConfig, _ new: HostConfig, _ notices: Notices) {
     let keys = new.keysThatDiffer(from: old)
     if keys.isEmpty { return }
     config.withLock { config in
@@ -125,8 +136,8 @@ final class ScheduleFollower: Sendable {
       config = new
       config.schedules = schedules
     }
-    Output.warning(
-      "\(new.file): \(keys.joined(separator: ", ")) changed: that needs a start, the host runs on with what it had"
-    )
+    notices.warning(
+      "\(new.file): \(keys.joined(separator: ", ")) changed: that needs a start, the host runs on with what it had",
+      code: .needsStart)
   }
 }

@@ -11,6 +11,7 @@ import TriggerWorkshop
 /// operation; what is not keeps its last good version, and it is said what is wrong, and what waits for that.
 final class ScriptFollower: Sendable {
   private let host: Host
+  private var notices: Notices { host.notices }
   private let watcher: DirectoryWatcher
   private let directory: String
   private let schedules: ScheduleFollower
@@ -86,7 +87,7 @@ final class ScriptFollower: Sendable {
     case .files(let report):
       state.files = report.tree
       for problem in report.problems where problem.severity == .warning && !state.known.contains(problem) {
-        Output.say(finding(problem))
+        notices.say(finding(problem))
       }
       let isNews = !report.changes.isEmpty || Self.errors(report.problems) != Self.errors(state.known)
       state.known = report.problems
@@ -97,7 +98,7 @@ final class ScriptFollower: Sendable {
       index.refresh(.everything)
       let changes = index.tree.changes(since: state.files)
       guard !changes.isEmpty || Self.errors(index.sortedProblems) != Self.errors(state.known) else {
-        return Output.say(.info, "scripts: nothing has changed")
+        return notices.say(.info, "scripts: nothing has changed", code: .scriptsUnchanged)
       }
       state.files = index.tree
       state.known = index.sortedProblems
@@ -131,7 +132,7 @@ final class ScriptFollower: Sendable {
     // What was said and has not been touched is not said again.
     let isSaid = step.held.allSatisfy { waited.contains($0) && changes[$0.path] == nil }
     if !isSaid || step.update.files.isEmpty {
-      for problem in step.unread { Output.say(finding(problem)) }
+      for problem in step.unread { notices.say(finding(problem)) }
       say(step.problems.map { Finding($0, in: directory) })
     } else {
       say(step.problems.filter { !known.contains($0.description) }.map { Finding($0, in: directory) })
@@ -139,11 +140,13 @@ final class ScriptFollower: Sendable {
     if step.update.files.isEmpty {
       guard await hold(reload) else { return }
       if step.held.isEmpty {
-        return Output.say(.info, "scripts: the files are back to what runs; nothing to do")
+        return notices.say(
+          .info, "scripts: the files are back to what runs; nothing to do", code: .scriptsUnchanged)
       }
       if !isSaid { say(step.held, of: reload.tree) }
-      return Output.problem(
-        "scripts: not reloaded, the scripts that run stay in force; mend what is named above")
+      return notices.problem(
+        "scripts: not reloaded, the scripts that run stay in force; mend what is named above",
+        code: .scriptsRefused)
     }
     guard let seq = await activate(&step.update, reload, after: old) else { return }
     if let identity = step.update.tree.identity { reload.identify(identity) }
@@ -155,7 +158,7 @@ final class ScriptFollower: Sendable {
   /// Keeps in mind what waits. Returns false when that fails.
   private func hold(_ reload: ScriptReload) async -> Bool {
     do { _ = try host.keep(reload) } catch {
-      Output.problem("scripts: not reloaded: \(error)")
+      notices.problem("scripts: not reloaded: \(error)", code: .scriptsRefused)
       return false
     }
     return true
@@ -165,18 +168,18 @@ final class ScriptFollower: Sendable {
   private func say(_ held: [ScriptReload.Held], of tree: ScriptTree) {
     let most = 20
     let shown = held.filter { !$0.path.isEmpty }
-    for held in shown.prefix(most) { Output.problem("scripts: \(held.text(of: tree))") }
+    for held in shown.prefix(most) { notices.problem("scripts: \(held.text(of: tree))") }
     if shown.count > most {
-      Output.problem("scripts: and \(counted(shown.count - most, "more file")) wait with these")
+      notices.problem("scripts: and \(counted(shown.count - most, "more file")) wait with these")
     }
   }
 
   /// What a burst has wrong; of very much the beginning.
   private func say(_ found: [Finding]) {
     let most = 20
-    for finding in found.prefix(most) { Output.say(finding) }
+    for finding in found.prefix(most) { notices.say(finding) }
     if found.count > most {
-      Output.problem(
+      notices.problem(
         "scripts: and \(counted(found.count - most, "more mistake")): trigger-host check names all")
     }
   }
@@ -196,7 +199,7 @@ final class ScriptFollower: Sendable {
       host.replaceSchedules(of: old, by: update.tree)
       return result.seq
     } catch is CancellationError { return nil } catch {
-      Output.problem("scripts: not reloaded: \(error)")
+      notices.problem("scripts: not reloaded: \(error)", code: .scriptsRefused)
       return nil
     }
   }
@@ -232,15 +235,17 @@ final class ScriptFollower: Sendable {
     if held > 0 { parts.append("\(counted(held, "file")) held back") }
     let tree = update.tree.identity.map { "tree \($0.number) " } ?? ""
     let files = update.files.added.count + update.files.modified.count + update.files.removed.count
-    Output.say(
+    var fields: Value.Map = ["seq": .int(seq)]
+    if let identity = update.tree.identity { fields["tree"] = .int(Int64(identity.number)) }
+    notices.say(
       .info,
-      "scripts: \(tree)in force from seq \(seq): \(counted(files, "file")), \(parts.joined(separator: "; "))"
-    )
+      "scripts: \(tree)in force from seq \(seq): \(counted(files, "file")), \(parts.joined(separator: "; "))",
+      fields, code: .scriptsInForce)
     for problem in update.tree.problems where problem.severity == .warning {
       let isNew = (update.triggers.changed + update.triggers.added).contains { name in
         update.tree.triggers.contains { $0.name == name && problem.description.hasPrefix("\($0.path):") }
       }
-      if isNew { Output.say(Finding(problem, in: directory)) }
+      if isNew { notices.say(Finding(problem, in: directory)) }
     }
   }
 }

@@ -13,11 +13,13 @@ extension Host {
   /// What the host did, for people: totals, one line per trigger, one per store.
   ///
   /// - Parameter left: what it leaves undone; nil while it goes on.
-  func summary(_ left: Leftovers? = nil) -> [Entry] {
+  func summary(_ left: Leftovers? = nil) -> [HostNotice] {
     let stats = coordinator.stats
     let notes = [left.flatMap(undone), unread(stats)].compactMap { $0 }
     return [totals(stats), pace(stats)]
-      + (notes.map { "\($0)" } + triggerLines(stats) + storeLines()).map { Entry(level: .info, message: $0) }
+      + (notes.map { "\($0)" } + triggerLines(stats) + storeLines()).map {
+        HostNotice(level: .info, message: $0)
+      }
   }
 
   /// What was taken and not done, and what becomes of it.
@@ -39,7 +41,7 @@ extension Host {
     return lost == 0 ? nil : "\(counted(lost, "log line")) left out, as nobody read them in time"
   }
 
-  private func totals(_ stats: EngineStats) -> Entry {
+  private func totals(_ stats: EngineStats) -> HostNotice {
     let rows = rows.withLock { $0 }
     let fed =
       rows.sent + rows.bad + rows.skipped == 0
@@ -54,7 +56,7 @@ extension Host {
       + "\(stats.skipped) skipped, \(stats.deferred) deferred; \(stats.conflicts) conflicts"
       + (stats.abandoned > 0 ? "; \(counted(stats.abandoned, "attempt")) stuck and given up" : "")
     func number(_ count: Int) -> Value { .int(Int64(count)) }
-    return Entry(
+    return HostNotice(
       level: .info, message: "\(text)",
       fields: [
         "committed": number(stats.committed), "failed": number(stats.failed),
@@ -63,14 +65,14 @@ extension Host {
       ])
   }
 
-  private func pace(_ stats: EngineStats) -> Entry {
+  private func pace(_ stats: EngineStats) -> HostNotice {
     let seconds = (ContinuousClock.now - started) / .seconds(1)
     var all = LatencyHistogram()
     for histogram in stats.latency.values { all.add(histogram) }
     let text = String(
       format: "%.2f s, %.0f commits/s; admission to commit p50 %.2f ms, p99 %.2f ms", seconds,
       Double(stats.committed) / seconds, Double(all.percentile(50)) / 1e6, Double(all.percentile(99)) / 1e6)
-    return Entry(
+    return HostNotice(
       level: .info, message: "\(text)\(diskUse.map { "; \($0)" } ?? "")",
       fields: ["seconds": .double(seconds)])
   }
