@@ -164,10 +164,14 @@ import TriggerRuntime
       "Output.swift", "OutputWriter.swift", "LineWriter.swift", "Terminal.swift", "ScriptsCommand.swift",
       "Bench.swift",
     ]
-    let root = URL(fileURLWithPath: #filePath + "/../../../Sources/TriggerHostCLI").standardized
-    let files = try #require(FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil))
+    let sources = URL(fileURLWithPath: #filePath + "/../../../Sources").standardized
+    let files = try ["TriggerHostCLI", "TriggerRuntime"].flatMap { name in
+      let root = sources.appendingPathComponent(name)
+      let files = try #require(FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil))
+      return files.compactMap { $0 as? URL }
+    }
     var count = 0
-    for case let file as URL in files where file.pathExtension == "swift" {
+    for file in files where file.pathExtension == "swift" {
       count += 1
       if others.contains(file.lastPathComponent) { continue }
       let text = try String(contentsOf: file, encoding: .utf8)

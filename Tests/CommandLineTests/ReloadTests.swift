@@ -4,7 +4,7 @@ import Testing
 import TriggerFiles
 
 @testable import TriggerStorage
-@testable import trigger_host
+@testable import TriggerRuntime
 
 /// Scripts that are saved while the real host runs, and the script trees that it keeps.
 @Suite struct ScriptReloadTests {

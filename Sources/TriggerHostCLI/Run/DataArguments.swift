@@ -2,15 +2,8 @@ import ArgumentParser
 import HostConfig
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 import TriggerStorage
-
-/// Where a host keeps what, and how safely.
-struct DataOptions {
-  var path: String
-  var durability: Durability
-  /// Go on when commits that were there are missing.
-  var acceptsLoss = false
-}
 
 struct DataArguments: ParsableArguments {
   @Option(help: "Directory to keep everything in; made when it is not there.", completion: .directory)

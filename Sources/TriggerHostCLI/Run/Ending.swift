@@ -2,6 +2,7 @@ import Foundation
 import Synchronization
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 
 /// How a host ends: in stages, each of which has a bound. What has not ended within its bound is named, and the next
 /// stage comes. Nothing that any of them does is needed for what is on disk to be right: a host may be killed at any
@@ -16,12 +17,12 @@ final class Ending: Sendable {
     static let checkpoint = Duration.seconds(15)
   }
 
-  private let host: Host
+  private let host: RunningHost
   private let status: StatusLine
   private let hasBegun = Atomic<Bool>(false)
   private let isUrgent = Atomic<Bool>(false)
 
-  init(_ host: Host, _ status: StatusLine) {
+  init(_ host: RunningHost, _ status: StatusLine) {
     self.host = host
     self.status = status
   }

@@ -71,7 +71,7 @@ struct Run: AsyncParsableCommand {
     let options = data.options(loaded.config)
     try report(ConfigReport(loaded.config.overlaps(data: options?.path)))
     let answers = stdin ? Answers { Output.acknowledgement($0) } : nil
-    let host = try Host(
+    let host = try RunningHost(
       config: loaded.config, workers: workers, data: options, answers: answers, notices: Self.notices)
     let status = StatusLine(host: host)
     let ending = Ending(host, status)
@@ -111,8 +111,8 @@ struct Run: AsyncParsableCommand {
   private var endsByItself: Bool { exitWhenIdle || stdin && !serve && isatty(STDIN_FILENO) == 0 }
 
   /// Reads the feeds and standard input, and returns when nothing is left to do.
-  private func work(_ host: Host) async throws {
-    async let lines: Void = stdin ? host.serveStandardInput() : ()
+  private func work(_ host: RunningHost) async throws {
+    async let lines: Void = stdin ? host.serveLines(of: STDIN_FILENO) : ()
     try await host.feed()
     await lines
     // What fires every moment would never let it end.

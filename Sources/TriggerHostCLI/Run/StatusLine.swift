@@ -2,15 +2,16 @@ import Foundation
 import Synchronization
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 
 /// Says once in a while what the host does: one live line on a terminal, elsewhere a line when
 /// something has happened.
 final class StatusLine: Sendable {
-  private let host: Host
+  private let host: RunningHost
   private let isLive = Output.hasLiveLine
   private let task = Mutex<Task<Void, Never>?>(nil)
 
-  init(host: Host) { self.host = host }
+  init(host: RunningHost) { self.host = host }
 
   func start() {
     let period: Duration = isLive ? .milliseconds(100) : .seconds(1)

@@ -3,7 +3,7 @@ import TriggerCore
 import TriggerHost
 import TriggerRuntime
 
-extension Host {
+extension RunningHost {
   /// What the feeds' rows are called: `bars` when all become events `bars/...`.
   var rowsName: String {
     let names = Set(config.feeds.map { $0.event.split(separator: "/").first.map(String.init) ?? "rows" })

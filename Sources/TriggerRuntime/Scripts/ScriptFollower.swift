@@ -10,7 +10,7 @@ import TriggerWorkshop
 /// Follows the scripts directory of a running host: what is good of the files that were saved is put in force as one
 /// operation; what is not keeps its last good version, and it is said what is wrong, and what waits for that.
 final class ScriptFollower: Sendable {
-  private let host: Host
+  private let host: RunningHost
   private var notices: Notices { host.notices }
   private let watcher: DirectoryWatcher
   private let directory: String
@@ -19,7 +19,7 @@ final class ScriptFollower: Sendable {
   private let task = Mutex<Task<Void, Never>?>(nil)
 
   /// Looks at the directory, without following it yet.
-  init(_ host: Host, _ configuration: @escaping @Sendable () -> HostConfig.Loaded?) {
+  init(_ host: RunningHost, _ configuration: @escaping @Sendable () -> HostConfig.Loaded?) {
     self.host = host
     schedules = ScheduleFollower(host.config, configuration)
     directory = host.config.scripts.resolved
@@ -254,7 +254,7 @@ extension ScriptReload.Held {
   /// Why the file waits, and what is in force meanwhile.
   ///
   /// - Parameter tree: the one in force.
-  func text(of tree: ScriptTree) -> String {
+  package func text(of tree: ScriptTree) -> String {
     let why =
       switch reason {
       case .broken: "\(path) is not taken up"

@@ -4,12 +4,11 @@ import Synchronization
 import TriggerCore
 import TriggerFiles
 import TriggerHost
-import TriggerRuntime
 import TriggerStorage
 
 /// The file stores of a host: follows their directories from `start` to `stop`, and says what is wrong with
 /// files.
-final class FileStores: Sendable {
+package final class FileStores: Sendable {
   private let stores: [VersionedStore<FileStoreBackend>]
   private let notices: Notices
   private let told = Mutex<[String: Set<String>]>([:])
@@ -23,7 +22,7 @@ final class FileStores: Sendable {
   /// the queue has started.
   ///
   /// - Throws: `FileProblem` when a directory is not there, `StorageError`.
-  func start(_ queue: TriggerQueue) async throws {
+  package func start(_ queue: TriggerQueue) async throws {
     for store in stores {
       let name = store.name
       try await store.followEdits(
@@ -46,7 +45,7 @@ final class FileStores: Sendable {
   }
 
   /// Writes out what has been committed. After the queue has stopped.
-  func stop() { for store in stores { store.backend.stop() } }
+  package func stop() { for store in stores { store.backend.stop() } }
 
   /// Problems that are new.
   private func tell(_ problems: [FileProblem], of store: String) {

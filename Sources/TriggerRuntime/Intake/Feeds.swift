@@ -2,19 +2,18 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
-import TriggerRuntime
 
 /// Rows that feeds have sent, rows that could not be read, and rows that an earlier run had sent.
-struct FeedCounts: Sendable {
-  var sent = 0
-  var bad = 0
-  var skipped = 0
+package struct FeedCounts: Sendable {
+  package var sent = 0
+  package var bad = 0
+  package var skipped = 0
 }
 
-extension Host {
+extension RunningHost {
   /// Sends every feed's rows as events, all feeds at once, each at its own rate. Bad rows are reported and
   /// passed over.
-  func feed() async throws {
+  package func feed() async throws {
     let feeds = try config.feeds.map { settings in
       do {
         let feed = try Feed(settings)

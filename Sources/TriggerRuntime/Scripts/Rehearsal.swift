@@ -7,7 +7,7 @@ import TriggerReplay
 import TriggerRuntime
 import TriggerStorage
 
-extension Host {
+extension RunningHost {
   /// Executes recent operations with scripts that are about to come into force, and says what would differ
   /// (`scripts.verify_last`). Only says: the scripts come into force all the same.
   func verify(_ tree: ScriptTree) async throws {

@@ -4,7 +4,6 @@ import Synchronization
 import TriggerCore
 import TriggerFiles
 import TriggerHost
-import TriggerRuntime
 
 /// Follows host.yaml and the cron files of a running host: schedules that are saved are put in force as one operation; of
 /// what else host.yaml says, it is said that it needs a start.
@@ -88,7 +87,7 @@ final class ScheduleFollower: Sendable {
   /// Puts the schedules that were read in force.
   ///
   /// - Parameter tree: the scripts in force.
-  func take(_ change: Change, _ host: Host, _ tree: ScriptTree) async {
+  func take(_ change: Change, _ host: RunningHost, _ tree: ScriptTree) async {
     let notices = host.notices
     guard case .read(let loaded) = change else {
       return notices.say(.info, "schedules: nothing has changed", code: .schedulesUnchanged)

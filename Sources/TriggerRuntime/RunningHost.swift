@@ -5,22 +5,21 @@ import Synchronization
 import TriggerCore
 import TriggerFiles
 import TriggerHost
-import TriggerRuntime
 import TriggerStorage
 
 /// A host made from its configuration: stores, scripts, feeds and schedules around one engine.
-final class Host: Sendable {
-  let coordinator: CommitCoordinator
-  let queue: TriggerQueue
-  let config: HostConfig
-  let started = ContinuousClock.now
+package final class RunningHost: Sendable {
+  package let coordinator: CommitCoordinator
+  package let queue: TriggerQueue
+  package let config: HostConfig
+  package let started = ContinuousClock.now
   private let scheduler: TriggerScheduler
   let notices: Notices
   private let noticeLimit = NoticeLimit()
   private let lineLimit = LineLimit()
   /// Rows of the feeds so far.
-  let rows = Mutex(FeedCounts())
-  let storage: HostStorage?
+  package let rows = Mutex(FeedCounts())
+  package let storage: HostStorage?
   private let files: FileStores
   private let follower = Mutex<ScriptFollower?>(nil)
   /// Lines of standard input that were answered with an error.
@@ -30,13 +29,13 @@ final class Host: Sendable {
   /// What triggers in force are bound to.
   private let bindings = Mutex<[EventPattern]>([])
   /// To the events of standard input.
-  let answers: Answers?
+  package let answers: Answers?
 
   /// - Parameters:
   ///   - data: the directory to keep everything in; nil keeps it in memory.
   ///   - answers: where events of standard input are answered; nil: nowhere.
   ///   - notices: told what the host says.
-  init(
+  package init(
     config: HostConfig, workers: Int? = nil, data: DataOptions? = nil, answers: Answers? = nil,
     notices: Notices
   ) throws {
@@ -81,7 +80,9 @@ final class Host: Sendable {
   /// - Throws: `HostNotReady` when the directory cannot be read; `FileProblem` for that of a file store.
   ///
   /// - Parameter configuration: reads it anew, for schedules that are saved while the host runs.
-  func start(reading configuration: @escaping @Sendable () -> HostConfig.Loaded? = { nil }) async throws {
+  package func start(reading configuration: @escaping @Sendable () -> HostConfig.Loaded? = { nil })
+    async throws
+  {
     observe()
     let follower = ScriptFollower(self, configuration)
     self.follower.withLock { $0 = follower }
@@ -154,24 +155,24 @@ final class Host: Sendable {
   }
 
   /// Nothing new comes from the schedules; what is queued goes on.
-  func stopSchedules() { scheduler.stop() }
+  package func stopSchedules() { scheduler.stop() }
 
   /// Looks at scripts and schedules now, whether they are followed or not.
-  func reload() { follower.withLock { $0 }?.reload() }
+  package func reload() { follower.withLock { $0 }?.reload() }
 
   // MARK: The end
 
   /// Takes no event any more, and begins none that waits. Returns at once.
-  func stopTaking() { queue.drain() }
+  package func stopTaking() { queue.drain() }
 
   /// After the queue has stopped.
-  func stopFiles() {
+  package func stopFiles() {
     follower.withLock { $0 }?.stop()
     files.stop()
   }
 
   /// After the queue has stopped.
-  func closeStorage() { storage?.close() }
+  package func closeStorage() { storage?.close() }
 
   /// Where a feed goes on; nil when nothing is kept.
   func progress(of feed: FeedSettings) -> RowProgress? {
@@ -180,7 +181,7 @@ final class Host: Sendable {
   }
 
   /// What failed, when nothing else happened; nil when something did, or nothing failed.
-  var onlyFailures: String? {
+  package var onlyFailures: String? {
     let (stats, rows, refused) = (coordinator.stats, rows.withLock { $0 }, refused.load(ordering: .relaxed))
     let isEmpty = nothingRuns.load(ordering: .relaxed)
     if stats.committed + stats.skipped + rows.skipped > 0 { return nil }
@@ -194,7 +195,7 @@ final class Host: Sendable {
   }
 
   /// What is on disk, for people; nil when nothing is.
-  var diskUse: String? { storage.map { "disk \(sizeText($0.directory.bytes))" } }
+  package var diskUse: String? { storage.map { "disk \(sizeText($0.directory.bytes))" } }
 
   private func observe() {
     let threshold = Logger.Level(config.logLevel)
@@ -223,7 +224,7 @@ final class Host: Sendable {
   }
 
   /// Says which lines were dropped since the last time. Call once in a while, and at the end.
-  func sayDropped() {
+  package func sayDropped() {
     for (trigger, count) in lineLimit.takeDropped() {
       notices.say(
         .warning, "… and \(grouped(count)) more \(count == 1 ? "line" : "lines") of \(trigger) dropped",
@@ -305,7 +306,7 @@ extension ExecutionLog {
   fileprivate var shownBytes: Int { message.utf8.count + (fields == nil ? 0 : fieldsText.utf8.count) + 64 }
 
   /// ` {"trades": 3}`, or nothing; what has no JSON form as people see it.
-  var fieldsText: String {
+  package var fieldsText: String {
     fields.map { " \($0)" } ?? ""
   }
 }

@@ -5,7 +5,7 @@ import TriggerHost
 
 /// Answers on their way to standard output. Who adds one never waits: outcomes are told where others wait for theirs.
 /// Who reads what is to be answered does, while too many answers wait for their reader. Any thread.
-final class Answers: @unchecked Sendable {  // guarded by `condition`
+package final class Answers: @unchecked Sendable {  // guarded by `condition`
   /// Answers that may wait before no more is read.
   private static let bound = 1000
   /// How long the end waits for a reader that takes nothing, and for one that takes little.
@@ -19,7 +19,7 @@ final class Answers: @unchecked Sendable {  // guarded by `condition`
   private var written = 0
 
   /// - Parameter send: sends a line; waits for who reads them.
-  init(_ send: @escaping @Sendable (_ line: String) -> Void) {
+  package init(_ send: @escaping @Sendable (_ line: String) -> Void) {
     self.send = send
     let thread = Thread { [self] in
       while true { write(next()) }
@@ -44,7 +44,7 @@ final class Answers: @unchecked Sendable {  // guarded by `condition`
 
   /// Returns when every answer is on its way, or, once it is urgent, when none has been taken for a second or some
   /// are left after two.
-  func finish(isUrgent: () -> Bool) {
+  package func finish(isUrgent: () -> Bool) {
     var (before, late, latest) = (-1, ContinuousClock.now, ContinuousClock.now + Self.longest)
     while true {
       condition.lock()

@@ -2,15 +2,14 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
-import TriggerRuntime
 
-extension Host {
-  /// Reads events from standard input, one JSON object a line, until it ends:
+extension RunningHost {
+  /// Reads events from a descriptor, one JSON object a line, until it ends:
   ///
   ///     {"event": "bars/EURUSD", "payload": {...}, "id": 7, "kind": "data", "priority": "high", "source": "a",
   ///      "key": "bar-2026-11-24T10", "wait": "committed"}
   ///
-  /// Only `event` must be there. Each line is answered on standard output when its operations are decided
+  /// Only `event` must be there. Each line is answered when its operations are decided
   /// and durable, in no particular order:
   ///
   ///     {"id": 7, "event_id": "3-7", "results": [{"trigger": "rsi", "seq": 12, "outcome": "committed"}]}
@@ -32,11 +31,11 @@ extension Host {
   /// No answer is ever left out. While too many wait for who reads them, no more lines are read. When the host ends, a
   /// line that it has not taken is answered with an error; what it has taken and not decided gets no answer: send that
   /// again, with its key.
-  func serveStandardInput() async {
+  package func serveLines(of descriptor: Int32) async {
     let (ends, end) = AsyncStream.makeStream(of: Void.self)
     // Reads block, and so does a full queue: not on the cooperative pool.
     Thread {
-      let lines = LineReader(descriptor: STDIN_FILENO, cap: Feed.rowLimit, lookingFor: "id")
+      let lines = LineReader(descriptor: descriptor, cap: Feed.rowLimit, lookingFor: "id")
       while let line = lines.next() {
         self.answers?.waitForRoom()
         self.take(line)

@@ -2,20 +2,31 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
-import TriggerRuntime
 import TriggerStorage
 
+/// Where a host keeps what, and how safely.
+package struct DataOptions {
+  package var path: String
+  package var durability: Durability
+  /// Go on when commits that were there are missing.
+  package var acceptsLoss = false
+
+  package init(path: String, durability: Durability, acceptsLoss: Bool = false) {
+    (self.path, self.durability, self.acceptsLoss) = (path, durability, acceptsLoss)
+  }
+}
+
 /// A data directory that is open, and its log; not yet read.
-struct OpenDirectory {
-  let directory: DataDirectory
+package struct OpenDirectory {
+  package let directory: DataDirectory
   let reader: LogReader
-  let log: DurableLog
+  package let log: DurableLog
   let epoch: Int64
 
   /// Opens an epoch.
   ///
   /// - Throws: `StorageError` when another host has it, or its format is newer.
-  init(_ options: DataOptions, seed: UInt64, retention: LogRetention) throws {
+  package init(_ options: DataOptions, seed: UInt64, retention: LogRetention) throws {
     directory = try DataDirectory(path: options.path, acceptsLoss: options.acceptsLoss)
     epoch = try directory.beginEpoch(
       now: EngineClock().now(), seed: seed, versions: EnvironmentVersions.text)
@@ -26,15 +37,15 @@ struct OpenDirectory {
 }
 
 /// What a host keeps on disk: the log, its checkpoints, and where feeds and schedules go on.
-final class HostStorage: Sendable {
-  let directory: DataDirectory
-  let log: DurableLog
+package final class HostStorage: Sendable {
+  package let directory: DataDirectory
+  package let log: DurableLog
   private let notices: Notices
   private let checkpointer: Checkpointer
   // Used while the host starts, and for scripts of operations that an earlier run has deferred.
   private nonisolated(unsafe) let reader: LogReader
   /// As of the last stop.
-  let progress: LogFold
+  package let progress: LogFold
   /// One line for who starts the host.
   let summary: String
 
@@ -44,7 +55,7 @@ final class HostStorage: Sendable {
   /// Recovers.
   ///
   /// - Throws: `LogError`, `StorageError`.
-  init(
+  package init(
     _ opened: OpenDirectory, _ coordinator: CommitCoordinator, _ settings: HostConfig.Log, _ notices: Notices
   ) throws {
     self.notices = notices
@@ -89,7 +100,7 @@ final class HostStorage: Sendable {
   }
 
   /// The scripts directory beside the tree that was in force when the last host ended.
-  func scripts(
+  package func scripts(
     in directory: FileTree, _ problems: [FileProblem], defaults: TriggerOptions
   ) throws -> ScriptReload {
     let (last, waiting) = try log.withDirectory { (try $0.newestScripts(), try $0.waitingScripts()) }
@@ -105,7 +116,7 @@ final class HostStorage: Sendable {
   /// Keeps the tree in force, and what waits beside it.
   ///
   /// - Parameter seq: the first that may use it; 0 when it is not known yet.
-  func keep(_ reload: ScriptReload, seq: Int64 = 0) throws -> ScriptTree.Identity {
+  package func keep(_ reload: ScriptReload, seq: Int64 = 0) throws -> ScriptTree.Identity {
     let (now, files) = (EngineClock().now(), reload.tree.files)
     let waiting = reload.held.compactMap { held in
       held.burst.map { ScriptReload.Waiting(path: held.path, burst: $0, content: held.content?.id) }
@@ -134,7 +145,7 @@ final class HostStorage: Sendable {
   }
 
   /// After the engine has stopped.
-  func close() {
+  package func close() {
     checkpointer.stop()
     if log.failure == nil, checkpointer.recordsSince >= Self.commitsForLastCheckpoint {
       do { try checkpointer.checkpoint() } catch {
@@ -149,5 +160,5 @@ final class HostStorage: Sendable {
 
 extension HostConfig.Log {
   /// What `log.retain` says.
-  var retention: LogRetention { LogRetention(age: retainAge, bytes: retainBytes) }
+  package var retention: LogRetention { LogRetention(age: retainAge, bytes: retainBytes) }
 }

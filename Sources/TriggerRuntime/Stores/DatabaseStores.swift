@@ -1,7 +1,6 @@
 import HostConfig
 import TriggerCore
 import TriggerHost
-import TriggerRuntime
 import TriggerStorage
 
 extension CommitCoordinator {
@@ -11,7 +10,7 @@ extension CommitCoordinator {
   /// - Returns: those that are directories, to be started.
   /// - Throws: `ConfigProblem` when a table has no log to follow, its file cannot be this store's, or another host has
   ///   a directory.
-  func register(
+  package func register(
     _ config: HostConfig, following opened: OpenDirectory?, _ notices: Notices
   ) throws -> FileStores {
     var directories: [VersionedStore<FileStoreBackend>] = []
@@ -36,12 +35,16 @@ extension CommitCoordinator {
 }
 
 /// A database store of a configuration, and where that says so.
-struct StoreTableSettings {
+package struct StoreTableSettings {
   var name: String
   var database: HostConfig.Store.Database
   var line: Int
   /// The configuration.
   var file: String
+
+  package init(name: String, database: HostConfig.Store.Database, line: Int, file: String) {
+    (self.name, self.database, self.line, self.file) = (name, database, line, file)
+  }
 
   func backend(following opened: OpenDirectory?, _ notices: Notices) throws -> DatabaseStoreBackend {
     guard let opened else {
@@ -64,7 +67,7 @@ struct StoreTableSettings {
   }
 
   /// What is wrong with the table's SQL, tried in memory.
-  func mistake() -> ConfigProblem? {
+  package func mistake() -> ConfigProblem? {
     do throws(TableError) { try DatabaseStoreBackend.tryOut(database.table) } catch { return problem(error) }
     return nil
   }
