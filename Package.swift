@@ -14,13 +14,14 @@ let package = Package(
   products: [
     .library(name: "TriggerHost", targets: ["TriggerHost", "TriggerCore"]),
     .library(name: "TriggerTestKit", targets: ["TriggerTestKit"]),
-    .library(name: "TriggerRuntime", targets: ["TriggerRuntime"]),
+    .library(name: "TriggerRuntime", targets: ["TriggerRuntime", "TriggerStorage", "TriggerFiles"]),
     .executable(name: "trigger-host", targets: ["trigger-host"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
@@ -95,6 +96,7 @@ let package = Package(
       dependencies: [
         "TriggerHost", "TriggerStorage", "TriggerFiles", "HostConfig",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
     .executableTarget(

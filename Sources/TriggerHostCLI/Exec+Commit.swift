@@ -13,35 +13,31 @@ extension Exec {
   func commitEvent() async throws {
     let payload = try event.map { try Self.json($0, "--event") } ?? [:]
     let (config, path) = try locate(script!)
-    var (name, tree) = try trigger(path, config)
-    let notices = Notices { Output.say($0) }
-    let configuration = try EngineConfiguration(config, workers: nil)
-    let opened = try OpenDirectory(
-      DataOptions(path: data!, durability: .group), seed: configuration.seed, retention: config.log.retention)
-    let coordinator = CommitCoordinator(configuration, log: opened.log)
-    let files = try coordinator.register(config, following: opened, notices)
-    let storage = try HostStorage(opened, coordinator, config.log, notices)
-    let reload = try storage.scripts(in: tree.contents, [], defaults: TriggerOptions(config))
-    try refuse(path, waitingIn: reload, config)
-    tree = reload.tree
-    tree.identity = try storage.keep(reload, seq: storage.progress.lastSeq + 1)
-    let queue = TriggerQueue(coordinator)
-    queue.bind([], scripts: tree)
+    let (name, tree) = try trigger(path, config)
+    var options = HostOptions()
+    options.data = .directory(data!)
+    options.durability = .group
+    options.observer = { notice in
+      // How a host goes on is nobody's business here.
+      if ![.recovered, .logFailed, .stuck, .clock].contains(notice.code) { Output.say(notice) }
+    }
+    let recovered = try OpenedHost(config, options).recover()
+    let scripts = try recovered.scripts(of: tree.contents)
+    try refuse(path, waitingIn: scripts, config)
     let logs = Mutex<[Int64: (lines: [ExecutionLog], dropped: Int)]>([:])
-    queue.observe { result, lines in logs.withLock { $0[result.seq] = (lines, result.logLinesDropped) } }
-    queue.start()
-    try await files.start(queue)
+    let host = try await recovered.start(scripts) { result, lines in
+      logs.withLock { $0[result.seq] = (lines, result.logLinesDropped) }
+    }
     let (results, own) = AsyncStream.makeStream(of: OperationResult.self)
-    _ = try await queue.enqueue(Event(self.name ?? "exec", payload), toTrigger: name) { own.yield($0) }
-    await queue.waitUntilIdle()
-    queue.stop()
-    files.stop()
-    storage.close()
+    _ = try await host.queue.enqueue(Event(self.name ?? "exec", payload), toTrigger: name) { own.yield($0) }
+    await host.queue.waitUntilIdle()
+    await host.stop()
     own.finish()
     var seq: Int64?
     for await result in results { seq = result.seq }
     guard let seq, let record = try History(data!).record(seq) else {
-      Output.problem("the log has failed, and nothing is committed: \(queue.failure ?? "no reason given")")
+      Output.problem(
+        "the log has failed, and nothing is committed: \(host.queue.failure ?? "no reason given")")
       throw ExitCode(1)
     }
     let (lines, dropped) = logs.withLock { $0[seq] ?? ([], 0) }

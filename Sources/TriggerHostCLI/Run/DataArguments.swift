@@ -1,5 +1,4 @@
 import ArgumentParser
-import HostConfig
 import TriggerCore
 import TriggerHost
 import TriggerRuntime
@@ -26,11 +25,13 @@ struct DataArguments: ParsableArguments {
     }
   }
 
-  /// Nil: in memory.
-  func options(_ config: HostConfig) -> DataOptions? {
-    let durability = self.durability ?? Durability(rawValue: config.durability.rawValue) ?? .group
-    guard !memory, durability != .memory, let path = data ?? config.data?.resolved else { return nil }
-    return DataOptions(path: path, durability: durability, acceptsLoss: acceptLoss)
+  /// A host's options with these in it.
+  var options: HostOptions {
+    var options = HostOptions()
+    options.data = memory ? .memory : data.map { .directory($0) } ?? .configured
+    options.durability = durability
+    options.acceptsLoss = acceptLoss
+    return options
   }
 }
 

@@ -60,7 +60,8 @@ struct Run: AsyncParsableCommand {
       Output.say(.info, "Ending before it has started.")
       Output.endProcess(0)
     }
-    guard let loaded = project.load(in: directory) else {
+    let places = project.places(in: directory)
+    guard let loaded = places.load() else {
       throw ValidationError(
         "Say what to run: a directory, --config host.yaml or --scripts DIR; there is no host.yaml here.")
     }
@@ -68,22 +69,19 @@ struct Run: AsyncParsableCommand {
     // A log reader that goes away does not end the host, and one that does not read does not stop it.
     signal(SIGPIPE, SIG_IGN)
     Output.beginWriters()
-    let options = data.options(loaded.config)
-    try report(ConfigReport(loaded.config.overlaps(data: options?.path)))
-    let answers = stdin ? Answers { Output.acknowledgement($0) } : nil
-    let host = try RunningHost(
-      config: loaded.config, workers: workers, data: options, answers: answers, notices: Self.notices)
-    let status = StatusLine(host: host)
-    let ending = Ending(host, status)
+    let options = options
+    try report(ConfigReport(loaded.config.overlaps(data: options.place(loaded.config)?.path)))
+    let host = try await OpenedHost(loaded.config, options, reading: { places.load() }).recover().start()
+    let work = HostWork(host, readsLines: stdin)
+    let ending = Ending(work)
     signals.onFirst { ending.begin() }
+    signals.onHangup { host.reload() }
     do {
-      signals.onHangup { host.reload() }
-      try await host.start(reading: project.loading)
-      status.start()
-      try await work(host)
+      work.status.start()
+      try await finish(work)
       if !endsByItself {
         if !host.config.feeds.isEmpty {
-          for notice in host.summary() { Output.say(notice) }
+          for notice in work.summary() { Output.say(notice) }
           Output.say(.info, "All feeds are read.")
         }
         if stdin { Output.say(.info, "Standard input has ended.") }
@@ -95,14 +93,21 @@ struct Run: AsyncParsableCommand {
       throw error
     }
     await ending.finish()
-    if endsByItself, let failures = host.onlyFailures {
+    if endsByItself, let failures = work.onlyFailures {
       Output.problem("Nothing succeeded: \(failures)")
       throw ExitCode(1)
     }
   }
 
+  private var options: HostOptions {
+    var options = data.options
+    options.workers = workers
+    options.observer = Self.say
+    return options
+  }
+
   /// What a host says goes to its log; a host that can keep nothing more ends.
-  private static let notices = Notices { notice in
+  @Sendable private static func say(_ notice: HostNotice) {
     Output.say(notice)
     if notice.code == .logFailed { Output.endProcess(1) }
   }
@@ -111,10 +116,11 @@ struct Run: AsyncParsableCommand {
   private var endsByItself: Bool { exitWhenIdle || stdin && !serve && isatty(STDIN_FILENO) == 0 }
 
   /// Reads the feeds and standard input, and returns when nothing is left to do.
-  private func work(_ host: RunningHost) async throws {
-    async let lines: Void = stdin ? host.serveLines(of: STDIN_FILENO) : ()
-    try await host.feed()
-    await lines
+  private func finish(_ work: HostWork) async throws {
+    let host = work.host
+    async let lines: Void? = work.lines?.run()
+    try await host.feeds.run()
+    _ = await lines
     // What fires every moment would never let it end.
     if endsByItself, !exitWhenIdle { host.stopSchedules() }
     await host.queue.waitUntilIdle()
@@ -122,6 +128,36 @@ struct Run: AsyncParsableCommand {
       host.stopSchedules()
       await host.queue.waitUntilIdle()
     }
+  }
+}
+
+/// What `run` has a host do: its lines and answers, and what is shown of it meanwhile.
+final class HostWork: Sendable {
+  let host: RunningHost
+  /// Standard input; nil when nobody said to read it.
+  let lines: EventLines?
+  let answers: Answers?
+  let status: StatusLine
+
+  init(_ host: RunningHost, readsLines: Bool) {
+    self.host = host
+    let answers = readsLines ? Answers { Output.acknowledgement($0) } : nil
+    self.answers = answers
+    lines = answers.map { EventLines(host, reading: STDIN_FILENO, $0) }
+    status = StatusLine(host: host)
+  }
+
+  /// What failed, when nothing else happened; nil when something did, or nothing failed.
+  var onlyFailures: String? {
+    let (stats, rows, refused) = (host.coordinator.stats, host.feeds.rows, lines?.refused ?? 0)
+    if stats.committed + stats.skipped + rows.skipped > 0 { return nil }
+    let failures = [
+      (stats.failed, "operation failed", "operations failed"),
+      (refused, "line was refused", "lines were refused"),
+      (rows.bad, "row was bad", "rows were bad"),
+    ].filter { $0.0 > 0 }.map { "\($0.0) \($0.0 == 1 ? $0.1 : $0.2)" }
+    if failures.isEmpty { return host.runsNothing ? "no script could be loaded" : nil }
+    return failures.joined(separator: ", ")
   }
 }
 

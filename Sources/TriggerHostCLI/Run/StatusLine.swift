@@ -43,7 +43,7 @@ final class StatusLine: Sendable {
   }
 
   private func counts(_ stats: EngineStats) -> String {
-    let rows = host.rows.withLock { $0.sent }
+    let rows = host.feeds.rows.sent
     return (host.config.feeds.isEmpty ? "" : "\(host.rowsName) \(rows)  ")
       + "seq \(stats.currentSeq)  commits \(stats.committed)  conflicts \(stats.conflicts)  queue \(stats.queued)"
       + (stats.stuck > 0 ? "  stuck \(stats.stuck)" : "")

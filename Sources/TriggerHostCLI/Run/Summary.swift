@@ -9,13 +9,15 @@ extension RunningHost {
     let names = Set(config.feeds.map { $0.event.split(separator: "/").first.map(String.init) ?? "rows" })
     return names.count == 1 ? names.first! : "rows"
   }
+}
 
+extension HostWork {
   /// What the host did, for people: totals, one line per trigger, one per store.
   ///
-  /// - Parameter left: what it leaves undone; nil while it goes on.
-  func summary(_ left: Leftovers? = nil) -> [HostNotice] {
-    let stats = coordinator.stats
-    let notes = [left.flatMap(undone), unread(stats)].compactMap { $0 }
+  /// - Parameter end: what it leaves undone; nil while it goes on.
+  func summary(_ end: HostEnd? = nil) -> [HostNotice] {
+    let stats = host.coordinator.stats
+    let notes = [end.flatMap(undone), unread(stats)].compactMap { $0 }
     return [totals(stats), pace(stats)]
       + (notes.map { "\($0)" } + triggerLines(stats) + storeLines()).map {
         HostNotice(level: .info, message: $0)
@@ -23,16 +25,16 @@ extension RunningHost {
   }
 
   /// What was taken and not done, and what becomes of it.
-  private func undone(_ left: Leftovers) -> String? {
+  private func undone(_ left: HostEnd) -> String? {
     let cut = left.running.isEmpty ? "" : " (\(Set(left.running).sorted().prefix(5).joined(separator: ", ")))"
     let parts = [
       (left.queued, "queued"), (left.held, "held back by debounce, throttle or mode"),
       (left.delayed, "waiting for another try"), (left.running.count, "cut off\(cut)"),
     ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
     if parts.isEmpty { return nil }
-    let fate = storage == nil ? "lost, as nothing is kept" : "left for the next start"
+    let fate = host.storage == nil ? "lost, as nothing is kept" : "left for the next start"
     // Only what was accepted is sure to be on disk; the sender of anything else has no answer.
-    let hint = storage != nil && answers != nil ? "; send again what had no answer" : ""
+    let hint = host.storage != nil && answers != nil ? "; send again what had no answer" : ""
     return "\(fate): \(parts.joined(separator: ", "))\(hint)"
   }
 
@@ -42,7 +44,7 @@ extension RunningHost {
   }
 
   private func totals(_ stats: EngineStats) -> HostNotice {
-    let rows = rows.withLock { $0 }
+    let rows = host.feeds.rows
     let fed =
       rows.sent + rows.bad + rows.skipped == 0
       ? ""
@@ -66,14 +68,14 @@ extension RunningHost {
   }
 
   private func pace(_ stats: EngineStats) -> HostNotice {
-    let seconds = (ContinuousClock.now - started) / .seconds(1)
+    let seconds = (ContinuousClock.now - host.started) / .seconds(1)
     var all = LatencyHistogram()
     for histogram in stats.latency.values { all.add(histogram) }
     let text = String(
       format: "%.2f s, %.0f commits/s; admission to commit p50 %.2f ms, p99 %.2f ms", seconds,
       Double(stats.committed) / seconds, Double(all.percentile(50)) / 1e6, Double(all.percentile(99)) / 1e6)
     return HostNotice(
-      level: .info, message: "\(text)\(diskUse.map { "; \($0)" } ?? "")",
+      level: .info, message: "\(text)\(host.diskUse.map { "; \($0)" } ?? "")",
       fields: ["seconds": .double(seconds)])
   }
 
@@ -90,9 +92,9 @@ extension RunningHost {
 
   private func storeLines() -> [TerminalText] {
     var lines: [TerminalText] = []
-    let backends = coordinator.stats.backends
-    for name in coordinator.storeNames {
-      guard let store = try? coordinator.store(name) else { continue }
+    let backends = host.coordinator.stats.backends
+    for name in host.coordinator.storeNames {
+      guard let store = try? host.coordinator.store(name) else { continue }
       let behind = backends[name].flatMap { table in
         table.obstacle.map { "; its table is behind: \($0)" }
       }

@@ -1,46 +1,67 @@
 import Foundation
 import HostConfig
+import ServiceLifecycle
+import Synchronization
 import TriggerCore
 import TriggerHost
 
-extension RunningHost {
-  /// Reads events from a descriptor, one JSON object a line, until it ends:
-  ///
-  ///     {"event": "bars/EURUSD", "payload": {...}, "id": 7, "kind": "data", "priority": "high", "source": "a",
-  ///      "key": "bar-2026-11-24T10", "wait": "committed"}
-  ///
-  /// Only `event` must be there. Each line is answered when its operations are decided
-  /// and durable, in no particular order:
-  ///
-  ///     {"id": 7, "event_id": "3-7", "results": [{"trigger": "rsi", "seq": 12, "outcome": "committed"}]}
-  ///
-  /// An event whose place another took before it had a seq (`debounce`, `throttle`, `coalesce`, a trigger that
-  /// restarts) is answered `superseded`, with the seq that ran instead and how that ended:
-  ///
-  ///     {"trigger": "rsi", "seq": 13, "outcome": "superseded", "instead": "committed"}
-  ///
-  /// What failed has a `code` for programs (`FailureCode`) and an `error` for people.
-  ///
-  /// An event that no trigger takes is answered with `"results": []` and a `hint` that says so.
-  ///
-  /// With `"wait": "accepted"` the answer is `{"id": 7, "event_id": "3-7", "accepted": true}`, as soon as the
-  /// event is sure to be run, whatever happens. A `key` that has come within a day is answered like the first
-  /// time, and nothing is run again. What is wrong is answered at once with `{"id": 7, "error": "..."}`. `id` is
-  /// whatever was sent, the line number by default.
-  ///
-  /// No answer is ever left out. While too many wait for who reads them, no more lines are read. When the host ends, a
-  /// line that it has not taken is answered with an error; what it has taken and not decided gets no answer: send that
-  /// again, with its key.
-  package func serveLines(of descriptor: Int32) async {
+/// Events as lines of text, one JSON object a line, and their answers: what standard input and output have.
+///
+///     {"event": "bars/EURUSD", "payload": {...}, "id": 7, "kind": "data", "priority": "high", "source": "a",
+///      "key": "bar-2026-11-24T10", "wait": "committed"}
+///
+/// Only `event` must be there. Each line is answered when its operations are decided
+/// and durable, in no particular order:
+///
+///     {"id": 7, "event_id": "3-7", "results": [{"trigger": "rsi", "seq": 12, "outcome": "committed"}]}
+///
+/// An event whose place another took before it had a seq (`debounce`, `throttle`, `coalesce`, a trigger that
+/// restarts) is answered `superseded`, with the seq that ran instead and how that ended:
+///
+///     {"trigger": "rsi", "seq": 13, "outcome": "superseded", "instead": "committed"}
+///
+/// What failed has a `code` for programs (`FailureCode`) and an `error` for people.
+///
+/// An event that no trigger takes is answered with `"results": []` and a `hint` that says so.
+///
+/// With `"wait": "accepted"` the answer is `{"id": 7, "event_id": "3-7", "accepted": true}`, as soon as the
+/// event is sure to be run, whatever happens. A `key` that has come within a day is answered like the first
+/// time, and nothing is run again. What is wrong is answered at once with `{"id": 7, "error": "..."}`. `id` is
+/// whatever was sent, the line number by default.
+///
+/// No answer is ever left out. While too many wait for who reads them, no more lines are read. When the host ends, a
+/// line that it has not taken is answered with an error; what it has taken and not decided gets no answer: send that
+/// again, with its key.
+package final class EventLines: Service {
+  private let queue: TriggerQueue
+  private let scripts: HostScripts
+  private let answers: Answers
+  private let descriptor: Int32
+  private let refusals = Atomic<Int>(0)
+
+  /// - Parameters:
+  ///   - descriptor: where lines are read; closed at the end, unless it is one of the process's standard ones.
+  ///   - answers: takes an answer to each.
+  package init(_ host: RunningHost, reading descriptor: Int32, _ answers: Answers) {
+    (queue, scripts) = (host.queue, host.scripts)
+    self.answers = answers
+    self.descriptor = descriptor
+  }
+
+  /// Lines that were answered with an error.
+  package var refused: Int { refusals.load(ordering: .relaxed) }
+
+  /// Reads until the lines end, or the host does. Once.
+  package func run() async {
     let (ends, end) = AsyncStream.makeStream(of: Void.self)
     // Reads block, and so does a full queue: not on the cooperative pool.
-    Thread {
+    Thread { [self] in
       let lines = LineReader(descriptor: descriptor, cap: Feed.rowLimit, lookingFor: "id")
       while let line = lines.next() {
-        self.answers?.waitForRoom()
-        self.take(line)
+        answers.waitForRoom()
+        take(line)
         // What comes after is not even read: there may be no end of it.
-        if self.queue.isStopped { break }
+        if queue.isStopped { break }
       }
       end.finish()
     }.start()
@@ -155,7 +176,7 @@ extension RunningHost {
     let (kind, name) = (event.kind, event.name)
     let whenDecided: @Sendable (EventID, [OperationResult]) -> Void = { [self] eventID, results in
       if waitsForDecision {
-        answer(id, eventID, results, hint: results.isEmpty ? hint(for: kind, name) : nil)
+        answer(id, eventID, results, hint: results.isEmpty ? scripts.hint(for: kind, name) : nil)
       }
     }
     let collected = Collected { whenDecided(eventID, $0) }
@@ -208,9 +229,9 @@ extension RunningHost {
   }
 
   private func refuse(_ value: Value) {
-    refused.wrappingAdd(1, ordering: .relaxed)
+    refusals.wrappingAdd(1, ordering: .relaxed)
     answer(value)
   }
 
-  private func answer(_ value: Value) { answers?.add(value) }
+  private func answer(_ value: Value) { answers.add(value) }
 }

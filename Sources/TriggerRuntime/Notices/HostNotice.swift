@@ -113,6 +113,25 @@ public struct HostNotice: Sendable {
   }
 }
 
+extension HostNotice {
+  /// Logs it, with its code and what else is known as metadata.
+  public func log(to logger: Logger) {
+    var metadata: Logger.Metadata = ["code": "\(code.rawValue)"]
+    if let origin {
+      metadata["trigger"] = "\(origin.trigger)"
+      metadata["seq"] = "\(origin.seq)"
+      metadata["attempt"] = "\(origin.attempt)"
+    }
+    // What a script names could pass for what the host says.
+    if isScripts {
+      if !fields.isEmpty { metadata["fields"] = "\(Value.map(fields))" }
+    } else {
+      for (name, value) in fields { metadata[name] = "\(value)" }
+    }
+    logger.log(level: level, "\(text)", metadata: metadata)
+  }
+}
+
 /// Who is told what a host says. Called on whatever thread says it, one call beside another, so it must return soon.
 public typealias HostObserver = @Sendable (HostNotice) -> Void
 
@@ -131,6 +150,14 @@ package struct Notices: Sendable {
   }
 
   package func say(_ finding: Finding) { say(HostNotice(finding)) }
+
+  /// Says what is wrong.
+  ///
+  /// - Throws: `HostNotReady` when one is an error.
+  package func report(_ report: ConfigReport) throws {
+    for problem in report.sorted { say(Finding(problem)) }
+    if !report.isGood { throw HostNotReady() }
+  }
 
   package func problem(_ message: TerminalText, code: HostNotice.Code = .note) {
     say(.error, message, code: code)

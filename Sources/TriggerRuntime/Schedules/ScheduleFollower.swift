@@ -1,5 +1,6 @@
 import Foundation
 import HostConfig
+import ServiceLifecycle
 import Synchronization
 import TriggerCore
 import TriggerFiles
@@ -7,7 +8,7 @@ import TriggerHost
 
 /// Follows host.yaml and the cron files of a running host: schedules that are saved are put in force as one operation; of
 /// what else host.yaml says, it is said that it needs a start.
-final class ScheduleFollower: Sendable {
+final class ScheduleFollower: Service {
   /// What a look has found.
   enum Change: Sendable {
     case read(HostConfig.Loaded)
@@ -22,7 +23,6 @@ final class ScheduleFollower: Sendable {
     var taken: [String: FileStatus?]
     var paths: [String]
     var told: (@Sendable (Change) -> Void)?
-    var task: Task<Void, Never>?
   }
 
   private static let interval = Duration.milliseconds(500)
@@ -49,20 +49,14 @@ final class ScheduleFollower: Sendable {
     Dictionary(paths.map { ($0, FileStatus.of($0)) }, uniquingKeysWith: { $1 })
   }
 
-  /// - Parameters:
-  ///   - watches: whether to look from time to time; asked to, it looks in any case.
-  ///   - told: called with what was found, one call after another.
-  func start(watches: Bool, _ told: @escaping @Sendable (Change) -> Void) {
-    state.withLock { state in
-      state.told = told
-      guard watches, !state.paths.isEmpty else { return }
-      state.task = Task { [weak self] in
-        while (try? await Task.sleep(for: Self.interval)) != nil { self?.look(isAsked: false) }
-      }
-    }
-  }
+  /// - Parameter told: called with what was found, one call after another.
+  func start(_ told: @escaping @Sendable (Change) -> Void) { state.withLock { $0.told = told } }
 
-  func stop() { state.withLock { $0.task?.cancel() } }
+  /// Looks from time to time, until the task is cancelled. Asked to, it looks in any case.
+  func run() async {
+    if state.withLock({ $0.paths.isEmpty }) { return }
+    while (try? await Task.sleep(for: Self.interval)) != nil { look(isAsked: false) }
+  }
 
   /// Reads the files when they have changed, and have not since the look before: who writes them may be at it.
   func look(isAsked: Bool) {
@@ -87,8 +81,8 @@ final class ScheduleFollower: Sendable {
   /// Puts the schedules that were read in force.
   ///
   /// - Parameter tree: the scripts in force.
-  func take(_ change: Change, _ host: RunningHost, _ tree: ScriptTree) async {
-    let notices = host.notices
+  func take(_ change: Change, _ scripts: HostScripts, _ tree: ScriptTree) async {
+    let notices = scripts.notices
     guard case .read(let loaded) = change else {
       return notices.say(.info, "schedules: nothing has changed", code: .schedulesUnchanged)
     }
@@ -114,8 +108,8 @@ final class ScheduleFollower: Sendable {
     }
     let event: Value = .array(parts.flatMap(\.1).sorted().map { .string($0) })
     do {
-      let result = try await host.queue.replaceScripts(with: tree, event: ["schedules": event])
-      host.replaceSchedules(before, by: after)
+      let result = try await scripts.queue.replaceScripts(with: tree, event: ["schedules": event])
+      scripts.schedules?.replace(before, by: after)
       let text = parts.map { "\($0.0) \($0.1.prefix(10).joined(separator: ", "))" }.joined(separator: "; ")
       notices.say(
         .info, "schedules: in force from seq \(result.seq): \(text)", ["seq": .int(result.seq)],

@@ -7,10 +7,10 @@ import TriggerReplay
 import TriggerRuntime
 import TriggerStorage
 
-extension RunningHost {
+extension HostScripts {
   /// Executes recent operations with scripts that are about to come into force, and says what would differ
   /// (`scripts.verify_last`). Only says: the scripts come into force all the same.
-  func verify(_ tree: ScriptTree) async throws {
+  func rehearse(_ tree: ScriptTree) async throws {
     let count = Int64(config.reload.verifyLast)
     guard count > 0, let storage else { return }
     let configuration = try EngineConfiguration(config, workers: nil)

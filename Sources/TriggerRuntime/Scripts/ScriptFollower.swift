@@ -1,5 +1,6 @@
 import Foundation
 import HostConfig
+import ServiceLifecycle
 import Synchronization
 import TriggerCore
 import TriggerFiles
@@ -9,21 +10,25 @@ import TriggerWorkshop
 
 /// Follows the scripts directory of a running host: what is good of the files that were saved is put in force as one
 /// operation; what is not keeps its last good version, and it is said what is wrong, and what waits for that.
-final class ScriptFollower: Sendable {
-  private let host: RunningHost
-  private var notices: Notices { host.notices }
+final class ScriptFollower: Service {
+  private let scripts: HostScripts
+  private let config: HostConfig
+  private let notices: Notices
   private let watcher: DirectoryWatcher
   private let directory: String
   private let schedules: ScheduleFollower
-  private let news = Mutex<AsyncStream<News>.Continuation?>(nil)
-  private let task = Mutex<Task<Void, Never>?>(nil)
+  private let items: AsyncStream<News>
+  private let news: AsyncStream<News>.Continuation
+  private let state = Mutex<State?>(nil)
 
-  /// Looks at the directory, without following it yet.
-  init(_ host: RunningHost, _ configuration: @escaping @Sendable () -> HostConfig.Loaded?) {
-    self.host = host
-    schedules = ScheduleFollower(host.config, configuration)
-    directory = host.config.scripts.resolved
-    watcher = DirectoryWatcher(directory, options: Self.options(host.config))
+  /// - Parameter configuration: reads it anew.
+  init(_ scripts: HostScripts, _ configuration: @escaping @Sendable () -> HostConfig.Loaded?) {
+    self.scripts = scripts
+    (config, notices) = (scripts.config, scripts.notices)
+    schedules = ScheduleFollower(config, configuration)
+    directory = config.scripts.resolved
+    watcher = DirectoryWatcher(directory, options: Self.options(config))
+    (items, news) = AsyncStream.makeStream()
   }
 
   static func options(_ config: HostConfig) -> DirectoryWatcher.Options {
@@ -39,31 +44,40 @@ final class ScriptFollower: Sendable {
     return options
   }
 
-  /// Reads the directory and follows it from then on.
+  /// Reads the directory; what changes from then on waits for `run`.
   ///
-  /// - Parameter start: gets the scripts as they are, with what is wrong, and puts them in force.
-  func start(_ start: (Scripts, ScriptReload) throws -> ScriptTree) throws {
-    let (items, feed) = AsyncStream.makeStream(of: News.self)
-    let first = watcher.start { feed.yield(.files($0)) }
-    var reload = try host.scripts(in: first.tree, first.problems)
-    let tree = try start(scripts(reload, first), reload)
-    if let identity = tree.identity { reload.identify(identity) }
-    say(reload.held, of: reload.tree)
-    if host.config.reload.watch == .off { watcher.stop() }
-    schedules.start(watches: host.config.reload.watch != .off) { feed.yield(.schedules($0)) }
-    news.withLock { $0 = feed }
-    task.withLock { [reload] in
-      $0 = Task { [self] in
-        var state = State(reload: reload, files: first.tree, known: first.problems)
-        for await item in items { await take(item, &state) }
-      }
+  /// - Returns: the scripts as they are, with what is wrong.
+  func begin() throws -> (Scripts, ScriptReload) {
+    let first = watcher.start { [news] in news.yield(.files($0)) }
+    let reload = try scripts.read(first.tree, first.problems)
+    if config.reload.watch == .off { watcher.stop() }
+    state.withLock { $0 = State(reload: reload, files: first.tree, known: first.problems) }
+    return (found(reload, first), reload)
+  }
+
+  /// Says what waits beside the tree that has come into force, and follows it from then on.
+  func follow(_ tree: ScriptTree) {
+    state.withLock { state in
+      if let identity = tree.identity { state?.reload.identify(identity) }
+    }
+    say(state.withLock { $0?.reload.held } ?? [], of: tree)
+    schedules.start { [news] in news.yield(.schedules($0)) }
+  }
+
+  /// Takes up what is saved, one change after another, until the task is cancelled. Once, after `follow`.
+  func run() async throws {
+    guard var state = state.withLock({ $0.take() }) else { return }
+    await withDiscardingTaskGroup { group in
+      if config.reload.watch != .off { group.addTask { [schedules] in await schedules.run() } }
+      for await item in items { await take(item, &state) }
+      group.cancelAll()
     }
   }
 
   /// Looks at everything now.
   func reload() {
     schedules.look(isAsked: true)
-    _ = news.withLock { $0?.yield(.look) }
+    news.yield(.look)
   }
 
   /// What is taken one after another: scripts and schedules, so that neither undoes the other.
@@ -83,7 +97,7 @@ final class ScriptFollower: Sendable {
   private func take(_ news: News, _ state: inout State) async {
     switch news {
     case .schedules(let change):
-      await schedules.take(change, host, state.reload.tree)
+      await schedules.take(change, scripts, state.reload.tree)
     case .files(let report):
       state.files = report.tree
       for problem in report.problems where problem.severity == .warning && !state.known.contains(problem) {
@@ -110,17 +124,17 @@ final class ScriptFollower: Sendable {
     problems.filter { $0.severity == .error }
   }
 
+  /// No change is noticed any more; `run` ends with what it has.
   func stop() {
-    task.withLock { $0?.cancel() }
-    schedules.stop()
+    news.finish()
     watcher.stop()
   }
 
-  private func scripts(_ reload: ScriptReload, _ report: DirectoryWatcher.Report) -> Scripts {
+  private func found(_ reload: ScriptReload, _ report: DirectoryWatcher.Report) -> Scripts {
     let found = report.problems.map(finding) + reload.problems.map { Finding($0, in: directory) }
     let isThere = FileManager.default.fileExists(atPath: directory)
     return Scripts(
-      host.config, reload.tree, directory: report.tree, found: found, isComplete: isThere)
+      config, reload.tree, directory: report.tree, found: found, isComplete: isThere)
   }
 
   private func finding(_ problem: FileProblem) -> Finding { Finding(ConfigProblem(problem, in: directory)) }
@@ -157,7 +171,7 @@ final class ScriptFollower: Sendable {
 
   /// Keeps in mind what waits. Returns false when that fails.
   private func hold(_ reload: ScriptReload) async -> Bool {
-    do { _ = try host.keep(reload) } catch {
+    do { try scripts.keepWaiting(reload) } catch {
       notices.problem("scripts: not reloaded: \(error)", code: .scriptsRefused)
       return false
     }
@@ -184,20 +198,13 @@ final class ScriptFollower: Sendable {
     }
   }
 
-  /// Keeps the tree, puts it in force, and brings the schedules up to it. Returns its seq; nil when the host
-  /// stops.
+  /// Puts the tree in force. Returns its seq; nil when the host stops, or it failed, which has been said.
   private func activate(
     _ update: inout ScriptTree.Update, _ reload: ScriptReload, after old: ScriptTree
   ) async -> Int64? {
     do {
-      try await host.verify(update.tree)
-      update.tree.identity = try host.keep(reload)
       let changed = update.files.added + update.files.modified + update.files.removed
-      let result = try await host.queue.replaceScripts(
-        with: update.tree, event: ["changed": .array(changed.sorted().map { .string($0) })])
-      try host.note(seq: result.seq, of: update.tree)
-      host.replaceSchedules(of: old, by: update.tree)
-      return result.seq
+      return try await scripts.replace(old, by: &update.tree, reload, changed: changed).seq
     } catch is CancellationError { return nil } catch {
       notices.problem("scripts: not reloaded: \(error)", code: .scriptsRefused)
       return nil
@@ -214,7 +221,7 @@ final class ScriptFollower: Sendable {
   /// What running the saved files may show to be a mistake; they are in force.
   private func doubtful(_ update: ScriptTree.Update) -> [Finding] {
     let lint = ScriptLint(
-      update.tree, stores: host.config.stores.keys.sorted(), isStrict: host.config.strictStores,
+      update.tree, stores: config.stores.keys.sorted(), isStrict: config.strictStores,
       paths: update.files.added + update.files.modified)
     return lint.findings.filter { $0.severity != .note }.map { found in
       var found = found

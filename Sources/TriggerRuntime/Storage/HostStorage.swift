@@ -26,10 +26,12 @@ package struct OpenDirectory {
   /// Opens an epoch.
   ///
   /// - Throws: `StorageError` when another host has it, or its format is newer.
-  package init(_ options: DataOptions, seed: UInt64, retention: LogRetention) throws {
-    directory = try DataDirectory(path: options.path, acceptsLoss: options.acceptsLoss)
+  package init(
+    _ options: DataOptions, seed: UInt64, retention: LogRetention, clock: EngineClock = EngineClock()
+  ) throws {
+    directory = try DataDirectory(path: options.path, clock: clock, acceptsLoss: options.acceptsLoss)
     epoch = try directory.beginEpoch(
-      now: EngineClock().now(), seed: seed, versions: EnvironmentVersions.text)
+      now: clock.now(), seed: seed, versions: EnvironmentVersions.text)
     reader = try LogReader(path: options.path)
     log = try DurableLog(
       directory, durability: options.durability, lastSeq: try reader.lastSeq(), retention: retention)
@@ -41,6 +43,7 @@ package final class HostStorage: Sendable {
   package let directory: DataDirectory
   package let log: DurableLog
   private let notices: Notices
+  private let clock: EngineClock
   private let checkpointer: Checkpointer
   // Used while the host starts, and for scripts of operations that an earlier run has deferred.
   private nonisolated(unsafe) let reader: LogReader
@@ -56,9 +59,10 @@ package final class HostStorage: Sendable {
   ///
   /// - Throws: `LogError`, `StorageError`.
   package init(
-    _ opened: OpenDirectory, _ coordinator: CommitCoordinator, _ settings: HostConfig.Log, _ notices: Notices
+    _ opened: OpenDirectory, _ coordinator: CommitCoordinator, _ settings: HostConfig.Log, _ notices: Notices,
+    clock: EngineClock = EngineClock()
   ) throws {
-    self.notices = notices
+    (self.notices, self.clock) = (notices, clock)
     directory = opened.directory
     log = opened.log
     let started = ContinuousClock.now
@@ -117,7 +121,7 @@ package final class HostStorage: Sendable {
   ///
   /// - Parameter seq: the first that may use it; 0 when it is not known yet.
   package func keep(_ reload: ScriptReload, seq: Int64 = 0) throws -> ScriptTree.Identity {
-    let (now, files) = (EngineClock().now(), reload.tree.files)
+    let (now, files) = (clock.now(), reload.tree.files)
     let waiting = reload.held.compactMap { held in
       held.burst.map { ScriptReload.Waiting(path: held.path, burst: $0, content: held.content?.id) }
     }

@@ -1,5 +1,7 @@
 import Foundation
 import HostConfig
+import ServiceLifecycle
+import Synchronization
 import TriggerCore
 import TriggerHost
 
@@ -10,10 +12,26 @@ package struct FeedCounts: Sendable {
   package var skipped = 0
 }
 
-extension RunningHost {
+/// The files whose rows become events.
+package final class HostFeeds: Service {
+  private let config: HostConfig
+  private let queue: TriggerQueue
+  private let storage: HostStorage?
+  private let notices: Notices
+  private let counts = Mutex(FeedCounts())
+
+  init(_ config: HostConfig, _ queue: TriggerQueue, _ storage: HostStorage?, _ notices: Notices) {
+    (self.config, self.queue, self.storage, self.notices) = (config, queue, storage, notices)
+  }
+
+  /// Rows so far.
+  package var rows: FeedCounts { counts.withLock { $0 } }
+
   /// Sends every feed's rows as events, all feeds at once, each at its own rate. Bad rows are reported and
   /// passed over.
-  package func feed() async throws {
+  ///
+  /// - Throws: `HostNotReady` when a file cannot be read, which has been said; `CancellationError` when the host stops.
+  package func run() async throws {
     let feeds = try config.feeds.map { settings in
       do {
         let feed = try Feed(settings)
@@ -34,9 +52,15 @@ extension RunningHost {
     }
   }
 
+  /// Where a feed goes on; nil when nothing is kept.
+  private func progress(of feed: FeedSettings) -> RowProgress? {
+    guard let storage else { return nil }
+    return RowProgress(storage.progress.feeds[feed.name] ?? FeedRows())
+  }
+
   private func send(_ first: Feed, _ settings: FeedSettings) async throws {
     let started = ContinuousClock.now
-    let progress = self.progress(of: settings)
+    let progress = progress(of: settings)
     var (feed, number, atOpen, sent) = (first, Int64(0), Int64(0), 0)
     while true {
       try Task.checkCancellation()
@@ -52,7 +76,7 @@ extension RunningHost {
       }
       number += 1
       if progress?.isTaken(number) == true {
-        rows.withLock { $0.skipped += 1 }
+        counts.withLock { $0.skipped += 1 }
         continue
       }
       if let rate = settings.rate {
@@ -68,7 +92,7 @@ extension RunningHost {
       var event = Event(settings.event, payload, kind: kind, source: StableHash.of(settings.name))
       if let progress { event.key = .row(feed: settings.name, number: number, floor: progress.floor) }
       try await admit(event, number, progress)
-      rows.withLock { $0.sent += 1 }
+      counts.withLock { $0.sent += 1 }
     }
   }
 
@@ -82,7 +106,7 @@ extension RunningHost {
         fault = "\(settings.file.text):\(row.line): \(error)"
       }
     }
-    rows.withLock { $0.bad += 1 }
+    counts.withLock { $0.bad += 1 }
     notices.warning("\(fault)", code: .row)
     return nil
   }

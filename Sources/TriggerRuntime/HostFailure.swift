@@ -1,0 +1,28 @@
+import Synchronization
+
+/// The log can take no more records, or the host ends: whoever waits for either goes on. Any thread.
+final class HostFailure: Sendable {
+  private let text = Mutex<String?>(nil)
+  /// Ends with the first of both; one reader.
+  let isOver: AsyncStream<Void>
+  private let over: AsyncStream<Void>.Continuation
+
+  init() { (isOver, over) = AsyncStream.makeStream() }
+
+  /// Why the log takes nothing more; nil while it does.
+  var reason: String? { text.withLock { $0 } }
+
+  func come(_ reason: String) {
+    text.withLock { $0 = $0 ?? reason }
+    over.finish()
+  }
+
+  /// The host ends: there is nothing to wait for.
+  func end() { over.finish() }
+}
+
+/// The log of a running host could take no more records, so the host has stopped.
+public struct HostFailed: Error, Sendable, CustomStringConvertible {
+  /// What the disk says.
+  public let description: String
+}

@@ -1,0 +1,68 @@
+import ServiceLifecycle
+import TriggerHost
+
+extension RunningHost: Service {
+  /// Reads the feeds, and runs until the service group shuts down, the task is cancelled, or somebody calls `stop`; then
+  /// stops. Once.
+  ///
+  /// - Throws: `HostFailed` when the log could take nothing more; `HostNotReady` when a feed cannot be read, which has
+  ///   been said. The host has stopped then, too.
+  public func run() async throws {
+    let result = await withTaskGroup(of: Result<Void, any Error>?.self) { group in
+      group.addTask { [feeds] in
+        do { try await feeds.run() } catch is CancellationError {} catch { return .failure(error) }
+        return nil
+      }
+      group.addTask { [failure] in
+        await withGracefulShutdownHandler {
+          for await _ in failure.isOver {}
+        } onGracefulShutdown: {
+          failure.end()
+        }
+        return .success(())
+      }
+      var result: Result<Void, any Error>?
+      while result == nil, let next = await group.next() { result = next }
+      // A feed that waits for room goes on when the queue takes nothing more.
+      stopTaking()
+      failure.end()
+      group.cancelAll()
+      return result
+    }
+    await stop()
+    if let reason = failure.reason { throw HostFailed(description: reason) }
+    try result?.get()
+  }
+}
+
+/// A host as one service, from the opening of its data directory to its end: for a `ServiceGroup` beside others.
+///
+/// ```swift
+/// let host = HostService(HostPlaces(directory: "market"), options)
+/// try await ServiceGroup(services: [host], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+/// ```
+public struct HostService: Service {
+  private let places: HostPlaces
+  private let options: HostOptions
+  private let started: @Sendable (RunningHost) async throws -> Void
+
+  /// - Parameter started: gets the host once it runs: to send events, for one.
+  public init(
+    _ places: HostPlaces, _ options: HostOptions = HostOptions(),
+    started: @escaping @Sendable (RunningHost) async throws -> Void = { _ in }
+  ) {
+    (self.places, self.options, self.started) = (places, options, started)
+  }
+
+  /// Opens, recovers, starts and runs the host, and stops it when the group shuts down.
+  ///
+  /// - Throws: like `OpenedHost.init`, `recover`, `start` and `RunningHost.run`, and what `started` throws.
+  public func run() async throws {
+    let host = try await OpenedHost(places, options).recover().start()
+    do { try await started(host) } catch {
+      await host.stop()
+      throw error
+    }
+    try await host.run()
+  }
+}

@@ -1,0 +1,48 @@
+import TriggerCore
+import TriggerHost
+
+/// A host whose state is there and can be read. Nothing runs yet: `start` comes next.
+public struct RecoveredHost: ~Copyable {
+  private let parts: OpenedHost.Parts
+  private let storage: HostStorage?
+
+  init(_ parts: OpenedHost.Parts, _ storage: HostStorage?) {
+    self.parts = parts
+    self.storage = storage
+  }
+
+  /// Stores, and what is known of seqs.
+  public var coordinator: CommitCoordinator { parts.coordinator }
+
+  /// Loads the scripts and starts everything: workers, stores that are directories, schedules. What is wrong with single
+  /// scripts is said, the others run. Scripts and schedules that are saved from then on are put in force. Feeds are
+  /// read by `RunningHost.run`.
+  ///
+  /// - Throws: `HostNotReady` when the scripts directory cannot be read; `FileProblem` for the directory of a store. The
+  ///   host has stopped then.
+  public consuming func start() async throws -> RunningHost {
+    let host = RunningHost(parts, storage)
+    do { try await host.start() } catch {
+      await host.stop()
+      throw error
+    }
+    return host
+  }
+
+  /// The scripts of a directory beside the tree that was in force when the last host ended.
+  package func scripts(of directory: FileTree) throws -> ScriptReload {
+    try HostScripts(parts, storage, nil).read(directory, [])
+  }
+
+  /// Starts with these scripts alone: nothing is followed, no schedule fires.
+  package consuming func start(
+    _ scripts: ScriptReload, observer: @escaping @Sendable (OperationResult, [ExecutionLog]) -> Void
+  ) async throws -> RunningHost {
+    let host = RunningHost(parts, storage)
+    do { try await host.start(scripts, observer: observer) } catch {
+      await host.stop()
+      throw error
+    }
+    return host
+  }
+}

@@ -1,0 +1,93 @@
+import HostConfig
+import Synchronization
+import TriggerCore
+import TriggerFiles
+import TriggerHost
+
+/// The scripts of a host: how they are kept and come into force.
+final class HostScripts: Sendable {
+  let config: HostConfig
+  let notices: Notices
+  let queue: TriggerQueue
+  let schedules: HostSchedules?
+  let storage: HostStorage?
+  private let triggers: [any Trigger]
+  /// What triggers in force are bound to.
+  private let bindings = Mutex<[EventPattern]>([])
+  private let nothingRuns = Atomic<Bool>(false)
+
+  init(_ parts: OpenedHost.Parts, _ storage: HostStorage?, _ schedules: HostSchedules?) {
+    (config, notices, queue) = (parts.config, parts.notices, parts.queue)
+    triggers = parts.options.triggers
+    self.storage = storage
+    self.schedules = schedules
+  }
+
+  /// There are scripts, and none of them can run.
+  var runsNothing: Bool { nothingRuns.load(ordering: .relaxed) }
+
+  /// The scripts of a directory: where something does not load, beside what was in force when the last host ended.
+  func read(_ directory: FileTree, _ problems: [FileProblem]) throws -> ScriptReload {
+    let defaults = TriggerOptions(config)
+    return try storage?.scripts(in: directory, problems, defaults: defaults)
+      ?? ScriptReload(directory, defaults: defaults, problems: problems)
+  }
+
+  /// Puts the first scripts in force, before the queue starts.
+  ///
+  /// - Returns: the tree, with its identity when it is kept.
+  func begin(_ reload: ScriptReload, hasErrors: Bool = false) throws -> ScriptTree {
+    var tree = reload.tree
+    // Kept before anything runs with it: what ran can be run again.
+    if let storage { tree.identity = try storage.keep(reload, seq: storage.progress.lastSeq + 1) }
+    bind(tree)
+    queue.bind(triggers, scripts: tree)
+    nothingRuns.store(tree.triggers.isEmpty && hasErrors, ordering: .relaxed)
+    return tree
+  }
+
+  /// Puts other scripts in force: they are kept, take their place in the order as an operation, the place is noted with
+  /// them, and the schedules that they ask for take the place of those before. Returns when that is durable.
+  ///
+  /// - Parameters:
+  ///   - tree: gets its identity.
+  ///   - reload: what waits beside it is kept with it.
+  ///   - changed: paths, for the log.
+  /// - Throws: like `TriggerQueue.replaceScripts`; what the disk says. The scripts before stay in force then.
+  func replace(
+    _ old: ScriptTree, by tree: inout ScriptTree, _ reload: ScriptReload, changed: [String]
+  ) async throws -> OperationResult {
+    try await rehearse(tree)
+    tree.identity = try storage?.keep(reload)
+    let result = try await queue.replaceScripts(
+      with: tree, event: ["changed": .array(changed.sorted().map { .string($0) })])
+    if let number = tree.identity?.number { try storage?.note(seq: result.seq, ofTree: number) }
+    bind(tree)
+    schedules?.replace(of: old, by: tree)
+    return result
+  }
+
+  /// Keeps in mind which files wait, and for what: nothing comes into force.
+  func keepWaiting(_ reload: ScriptReload) throws { _ = try storage?.keep(reload) }
+
+  // MARK: Events that nobody takes
+
+  private func bind(_ tree: ScriptTree) {
+    bindings.withLock { [triggers] in
+      $0 = triggers.flatMap(\.options.on) + tree.triggers.flatMap(\.options.on)
+    }
+  }
+
+  /// Why an event reaches no trigger, and what was meant perhaps; nil when one is bound to it.
+  func hint(for kind: EventKind, _ name: String) -> String? {
+    let patterns = bindings.withLock { $0 }
+    if patterns.contains(where: { $0.kind.takes(kind) && $0.matches(name) }) { return nil }
+    let text = "no trigger has on = { \(kind) = \"\(name)\" }"
+    if let other = patterns.first(where: { [.event, .data, .message].contains($0.kind) && $0.matches(name) })
+    {
+      return "\(text), but one has it as \(other.kind): say \"kind\": \"\(other.kind)\""
+    }
+    let names = patterns.filter { $0.kind.takes(kind) && !$0.pattern.contains("*") }.map(\.pattern)
+    return text + Suggestion.clause(for: name, among: names)
+  }
+}
