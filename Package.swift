@@ -134,6 +134,14 @@ let package = Package(
       name: "HostConfigTests", dependencies: ["HostConfig", "TriggerWorkshop", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
+      name: "TriggerRuntimeTests",
+      dependencies: [
+        "TriggerRuntime", "TriggerCore", "TriggerHost",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
       name: "CommandLineTests",
       dependencies: [
         "trigger-host", "HostConfig", "TriggerCore", "TriggerFiles", "TriggerHost", "TriggerRuntime",

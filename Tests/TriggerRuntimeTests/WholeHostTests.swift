@@ -1,0 +1,159 @@
+import Foundation
+import Logging
+import ServiceLifecycle
+import Testing
+import TriggerCore
+import TriggerHost
+
+@testable import TriggerRuntime
+
+/// A host from its configuration to its end, and again, within this process.
+@Suite(.timeLimit(.minutes(1))) struct WholeHostTests {
+  private static let files: KeyValuePairs<String, String> = [
+    "host.yaml": """
+    scripts: { directory: triggers, watch: off }
+    data: data
+    stores: { seen: {} }
+    feeds:
+      - { name: bars, file: bars.csv, event: bars/A, columns: { close: integer } }
+    schedules:
+      - { name: tick, every: 1m, trigger: tick }
+    """,
+    "bars.csv": "close\n1\n2\n3\n",
+    "triggers/bar.lua": """
+    return { on = { data = "bars/*" }, execute = function(event, ctx)
+      return { ctx:store("seen"):add("closes", event.close) }
+    end }
+    """,
+    "triggers/tick.lua": """
+    return { execute = function(event, ctx)
+      ctx:log("info", "ticked")
+      return { ctx:store("seen"):add("ticks", 1) }
+    end }
+    """,
+    "triggers/visit.lua": visit("first"),
+  ]
+
+  /// Puts a word at the page that was visited.
+  private static func visit(_ word: String) -> String {
+    """
+    return { on = { event = "visit" }, execute = function(event, ctx)
+      return { ctx:store("seen"):put(event.page, "\(word)") }
+    end }
+    """
+  }
+
+  @Test func itIsFedReloadsStopsAndGoesOn() async throws {
+    let project = try ProjectDirectory(Self.files)
+    let (heard, clock) = (Heard<HostNotice>(), ManualClock(now: 1_800_000_000_000_000_000))
+    var options = HostOptions(heard)
+    options.clock = clock
+    let host = try await OpenedHost(HostPlaces(directory: project.path), options).recover().start()
+
+    try await host.feeds.run()
+    let answers = try await Self.answers(of: host, to: [#"{"event": "visit", "payload": {"page": "a"}}"#])
+    #expect(answers.count == 1 && answers.first?.contains(#""outcome":"committed""#) == true)
+    clock.advance(by: .seconds(61))
+    _ = try await heard.first { $0.code == .log && $0.text == "ticked" }
+
+    try project.write("triggers/visit.lua", Self.visit("second"))
+    host.reload()
+    let reloaded = try await heard.first(.scriptsInForce)
+    #expect(reloaded.fields["tree"] == 2)
+    _ = try await host.queue.perform(Event("visit", ["page": "b"]))
+    await host.queue.waitUntilIdle()
+    #expect(await host.stop() == HostEnd())
+    #expect(await host.stop() == HostEnd(), "stopping again changes nothing")
+    await #expect(throws: CancellationError.self) { try await host.queue.perform(Event("visit")) }
+
+    try await Self.goesOn(in: project, clock)
+  }
+
+  /// What was committed is there before anything runs, the feed is not read again, and the newest scripts are in force.
+  private static func goesOn(in project: ProjectDirectory, _ clock: ManualClock) async throws {
+    var options = HostOptions(Heard<HostNotice>())
+    options.clock = clock
+    let recovered = try OpenedHost(HostPlaces(directory: project.path), options).recover()
+    let seen = try recovered.coordinator.store("seen")
+    #expect(try seen.get("closes") == 6)
+    #expect(try seen.get("ticks") == 1)
+    #expect(try seen.get("a") == "first")
+    #expect(try seen.get("b") == "second")
+    let host = try await recovered.start()
+    try await host.feeds.run()
+    #expect(host.feeds.rows.skipped == 3 && host.feeds.rows.sent == 0)
+    _ = try await host.queue.perform(Event("visit", ["page": "c"]))
+    #expect(try seen.get("c") == "second")
+    #expect(await host.stop().late == [])
+  }
+
+  /// Sends lines, as standard input would, and waits for what comes back.
+  private static func answers(of host: RunningHost, to lines: [String]) async throws -> [String] {
+    let (pipe, heard) = (Pipe(), Heard<String>())
+    let answers = Answers { heard.hear($0) }
+    let input = EventLines(host, reading: dup(pipe.fileHandleForReading.fileDescriptor), answers)
+    pipe.fileHandleForWriting.write(Data(lines.map { $0 + "\n" }.joined().utf8))
+    try pipe.fileHandleForWriting.close()
+    await input.run()
+    await host.queue.waitUntilIdle()
+    answers.finish { false }
+    return heard.all
+  }
+
+  @Test func savedSchedulesOfADirectoryAreTakenUp() async throws {
+    let project = try ProjectDirectory(Self.files)
+    let heard = Heard<HostNotice>()
+    let host = try await OpenedHost(HostPlaces(directory: project.path), HostOptions(heard)).recover().start()
+    let changed = Self.files.first { $0.key == "host.yaml" }!.value.replacing("every: 1m", with: "every: 10m")
+    try project.write("host.yaml", changed)
+    host.reload()
+    #expect(try await heard.first(.schedulesInForce).text.contains("changed tick"))
+    await host.stop()
+  }
+
+  @Test func aServiceGroupRunsAndStopsIt() async throws {
+    let project = try ProjectDirectory(Self.files)
+    let (heard, running) = (Heard<HostNotice>(), Heard<RunningHost>())
+    let service = HostService(HostPlaces(directory: project.path), HostOptions(heard)) { running.hear($0) }
+    let group = ServiceGroup(
+      configuration: .init(
+        services: [.init(service: service)],
+        logger: Logger(label: "group", factory: { _ in SwiftLogNoOpLogHandler() })))
+    async let end: Void = group.run()
+    let host = try await running.first { _ in true }
+    _ = try await host.queue.perform(Event("visit", ["page": "a"]))
+    await group.triggerGracefulShutdown()
+    try await end
+    #expect(host.queue.isStopped)
+    // Nobody has the data directory any more.
+    let again = try OpenedHost(HostPlaces(directory: project.path), HostOptions()).recover()
+    #expect(try again.coordinator.store("seen").get("a") == "first")
+  }
+
+  @Test func whatDoesNotEndInTimeIsCutOffAndNamed() async throws {
+    let project = try ProjectDirectory([
+      "host.yaml": "data: data\nworkers: 2\nlimits: { timeout: 1h }\n",
+      "triggers/endless.lua":
+        "return { on = { event = 'endless' }, execute = function() while true do end end }",
+      "triggers/after.lua": "return { on = { event = 'after' }, execute = function() return {} end }",
+    ])
+    let options = HostOptions(Heard<HostNotice>())
+    let host = try await OpenedHost(HostPlaces(directory: project.path), options).recover().start()
+    try await host.queue.enqueue(Event("endless"))
+    // It has a later seq: the other runs then.
+    _ = try await host.queue.perform(Event("after"))
+    let end = await host.stop(within: .milliseconds(10))
+    #expect(end.running == ["endless"])
+    #expect(end.late == [] && end.isWritten)
+  }
+
+  @Test func mistakesOfTheConfigurationAreSaidAndNothingIsOpened() throws {
+    let project = try ProjectDirectory(["host.yaml": "data: data\nwrokers: 2\n"])
+    let heard = Heard<HostNotice>()
+    #expect(throws: HostNotReady.self) {
+      _ = try OpenedHost(HostPlaces(directory: project.path), HostOptions(heard))
+    }
+    #expect(heard.all.contains { $0.code == .finding && $0.text.contains("wrokers") })
+    #expect(!FileManager.default.fileExists(atPath: "\(project.path)/data"))
+  }
+}
