@@ -84,7 +84,8 @@ let package = Package(
     // For the tests of those who build on TriggerHost: a host on a clock set by hand, contracts of backends.
     // Tests of Lua scripts, too.
     .target(
-      name: "TriggerTestKit", dependencies: ["TriggerHost", "TriggerWorkshop", "TriggerLua"],
+      name: "TriggerTestKit",
+      dependencies: ["TriggerHost", "TriggerWorkshop", "TriggerLua", "TriggerRuntime"],
       resources: [.embedInCode("Lua")],
       swiftSettings: strict),
     // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.

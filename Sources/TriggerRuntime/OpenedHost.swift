@@ -53,38 +53,43 @@ public struct OpenedHost: ~Copyable {
     _ config: HostConfig, _ options: HostOptions,
     reading: @escaping @Sendable () -> HostConfig.Loaded? = { nil }
   ) throws {
-    let (notices, failure) = (options.notices, HostFailure())
     let configuration = try EngineConfiguration(config, workers: options.workers)
     let directory = try options.place(config).map {
       try OpenDirectory(
         $0, seed: configuration.seed, retention: config.log.retention, clock: options.clock)
     }
+    let notices = options.notices
     let coordinator = CommitCoordinator(configuration, clock: options.clock, log: directory?.log)
     let files = try coordinator.register(config, following: directory, notices)
-    coordinator.whenFailed { [directory = directory?.directory] message in
-      // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
-      notices.problem(
-        directory?.isGone == true
-          ? "\(message). Stopping: nothing more could be kept. What was acknowledged is where the directory is now."
-          : "the log cannot be written: \(message)\nNothing acknowledged is lost. Stopping; start again when the disk is well.",
-        code: .logFailed)
-      failure.come(message)
-    }
-    coordinator.whenClockSteps {
-      notices.warning(
-        "\($0); spans go on as they were, what happens at wall times goes by the new one", code: .clock)
-    }
-    coordinator.whenStuck { notice in
-      if case .lifted = notice {
-        notices.say(.info, "\(notice)", code: .stuck)
-      } else {
-        notices.problem("\(notice)", code: .stuck)
-      }
-    }
+    self.init(
+      Parts(
+        config: config, options: options, notices: notices, coordinator: coordinator,
+        queue: TriggerQueue(coordinator), files: files, failure: HostFailure(), reading: reading),
+      directory)
+  }
+
+  /// A host of what a program has at hand: no configuration, no files.
+  ///
+  /// - Parameters:
+  ///   - log: gets every decided seq; nil: nothing is kept. What is in it already is not read.
+  ///   - options: those that say where something is kept mean nothing here.
+  public init(
+    _ configuration: EngineConfiguration, log: (any CommitLog)? = nil, _ options: HostOptions = HostOptions()
+  ) {
+    let notices = options.notices
+    let coordinator = CommitCoordinator(configuration, clock: options.clock, log: log)
+    self.init(
+      Parts(
+        config: HostConfig(file: HostConfig.ofCommandLine), options: options, notices: notices,
+        coordinator: coordinator, queue: TriggerQueue(coordinator), files: FileStores([], notices),
+        failure: HostFailure(), reading: { nil }),
+      nil)
+  }
+
+  private init(_ parts: Parts, _ directory: OpenDirectory?) {
+    self.parts = parts
     self.directory = directory
-    parts = Parts(
-      config: config, options: options, notices: notices, coordinator: coordinator,
-      queue: TriggerQueue(coordinator), files: files, failure: failure, reading: reading)
+    parts.observe(directory?.directory)
   }
 
   /// Makes a store known, beside those of the configuration.
@@ -104,5 +109,31 @@ public struct OpenedHost: ~Copyable {
     }
     if let storage { parts.notices.say(.info, "\(storage.summary)", code: .recovered) }
     return RecoveredHost(parts, storage)
+  }
+}
+
+extension OpenedHost.Parts {
+  /// What of the engine is said from the beginning.
+  fileprivate func observe(_ directory: DataDirectory?) {
+    coordinator.whenFailed { [notices, failure] message in
+      // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
+      notices.problem(
+        directory?.isGone == true
+          ? "\(message). Stopping: nothing more could be kept. What was acknowledged is where the directory is now."
+          : "the log cannot be written: \(message)\nNothing acknowledged is lost. Stopping; start again when the disk is well.",
+        code: .logFailed)
+      failure.come(message)
+    }
+    coordinator.whenClockSteps { [notices] in
+      notices.warning(
+        "\($0); spans go on as they were, what happens at wall times goes by the new one", code: .clock)
+    }
+    coordinator.whenStuck { [notices] notice in
+      if case .lifted = notice {
+        notices.say(.info, "\(notice)", code: .stuck)
+      } else {
+        notices.problem("\(notice)", code: .stuck)
+      }
+    }
   }
 }

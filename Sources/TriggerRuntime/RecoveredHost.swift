@@ -34,7 +34,21 @@ public struct RecoveredHost: ~Copyable {
     try HostScripts(parts, storage, nil).read(directory, [])
   }
 
-  /// Starts with these scripts alone: nothing is followed, no schedule fires.
+  /// Starts with what a program has at hand: Swift triggers of the options, these scripts, these schedules beside those
+  /// that the scripts ask for. No file is followed.
+  ///
+  /// - Parameter observer: gets what `TriggerQueue.observe` tells.
+  /// - Throws: `ScheduleError` when two schedules have one name; nothing runs then.
+  public consuming func start(
+    scripts: ScriptTree?, schedules: [ScheduledJob] = [],
+    observer: (@Sendable (OperationResult, [ExecutionLog]) -> Void)? = nil
+  ) throws -> RunningHost {
+    let host = RunningHost(parts, storage)
+    try host.start(scripts, schedules, observer)
+    return host
+  }
+
+  /// Starts with these scripts alone, which are kept: nothing is followed, no schedule fires.
   package consuming func start(
     _ scripts: ScriptReload, observer: @escaping @Sendable (OperationResult, [ExecutionLog]) -> Void
   ) async throws -> RunningHost {

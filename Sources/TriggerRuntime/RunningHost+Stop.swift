@@ -46,6 +46,7 @@ extension RunningHost {
   }
 
   /// As above, for a thread of one's own: who ends a process must not depend on tasks that may be stuck.
+  @discardableResult
   package func stopAndWait(within bound: Duration? = nil) -> HostEnd {
     beginEnd(within: bound)
     let end = Mutex<HostEnd?>(nil)

@@ -14,6 +14,8 @@ public final class RunningHost: Sendable {
   public let coordinator: CommitCoordinator
   /// Where events come in.
   public let queue: TriggerQueue
+  /// Jobs by the clock. Those of the configuration and the scripts are in it; a program may add its own.
+  public var scheduler: TriggerScheduler { schedules.scheduler }
   package let config: HostConfig
   package let started = ContinuousClock.now
   /// Rows of files that become events.
@@ -25,7 +27,8 @@ public final class RunningHost: Sendable {
   let files: FileStores
   let failure: HostFailure
   let ending = OneEnd()
-  private let follower: ScriptFollower
+  private let follower = Mutex<ScriptFollower?>(nil)
+  private let reading: @Sendable () -> HostConfig.Loaded?
   private let operations: OperationNotices
   /// What follows the files of scripts and schedules.
   private let following = Mutex<Task<Void, Never>?>(nil)
@@ -38,7 +41,7 @@ public final class RunningHost: Sendable {
     self.storage = storage
     schedules = HostSchedules(parts, storage)
     scripts = HostScripts(parts, storage, schedules)
-    follower = ScriptFollower(scripts, parts.reading)
+    reading = parts.reading
     operations = OperationNotices(config, notices)
     feeds = HostFeeds(config, queue, storage, notices)
   }
@@ -46,6 +49,8 @@ public final class RunningHost: Sendable {
   /// Reads the scripts, follows them from then on, and lets everything run.
   func start() async throws {
     observe()
+    let follower = ScriptFollower(scripts, reading)
+    self.follower.withLock { $0 = follower }
     let (found, reload) = try follower.begin()
     for finding in found.findings { notices.say(finding) }
     guard found.isComplete else { throw HostNotReady() }
@@ -53,7 +58,7 @@ public final class RunningHost: Sendable {
     sayWhatRuns(tree)
     schedules.begin(tree)
     follower.follow(tree)
-    following.withLock { [follower] in $0 = Task { try? await follower.run() } }
+    following.withLock { $0 = Task { try? await follower.run() } }
     giveBackFreedMemory()
     queue.start()
     try await files.start(queue)
@@ -68,6 +73,18 @@ public final class RunningHost: Sendable {
     _ = try scripts.begin(reload)
     queue.start()
     try await files.start(queue)
+  }
+
+  /// Lets run what a program has at hand.
+  func start(
+    _ tree: ScriptTree?, _ jobs: [ScheduledJob],
+    _ observer: (@Sendable (OperationResult, [ExecutionLog]) -> Void)?
+  ) throws {
+    queue.observe(observer)
+    try schedules.begin(jobs, tree)
+    scripts.begin(tree)
+    queue.start()
+    schedules.start()
   }
 
   private func sayWhatRuns(_ tree: ScriptTree) {
@@ -92,7 +109,7 @@ public final class RunningHost: Sendable {
   }
 
   /// Looks at scripts and schedules now, whether they are followed or not. What comes of it is said.
-  public func reload() { follower.reload() }
+  public func reload() { follower.withLock { $0 }?.reload() }
 
   /// Nothing new comes from the schedules; what is queued goes on.
   package func stopSchedules() { schedules.stop() }
@@ -102,7 +119,7 @@ public final class RunningHost: Sendable {
 
   func stopFollowing() {
     following.withLock { $0 }?.cancel()
-    follower.stop()
+    follower.withLock { $0 }?.stop()
     files.stop()
   }
 

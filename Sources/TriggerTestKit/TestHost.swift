@@ -1,6 +1,7 @@
 import Synchronization
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 
 /// A whole host in memory for tests: real queue, workers and order, on a clock that stands still until it is
 /// told to move. Results do not depend on the machine's speed.
@@ -23,6 +24,7 @@ public final class TestHost: Sendable {
   public let clock: ManualClock
   /// Every decided seq, with intents and reads.
   public let log: MemoryCommitLog
+  private let host: RunningHost
 
   /// Makes and starts a host.
   ///
@@ -63,26 +65,21 @@ public final class TestHost: Sendable {
   ) throws {
     clock = ManualClock(now: start.nanoseconds)
     log = MemoryCommitLog(wantsReads: true)
-    coordinator = CommitCoordinator(configuration, clock: clock, log: log)
-    queue = TriggerQueue(coordinator)
-    scheduler = TriggerScheduler(queue)
+    var options = HostOptions()
+    options.clock = clock
+    options.triggers = triggers
+    let opened = OpenedHost(configuration, log: log, options)
     for (name, content) in stores {
-      try coordinator.register(VersionedStore(name, backend: MemoryStoreBackend(content)))
+      try opened.register(VersionedStore(name, backend: MemoryStoreBackend(content)))
     }
-    queue.bind(triggers, scripts: tree)
-    queue.observe(observer)
-    for job in schedules + tree.triggers.flatMap(\.schedules) { try scheduler.add(job) }
-    queue.start()
-    scheduler.start()
+    host = try opened.recover().start(scripts: tree, schedules: schedules, observer: observer)
+    (coordinator, queue, scheduler) = (host.coordinator, host.queue, host.scheduler)
   }
 
   deinit { stop() }
 
   /// Ends the threads. Safe to call twice.
-  public func stop() {
-    scheduler.stop()
-    queue.stop()
-  }
+  public func stop() { host.stopAndWait(within: .zero) }
 
   // MARK: Events and time
 

@@ -4,7 +4,7 @@ import TriggerHost
 
 /// The jobs of a host: those of its configuration, and those that scripts ask for with their own `on`.
 final class HostSchedules: Sendable {
-  private let scheduler: TriggerScheduler
+  let scheduler: TriggerScheduler
   private let storage: HostStorage?
   private let config: HostConfig
   private let notices: Notices
@@ -28,6 +28,13 @@ final class HostSchedules: Sendable {
         try scheduler.add(job, since: known, fired: storage?.progress.fires[job.name])
       }
     }
+  }
+
+  /// Jobs of a program, and those that its scripts ask for.
+  ///
+  /// - Throws: `ScheduleError` when two have one name.
+  func begin(_ jobs: [ScheduledJob], _ tree: ScriptTree?) throws {
+    for job in jobs + (tree?.triggers.flatMap(\.schedules) ?? []) { try scheduler.add(job) }
   }
 
   func start() { scheduler.start() }

@@ -40,10 +40,15 @@ final class HostScripts: Sendable {
     var tree = reload.tree
     // Kept before anything runs with it: what ran can be run again.
     if let storage { tree.identity = try storage.keep(reload, seq: storage.progress.lastSeq + 1) }
-    bind(tree)
-    queue.bind(triggers, scripts: tree)
+    begin(tree)
     nothingRuns.store(tree.triggers.isEmpty && hasErrors, ordering: .relaxed)
     return tree
+  }
+
+  /// As above with scripts that are kept already, or never.
+  func begin(_ tree: ScriptTree?) {
+    bind(tree)
+    queue.bind(triggers, scripts: tree)
   }
 
   /// Puts other scripts in force: they are kept, take their place in the order as an operation, the place is noted with
@@ -72,9 +77,9 @@ final class HostScripts: Sendable {
 
   // MARK: Events that nobody takes
 
-  private func bind(_ tree: ScriptTree) {
+  private func bind(_ tree: ScriptTree?) {
     bindings.withLock { [triggers] in
-      $0 = triggers.flatMap(\.options.on) + tree.triggers.flatMap(\.options.on)
+      $0 = triggers.flatMap(\.options.on) + (tree?.triggers.flatMap(\.options.on) ?? [])
     }
   }
 
