@@ -2,12 +2,14 @@ import Foundation
 import Synchronization
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 import TriggerStorage
 
 /// A fresh engine with one store and the scripts of one measurement. Stop it when done.
 struct BenchEngine: Sendable {
   let coordinator: CommitCoordinator
   let queue: TriggerQueue
+  private let host: RunningHost
   fileprivate static let store = "bench"
   private let firstError = FirstError()
   let disk: BenchDisk?
@@ -20,24 +22,24 @@ struct BenchEngine: Sendable {
     var configuration = EngineConfiguration(workers: settings.workers)
     configuration.lockMeter = CLOCK_MONOTONIC
     disk = settings.durability == .memory ? nil : try BenchDisk(settings.durability)
-    coordinator = CommitCoordinator(configuration, log: disk?.log)
+    let opened = OpenedHost(configuration, log: disk?.log)
     if settings.keepsTable, let disk {
-      try coordinator.register(VersionedStore(Self.store, backend: try disk.table(Self.store)))
+      try opened.register(VersionedStore(Self.store, backend: try disk.table(Self.store)))
     } else {
-      try coordinator.register(VersionedStore(Self.store, backend: MemoryStoreBackend()))
+      try opened.register(VersionedStore(Self.store, backend: MemoryStoreBackend()))
     }
-    queue = TriggerQueue(coordinator)
     var tree = ScriptTree(files: scripts.mapValues { Array($0.utf8) })
     if let problem = tree.problems.first { throw problem }
     tree.identity = try disk?.keep(tree.files)
     self.tree = tree
-    queue.bind([], scripts: tree)
-    queue.observe { [firstError] result, _ in firstError.keep(result.error) }
-    queue.start()
+    host = try opened.recover().start(scripts: tree) { [firstError] result, _ in
+      firstError.keep(result.error)
+    }
+    (coordinator, queue) = (host.coordinator, host.queue)
   }
 
   func stop() {
-    queue.stop()
+    host.stopAndWait(within: .zero)
     disk?.remove()
   }
 
