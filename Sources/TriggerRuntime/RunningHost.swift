@@ -30,6 +30,7 @@ public final class RunningHost: Sendable {
   private let follower = Mutex<ScriptFollower?>(nil)
   private let reading: @Sendable () -> HostConfig.Loaded?
   private let operations: OperationNotices
+  private let clock: EngineClock
   /// What follows the files of scripts and schedules.
   private let following = Mutex<Task<Void, Never>?>(nil)
   /// There are scripts, and none of them can run.
@@ -41,7 +42,7 @@ public final class RunningHost: Sendable {
     self.storage = storage
     schedules = HostSchedules(parts, storage)
     scripts = HostScripts(parts, storage, schedules)
-    reading = parts.reading
+    (reading, clock) = (parts.reading, parts.options.clock)
     operations = OperationNotices(config, notices)
     feeds = HostFeeds(config, queue, storage, notices)
   }
@@ -94,7 +95,7 @@ public final class RunningHost: Sendable {
     let names = tree.triggers.map(\.name).joined(separator: ", ")
     notices.say(
       .info, "\(counted(tree.triggers.count, "trigger")): \(names.isEmpty ? "nothing can run" : names)")
-    let now = Timestamp(nanoseconds: EngineClock().now())
+    let now = Timestamp(nanoseconds: clock.now())
     notices.say(.info, "Time zone: \(Zone.host.described(at: now))")
   }
 

@@ -130,6 +130,26 @@ import TriggerHost
     #expect(try again.coordinator.store("seen").get("a") == "first")
   }
 
+  @Test func aLogThatFailsEndsTheServiceWithTheReason() async throws {
+    let project = try ProjectDirectory(Self.files)
+    let options = HostOptions(Heard<HostNotice>())
+    let host = try await OpenedHost(HostPlaces(directory: project.path), options).recover().start()
+    let end = Task { try await host.run() }
+    host.failure.come("the disk is full")
+    let failed = await #expect(throws: HostFailed.self) { try await end.value }
+    #expect(failed?.description == "the disk is full")
+    #expect(host.queue.isStopped)
+  }
+
+  @Test func whoStopsAHostEndsItsService() async throws {
+    let project = try ProjectDirectory(Self.files)
+    let options = HostOptions(Heard<HostNotice>())
+    let host = try await OpenedHost(HostPlaces(directory: project.path), options).recover().start()
+    async let end: Void = host.run()
+    #expect(await host.stop().isWritten)
+    try await end
+  }
+
   @Test func whatDoesNotEndInTimeIsCutOffAndNamed() async throws {
     let project = try ProjectDirectory([
       "host.yaml": "data: data\nworkers: 2\nlimits: { timeout: 1h }\n",
