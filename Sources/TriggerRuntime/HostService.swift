@@ -1,4 +1,5 @@
 import ServiceLifecycle
+import Synchronization
 import TriggerHost
 
 extension RunningHost: Service {
@@ -58,11 +59,32 @@ public struct HostService: Service {
   ///
   /// - Throws: like `OpenedHost.init`, `recover`, `start` and `RunningHost.run`, and what `started` throws.
   public func run() async throws {
-    let host = try await OpenedHost(places, options).recover().start()
+    let host = try await recover().start()
     do { try await started(host) } catch {
       await host.stop()
       throw error
     }
     try await host.run()
   }
+
+  /// On a thread of its own: recovery may take minutes.
+  private func recover() async throws -> RecoveredHost {
+    let recovered = Handover()
+    try await onOwnThread("recovery") { [places, options] in
+      recovered.put(try OpenedHost(places, options).recover())
+    }
+    return recovered.take()
+  }
+}
+
+/// Takes a host from one thread to another.
+private final class Handover: Sendable {
+  private let host = Mutex<RecoveredHost?>(nil)
+
+  func put(_ recovered: consuming sending RecoveredHost) {
+    var recovered: RecoveredHost? = consume recovered
+    host.withLock { $0 = recovered.take() }
+  }
+
+  func take() -> RecoveredHost { host.withLock { $0.take()! } }
 }

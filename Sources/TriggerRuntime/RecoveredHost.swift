@@ -2,7 +2,7 @@ import TriggerCore
 import TriggerHost
 
 /// A host whose state is there and can be read. Nothing runs yet: `start` comes next.
-public struct RecoveredHost: ~Copyable {
+public struct RecoveredHost: ~Copyable, Sendable {
   private let parts: OpenedHost.Parts
   private let storage: HostStorage?
 

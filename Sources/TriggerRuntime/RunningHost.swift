@@ -50,6 +50,16 @@ public final class RunningHost: Sendable {
   /// Reads the scripts, follows them from then on, and lets everything run.
   func start() async throws {
     observe()
+    // Reading and keeping them takes as long as the disk does.
+    let follower = try await onOwnThread("start") { [self] in try beginScripts() }
+    following.withLock { $0 = Task { try? await follower.run() } }
+    giveBackFreedMemory()
+    queue.start()
+    try await files.start(queue)
+    schedules.start()
+  }
+
+  private func beginScripts() throws -> ScriptFollower {
     let follower = ScriptFollower(scripts, reading)
     self.follower.withLock { $0 = follower }
     let (found, reload) = try follower.begin()
@@ -59,11 +69,7 @@ public final class RunningHost: Sendable {
     sayWhatRuns(tree)
     schedules.begin(tree)
     follower.follow(tree)
-    following.withLock { $0 = Task { try? await follower.run() } }
-    giveBackFreedMemory()
-    queue.start()
-    try await files.start(queue)
-    schedules.start()
+    return follower
   }
 
   /// Lets these scripts run, and nothing else but what the stores do.

@@ -15,14 +15,9 @@ extension HostScripts {
     guard count > 0, let storage else { return }
     let configuration = try EngineConfiguration(config, workers: nil)
     storage.log.flush()
-    // It takes a while, on a thread of its own: the pool has others to serve.
-    let lines = try await withCheckedThrowingContinuation { continuation in
-      Thread {
-        continuation.resume(
-          with: Result {
-            try Rehearsal(tree, configuration, path: storage.directory.path).lines(last: count)
-          })
-      }.start()
+    let path = storage.directory.path
+    let lines = try await onOwnThread("rehearsal") {
+      try Rehearsal(tree, configuration, path: path).lines(last: count)
     }
     for line in lines { notices.say(line.level, "scripts: \(line.text)") }
   }
