@@ -101,7 +101,7 @@ import TriggerTestKit
     var real = Recorded(new, records: host.log.all)
     #expect(try real.whatIf(new, configuration: configuration).differences == [])
     #expect(try real.verify(workers: 2).difference == nil)
-    real.records[real.records.count - 1].error = "loop: nothing of the kind"
+    real.records[real.records.count - 1].code = .error
     #expect(try real.verify(workers: 2).difference?.seq == Int64(real.records.count))
   }
 }

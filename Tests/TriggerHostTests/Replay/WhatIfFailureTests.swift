@@ -64,7 +64,8 @@ import TriggerTestKit
     #expect(recorded.records.map(\.outcome) == [.committed, .committed, .failed, .failed])
     #expect(try recorded.whatIf(script("1")).differences == [])
     let outcome = try recorded.whatIf(script("2"))
-    #expect(outcome.differences.map(\.seq) == [1, 2, 3, 4])
+    // The others fail for the same reason, with other numbers in the text.
+    #expect(outcome.differences.map(\.seq) == [1, 2])
     #expect(outcome.differences[0].new?.outcome == .committed)
     #expect(outcome.differences[1].new?.error?.contains("does not fit in 64 bits") == true)
   }
