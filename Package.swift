@@ -95,7 +95,7 @@ let package = Package(
     .target(
       name: "TriggerRuntime",
       dependencies: [
-        "TriggerHost", "TriggerStorage", "TriggerFiles", "HostConfig",
+        "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerStorage", "TriggerFiles", "HostConfig",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],

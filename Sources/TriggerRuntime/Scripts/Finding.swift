@@ -2,6 +2,7 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
+import TriggerWorkshop
 
 /// One thing that is wrong or doubtful, as people read it: `file:line: message`.
 package struct Finding {

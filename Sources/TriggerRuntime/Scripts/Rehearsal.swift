@@ -4,7 +4,6 @@ import Logging
 import TriggerCore
 import TriggerHost
 import TriggerReplay
-import TriggerRuntime
 import TriggerStorage
 
 extension HostScripts {

@@ -5,7 +5,6 @@ import Synchronization
 import TriggerCore
 import TriggerFiles
 import TriggerHost
-import TriggerRuntime
 import TriggerWorkshop
 
 /// Follows the scripts directory of a running host: what is good of the files that were saved is put in force as one
