@@ -39,7 +39,7 @@ import TriggerHost
     let found = try LogVerification(LogReader(path: path)).damages.map(\.description)
     #expect(found.contains { $0.contains("the block of seqs \(place)") && $0.contains(what) }, "\(found)")
     let error = #expect(throws: LogError.self) { try LogReader(path: path).visit { _ in } }
-    #expect(error?.description.contains(what) == true, "\(error!)")
+    #expect(error?.description.contains(what) == true, "\(String(describing: error))")
   }
 
   @Test(arguments: [0, 3]) func aBlockThatWasChangedInPlaceIsFound(place: Int) async throws {
