@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import HostConfig
+import Synchronization
 import TriggerHost
 import TriggerRuntime
 
@@ -71,7 +72,8 @@ struct Run: AsyncParsableCommand {
     Output.beginWriters()
     let options = options
     try report(ConfigReport(loaded.config.overlaps(data: options.place(loaded.config)?.path)))
-    let host = try await OpenedHost(loaded.config, options, reading: { places.load() }).recover().start()
+    let recovered = try OpenedHost(loaded.config, options, reading: { places.load() }).recover()
+    let host = try await start(recovered, signals, loaded.config.stopTimeout)
     let work = HostWork(host, readsLines: stdin)
     let ending = Ending(work)
     signals.onFirst { ending.begin() }
@@ -97,6 +99,23 @@ struct Run: AsyncParsableCommand {
       Output.problem("Nothing succeeded: \(failures)")
       throw ExitCode(1)
     }
+  }
+
+  /// Who asks for the end now gets that of a host that has started: the last one's work is in it. One that does not start
+  /// in its time ends as it is.
+  private func start(
+    _ recovered: consuming RecoveredHost, _ signals: EndSignals, _ longest: Duration
+  ) async throws -> RunningHost {
+    let isOver = Mutex(false)
+    signals.onFirst {
+      DispatchQueue.global().asyncAfter(deadline: .now() + longest / .seconds(1)) {
+        if isOver.withLock({ $0 }) { return }
+        Output.say(.info, "Ending before it has started.")
+        Output.endProcess(0)
+      }
+    }
+    defer { isOver.withLock { $0 = true } }
+    return try await recovered.start()
   }
 
   private var options: HostOptions {
