@@ -290,15 +290,15 @@ public final class TriggerScheduler: Sendable {
       return hasFired()
     }
     // How many operations there are is known only when all are admitted; some may be decided by then.
-    let left = Countdown { [weak self] in self?.ended(fire) }
-    let completion: @Sendable (OperationResult) -> Void = { _ in left.one() }
+    let receipt = Receipt { [weak self] _ in self?.ended(fire) }
+    let completion: @Sendable (OperationResult) -> Void = { receipt.add($0) }
     // At once when there is room, so that who starts the scheduler finds the work in the queue.
     if let count = offer(job, trigger, fire, cancellation, completion) {
-      left.expect(count)
+      receipt.expect(count)
       return hasFired()
     }
     Task {
-      left.expect(await wait(job, trigger, fire, cancellation, completion))
+      receipt.expect(await wait(job, trigger, fire, cancellation, completion))
       hasFired()
     }
   }
@@ -348,25 +348,6 @@ public final class TriggerScheduler: Sendable {
       return state.machine.ended(fire, at: clock.read())
     }
     perform(actions)
-  }
-}
-
-/// Calls its body when as many calls have come as were expected.
-private final class Countdown: Sendable {
-  private let counts = Mutex<(done: Int, expected: Int?)>((0, nil))
-  private let body: @Sendable () -> Void
-
-  init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-
-  func one() { check { $0.done += 1 } }
-  func expect(_ count: Int) { check { $0.expected = count } }
-
-  private func check(_ change: (inout (done: Int, expected: Int?)) -> Void) {
-    let isComplete = counts.withLock {
-      change(&$0)
-      return $0.done == $0.expected
-    }
-    if isComplete { body() }
   }
 }
 

@@ -179,16 +179,16 @@ package final class EventLines: Service {
         answer(id, eventID, results, hint: results.isEmpty ? scripts.hint(for: kind, name) : nil)
       }
     }
-    let collected = Collected { whenDecided(eventID, $0) }
+    let receipt = Receipt { whenDecided(eventID, $0) }
     while queue.failure == nil, !queue.isStopped {
       if let key {
         let first = try queue.offer(
           event, scope: event.name, key: key, keeping: whenKept, telling: whenDecided)
         if first != nil { return true }
       } else {
-        let count = queue.offer(telling: { collected.add($0) }, event, keeping: { whenKept(eventID) })
+        let count = queue.offer(telling: { receipt.add($0) }, event, keeping: { whenKept(eventID) })
         if let count {
-          collected.expect(count)
+          receipt.expect(count)
           return true
         }
       }

@@ -84,7 +84,7 @@ package final class HostFeeds: Service {
       }
       sent += 1
       guard let payload = payload(of: row, settings) else {
-        progress?.expect(number, 0)
+        progress?.pass(number)
         continue
       }
       let kind = EventKind(rawValue: settings.kind.rawValue) ?? .data
@@ -119,7 +119,8 @@ package final class HostFeeds: Service {
           try await queue.enqueue(event)
           return
         }
-        progress.expect(row, try await queue.enqueue(telling: { _ in progress.one(row) }, event))
+        let receipt = progress.receipt(of: row)
+        receipt.expect(try await queue.enqueue(telling: { receipt.add($0) }, event))
         return
       } catch is QueueFull { await queue.waitForRoom() }
     }
