@@ -1,10 +1,5 @@
+import Glibc
 import TriggerHost
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// Every distinct content once: files of script trees, and strings that are likely to come again in records and in
 /// parts of checkpoints. Whoever has such bytes keeps the rest of them, and cuts: which content belongs where. A

@@ -1,12 +1,7 @@
 import Foundation
+import Glibc
 import TriggerCore
 import TriggerHost
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// A directory with everything a host keeps. One process at a time may write in it.
 public final class DataDirectory: @unchecked Sendable {

@@ -1,19 +1,13 @@
+import Glibc
 import TriggerCore
 import TriggerHost
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
-
 /// The layout of a data directory's database, and how an older one is brought up to it.
 enum DataFormat {
-  /// What this version writes. Format 1 had neither times of blocks nor wrapped fields in records, and a blob for each
-  /// script tree; format 2 kept every content in its record; format 3 said nothing of what stores hold, had all keys of
-  /// senders in each checkpoint, of each schedule its newest fire alone, and longer pages, which were not given back;
-  /// blocks of format 4 had neither epoch nor chain.
+  /// What this version writes.
   static let current: Int64 = 5
+  /// What it brings up: blocks of format 4 had neither epoch nor chain. No release has written what was before.
+  static let oldest: Int64 = 4
 
   /// The format that a database has; nil when it is new.
   static func of(_ database: Database) throws -> Int64? {
@@ -24,7 +18,7 @@ enum DataFormat {
   /// How far the log goes; nil when it has no tables yet.
   static func newest(_ database: Database, path: String) throws -> NewestMark? {
     guard let format = try of(database) else { return nil }
-    if format > current { throw newer(format, path) }
+    try check(format, path)
     return NewestMark(
       log: try database.integer("SELECT value FROM meta WHERE name = 'log'") ?? 0,
       epoch: try database.integer("SELECT max(epoch) FROM epochs") ?? 0,
@@ -35,13 +29,11 @@ enum DataFormat {
   /// Makes a new database's tables, or brings an older one up, all or nothing.
   ///
   /// - Parameter path: for messages.
-  /// - Throws: `StorageError` when the format is newer.
+  /// - Throws: `StorageError` when the format is newer, or older than any release's.
   static func prepare(_ database: Database, path: String) throws {
     let format = try of(database)
-    if let format, format > current { throw newer(format, path) }
-    if format == nil {
-      try setPages(database)
-    }
+    if let format { try check(format, path) }
+    if format == nil { try setPages(database) }
     try database.run("PRAGMA journal_mode = WAL")
     // A sync that failed has left bytes in the system's cache that no later one writes, so what a process before
     // could read may not be on the disk (https://wiki.postgresql.org/wiki/Fsync_Errors). Written anew, it is.
@@ -50,16 +42,11 @@ enum DataFormat {
     if format != current {
       try database.transaction {
         try makeTables(database)
-        if format == 1 {
-          try convertRecordsOfFormat1(database, path: path)
-          try moveTreesOfFormat1(database)
-        }
         if format != nil { try chainBlocks(database) }
         try database.run("INSERT OR REPLACE INTO meta VALUES ('format', ?)", [.int(current)])
         try database.run("INSERT OR IGNORE INTO meta VALUES ('log', ?)", [.int(.random(in: 1 ... .max))])
       }
     }
-    if let format, format < current { try makeShrinkable(database, path: path) }
     // A checkpoint that was not finished.
     for table in ["chunks", "fold_parts"] {
       try database.run("DELETE FROM \(table) WHERE checkpoint NOT IN (SELECT id FROM checkpoints)")
@@ -74,31 +61,14 @@ enum DataFormat {
     try database.run("PRAGMA auto_vacuum = INCREMENTAL")
   }
 
-  /// Files of older formats keep their free pages for ever, and have long ones. Written anew they do not; not when that
-  /// would take long, or there is no room for it, or somebody reads.
-  private static func makeShrinkable(_ database: Database, path: String) throws {
-    guard try database.integer("PRAGMA auto_vacuum") != 2 else { return }
-    let bytes = try bytes(database)
-    var room = statvfs()
-    guard bytes <= mostWrittenAnew, statvfs(path, &room) == 0,
-      Double(room.f_bavail) * Double(room.f_frsize) > Double(2 * bytes + 64 << 20)
-    else { return }
-    do {
-      try database.run("PRAGMA journal_mode = DELETE")
-      try setPages(database)
-      try database.run("VACUUM")
-    } catch let error as StorageError where error.isBusy {}
-    try database.run("PRAGMA journal_mode = WAL")
-  }
-
-  /// Of a longer file not all is written anew when its format becomes another.
+  /// Not all of a longer file is gone through when its format becomes another.
   private static let mostWrittenAnew = 1 << 30
 
   private static func bytes(_ database: Database) throws -> Int64 {
     try (database.integer("PRAGMA page_count") ?? 0) * (database.integer("PRAGMA page_size") ?? 0)
   }
 
-  /// Blocks of before get their chains, under epoch 0. In a log that is too long to be written anew they stay without,
+  /// Blocks of before get their chains, under epoch 0. In a log that is too long to go through they stay without,
   /// and the chain begins after them.
   private static func chainBlocks(_ database: Database) throws {
     guard try bytes(database) <= mostWrittenAnew else { return }
@@ -123,15 +93,22 @@ enum DataFormat {
       )
     }
     if format == current { return }
-    if format > current { throw newer(format, path) }
+    try check(format, path)
     throw StorageError(
       "\(path) has format \(format), this version reads format \(current): start a host on it, which brings it up (trigger-host run --data \(path))"
     )
   }
 
-  private static func newer(_ format: Int64, _ path: String) -> StorageError {
-    StorageError(
-      "\(path) has format \(format), this version reads up to \(current): use a newer trigger-host")
+  private static func check(_ format: Int64, _ path: String) throws(StorageError) {
+    if format > current {
+      throw StorageError(
+        "\(path) has format \(format), this version reads up to \(current): use a newer trigger-host")
+    }
+    if format < oldest {
+      throw StorageError(
+        "\(path) has format \(format), which no release has written; this version brings up \(oldest) and later: begin anew with another --data directory"
+      )
+    }
   }
 
   private static let tables =
@@ -181,58 +158,5 @@ enum DataFormat {
     for trigger in Contents.triggers + [FoldParts.trigger] {
       try database.run("CREATE TRIGGER IF NOT EXISTS \(trigger)")
     }
-  }
-
-  // MARK: Format 1
-
-  private static func convertRecordsOfFormat1(_ database: Database, path: String) throws {
-    var firsts: [Int64] = []
-    try database.run("SELECT first FROM blocks ORDER BY first") { firsts.append($0.int(0)) }
-    for first in firsts {
-      var converted: [UInt8] = []
-      try database.run("SELECT records, checksum FROM blocks WHERE first = ?", [.int(first)]) { row in
-        guard LogBlock.checksum(row.blob(0)) == row.int(1) else {
-          throw StorageError(
-            "\(path) has format 1 and cannot be brought to format \(current): the block from seq \(first) is damaged"
-          )
-        }
-        converted = try LogRecord.convertFormat1(row.blob(0))
-      }
-      try converted.withUnsafeBytes { bytes in
-        try database.run(
-          "UPDATE blocks SET records = ?, checksum = ? WHERE first = ?",
-          [.blob(bytes), .int(LogBlock.checksum(bytes)), .int(first)])
-      }
-    }
-  }
-
-  private static func moveTreesOfFormat1(_ database: Database) throws {
-    guard try database.integer("SELECT 1 FROM sqlite_master WHERE name = 'trees'") != nil else { return }
-    let trees = ScriptTrees(database: database)
-    var old: [(identity: ScriptTree.Identity, files: [String: [UInt8]])] = []
-    try database.run("SELECT number, time, seed, checksum, files FROM trees ORDER BY number") { row in
-      guard LogBlock.checksum(row.blob(4)) == row.int(3),
-        case .map(let files)? = try? CanonicalEncoding.decode(row.blob(4))
-      else { throw StorageError("script tree \(row.int(0)) is damaged") }
-      let contents = files.compactMap { path, value in value.bytesValue.map { (path, $0) } }
-      old.append((try ScriptTrees.identity(row), Dictionary(uniqueKeysWithValues: contents)))
-    }
-    var previous: [String: [UInt8]] = [:]
-    for (identity, files) in old {
-      let (changed, removed) = LogNotes.difference(of: files, from: previous)
-      previous = files
-      guard let newest = try trees.newest() else {
-        try trees.write(
-          ScriptTree.Identity(number: 1, time: identity.time, seed: identity.seed), changed: changed,
-          removed: removed, seq: 0)
-        continue
-      }
-      if changed.isEmpty, removed.isEmpty { continue }
-      try trees.write(
-        ScriptTree.Identity(number: newest.number + 1, time: identity.time, seed: identity.seed),
-        changed: changed,
-        removed: removed, seq: 0)
-    }
-    try database.run("DROP TABLE trees")
   }
 }

@@ -1,11 +1,6 @@
 import CSQLite
+import Glibc
 import TriggerFiles
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// One connection to an SQLite file. Not thread-safe: one thread at a time.
 final class Database {

@@ -1,10 +1,5 @@
+import Glibc
 import TriggerHost
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// How far a log went, as a file beside it says (`newest`). The log itself cannot tell that its end is gone: without
 /// its write-ahead log, or with a cut one, it is a good log of an earlier time.

@@ -1,12 +1,7 @@
 import CSQLite
+import Glibc
 import TriggerCore
 import TriggerHost
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// The log of a data directory, on a connection of its own.
 final class SQLiteLogSource: LogSource {

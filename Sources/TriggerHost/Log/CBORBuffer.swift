@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
+import Glibc
 
 /// Bytes that grow, with the heads of CBOR items (RFC 8949): what log records are written with, one after
 /// another and without an allocation each. Not thread-safe.

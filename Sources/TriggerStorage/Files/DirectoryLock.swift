@@ -1,11 +1,6 @@
+import Glibc
 import TriggerCore
 import TriggerFiles
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// Keeps a second host away from a directory: each would take what the other writes for edits, for ever. One thread at
 /// a time.

@@ -1,12 +1,7 @@
 import CTriggerFiles
+import Glibc
 import TriggerCore
 import TriggerFiles
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// What is about to happen, to a path or as a whole: a crash may separate it from what comes before.
 package enum FileStoreStep: Hashable, Sendable {
