@@ -10,7 +10,6 @@ let strictC: [CSetting] = [.treatAllWarnings(as: .error)]
 
 let package = Package(
   name: "trigger-host",
-  platforms: [.macOS(.v15)],
   products: [
     .library(name: "TriggerHost", targets: ["TriggerHost", "TriggerCore"]),
     .library(name: "TriggerTestKit", targets: ["TriggerTestKit"]),
@@ -56,7 +55,7 @@ let package = Package(
     .target(
       name: "TriggerWorkshop", dependencies: ["TriggerHost", "TriggerCore", "TriggerLua"],
       resources: [.embedInCode("Lua")], swiftSettings: strict),
-    // What of Linux and macOS Swift's Glibc and Darwin leave out: file exchange, leases.
+    // What Swift does not import of glibc: file exchange, leases.
     .target(name: "CTriggerFiles", cSettings: strictC),
     // Directories: what is in them, and what changes. No engine, no database.
     .target(name: "TriggerFiles", dependencies: ["TriggerCore", "CTriggerFiles"], swiftSettings: strict),

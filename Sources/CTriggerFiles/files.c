@@ -3,12 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#ifdef __GLIBC__
 #include <malloc.h>
-#endif
-
-#ifdef __linux__
+#include <stdio.h>
 #include <sys/vfs.h>
 
 int tf_exchange(int old_directory, const char *old_name, int new_directory, const char *new_name) {
@@ -35,28 +31,7 @@ long tf_file_system(const char *path) {
   struct statfs status;
   return statfs(path, &status) == 0 ? (long)status.f_type : 0;
 }
-#else
-int tf_exchange(int old_directory, const char *old_name, int new_directory, const char *new_name) {
-  return renameatx_np(old_directory, old_name, new_directory, new_name, RENAME_SWAP);
-}
-
-int tf_rename_new(int old_directory, const char *old_name, int new_directory, const char *new_name) {
-  return renameatx_np(old_directory, old_name, new_directory, new_name, RENAME_EXCL);
-}
-
-int tf_has_writer(int file) {
-  (void)file;
-  return -1;
-}
-
-long tf_file_system(const char *path) {
-  (void)path;
-  return 0;
-}
-#endif
 
 void tf_trim_memory(void) {
-#ifdef __GLIBC__
   malloc_trim(0);
-#endif
 }

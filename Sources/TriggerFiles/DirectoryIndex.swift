@@ -1,10 +1,5 @@
+import Glibc
 import TriggerCore
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// Is told which directories an index looks into, so that it can watch them. Called before a directory is
 /// listed: what changes after that shows as an event, what changed before is in the list.

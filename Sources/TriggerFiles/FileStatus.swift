@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
+import Glibc
 
 /// What the system says of a file without reading it: when all of it is as before, so is the content, as far
 /// as a file system's clock can tell.
@@ -41,13 +37,8 @@ package struct FileStatus: Hashable, Sendable {
     size = Int(status.st_size)
     mode = UInt32(status.st_mode & 0o7777)
     names = Int(status.st_nlink)
-    #if canImport(Glibc)
-      modified = Self.nanoseconds(status.st_mtim)
-      changed = Self.nanoseconds(status.st_ctim)
-    #else
-      modified = Self.nanoseconds(status.st_mtimespec)
-      changed = Self.nanoseconds(status.st_ctimespec)
-    #endif
+    modified = Self.nanoseconds(status.st_mtim)
+    changed = Self.nanoseconds(status.st_ctim)
   }
 
   /// `a named pipe`: for messages about what was to be a file.

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
+import Glibc
 
 /// Wakes a thread that waits for an event of the system, or for a time.
 final class WakePipe: Sendable {

@@ -1,11 +1,6 @@
+import Glibc
 import TriggerCore
 import TriggerHost
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 extension Operation {
   /// An operation outside of any queue.

@@ -1,14 +1,9 @@
 import DequeModule
 import Dispatch
+import Glibc
 import Synchronization
 import TriggerCore
 import TriggerHost
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// Executes a log again on several threads and finds the first seq whose execution does not give what the
 /// log says.

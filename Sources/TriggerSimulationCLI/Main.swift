@@ -1,12 +1,7 @@
 import ArgumentParser
+import Glibc
 import Synchronization
 import TriggerSimulation
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 @main
 struct SimulateCommand: ParsableCommand {

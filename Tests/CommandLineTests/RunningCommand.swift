@@ -142,15 +142,10 @@ final class RunningCommand: Sendable {
   /// Both ends of a new pseudoterminal.
   private static func terminal() throws -> (read: FileHandle, write: FileHandle) {
     let near = open("/dev/ptmx", O_RDWR | O_NOCTTY)
-    #if os(Linux)
-      // posix_openpt(3) and its like are not in Swift's Glibc: pty(7)'s TIOCSPTLCK and TIOCGPTN.
-      var (lock, number) = (Int32(0), UInt32(0))
-      let isOpen = ioctl(near, 0x4004_5431, &lock) == 0 && ioctl(near, 0x8004_5430, &number) == 0
-      let name = "/dev/pts/\(number)"
-    #else
-      let isOpen = grantpt(near) == 0 && unlockpt(near) == 0
-      let name = String(cString: ptsname(near))
-    #endif
+    // posix_openpt(3) and its like are not in Swift's Glibc: pty(7)'s TIOCSPTLCK and TIOCGPTN.
+    var (lock, number) = (Int32(0), UInt32(0))
+    let isOpen = ioctl(near, 0x4004_5431, &lock) == 0 && ioctl(near, 0x8004_5430, &number) == 0
+    let name = "/dev/pts/\(number)"
     let far = open(name, O_RDWR | O_NOCTTY)
     try #require(isOpen && far >= 0)
     let ends = [near, far].map { FileHandle(fileDescriptor: $0, closeOnDealloc: true) }

@@ -64,7 +64,7 @@ import Testing
     let descriptor = odd.withUnsafeBufferPointer { bytes in
       bytes.withMemoryRebound(to: CChar.self) { open($0.baseAddress!, O_CREAT | O_WRONLY, 0o600) }
     }
-    if descriptor >= 0 { close(descriptor) }  // macOS refuses such a name itself
+    if descriptor >= 0 { close(descriptor) }
     let scripts = ScriptDirectory.read(directory.path, name: "triggers")
     #expect(scripts.files.map(\.path) == ["fits.lua"])
     var expected = [

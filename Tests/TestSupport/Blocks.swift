@@ -1,16 +1,8 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
+import Glibc
 
 /// Bytes of a block that `malloc` gave, at least as many as were asked for.
 package func size(ofBlock block: UnsafeMutableRawPointer) -> Int {
-  #if canImport(Glibc)
-    // The module of the C library leaves it out.
-    typealias Size = @convention(c) (UnsafeMutableRawPointer) -> Int
-    return unsafeBitCast(dlsym(nil, "malloc_usable_size"), to: Size.self)(block)
-  #else
-    return malloc_size(block)
-  #endif
+  // The module of the C library leaves it out.
+  typealias Size = @convention(c) (UnsafeMutableRawPointer) -> Int
+  return unsafeBitCast(dlsym(nil, "malloc_usable_size"), to: Size.self)(block)
 }

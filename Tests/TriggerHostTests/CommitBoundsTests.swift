@@ -1,12 +1,9 @@
+import Glibc
 import TestSupport
 import Testing
 import TriggerCore
 
 @testable import TriggerHost
-
-#if canImport(Glibc)
-  import Glibc
-#endif
 
 /// What applying a commit takes is bounded by what the commit may be.
 @Suite struct CommitBoundsTests {

@@ -1,13 +1,10 @@
+import Glibc
 import Synchronization
 import TestSupport
 import Testing
 import TriggerCore
 
 @testable import TriggerHost
-
-#if canImport(Glibc)
-  import Glibc
-#endif
 
 /// Nobody holds the engine lock for long, whatever scripts, events and bindings are like: by the CPU time of whoever
 /// holds it.

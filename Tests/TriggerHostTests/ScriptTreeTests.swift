@@ -87,21 +87,19 @@ import TriggerHost
       ])
   }
 
-  #if os(Linux)
-    @Test func threadsHaveNames() throws {
-      let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
-      let queue = TriggerQueue(coordinator)
-      queue.start()
-      defer { queue.stop() }
-      let wanted: Set = ["worker-0", "reserve-normal", "watchdog"]
-      var found: Set<String> = []
-      // A thread names itself when it begins.
-      while !found.isSuperset(of: wanted) {
-        for task in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task") {
-          let name = try? String(contentsOfFile: "/proc/self/task/\(task)/comm", encoding: .utf8)
-          if let name { found.insert(name.trimmingCharacters(in: .newlines)) }
-        }
+  @Test func threadsHaveNames() throws {
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let queue = TriggerQueue(coordinator)
+    queue.start()
+    defer { queue.stop() }
+    let wanted: Set = ["worker-0", "reserve-normal", "watchdog"]
+    var found: Set<String> = []
+    // A thread names itself when it begins.
+    while !found.isSuperset(of: wanted) {
+      for task in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task") {
+        let name = try? String(contentsOfFile: "/proc/self/task/\(task)/comm", encoding: .utf8)
+        if let name { found.insert(name.trimmingCharacters(in: .newlines)) }
       }
     }
-  #endif
+  }
 }

@@ -1,4 +1,4 @@
-// What Swift's Glibc and Darwin modules leave out, as functions with fixed arguments. None of them retries.
+// What Swift's Glibc module leaves out, as functions with fixed arguments. None of them retries.
 #ifndef CTRIGGERFILES_H
 #define CTRIGGERFILES_H
 

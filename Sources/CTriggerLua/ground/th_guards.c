@@ -27,12 +27,8 @@ const char *th_lua_release(void) {
   return release;
 }
 
-#ifdef __GLIBC__
 #include <gnu/libc-version.h>
 const char *th_libc_release(void) { return gnu_get_libc_version(); }
-#else
-const char *th_libc_release(void) { return ""; }
-#endif
 
 // What is unknown counts as old.
 static int release_number(void) {

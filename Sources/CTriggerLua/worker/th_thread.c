@@ -5,16 +5,11 @@
 #include "th_worker.h"
 
 void th_name_thread(const char *name) {
-#ifdef __linux__
   char cut[16];
   snprintf(cut, sizeof cut, "%s", name);
   pthread_setname_np(pthread_self(), cut);
-#else
-  pthread_setname_np(name);
-#endif
 }
 
-#if defined(__linux__)
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -33,8 +28,3 @@ int th_lower_thread(int thread) {
 int th_is_lowest_thread(int thread) {
   return sched_getscheduler(thread) == SCHED_IDLE || getpriority(PRIO_PROCESS, (id_t)thread) == 19;
 }
-#else
-int th_this_thread(void) { return 0; }
-int th_lower_thread(int thread) { (void)thread; return 0; }
-int th_is_lowest_thread(int thread) { (void)thread; return 0; }
-#endif

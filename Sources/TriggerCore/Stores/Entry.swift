@@ -1,10 +1,5 @@
+import Glibc
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// One key of a store: its newest version, and its place in the order of keys.
 ///
@@ -47,11 +42,7 @@ package struct Entry: ~Copyable {
   }
 
   static func free(_ entry: UnsafeMutablePointer<Entry>) {
-    #if canImport(Glibc)
-      Glibc.free(entry)
-    #else
-      Darwin.free(entry)
-    #endif
+    Glibc.free(entry)
   }
 
   /// Link to the next entry on `level`.

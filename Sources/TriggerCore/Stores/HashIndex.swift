@@ -1,10 +1,5 @@
+import Glibc
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// Finds an entry by key: open addressing, one writer, any number of readers without locks.
 ///
@@ -50,11 +45,7 @@ final class HashIndex {
 
   /// A block that `insert` gave back.
   static func free(_ block: UnsafeMutableRawPointer) {
-    #if canImport(Glibc)
-      Glibc.free(block)
-    #else
-      Darwin.free(block)
-    #endif
+    Glibc.free(block)
   }
 
   @inline(__always)

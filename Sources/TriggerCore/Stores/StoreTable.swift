@@ -1,10 +1,5 @@
+import Glibc
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// Told of every version right after it was linked, by the writer and under its lock: be quick.
 package protocol StoreFollower: AnyObject, Sendable {

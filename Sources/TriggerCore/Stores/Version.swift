@@ -1,10 +1,5 @@
+import Glibc
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// One value a key had: the seq that wrote it, its canonical encoding, and the value before it.
 ///
@@ -94,11 +89,7 @@ package struct Version {
 
   @inline(__always)
   package static func free(_ version: UnsafeMutablePointer<Version>) {
-    #if canImport(Glibc)
-      Glibc.free(version)
-    #else
-      Darwin.free(version)
-    #endif
+    Glibc.free(version)
   }
 }
 

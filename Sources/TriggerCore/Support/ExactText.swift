@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
+import Glibc
 
 /// Text that equals its own bytes only. `String` takes two spellings of one character for the same text
 /// (Unicode canonical equivalence), but names and keys are what scripts, logs and disks see: bytes.

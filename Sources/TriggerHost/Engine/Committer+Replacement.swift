@@ -1,10 +1,5 @@
+import Glibc
 import TriggerCore
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// A store becomes what an intent says.
 extension Committer {

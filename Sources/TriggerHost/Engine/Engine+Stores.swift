@@ -1,8 +1,5 @@
+import Glibc
 import TriggerCore
-
-#if canImport(Glibc)
-  import Glibc
-#endif
 
 extension EngineConfiguration {
   /// One worker per core.

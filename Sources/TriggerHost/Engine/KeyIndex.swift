@@ -1,10 +1,5 @@
 import DequeModule
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
+import Glibc
 
 /// Finds where the row of a key is kept, by a hash of the key: 24 bytes a row, whatever the key and what came of
 /// its event.

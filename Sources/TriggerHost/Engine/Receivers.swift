@@ -1,10 +1,5 @@
 import DequeModule
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
+import Glibc
 
 /// Calls what users gave to be called, on threads of its own: a receiver that takes its time, or never comes back,
 /// costs its own line and nothing else.

@@ -1,11 +1,6 @@
+import Glibc
 import Synchronization
 import TriggerCore
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// Looks at the workers twice per millisecond while anything runs: ends attempts that are over their time,
 /// frees what a stuck worker holds, finds a reserve worker for urgent work, and lets the engine defer what

@@ -1,12 +1,7 @@
+import Glibc
 import Synchronization
 import TriggerCore
 import TriggerLua
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// A dedicated thread that runs attempts, and the Lua state that belongs to it.
 ///

@@ -1,10 +1,5 @@
+import Glibc
 import TriggerCore
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// One event for one trigger, from admission to its outcome.
 ///

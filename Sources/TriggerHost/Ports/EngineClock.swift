@@ -1,11 +1,6 @@
+import Glibc
 import Synchronization
 import TriggerCore
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// Both times of one moment.
 public struct ClockReading: Sendable, Hashable {
@@ -50,11 +45,7 @@ public class EngineClock: @unchecked Sendable {  // no state of its own; subclas
     return reading
   }
 
-  #if canImport(Glibc)
-    private static let id = CLOCK_BOOTTIME
-  #else
-    private static let id = CLOCK_MONOTONIC
-  #endif
+  private static let id = CLOCK_BOOTTIME
 
   /// Suspends until either clock shows what `due` says, but for at most about a second: somebody may set the wall
   /// clock, so look again.

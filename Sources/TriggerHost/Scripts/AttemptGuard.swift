@@ -1,12 +1,7 @@
+import Glibc
 import Synchronization
 import TriggerCore
 import TriggerLua
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// Ends attempts that are over their time: a thread that looks every two milliseconds. What the engine's
 /// watchdog does, without an engine. Any thread.

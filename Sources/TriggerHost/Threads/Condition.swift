@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
+import Glibc
 
 /// A mutex and a condition whose timed waits go by a clock that nobody sets: with Foundation's, a wait of a
 /// millisecond takes an hour when the wall clock is set back by one meanwhile.
@@ -16,9 +12,7 @@ package final class Condition: @unchecked Sendable {  // a mutex is made to be s
     condition.initialize(to: pthread_cond_t())
     var attributes = pthread_condattr_t()
     pthread_condattr_init(&attributes)
-    #if canImport(Glibc)
-      pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-    #endif
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
     pthread_cond_init(condition, &attributes)
     pthread_condattr_destroy(&attributes)
   }
@@ -40,18 +34,11 @@ package final class Condition: @unchecked Sendable {  // a mutex is made to be s
 
   /// As above, at most so long.
   package func wait(for span: Duration) {
-    #if canImport(Glibc)
-      var until = timespec()
-      clock_gettime(CLOCK_MONOTONIC, &until)
-      let total = Int64(until.tv_nsec) + max(0, span.nanoseconds)
-      until.tv_sec += Int(total / 1_000_000_000)
-      until.tv_nsec = Int(total % 1_000_000_000)
-      pthread_cond_timedwait(condition, mutex, &until)
-    #else
-      var left = timespec(
-        tv_sec: Int(max(0, span.nanoseconds) / 1_000_000_000),
-        tv_nsec: Int(max(0, span.nanoseconds) % 1_000_000_000))
-      pthread_cond_timedwait_relative_np(condition, mutex, &left)
-    #endif
+    var until = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &until)
+    let total = Int64(until.tv_nsec) + max(0, span.nanoseconds)
+    until.tv_sec += Int(total / 1_000_000_000)
+    until.tv_nsec = Int(total % 1_000_000_000)
+    pthread_cond_timedwait(condition, mutex, &until)
   }
 }

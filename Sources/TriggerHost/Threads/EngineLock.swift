@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
+import Glibc
 
 /// A mutex that spins briefly before it sleeps (glibc's adaptive kind): the engine lock is held for a few
 /// microseconds by one of a handful of threads, and a sleep costs more than that.
@@ -19,9 +15,7 @@ package final class EngineLock: @unchecked Sendable {  // a mutex is made to be 
     mutex.initialize(to: pthread_mutex_t())
     var attributes = pthread_mutexattr_t()
     pthread_mutexattr_init(&attributes)
-    #if canImport(Glibc)
-      pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_ADAPTIVE_NP))
-    #endif
+    pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_ADAPTIVE_NP))
     let code = pthread_mutex_init(mutex, &attributes)
     precondition(code == 0, "pthread_mutex_init failed with \(code)")
     pthread_mutexattr_destroy(&attributes)

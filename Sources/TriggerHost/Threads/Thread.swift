@@ -1,11 +1,6 @@
+import Glibc
 import Synchronization
 import TriggerLua
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// Threads of the system's, with names and stacks of a wanted size.
 package enum Thread {

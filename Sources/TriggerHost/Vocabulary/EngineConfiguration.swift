@@ -1,10 +1,5 @@
+import Glibc
 import TriggerCore
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
 
 /// How an engine runs. The defaults suit a host with nothing to configure.
 public struct EngineConfiguration: Sendable {

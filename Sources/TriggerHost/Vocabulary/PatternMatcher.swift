@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Darwin
-#endif
+import Glibc
 
 /// Tells which names a pattern takes: `*` stands for any text without a slash, `**` for any text.
 ///

@@ -144,11 +144,7 @@ private struct FileTimes {
   private mutating func add(_ name: String, at path: String) {
     var status = stat()
     guard stat(path, &status) == 0 else { return }
-    #if os(Linux)
-      let time = status.st_mtim
-    #else
-      let time = status.st_mtimespec
-    #endif
+    let time = status.st_mtim
     times[name] = [Double(time.tv_sec), Double(time.tv_nsec), Double(status.st_size), Double(status.st_ino)]
   }
 

@@ -3,11 +3,7 @@
 
   @testable import TriggerCore
 
-  #if canImport(Glibc)
-    import Glibc
-  #else
-    import Darwin
-  #endif
+  import Glibc
 
   /// All interleavings of an operation of the one writer with one of a reader that writes nothing.
   ///
