@@ -192,24 +192,6 @@ import TriggerHost
     var all: [String] { lock.withLock { texts } }
   }
 
-  /// Files of older formats have long pages and keep free ones: they are written anew at the first start.
-  @Test func anOlderFileCanShrinkToo() throws {
-    let path = temporaryDirectory()
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    try DataDirectory(path: path).close()
-    let old = try Database(path: path + "/log.sqlite")
-    try old.run("UPDATE meta SET value = 3 WHERE name = 'format'")
-    try old.run("PRAGMA journal_mode = DELETE")
-    try old.run("PRAGMA auto_vacuum = NONE")
-    try old.run("PRAGMA page_size = 16384")
-    try old.run("VACUUM")
-    old.close()
-    try DataDirectory(path: path).close()
-    let new = try Database(path: path + "/log.sqlite")
-    #expect(try new.integer("PRAGMA auto_vacuum") == 2 && new.integer("PRAGMA page_size") == 4096)
-    #expect(try new.first("PRAGMA journal_mode") == .text(Array("wal".utf8)))
-  }
-
   /// A look at one seq does not go through all blocks before it.
   @Test func aSeqIsFoundByItsPlace() throws {
     let path = temporaryDirectory()
