@@ -32,14 +32,14 @@ package final class LuaRunner {
   private unowned(unsafe) var attempt: Attempt
   private let noAttempt = Attempt()
   /// Of the triggers in force that are bound to commits; nil: there are none, or nobody has said.
-  package var bindings: CommitBindings?
+  @exclusivity(unchecked) package var bindings: CommitBindings?
   /// Bytes held for the attempt: Lua counts them as its memory.
   private let held = UnsafeMutablePointer<Int>.allocate(capacity: 1)
   /// Text of the last refusal, kept for as long as Lua looks at it.
   private var refusal: [CChar] = [0]
   /// For those who drive an engine step by step: called before each look at a store, when the functions are
   /// `interruptible`.
-  package var interruption: (() -> Void)?
+  @exclusivity(unchecked) package var interruption: (() -> Void)?
 
   package init(
     stores: StoreDirectory, _ configuration: EngineConfiguration,

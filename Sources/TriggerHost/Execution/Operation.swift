@@ -5,43 +5,43 @@ import TriggerCore
 ///
 /// Fields of the event change only while it is queued, when a newer one takes its place. The rest belongs to
 /// whoever holds the operation: the queue, then the worker that runs it, then the engine lock's holder; the engine
-/// lock hands it over.
+/// lock hands it over. So no two accesses overlap, and none is checked for that (Architecture.md, Targets).
 package final class Operation: GatedRun, @unchecked Sendable {
   // Kept by its set for as long as this is queued or undecided, or by `owned`: no reference counting per
   // operation. Changes while it is queued, when a newer set is put in force.
-  package unowned(unsafe) var trigger: LoadedTrigger
+  @exclusivity(unchecked) package unowned(unsafe) var trigger: LoadedTrigger
   /// Its trigger went away while it was queued.
-  package private(set) var isGone = false
+  @exclusivity(unchecked) package private(set) var isGone = false
   /// Of the most urgent event that it stands for. Engine lock.
-  package var priority: Priority
-  package private(set) var hops: UInt8
-  package private(set) var kind: EventKind
-  package private(set) var source: UInt64
+  @exclusivity(unchecked) package var priority: Priority
+  @exclusivity(unchecked) package private(set) var hops: UInt8
+  @exclusivity(unchecked) package private(set) var kind: EventKind
+  @exclusivity(unchecked) package private(set) var source: UInt64
   /// The commit that emitted its event; nil for one from outside.
-  package private(set) var cause: LogRecord.Cause?
+  @exclusivity(unchecked) package private(set) var cause: LogRecord.Cause?
   /// The event from outside, when that is more than this operation.
-  package private(set) var outside: OutsideEvent?
+  @exclusivity(unchecked) package private(set) var outside: OutsideEvent?
   /// What it tries again; nil for a first try.
-  package private(set) var retry: Retry?
+  @exclusivity(unchecked) package private(set) var retry: Retry?
   /// It waits outside the queue until then; nil: it does not.
   package let due: MonotonicTime?
   /// Operations with equal keys keep their arrival order: trigger and source, or trigger and `order_by`.
   package let orderKey: UInt64
   /// Admission time, nanoseconds since 1970.
-  package private(set) var admitted: Int64
+  @exclusivity(unchecked) package private(set) var admitted: Int64
   /// How often the wall clock had been set by then.
-  package var clockSteps = 0
+  @exclusivity(unchecked) package var clockSteps = 0
   /// Event name and payload in one block: name bytes, then the payload in canonical encoding.
   private var block: UnsafeMutableRawPointer
-  package private(set) var nameCount: Int
-  package private(set) var payloadCount: Int
+  @exclusivity(unchecked) package private(set) var nameCount: Int
+  @exclusivity(unchecked) package private(set) var payloadCount: Int
   package let coalesceKey: UInt64
   /// 0: passes no gate.
   package let gateKey: UInt64
   /// Called with the outcome, after the commit is as durable as the mode promises. Never under the lock.
-  package private(set) var completion: (@Sendable (OperationResult) -> Void)?
+  @exclusivity(unchecked) package private(set) var completion: (@Sendable (OperationResult) -> Void)?
   /// Set when somebody may take the operation back. Changes only while it is queued.
-  package var cancellation: Cancellation?
+  @exclusivity(unchecked) package var cancellation: Cancellation?
   /// Keeps the trigger of an operation that no set of triggers in force keeps.
   private var owned: LoadedTrigger?
 
@@ -66,39 +66,39 @@ package final class Operation: GatedRun, @unchecked Sendable {
 
   /// The operations that came of one cause, over all hops. Engine lock.
   package final class Family {
-    package var count = 0
+    @exclusivity(unchecked) package var count = 0
     package init() {}
   }
   /// Nil until it, or what it came of, has emitted.
-  package var family: Family?
+  @exclusivity(unchecked) package var family: Family?
 
   /// The first seq: the operation's identity. 0 until dequeued.
-  package var identity: Int64
+  @exclusivity(unchecked) package var identity: Int64
   /// The current seq, 0 while it has none (queued, or deferred and running on).
-  package var seq: Int64 = 0
+  @exclusivity(unchecked) package var seq: Int64 = 0
   /// When its attempt was given to a worker, and the CPU time the attempt was seen to have taken.
-  package var begun = MonotonicTime(nanoseconds: 0)
-  package var cpuTaken: Int64 = 0
-  package var isParked = false
+  @exclusivity(unchecked) package var begun = MonotonicTime(nanoseconds: 0)
+  @exclusivity(unchecked) package var cpuTaken: Int64 = 0
+  @exclusivity(unchecked) package var isParked = false
   /// The order key whose turn it has (`Parking`); 0: none. Engine lock.
-  package var turnKey: UInt64 = 0
+  @exclusivity(unchecked) package var turnKey: UInt64 = 0
   /// What it read counts no more, for it waits for another one's turn, for as long as that may take.
-  package var isStale = false
+  @exclusivity(unchecked) package var isStale = false
   /// Its trigger's gate has dropped it: it gets a seq, for the log to tell, and ends `skipped`.
-  package var isDropped = false
+  @exclusivity(unchecked) package var isDropped = false
   /// Another has taken its place while it was queued: it gets no seq, and goes when its turn comes.
-  package var isSuperseded = false
+  @exclusivity(unchecked) package var isSuperseded = false
   /// It was admitted by an earlier run of the host, and had no seq.
-  package var hasWaited = false
-  package var isRunning = false
-  package var attempts: Int32 = 0
-  package var conflicts: Int32 = 0
-  package var deferrals: Int32 = 0
+  @exclusivity(unchecked) package var hasWaited = false
+  @exclusivity(unchecked) package var isRunning = false
+  @exclusivity(unchecked) package var attempts: Int32 = 0
+  @exclusivity(unchecked) package var conflicts: Int32 = 0
+  @exclusivity(unchecked) package var deferrals: Int32 = 0
   /// Attempts whose snapshot was taken away.
-  package var expiries: Int32 = 0
-  package var attempt: Attempt?
+  @exclusivity(unchecked) package var expiries: Int32 = 0
+  @exclusivity(unchecked) package var attempt: Attempt?
   /// Events whose place this one took: they are superseded by it.
-  package var absorbed: [Absorbed] = []
+  @exclusivity(unchecked) package var absorbed: [Absorbed] = []
 
   /// What another operation leaves behind when this one takes its place.
   package struct Absorbed: Sendable {
@@ -145,20 +145,20 @@ package final class Operation: GatedRun, @unchecked Sendable {
   /// most have none of it.
   package final class Past {
     /// Given before the host's last stop; 0: none yet.
-    package var identity: Int64 = 0
+    @exclusivity(unchecked) package var identity: Int64 = 0
     /// Nil: now.
-    package var admitted: Int64?
+    @exclusivity(unchecked) package var admitted: Int64?
     /// What it tries again, and when.
-    package var retry: Retry?
-    package var due: MonotonicTime?
+    @exclusivity(unchecked) package var retry: Retry?
+    @exclusivity(unchecked) package var due: MonotonicTime?
     /// It was admitted by an earlier run, and has not been dequeued.
-    package var hasWaited = false
+    @exclusivity(unchecked) package var hasWaited = false
     /// It keeps its place among those with its order key: which one, or with true its own.
-    package var turnKey: UInt64 = 0
-    package var takesTurn = false
+    @exclusivity(unchecked) package var turnKey: UInt64 = 0
+    @exclusivity(unchecked) package var takesTurn = false
     /// Of an operation of an earlier run.
-    package var outside: OutsideEvent?
-    package var absorbed: [Absorbed] = []
+    @exclusivity(unchecked) package var outside: OutsideEvent?
+    @exclusivity(unchecked) package var absorbed: [Absorbed] = []
   }
 
   package init(
@@ -255,22 +255,22 @@ package final class Attempt {
 
   package init() {}
 
-  package var snapshot: Int64 = 0
+  @exclusivity(unchecked) package var snapshot: Int64 = 0
   @exclusivity(unchecked) package var reads = ReadSet()
   @exclusivity(unchecked) package var writes = WriteSet()
-  package var status = Status.succeeded
+  @exclusivity(unchecked) package var status = Status.succeeded
   /// Why it failed, or was dropped.
   @exclusivity(unchecked) package var failure: Failure?
   /// Nil when it logged nothing.
   @exclusivity(unchecked) package var logs: ScriptLines?
   /// Its snapshot was held for too long: whatever it did does not count. Engine lock.
-  package var isExpired = false
+  @exclusivity(unchecked) package var isExpired = false
   /// The context of a Swift trigger's attempt: how its snapshot is taken away.
   @exclusivity(unchecked) package var context: ExecutionContext?
   // Worker's thread only, during the run.
   @exclusivity(unchecked) package var cursors: [ScanCursor] = []
   /// What cursors and log lines take in memory, about.
-  package var otherBytes = 0
+  @exclusivity(unchecked) package var otherBytes = 0
   /// Which of its keys triggers that are bound to commits hear of, when the attempt's thread has found out.
   @exclusivity(unchecked) package private(set) var heard: CommitBindings.Heard?
   /// For stores that it named and that were not there. Worker's thread, then engine lock.
@@ -352,9 +352,9 @@ package final class ScanCursor {
   package let table: StoreTable
   package let prefix: [UInt8]
   package let snapshot: Int64
-  package var entry: UnsafeMutablePointer<Entry>?
+  @exclusivity(unchecked) package var entry: UnsafeMutablePointer<Entry>?
   /// See `LuaRunner.interruption`.
-  package var interruption: (() -> Void)?
+  @exclusivity(unchecked) package var interruption: (() -> Void)?
 
   package init(table: StoreTable, prefix: [UInt8], snapshot: Int64) {
     self.table = table

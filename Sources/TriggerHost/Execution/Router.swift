@@ -15,7 +15,7 @@ package final class Router {
   private var routes = [[ExactText: [LoadedTrigger]]](repeating: [:], count: EventKind.allCases.count)
   private var cached = 0
   /// Hears of events that reach nobody.
-  package var unheard: UnheardEvents?
+  @exclusivity(unchecked) package var unheard: UnheardEvents?
   /// Most names the cache holds; event names come from outside.
   private let cacheLimit = 4096
 

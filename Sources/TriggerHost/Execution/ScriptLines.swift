@@ -10,10 +10,10 @@ package final class ScriptLines: @unchecked Sendable {
   /// Most of one attempt.
   private static let (most, mostBytes) = (1000, 64 << 10)
 
-  package private(set) var lines: [ExecutionLog] = []
-  package private(set) var dropped = 0
+  @exclusivity(unchecked) package private(set) var lines: [ExecutionLog] = []
+  @exclusivity(unchecked) package private(set) var dropped = 0
   /// Memory for all that was logged until the first was dropped by the attempt's own bounds: the same in every run.
-  package private(set) var bytes = 0
+  @exclusivity(unchecked) package private(set) var bytes = 0
   private var offered = (lines: 0, bytes: 0)
   private var kept = 0
   private let memory: LineMemory

@@ -3,9 +3,9 @@ import Glibc
 /// Bytes that grow, with the heads of CBOR items (RFC 8949): what log records are written with, one after
 /// another and without an allocation each. Not thread-safe.
 package final class CBORBuffer {
-  package private(set) var base: UnsafeMutableRawPointer
+  @exclusivity(unchecked) package private(set) var base: UnsafeMutableRawPointer
   private var capacity: Int
-  package private(set) var count = 0
+  @exclusivity(unchecked) package private(set) var count = 0
 
   package init(capacity: Int = 1 << 16) {
     self.capacity = capacity

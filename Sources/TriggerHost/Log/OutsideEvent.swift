@@ -13,7 +13,7 @@ package final class OutsideEvent: @unchecked Sendable {
   /// What it brought; nil: what each trigger declares.
   package let priority: Priority?
   /// Operations not yet decided.
-  package var left: Int
+  @exclusivity(unchecked) package var left: Int
 
   package init(
     id: EventID, key: EventKey?, isAccepted: Bool, triggers: [String], priority: Priority?, left: Int? = nil
