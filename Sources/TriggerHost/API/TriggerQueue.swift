@@ -78,8 +78,7 @@ public final class TriggerQueue: Sendable {
     let trigger = engine.adopt(name: ReservedTrigger.scripts, body: .install(set), options: options)
     var event = event
     event["tree"] = .int(Int64(set.tree?.identity.number ?? 0))
-    let arrival = Event(ReservedTrigger.scripts, .map(event), source: source).arrival
-    return admit(trigger, arrival, CanonicalEncoding.encode(.map(event)), completion)
+    return admit(trigger, Event(ReservedTrigger.scripts, .map(event), source: source), nil, completion)
   }
 
   private func makeSet(
@@ -143,10 +142,11 @@ public final class TriggerQueue: Sendable {
     telling: (@Sendable (OperationResult) -> Void)?, _ event: Event, cancellation: Cancellation? = nil,
     keeping: (@Sendable () -> Void)? = nil
   ) -> Int? {
-    var arrival = event.arrival
-    arrival.cancellation = cancellation
-    arrival.whenKept = keeping
-    return event.payload.withUnsafeBufferPointer { engine.admit(arrival, payload: $0, completion: telling) }
+    event.payload.withUnsafeBufferPointer {
+      engine.admit(
+        Engine.Arrival(event, cancellation: cancellation, whenKept: keeping), payload: $0, completion: telling
+      )
+    }
   }
 
   // MARK: Receivers
@@ -199,7 +199,7 @@ public final class TriggerQueue: Sendable {
   ) throws -> EventID? {
     let admission = try event.payload.withUnsafeBufferPointer {
       try engine.admit(
-        event.arrival, scope: scope, key: key, payload: $0, results: results, whenKept: whenKept)
+        Engine.Arrival(event), scope: scope, key: key, payload: $0, results: results, whenKept: whenKept)
     }
     switch admission {
     case .taken(let id): return id
@@ -246,9 +246,7 @@ public final class TriggerQueue: Sendable {
     cancellation: Cancellation?
   ) -> Int? {
     guard let trigger = engine.installed(name) else { return 0 }
-    var arrival = event.arrival
-    arrival.cancellation = cancellation
-    return admit(trigger, arrival, event.payload, completion) ? 1 : nil
+    return admit(trigger, event, cancellation, completion) ? 1 : nil
   }
 
   /// Admits an event and waits until all its operations are decided; their results by seq, empty when no
@@ -297,20 +295,19 @@ public final class TriggerQueue: Sendable {
     completion: (@Sendable (OperationResult) -> Void)?
   ) -> Int? {
     let loaded = engine.adopt(name: trigger.name, body: .swift(trigger), options: trigger.options)
-    var arrival = event.arrival
-    arrival.cancellation = cancellation
-    return admit(loaded, arrival, event.payload, completion) ? 1 : nil
+    return admit(loaded, event, cancellation, completion) ? 1 : nil
   }
 
   /// True once `stop` or `drain` was called, or the log has failed.
   package var isStopped: Bool { !engine.takesEvents }
 
   private func admit(
-    _ trigger: LoadedTrigger, _ arrival: Engine.Arrival, _ payload: [UInt8],
+    _ trigger: LoadedTrigger, _ event: Event, _ cancellation: Cancellation?,
     _ completion: (@Sendable (OperationResult) -> Void)?
   ) -> Bool {
-    payload.withUnsafeBufferPointer { (payload: UnsafeBufferPointer<UInt8>) -> Bool in
-      engine.admit(to: trigger, arrival, payload: payload, completion: completion)
+    event.payload.withUnsafeBufferPointer {
+      engine.admit(
+        to: trigger, Engine.Arrival(event, cancellation: cancellation), payload: $0, completion: completion)
     }
   }
 

@@ -3,29 +3,6 @@ import TriggerCore
 
 /// Events come in, from any thread: admitted, refused, or waiting for room.
 extension Engine {
-  struct Arrival {
-    var kind = EventKind.event
-    var name: String
-    var source: UInt64 = 0
-    var priority: Priority?
-    var hops: UInt8 = 0
-    /// Bypasses the bound: emitted by a commit.
-    var isInternal = false
-    /// Among `unfinished` already.
-    var isCounted = false
-    var cancellation: Cancellation?
-    var cause: LogRecord.Cause?
-    var family: Operation.Family?
-    /// What the event is known by outside; nil: nobody asks.
-    var id: EventID?
-    var key: EventKey?
-    /// The log keeps it until its operations are decided; then `whenKept` is called.
-    var isKept = false
-    var whenKept: (@Sendable () -> Void)?
-    /// What came before; nil: nothing.
-    var past: Operation.Past?
-  }
-
   /// True when the queue has room for an event from outside.
   var hasRoom: Bool {
     queued.load(ordering: .relaxed) < configuration.queueCapacity && takesEvents
@@ -46,8 +23,8 @@ extension Engine {
   private func outsideEvent(
     _ arrival: Arrival, _ matching: [LoadedTrigger], payload: UnsafeBufferPointer<UInt8>, now: Int64
   ) -> OutsideEvent? {
-    if let known = arrival.past?.outside { return known }
-    guard arrival.cause == nil, arrival.past?.retry == nil, !matching.isEmpty,
+    if let known = arrival.inside?.past?.outside { return known }
+    guard arrival.inside?.cause == nil, arrival.inside?.past?.retry == nil, !matching.isEmpty,
       arrival.id != nil || arrival.key != nil || arrival.isKept || matching.count > 1
     else { return nil }
     let event = OutsideEvent(
@@ -72,7 +49,7 @@ extension Engine {
     _ arrival: Arrival, payload: UnsafeBufferPointer<UInt8>,
     completion: (@Sendable (OperationResult) -> Void)? = nil
   ) -> Int? {
-    if !arrival.isInternal, !hasRoom { return nil }
+    if arrival.inside == nil, !hasRoom { return nil }
     let now = clock.now()
     var name = arrival.name
     intakeLock.lock()
@@ -103,7 +80,7 @@ extension Engine {
     to trigger: LoadedTrigger, _ arrival: Arrival, payload: UnsafeBufferPointer<UInt8>,
     completion: (@Sendable (OperationResult) -> Void)? = nil
   ) -> Bool {
-    if !arrival.isInternal, !hasRoom { return false }
+    if arrival.inside == nil, !hasRoom { return false }
     var name = arrival.name
     let now = clock.now()
     intakeLock.lock()
@@ -117,7 +94,7 @@ extension Engine {
       incoming.append(operation)
     }
     _ = queued.wrappingAdd(1, ordering: .relaxed)
-    if !arrival.isCounted { _ = unfinished.wrappingAdd(1, ordering: .sequentiallyConsistent) }
+    if arrival.inside?.isCounted != true { _ = unfinished.wrappingAdd(1, ordering: .sequentiallyConsistent) }
     intakeLock.unlock()
     rouseWatchdog()
     wakeWorker()
@@ -129,18 +106,18 @@ extension Engine {
     name: UnsafeBufferPointer<UInt8>, payload: UnsafeBufferPointer<UInt8>, now: Int64,
     completion: (@Sendable (OperationResult) -> Void)?
   ) -> Operation {
-    let past = arrival.past
+    let past = arrival.inside?.past
     let keys = OperationKeys(trigger: trigger, source: arrival.source, payload: payload)
     return Operation(
       trigger: trigger, priority: arrival.priority ?? trigger.options.priority, hops: arrival.hops,
       orderKey: keys.order, admitted: past?.admitted ?? now, kind: arrival.kind, source: arrival.source,
-      cause: arrival.cause, outside: outside, identity: past?.identity ?? 0, past: past,
+      cause: arrival.inside?.cause, outside: outside, identity: past?.identity ?? 0, past: past,
       name: name, payload: payload,
       coalesceKey: keys.coalesce, gateKey: keys.gate, completion: completion,
       // A trigger that restarts cancels its own runs, and nothing else that its event's sender may take back.
       cancellation: trigger.options.mode == .restart
         ? Cancellation(within: arrival.cancellation) : arrival.cancellation,
-      clockSteps: clockSteps.load(ordering: .relaxed), family: arrival.family)
+      clockSteps: clockSteps.load(ordering: .relaxed), family: arrival.inside?.family)
   }
 
   /// What becomes of an event that came with a key of its sender's.
@@ -225,15 +202,5 @@ extension Engine {
       }
       if isIdle { continuation.resume() }
     }
-  }
-}
-
-extension Event {
-  var arrival: Engine.Arrival {
-    var arrival = Engine.Arrival(kind: kind, name: name, source: source, priority: priority)
-    arrival.id = id
-    arrival.key = key
-    arrival.isKept = isKept
-    return arrival
   }
 }

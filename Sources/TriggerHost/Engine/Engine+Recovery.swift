@@ -39,12 +39,10 @@ extension Engine {
       let trigger =
         (record.identity != 0 ? earlier[record.tree]?[record.trigger] : nil) ?? installed(record.trigger)
         ?? adopt(name: record.trigger, body: .missing, options: TriggerOptions())
-      var arrival = Arrival(
-        kind: record.kind, name: record.event, source: record.source, priority: Self.priority(of: record),
-        hops: UInt8(clamping: record.hops), isInternal: true)
-      arrival.cause = record.cause
       let past = Operation.Past()
-      arrival.past = past
+      let arrival = Arrival(
+        kind: record.kind, name: record.event, source: record.source, priority: Self.priority(of: record),
+        hops: UInt8(clamping: record.hops), inside: Arrival.Inside(cause: record.cause, past: past))
       past.identity = record.identity
       past.hasWaited = record.identity == 0
       past.admitted = record.cause == nil || record.identity != 0 ? record.admitted : nil

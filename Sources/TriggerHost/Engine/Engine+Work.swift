@@ -112,11 +112,12 @@ extension Engine {
   private func admit(_ event: EngineState.Emission.Event, of emission: EngineState.Emission) {
     // Triggers bound to commits see one another's in order; so do those of one emitter.
     let source = event.kind == .commit ? 1 << 62 : emission.source.nameHash | 1 << 63
-    var arrival = Arrival(
+    let arrival = Arrival(
       kind: event.kind, name: String(decoding: event.name, as: UTF8.self), source: source,
-      hops: emission.hops + 1, isInternal: true,
-      cause: LogRecord.Cause(seq: emission.seq, index: emission.nextEvent), family: emission.family)
-    arrival.isCounted = true
+      hops: emission.hops + 1,
+      inside: Arrival.Inside(
+        isCounted: true, cause: LogRecord.Cause(seq: emission.seq, index: emission.nextEvent),
+        family: emission.family))
     event.payload.withUnsafeBufferPointer {
       _ = admit(to: event.triggers[emission.nextTrigger], arrival, payload: $0)
     }
@@ -125,11 +126,6 @@ extension Engine {
   /// Failed operations go round again, each as a new one, with the newest script of their trigger.
   private func admitRetries(_ state: inout EngineState) {
     for (failed, seq, time, due) in state.retries {
-      var arrival = Arrival(
-        kind: failed.kind, name: String(decoding: failed.name, as: UTF8.self), source: failed.source,
-        priority: failed.priority, hops: failed.hops, isInternal: true)
-      arrival.cancellation = failed.cancellation
-      arrival.family = failed.family
       let (past, retry) = (
         Operation.Past(), Operation.Retry(of: seq, tries: failed.tries + 1, sender: failed.senderOfEvent)
       )
@@ -137,7 +133,10 @@ extension Engine {
       past.retry = retry
       past.due = due
       past.turnKey = failed.turnKey
-      arrival.past = past
+      let arrival = Arrival(
+        kind: failed.kind, name: String(decoding: failed.name, as: UTF8.self), source: failed.source,
+        priority: failed.priority, hops: failed.hops, cancellation: failed.cancellation,
+        inside: Arrival.Inside(family: failed.family, past: past))
       let trigger =
         failed.trigger.isAdopted ? failed.trigger : installed(failed.trigger.name) ?? failed.trigger
       _ = admit(
