@@ -24,8 +24,9 @@ extension EngineState {
         steps += 10
         passDeferred(seq, at: now)
       case .decide(let operation):
-        steps += HoldBounds.decision(of: operation.attempt!)
-        if !decide(operation, at: now) { break loop }
+        let attempt = operation.attempt!
+        steps += HoldBounds.decision(of: attempt)
+        if !decide(operation, attempt, at: now) { break loop }
       }
     }
     isCut = steps >= HoldBounds.decisions
@@ -83,8 +84,7 @@ extension EngineState {
   // MARK: One seq
 
   /// Checks and decides the finished operation at the frontier. False when it must run again first.
-  private mutating func decide(_ operation: Operation, at now: MonotonicTime) -> Bool {
-    let attempt = operation.attempt!
+  private mutating func decide(_ operation: Operation, _ attempt: Attempt, at now: MonotonicTime) -> Bool {
     if !attempt.standIns.isEmpty { attempt.findStores(in: stores) }
     if attempt.snapshot < order.frontier, !holds(operation, attempt) {
       restart(operation, at: now)

@@ -180,7 +180,7 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
   ) {
     while batch.count < configuration.batch, let operation = takeRerun(atLeast: atLeast) {
       begin(operation, at: now)
-      if let quarantine = stuck.quarantine(of: operation.trigger) {
+      if stuck.hasQuarantined, let quarantine = stuck.quarantine(of: operation.trigger) {
         refuse(operation, quarantine, at: now)
         continue
       }
@@ -210,7 +210,8 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
         // It is in force from this seq on, so it must not wait for a worker, and be deferred because of that.
         return complete(operation, at: now)
       }
-      if let quarantine = stuck.quarantine(of: operation.trigger), !operation.isDropped {
+      if stuck.hasQuarantined, !operation.isDropped, let quarantine = stuck.quarantine(of: operation.trigger)
+      {
         refuse(operation, quarantine, at: now)
         continue
       }

@@ -12,10 +12,10 @@ struct Stuck {
   var notices: [StuckNotice] = []
   var count: Int { attempts.count + detached }
 
-  @inline(__always)
-  func quarantine(of trigger: LoadedTrigger) -> Quarantine? {
-    quarantined.isEmpty ? nil : quarantined[trigger.name]?.item
-  }
+  /// False is the rule, and asks for no trigger: a reference to one costs as much as all the rest of the question.
+  var hasQuarantined: Bool { !quarantined.isEmpty }
+
+  func quarantine(of trigger: LoadedTrigger) -> Quarantine? { quarantined[trigger.name]?.item }
 
   mutating func add(_ operation: Operation, at time: Int64, isLowered: Bool) {
     let trigger = operation.trigger
