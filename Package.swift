@@ -112,7 +112,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["TriggerCore"], path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "TriggerCoreTests", dependencies: ["TriggerCore", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerLua"], swiftSettings: strict),
+    .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerCore", "TriggerLua"], swiftSettings: strict),
     .testTarget(
       name: "TriggerHostTests",
       dependencies: [

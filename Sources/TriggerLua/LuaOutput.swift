@@ -1,23 +1,15 @@
 internal import CTriggerLua
+import TriggerCore
 
 /// One intent of a `LuaOutput`, as views into it: valid until the output's next run.
 package struct LuaIntent {
-  package enum Kind: UInt8, Sendable {
-    case put = 1
-    case delete, add, max, min, append
-    /// The whole store: `value` is a map of key to value, `base` the seq it was read at.
-    case replace
-    /// `key` is the event's name, `value` its payload; there is no store.
-    case emit
-    case appendText
-  }
-
-  package let kind: Kind
-  /// The handle that `LuaHostFunctions.store` gave.
-  package let store: UnsafeMutableRawPointer?
+  /// Stores are the handles that `LuaHostFunctions.store` gave.
+  package let action: CommitAction<UnsafeMutableRawPointer>
+  /// Key of the store, or the event's name.
   package let key: UnsafeRawBufferPointer
-  /// Canonical encoding; empty for `delete`.
+  /// Canonical encoding: what to put, the operand, all of a store as a map, or the event's payload; empty for `delete`.
   package let value: UnsafeRawBufferPointer
+  /// Of a store that is replaced: the seq it was read at.
   package let base: Int64
 }
 
@@ -46,12 +38,12 @@ package final class LuaOutput {
   package subscript(place: Int) -> LuaIntent {
     precondition(place >= 0 && place < count, "no intent \(place)")
     let intent = raw.pointee.intents[Int(raw.pointee.returned[place])]
-    guard let kind = LuaIntent.Kind(rawValue: intent.kind) else {
+    guard let action = CommitAction(code: intent.kind, store: intent.store) else {
       fatalError("intent of kind \(intent.kind)")
     }
     let bytes = UnsafeRawPointer(raw.pointee.bytes)
     return LuaIntent(
-      kind: kind, store: intent.store,
+      action: action,
       key: UnsafeRawBufferPointer(
         start: bytes.map { $0 + Int(intent.key_offset) }, count: Int(intent.key_length)),
       value: UnsafeRawBufferPointer(

@@ -34,15 +34,15 @@ public struct KeyHistory: Sendable {
     if let old { state.fill([store: [key: old]]) }
     var writes = WriteSet()
     var touches = false
-    for intent in record.intents where intent.store == store {
-      guard let kind = IntentKind(intent.kind) else { continue }
-      if kind == .replace {
+    for intent in record.intents {
+      guard case .change(let change, store) = intent.action else { continue }
+      if change == .replace {
         touches = try replace(by: intent.value, old, into: &writes, table) || touches
       } else if intent.key.elementsEqual(key.utf8) {
         touches = true
         intent.key.withUnsafeBufferPointer { key in
           intent.value.withUnsafeBytes {
-            writes.add(kind, table: .passUnretained(table), key: key, value: $0)
+            writes.add(.change(change, .passUnretained(table)), key: key, value: $0)
           }
         }
       }
@@ -66,7 +66,7 @@ public struct KeyHistory: Sendable {
     var key = key
     key.withUTF8 { key in
       (new.map { CanonicalEncoding.encode($0) } ?? []).withUnsafeBytes {
-        writes.add(new == nil ? .delete : .put, table: .passUnretained(table), key: key, value: $0)
+        writes.add(.change(new == nil ? .delete : .put, .passUnretained(table)), key: key, value: $0)
       }
     }
     return true

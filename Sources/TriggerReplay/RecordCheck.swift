@@ -88,17 +88,18 @@ final class RecordCheck {
     var writes = WriteSet()
     for index in 0..<attempt.writes.count {
       let write = attempt.writes.writes[index]
-      let isWhole = write.kind == .replace
-      write.table?._withUnsafeGuaranteedRef { table in
+      guard case .change(let change, let table) = write.action else { continue }
+      let isWhole = change == .replace
+      table._withUnsafeGuaranteedRef { table in
         let other = copy.stores.declare(table.name)
         // The key itself comes first among those that begin with it.
         table.scan(prefix: isWhole ? .init(start: nil, count: 0) : write.keyBytes, at: snapshot) {
           copy.set(Entry.keyBytes($0), to: Version.value($1), in: other, seq: 0)
           return isWhole
         }
-        let operand = write.kind == .delete ? .init(start: nil, count: 0) : write.operand
+        let operand = change == .delete ? .init(start: nil, count: 0) : write.operand
         writes.add(
-          write.kind, table: .passUnretained(other), key: write.keyBytes,
+          .change(change, .passUnretained(other)), key: write.keyBytes,
           value: UnsafeRawBufferPointer(operand))
       }
     }

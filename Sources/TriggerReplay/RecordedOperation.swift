@@ -37,10 +37,8 @@ extension Attempt {
     (0..<writes.count).map { index in
       let write = writes.writes + index
       return LogRecord.Intent(
-        kind: "\(write.pointee.kind)",
-        store: write.pointee.table.map { $0._withUnsafeGuaranteedRef { $0.name } } ?? "",
-        key: Array(write.pointee.keyBytes),
-        value: write.pointee.kind == .delete ? [] : Array(write.pointee.operand))
+        action: write.pointee.action.mapStore { $0._withUnsafeGuaranteedRef { $0.name } },
+        key: Array(write.pointee.keyBytes), value: Array(write.pointee.operand))
     }
   }
 }

@@ -87,8 +87,9 @@ final class SerialExecutor {
   }
 
   private func collectEmits() {
-    for index in 0..<attempt.writes.count where attempt.writes.writes[index].table == nil {
+    for index in 0..<attempt.writes.count {
       let write = attempt.writes.writes[index]
+      guard case .emit = write.action else { continue }
       let name = String(decoding: write.keyBytes, as: UTF8.self)
       events.append(
         Event(

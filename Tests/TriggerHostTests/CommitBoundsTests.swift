@@ -14,12 +14,12 @@ import TriggerCore
     init() { table = engine.stores.declare("s") }
 
     /// Applies a list; its error.
-    func apply(_ list: [(kind: IntentKind, key: String, value: Value)], isNew: Bool = true) -> String? {
+    func apply(_ list: [(kind: ChangeKind, key: String, value: Value)], isNew: Bool = true) -> String? {
       var writes = WriteSet()
       for item in list {
         CanonicalEncoding.encode(item.value).withUnsafeBytes { value in
           Array(item.key.utf8).withUnsafeBufferPointer {
-            writes.add(item.kind, table: .passUnretained(table), key: $0, value: value)
+            writes.add(.change(item.kind, .passUnretained(table)), key: $0, value: value)
           }
         }
       }
@@ -55,14 +55,14 @@ import TriggerCore
   @Test func manyAppendsOfOneKey() {
     let stores = Stores()
     let list = (0..<10_000).map {
-      (kind: IntentKind.append, key: "k", value: Value.string("element number \($0)"))
+      (kind: ChangeKind.append, key: "k", value: Value.string("element number \($0)"))
     }
     Self.within(1_000_000_000) { #expect(stores.apply(list) == nil) }
     guard case .array(let items)? = stores.contents["k"] else { return #expect(Bool(false), "no list") }
     #expect(items.count == 10_000 && items[9999] == .string("element number 9999"))
-    let texts = list.map { (kind: IntentKind.appendText, key: "t", value: $0.value) }
+    let texts = list.map { (kind: ChangeKind.appendText, key: "t", value: $0.value) }
     Self.within(1_000_000_000) { #expect(stores.apply(texts) == nil) }
-    let numbers = (0..<10_000).map { _ in (kind: IntentKind.add, key: "n", value: Value.int(1)) }
+    let numbers = (0..<10_000).map { _ in (kind: ChangeKind.add, key: "n", value: Value.int(1)) }
     Self.within(1_000_000_000) { #expect(stores.apply(numbers) == nil) }
     #expect(stores.contents["n"] == .int(10_000))
   }
@@ -71,7 +71,7 @@ import TriggerCore
   @Test func appendsToALongList() {
     let stores = Stores()
     #expect(stores.apply([(.put, "k", .array(Array(repeating: .int(1), count: 900_000)))]) == nil)
-    let some = (0..<16).map { _ in (kind: IntentKind.append, key: "k", value: Value.int(2)) }
+    let some = (0..<16).map { _ in (kind: ChangeKind.append, key: "k", value: Value.int(2)) }
     // Decoding and encoding it took a second in a debug build, for each of them.
     Self.within(200_000_000) { #expect(stores.apply(some) == nil) }
     Self.within(100_000_000) {
@@ -85,7 +85,7 @@ import TriggerCore
     let text = Value.string(String(repeating: "x", count: 1_000_000))
     let keys = (0..<70).map { "k\($0)" }
     for key in keys { #expect(stores.apply([(.put, key, text)]) == nil) }
-    let list = keys.map { (kind: IntentKind.appendText, key: $0, value: Value.string("y")) }
+    let list = keys.map { (kind: ChangeKind.appendText, key: $0, value: Value.string("y")) }
     let error = stores.apply(list)
     #expect(error?.contains("the limit of one commit is 67108864") == true)
     #expect(stores.apply(Array(list.prefix(60))) == nil)
@@ -132,7 +132,7 @@ import TriggerCore
 
   private static func intent(
     _ key: String, using random: inout SplitMix64
-  ) -> (kind: IntentKind, key: String, value: Value) {
+  ) -> (kind: ChangeKind, key: String, value: Value) {
     let scalars: [Value] = [
       .int(3), .int(-7), .double(1.5), .int(.max), .string("ä"), .bytes([0xc3]), .bytes([0xa4, 0xff]), .null,
       .bool(true), .array([]), .map(["a": .int(1)]),
@@ -161,7 +161,7 @@ import TriggerCore
 
   /// The readable definition. Nil when all can apply.
   private static func apply(
-    _ list: [(kind: IntentKind, key: String, value: Value)], to state: inout [String: Value]
+    _ list: [(kind: ChangeKind, key: String, value: Value)], to state: inout [String: Value]
   ) -> String? {
     for (kind, key, value) in list {
       let old = state[key]

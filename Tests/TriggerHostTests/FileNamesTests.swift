@@ -96,11 +96,11 @@ import TriggerCore
     let table = engine.stores.declare("s")
     table.rule = Files().rule
     var seq: Int64 = 0
-    func apply(_ kind: IntentKind, _ path: String, isNew: Bool) -> String? {
+    func apply(_ change: ChangeKind, _ path: String, isNew: Bool) -> String? {
       var writes = WriteSet()
       CanonicalEncoding.encode("x").withUnsafeBytes { value in
         Array(path.utf8).withUnsafeBufferPointer {
-          writes.add(kind, table: .passUnretained(table), key: $0, value: value)
+          writes.add(.change(change, .passUnretained(table)), key: $0, value: value)
         }
       }
       seq += 1

@@ -138,7 +138,7 @@ import TriggerCore
     Array("k".utf8).withUnsafeBufferPointer { key in
       second.reads.add(absent: key.baseAddress!, 1, hash: KeyHash.of(key.baseAddress!, count: 1), in: other)
       CanonicalEncoding.encode(.int(1)).withUnsafeBytes {
-        first.writes.add(.put, table: .passUnretained(one), key: key, value: $0)
+        first.writes.add(.change(.put, .passUnretained(one)), key: key, value: $0)
       }
     }
     try engine.withState { _ = try $0.committer.apply(first.writes, seq: 1, isNew: true) }

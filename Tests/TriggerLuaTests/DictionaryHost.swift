@@ -1,10 +1,10 @@
+import TriggerCore
 import TriggerLua
 
 /// A host over dictionaries: stores by name, files by path. One worker, one thread.
 final class DictionaryHost {
   struct Change: Equatable {
-    var kind: LuaIntent.Kind
-    var store: String
+    var action: CommitAction<String>
     var key: String
     var value: String
   }
@@ -112,12 +112,11 @@ final class DictionaryHost {
     guard status == .ok else { throw Failure(status: status, text: worker.errorText) }
     return (0..<output.count).map { place in
       let intent = output[place]
-      let store = intent.store.map { Unmanaged<Store>.fromOpaque($0).takeUnretainedValue().name } ?? ""
       let change = Change(
-        kind: intent.kind, store: store, key: String(decoding: intent.key, as: UTF8.self),
-        value: intent.value.hex)
-      if intent.kind == .put { set(store, change.key, change.value) }
-      if intent.kind == .delete { self.store(store).values[change.key] = nil }
+        action: intent.action.mapStore { Unmanaged<Store>.fromOpaque($0).takeUnretainedValue().name },
+        key: String(decoding: intent.key, as: UTF8.self), value: intent.value.hex)
+      if case .change(.put, let store) = change.action { set(store, change.key, change.value) }
+      if case .change(.delete, let store) = change.action { self.store(store).values[change.key] = nil }
       return change
     }
   }

@@ -249,7 +249,9 @@ struct RunTests {
       return { s:put("a", 1), {s:delete("b"), false, {s:add("c", 2)}}, s:max("d", 3), s:min("e", 4.5),
         s:append("f", "x"), s:prepare_commit(seq, {k = 1}), ctx:emit("e.x", {p = true}), s:put("g", nil) }
       """)
-    #expect(changes.map(\.kind) == [.put, .delete, .add, .max, .min, .append, .replace, .emit, .delete])
+    #expect(
+      changes.map(\.action.change) == [.put, .delete, .add, .max, .min, .append, .replace, nil, .delete])
+    #expect(changes[7].action == .emit)
     #expect(changes.map(\.key) == ["a", "b", "c", "d", "e", "f", "", "e.x", "g"])
     #expect(changes.map(\.value) == ["01", "", "02", "03", "f94480", "6178", "a1616b01", "a16170f5", ""])
   }

@@ -234,9 +234,9 @@ package struct ReadSet: ~Copyable {
   package func covers(_ writes: borrowing WriteSet) -> Bool {
     for index in 0..<writes.count {
       let write = writes.writes + index
-      guard let table = write.pointee.table else { continue }
+      guard case .change(let change, let table) = write.pointee.action else { continue }
       let hit = table._withUnsafeGuaranteedRef { table in
-        write.pointee.kind == .replace
+        change == .replace
           ? covers(anyKeyOf: table) : covers(key: write.pointee.keyBytes, in: table)
       }
       if hit { return true }

@@ -1,41 +1,11 @@
 import Glibc
 
-/// What an intent does.
-package enum IntentKind: UInt8, Sendable {
-  case put = 1
-  case delete, add, max, min, append
-  /// Replaces the whole store; applied as the keys that differ.
-  case replace
-  /// Not a change of a store: an event that the commit admits.
-  case emit
-  /// Text, or bytes, to the end of a string.
-  case appendText
-}
-
-extension IntentKind: CustomStringConvertible {
-  /// What scripts call it.
-  package var description: String {
-    switch self {
-    case .put: "put"
-    case .delete: "delete"
-    case .add: "add"
-    case .max: "max"
-    case .min: "min"
-    case .append: "append"
-    case .replace: "replace"
-    case .emit: "emit"
-    case .appendText: "append_text"
-    }
-  }
-}
-
 /// The returned intents of one attempt, ready to apply: values already copied into versions and known keys
 /// already found, so that the commit step only links them. Built by the attempt's thread, applied or
 /// dropped under the engine lock.
 package struct WriteSet: ~Copyable {
   package struct Write {
-    package var kind: IntentKind
-    package var table: Unmanaged<StoreTable>?  // nil for emit; stores outlive the engine's attempts
+    package var action: CommitAction<Unmanaged<StoreTable>>  // stores outlive the engine's attempts
     package var entry: UnsafeMutablePointer<Entry>?  // nil when the key was not there yet
     package var key: UnsafeMutableRawPointer?  // own copy of the key, when `entry` is nil
     package var keyCount: Int32
@@ -44,7 +14,7 @@ package struct WriteSet: ~Copyable {
     package var content: UInt64
     /// Of an append: how deep arrays and maps are nested in the operand.
     package var depth: Int32 = 0
-    /// put: the new version. delete: a deletion. Others: a version whose bytes are the operand.
+    /// put: the new version. delete: a deletion. Others: a version whose bytes are the operand, or an event's payload.
     package var version: UnsafeMutablePointer<Version>?
 
     package var operand: UnsafeBufferPointer<UInt8> {
@@ -95,49 +65,68 @@ package struct WriteSet: ~Copyable {
     if let key = write.pointee.key { free(key) }
   }
 
-  /// Adds an intent. `table` nil means `emit`, whose key is the event's name. O(1).
+  /// Adds an intent. O(1).
   ///
   /// No reference to the table is counted: all workers share it, and would wait for one another's caches.
+  ///
+  /// - Parameters:
+  ///   - key: of the store, or the event's name.
+  ///   - value: encoded: what to put, the operand, or the event's payload; empty for a deletion.
   package mutating func add(
-    _ kind: IntentKind, table: Unmanaged<StoreTable>?, key: UnsafeBufferPointer<UInt8>,
+    _ action: CommitAction<Unmanaged<StoreTable>>, key: UnsafeBufferPointer<UInt8>,
     value: UnsafeRawBufferPointer
   ) {
-    if count == capacity {
-      let larger = UnsafeMutablePointer<Write>.allocate(capacity: capacity * 2)
-      larger.moveInitialize(from: writes, count: count)
-      writes.deallocate()
-      writes = larger
-      capacity *= 2
-    }
+    if count == capacity { grow() }
     var write = Write(
-      kind: kind, table: table, entry: nil, key: nil, keyCount: Int32(key.count), hash: 0, content: 0,
-      version: nil)
-    if let table, kind != .replace, let base = key.baseAddress {
-      write.hash = KeyHash.of(base, count: key.count)
-      write.entry = table._withUnsafeGuaranteedRef { $0.entry(base, key.count, hash: write.hash) }
+      action: action, entry: nil, key: nil, keyCount: Int32(key.count), hash: 0, content: 0, version: nil)
+    switch action {
+    case .emit: emits &+= 1
+    case .change(let change, let table): prepare(&write, change, table, key, value)
     }
-    if kind == .put { write.content = StoreDigest.content(UnsafeRawBufferPointer(key), value) }
-    if kind == .append { write.depth = Int32(EncodedItem.depth(of: value)) }
     if write.entry == nil, key.count > 0 {
       write.key = malloc(key.count)!
       memcpy(write.key!, key.baseAddress!, key.count)
     }
     write.version =
-      kind == .delete ? Version.makeDeleted() : Version.make(value.baseAddress, count: value.count)
+      action.change == .delete ? Version.makeDeleted() : Version.make(value.baseAddress, count: value.count)
     (writes + count).initialize(to: write)
     count &+= 1
     bytes &+= value.count
-    if kind == .emit { return emits &+= 1 }
-    if kind == .replace || table!._withUnsafeGuaranteedRef({ $0.hasRule }) { isByKey = false }
-    if table!._withUnsafeGuaranteedRef({ $0.isStandIn }) { (hasStandIns, isPlain) = (true, false) }
-    if kind != .put && kind != .delete || !isByKey { isPlain = false }
+  }
+
+  private mutating func grow() {
+    let larger = UnsafeMutablePointer<Write>.allocate(capacity: capacity * 2)
+    larger.moveInitialize(from: writes, count: count)
+    writes.deallocate()
+    writes = larger
+    capacity *= 2
+  }
+
+  @inline(__always)
+  private mutating func prepare(
+    _ write: inout Write, _ change: ChangeKind, _ table: Unmanaged<StoreTable>,
+    _ key: UnsafeBufferPointer<UInt8>, _ value: UnsafeRawBufferPointer
+  ) {
+    table._withUnsafeGuaranteedRef { table in
+      if change != .replace, let base = key.baseAddress {
+        write.hash = KeyHash.of(base, count: key.count)
+        write.entry = table.entry(base, key.count, hash: write.hash)
+      }
+      if change == .replace || table.hasRule { isByKey = false }
+      if table.isStandIn { (hasStandIns, isPlain) = (true, false) }
+    }
+    if change == .put { write.content = StoreDigest.content(UnsafeRawBufferPointer(key), value) }
+    if change == .append { write.depth = Int32(EncodedItem.depth(of: value)) }
+    if change != .put && change != .delete || !isByKey { isPlain = false }
   }
 
   /// What was written to one table is to another. O(writes).
   package mutating func move(to table: (StoreTable) -> StoreTable?) {
     for index in 0..<count {
-      guard let old = writes[index].table?.takeUnretainedValue(), let new = table(old) else { continue }
-      writes[index].table = .passUnretained(new)
+      guard case .change(let change, let old) = writes[index].action,
+        let new = table(old.takeUnretainedValue())
+      else { continue }
+      writes[index].action = .change(change, .passUnretained(new))
       if new.hasRule { (isByKey, isPlain) = (false, false) }
     }
   }

@@ -53,7 +53,7 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
       throw StoreError("prepareCommit(\(seq)) on store '\(name)': that seq was not read in this execution")
     }
     let value = Value.map(try backend.values(of: content))
-    return CommitIntent(kind: .replace, store: name, key: "", value: CanonicalEncoding.encode(value))
+    return CommitIntent(action: .change(.replace, name), key: "", value: CanonicalEncoding.encode(value))
   }
 
   /// The value at a key, nil when there is none. O(1).
@@ -101,7 +101,7 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
 
   /// Sets the key to `value`, whatever is there; nil deletes it. The key must not be empty.
   public func put(_ key: String, _ value: Value?) -> CommitIntent {
-    guard let value else { return CommitIntent(kind: .delete, store: name, key: key, value: []) }
+    guard let value else { return CommitIntent(action: .change(.delete, name), key: key, value: []) }
     return prepare(.put, key, value)
   }
   /// Adds a number to the one at the key; puts it when nothing is there. Integers add up to an integer, with
@@ -124,8 +124,8 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
   /// - Parameter text: a string or a byte string.
   public func appendText(_ key: String, _ text: Value) -> CommitIntent { prepare(.appendText, key, text) }
 
-  private func prepare(_ kind: IntentKind, _ key: String, _ value: Value) -> CommitIntent {
-    CommitIntent(kind: kind, store: name, key: key, value: CanonicalEncoding.encode(value))
+  private func prepare(_ change: ChangeKind, _ key: String, _ value: Value) -> CommitIntent {
+    CommitIntent(action: .change(change, name), key: key, value: CanonicalEncoding.encode(value))
   }
 
   private func attached() throws -> (engine: Engine, table: StoreTable) {

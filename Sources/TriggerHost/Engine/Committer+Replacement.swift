@@ -7,10 +7,10 @@ extension Committer {
 
   /// Keys that differ are put, keys that are gone are deleted. O(keys of the replacement and of the store).
   func stageReplacement(
-    _ write: UnsafeMutablePointer<WriteSet.Write>, into stage: inout CommitStage, isNew: Bool
+    of table: Unmanaged<StoreTable>, by content: UnsafeBufferPointer<UInt8>, into stage: inout CommitStage,
+    isNew: Bool
   ) throws(Failure) {
-    let table = write.pointee.table!
-    let wanted = try wanted(write.pointee.operand)
+    let wanted = try wanted(content)
     let there = table._withUnsafeGuaranteedRef { $0.liveKeys.load(ordering: .relaxed) }
     let fewest = max(wanted.count, there - wanted.count)
     if isNew, fewest > mostReplaced { throw tooMany(fewest, in: table) }

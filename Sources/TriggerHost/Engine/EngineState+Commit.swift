@@ -245,8 +245,9 @@ extension EngineState {
   ) {
     var emission = Emission(seq: operation.seq, source: operation.trigger, hops: operation.hops)
     if attempt.writes.emits > 0 {
-      for index in 0..<attempt.writes.count where attempt.writes.writes[index].table == nil {
+      for index in 0..<attempt.writes.count {
         let write = attempt.writes.writes[index]
+        guard case .emit = write.action else { continue }
         let name = Array(write.keyBytes)
         emission.events.append(
           Emission.Event(

@@ -96,11 +96,12 @@ extension LogCoding {
     buffer.array(attempt.writes.count)
     for index in 0..<attempt.writes.count {
       let write = attempt.writes.writes + index
-      let hasValue = write.pointee.kind != .delete
+      let action = write.pointee.action
+      let hasValue = action.change != .delete
       buffer.array(hasValue ? 4 : 3)
-      buffer.uint(UInt64(write.pointee.kind.rawValue))
+      buffer.uint(UInt64(action.code))
       var threshold = Int.max
-      if let table = write.pointee.table {
+      if let table = action.store {
         table._withUnsafeGuaranteedRef {
           buffer.blob($0.nameBytes)
           threshold = $0.deduplicationThreshold

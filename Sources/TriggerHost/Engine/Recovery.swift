@@ -157,13 +157,13 @@ public final class Recovery {
   private func applyIntents(of record: RecordView) throws {
     writes.removeAll()
     try record.forEachIntent { intent in
-      let table = try intent.store.map { name in try tables.value(of: name) { try self.table($0) } }
-      if let table, record.seq <= overlap {
-        try addMissing(intent, in: table, seq: record.seq)
+      let action = try intent.action.mapStore { name in
+        Unmanaged.passUnretained(try tables.value(of: name) { try self.table($0) })
+      }
+      if case .change(let change, let table) = action, record.seq <= overlap {
+        try addMissing(intent, change, in: table.takeUnretainedValue(), seq: record.seq)
       } else {
-        writes.add(
-          intent.kind, table: table.map { .passUnretained($0) }, key: intent.key.bindMemory(to: UInt8.self),
-          value: intent.value)
+        writes.add(action, key: intent.key.bindMemory(to: UInt8.self), value: intent.value)
       }
     }
     try engine.withState { state in
@@ -181,12 +181,14 @@ public final class Recovery {
 
   /// Adds the intent unless the checkpoint has what it wrote, or something newer. A key that was deleted
   /// before the checkpoint reached it is made again here, and deleted again by the record that did.
-  private func addMissing(_ intent: RecordView.Intent, in table: StoreTable, seq: Int64) throws {
+  private func addMissing(
+    _ intent: RecordView.Intent, _ change: ChangeKind, in table: StoreTable, seq: Int64
+  ) throws {
     table.noteChange(seq)
-    guard intent.kind == .replace else {
+    guard change == .replace else {
       let key = intent.key.bindMemory(to: UInt8.self)
       if table.newestSeq(key) < seq {
-        writes.add(intent.kind, table: .passUnretained(table), key: key, value: intent.value)
+        writes.add(.change(change, .passUnretained(table)), key: key, value: intent.value)
       }
       return
     }
@@ -201,7 +203,7 @@ public final class Recovery {
     }
     for index in 0..<writes.count {
       let write = writes.writes[index]
-      if write.table?.toOpaque() == Unmanaged.passUnretained(table).toOpaque() {
+      if write.action.store?.toOpaque() == Unmanaged.passUnretained(table).toOpaque() {
         keys.insert(Array(write.keyBytes))
       }
     }
@@ -214,7 +216,7 @@ public final class Recovery {
       guard table.newestSeq(key) < seq else { return }
       let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
       writes.add(
-        value == nil ? .delete : .put, table: .passUnretained(table), key: key, value: value ?? nothing)
+        .change(value == nil ? .delete : .put, .passUnretained(table)), key: key, value: value ?? nothing)
     }
   }
 
@@ -224,24 +226,6 @@ public final class Recovery {
   package func accept(_ event: AcceptedEvent) {
     fold.accept(event)
     accepted.insert(event.id)
-  }
-}
-
-extension IntentKind {
-  /// The kind of a record's intent; nil for none of ours.
-  package init?(_ name: String) {
-    switch name {
-    case "put": self = .put
-    case "delete": self = .delete
-    case "add": self = .add
-    case "max": self = .max
-    case "min": self = .min
-    case "append": self = .append
-    case "append_text": self = .appendText
-    case "replace": self = .replace
-    case "emit": self = .emit
-    default: return nil
-    }
   }
 }
 

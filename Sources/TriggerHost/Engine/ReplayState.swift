@@ -60,10 +60,10 @@ package final class ReplayState {
   /// Adds a record's intents.
   package func add(_ record: RecordView, to writes: inout WriteSet) throws {
     try record.forEachIntent { intent in
-      let table = intent.store.map { name in tables.value(of: name) { stores.declare($0) } }
-      writes.add(
-        intent.kind, table: table.map { .passUnretained($0) }, key: intent.key.bindMemory(to: UInt8.self),
-        value: intent.value)
+      let action = intent.action.mapStore { name in
+        Unmanaged.passUnretained(tables.value(of: name) { stores.declare($0) })
+      }
+      writes.add(action, key: intent.key.bindMemory(to: UInt8.self), value: intent.value)
     }
   }
 

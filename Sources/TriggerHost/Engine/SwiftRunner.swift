@@ -40,11 +40,12 @@ enum SwiftRunner {
       throw StoreError("more than \(configuration.maximumIntents) intents in one execution")
     }
     for intent in intents {
-      let place = "\(intent.kind) \(intent.store.map { "\($0)/" } ?? "")\(intent.key.prefix(60))"
-      if intent.kind != .replace, !(1...Self.longestKey).contains(intent.key.utf8.count) {
+      let isWhole = intent.action.change == .replace
+      let place = "\(intent.action) \(intent.action.store.map { "\($0)/" } ?? "")\(intent.key.prefix(60))"
+      if !isWhole, !(1...Self.longestKey).contains(intent.key.utf8.count) {
         throw StoreError("\(place): a key has 1 to \(Self.longestKey) bytes, got \(intent.key.utf8.count)")
       }
-      if intent.value.count > configuration.valueLimits.encodedBytes, intent.kind != .replace {
+      if intent.value.count > configuration.valueLimits.encodedBytes, !isWhole {
         throw StoreError(
           "\(place): the value takes \(intent.value.count) bytes, the limit is \(configuration.valueLimits.encodedBytes)"
         )
@@ -54,12 +55,13 @@ enum SwiftRunner {
         throw StoreError(
           "\(place): nested \(depth) levels deep, the limit is \(configuration.valueLimits.depth)")
       }
-      let table = try intent.store.map { try attempt.open($0, in: engine.stores) }
+      let action = try intent.action.mapStore { name throws(StoreDirectory.Refusal) in
+        Unmanaged.passUnretained(try attempt.open(name, in: engine.stores))
+      }
       var key = intent.key
       key.withUTF8 { key in
         intent.value.withUnsafeBytes {
-          attempt.writes.add(
-            intent.kind, table: table.map { .passUnretained($0) }, key: key, value: $0)
+          attempt.writes.add(action, key: key, value: $0)
         }
       }
     }

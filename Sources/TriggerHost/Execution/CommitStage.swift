@@ -63,10 +63,10 @@ package struct CommitStage {
   }
 
   /// The slot of the key of an intent. O(1) expected.
-  package mutating func slot(of write: UnsafeMutablePointer<WriteSet.Write>) -> Int {
-    slot(
-      of: write.pointee.keyBytes, hash: write.pointee.hash, in: write.pointee.table!,
-      entry: write.pointee.entry)
+  package mutating func slot(
+    of write: UnsafeMutablePointer<WriteSet.Write>, in table: Unmanaged<StoreTable>
+  ) -> Int {
+    slot(of: write.pointee.keyBytes, hash: write.pointee.hash, in: table, entry: write.pointee.entry)
   }
 
   /// - Parameter key: stays where it is.

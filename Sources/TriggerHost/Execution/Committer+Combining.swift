@@ -4,38 +4,39 @@ import TriggerCore
 /// decoded, and only copied once, when all of its key are known.
 extension Committer {
   package func combine(
-    _ write: UnsafeMutablePointer<WriteSet.Write>, at place: Int, into stage: inout CommitStage
+    _ change: ChangeKind, _ write: UnsafeMutablePointer<WriteSet.Write>, at place: Int,
+    in table: Unmanaged<StoreTable>, into stage: inout CommitStage
   ) throws(Failure) {
-    let slot = stage.slot(of: write)
-    switch write.pointee.kind {
+    let slot = stage.slot(of: write, in: table)
+    switch change {
     case .append, .appendText:
-      let chain = try chain(write, behind: stage, slot)
+      let chain = try chain(change, write, behind: stage, slot)
       if chain.size > limits.encodedBytes {
         throw Failure(
           .intent,
-          "\(write.pointee.kind) at \(stage.name(slot)): the value would take \(chain.size) bytes, "
+          "\(change) at \(stage.name(slot)): the value would take \(chain.size) bytes, "
             + "the limit is \(limits.encodedBytes)")
       }
       stage.extend(slot, chain, by: place)
-    default: stage.set(slot, .number(try number(write, stage, slot)))
+    default: stage.set(slot, .number(try number(change, write, stage, slot)))
     }
   }
 
   // MARK: Numbers
 
   private func number(
-    _ write: UnsafeMutablePointer<WriteSet.Write>, _ stage: CommitStage, _ slot: Int
+    _ change: ChangeKind, _ write: UnsafeMutablePointer<WriteSet.Write>, _ stage: CommitStage, _ slot: Int
   ) throws(Failure) -> Value {
-    let (kind, operand) = (write.pointee.kind, UnsafeRawBufferPointer(write.pointee.operand))
-    let old = try oldNumber(kind, stage, slot)
+    let operand = UnsafeRawBufferPointer(write.pointee.operand)
+    let old = try oldNumber(change, stage, slot)
     guard let new = Self.number(operand) else {
       throw Failure(
         .intent,
-        "\(kind) at \(stage.name(slot)): expected a number, got \(try item(operand).kindName(operand))")
+        "\(change) at \(stage.name(slot)): expected a number, got \(try item(operand).kindName(operand))")
     }
     guard let old else { return new }
     switch (old, new) {
-    case (.int(let a), .int(let b)) where kind == .add:
+    case (.int(let a), .int(let b)) where change == .add:
       let (sum, overflow) = a.addingReportingOverflow(b)
       if overflow {
         throw Failure(.intent, "add at \(stage.name(slot)): \(a) + \(b) does not fit in 64 bits")
@@ -43,13 +44,13 @@ extension Committer {
       return .int(sum)
     default:
       let (x, y) = (old.asDouble, new.asDouble)
-      return kind == .add ? .double(x + y) : (kind == .max ? y > x : y < x) ? new : old
+      return change == .add ? .double(x + y) : (change == .max ? y > x : y < x) ? new : old
     }
   }
 
   /// The number at a slot, nil when nothing is there.
   private func oldNumber(
-    _ kind: IntentKind, _ stage: CommitStage, _ slot: Int
+    _ change: ChangeKind, _ stage: CommitStage, _ slot: Int
   ) throws(Failure) -> Value? {
     let wrong: String
     switch stage.slots[slot].change {
@@ -60,7 +61,7 @@ extension Committer {
       if let number = Self.number(encoded) { return number }
       wrong = try item(encoded).kindName(encoded)
     }
-    throw Failure(.intent, "\(kind) at \(stage.name(slot)): the value there is \(wrong), expected a number")
+    throw Failure(.intent, "\(change) at \(stage.name(slot)): the value there is \(wrong), expected a number")
   }
 
   private static func number(_ encoded: UnsafeRawBufferPointer) -> Value? {
@@ -76,8 +77,9 @@ extension Committer {
   /// is a tenth of what such an operation costs. Returns false, and has done nothing, when the list is another.
   package func applySum(_ writes: borrowing WriteSet, seq: Int64) -> Bool {
     let write = writes.writes
-    guard writes.count == 1, writes.isByKey, !writes.hasStandIns, write.pointee.kind == .add,
-      let table = write.pointee.table, let entry = write.pointee.entry, !entry.pointee.isUnlinked,
+    guard writes.count == 1, writes.isByKey, !writes.hasStandIns,
+      case .change(.add, let table) = write.pointee.action, let entry = write.pointee.entry,
+      !entry.pointee.isUnlinked,
       let old = Entry.visible(entry, at: .max), !old.isDeleted,
       case .int(let a) = Self.number(Version.value(old)),
       case .int(let b) = Self.number(UnsafeRawBufferPointer(write.pointee.operand))
@@ -99,16 +101,17 @@ extension Committer {
 
   /// The chain of a slot with one more intent at its end, which is not in it yet.
   private func chain(
-    _ write: UnsafeMutablePointer<WriteSet.Write>, behind stage: CommitStage, _ slot: Int
+    _ change: ChangeKind, _ write: UnsafeMutablePointer<WriteSet.Write>, behind stage: CommitStage,
+    _ slot: Int
   ) throws(Failure) -> CommitStage.Chain {
-    let (kind, operand) = (write.pointee.kind, UnsafeRawBufferPointer(write.pointee.operand))
+    let operand = UnsafeRawBufferPointer(write.pointee.operand)
     let new = try item(operand)
     // What is appended lies one level deeper than it was prepared.
-    if kind == .append, Int(write.pointee.depth) >= limits.depth {
+    if change == .append, Int(write.pointee.depth) >= limits.depth {
       throw Failure(.intent, "append at \(stage.name(slot)): nested deeper than \(limits.depth) levels")
     }
-    var chain = try started(kind, stage, slot, new.kindName(operand), isString: new.isString)
-    if kind == .append {
+    var chain = try started(change, stage, slot, new.kindName(operand), isString: new.isString)
+    if change == .append {
       chain.count += 1
       chain.bytes += operand.count
       return chain
@@ -125,10 +128,10 @@ extension Committer {
 
   /// The chain of a slot, or one that begins with what is there.
   private func started(
-    _ kind: IntentKind, _ stage: CommitStage, _ slot: Int, _ operand: @autoclosure () -> String,
+    _ change: ChangeKind, _ stage: CommitStage, _ slot: Int, _ operand: @autoclosure () -> String,
     isString: Bool
   ) throws(Failure) -> CommitStage.Chain {
-    let isText = kind == .appendText
+    let isText = change == .appendText
     let wrong: String
     switch stage.slots[slot].change {
     case .chain(let chain):
@@ -155,7 +158,7 @@ extension Committer {
     }
     throw Failure(
       .intent,
-      "\(kind) at \(stage.name(slot)): the value there is \(wrong), expected "
+      "\(change) at \(stage.name(slot)): the value there is \(wrong), expected "
         + (isText ? "a string" : "an array"))
   }
 

@@ -36,7 +36,7 @@ package struct Committer {
     var changed: [ChangedKey] = []
     for index in 0..<writes.count {
       let write = writes.writes + index
-      guard let table = write.pointee.table else { continue }
+      guard let table = write.pointee.action.store else { continue }
       if tellsKeys { changed.append(ChangedKey(table: table, key: Array(write.pointee.keyBytes))) }
       let version = writes.takeVersion(index)
       table._withUnsafeGuaranteedRef { table in
@@ -65,11 +65,12 @@ package struct Committer {
     var stage = CommitStage(writes.writes, count: writes.count)
     for index in 0..<writes.count {
       let write = writes.writes + index
-      guard write.pointee.table != nil else { continue }
-      switch write.pointee.kind {
-      case .put, .delete: stage.set(stage.slot(of: write), .write(index))
-      case .replace: try stageReplacement(write, into: &stage, isNew: isNew)
-      default: try combine(write, at: index, into: &stage)
+      guard case .change(let change, let table) = write.pointee.action else { continue }
+      switch change {
+      case .put, .delete: stage.set(stage.slot(of: write, in: table), .write(index))
+      case .replace: try stageReplacement(of: table, by: write.pointee.operand, into: &stage, isNew: isNew)
+      case .add, .max, .min, .append, .appendText:
+        try combine(change, write, at: index, in: table, into: &stage)
       }
     }
     let bytes = isNew ? stage.bytesToMake : 0

@@ -115,13 +115,9 @@ package final class LuaRunner {
   private func prepare(_ attempt: Attempt) {
     for place in 0..<output.count {
       let intent = output[place]
-      guard let kind = IntentKind(rawValue: intent.kind.rawValue) else { continue }
-      let key = intent.key.assumingMemoryBound(to: UInt8.self)
-      if let store = intent.store {
-        attempt.writes.add(kind, table: .fromOpaque(store), key: key, value: intent.value)
-      } else {
-        attempt.writes.add(kind, table: nil, key: key, value: intent.value)
-      }
+      attempt.writes.add(
+        intent.action.mapStore { .fromOpaque($0) }, key: intent.key.assumingMemoryBound(to: UInt8.self),
+        value: intent.value)
     }
   }
 

@@ -298,8 +298,8 @@ package final class Attempt {
   package func tell(_ bindings: CommitBindings) {
     var keys: [Committer.ChangedKey] = []
     for index in 0..<writes.count {
-      guard let table = writes.writes[index].table else { continue }
-      if writes.writes[index].kind == .replace { return }
+      guard case .change(let change, let table) = writes.writes[index].action else { continue }
+      if change == .replace { return }
       keys.append(Committer.ChangedKey(table: table, key: Array(writes.writes[index].keyBytes)))
     }
     if !keys.isEmpty { heard = bindings.hear(keys) }

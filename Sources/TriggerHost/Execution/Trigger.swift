@@ -24,9 +24,8 @@ extension Trigger {
 
 /// One prepared change. Preparing changes nothing; returning it from `execute` does, when the seq commits.
 public struct CommitIntent: Sendable {
-  package var kind: IntentKind
-  /// Store name; nil for `emit`.
-  package var store: String?
+  /// Stores are known by their names.
+  package var action: CommitAction<String>
   /// Key of the store, or the event's name.
   package var key: String
   package var value: [UInt8]
@@ -34,7 +33,7 @@ public struct CommitIntent: Sendable {
   /// Admits an event when the commit is applied, exactly once, past the queue's bound. The seq fails beyond
   /// `maximumEmits` in one commit or `maximumHops` from one cause (`loop`).
   public static func emit(_ name: String, _ payload: Value = .map([:])) -> CommitIntent {
-    CommitIntent(kind: .emit, store: nil, key: name, value: CanonicalEncoding.encode(payload))
+    CommitIntent(action: .emit, key: name, value: CanonicalEncoding.encode(payload))
   }
 }
 

@@ -21,13 +21,14 @@ extension LogCoding {
   package static func intent(_ reader: inout CBORReader) throws(LogDamage) -> RecordView.Intent {
     let start = reader.offset
     let count = try reader.array()
-    guard let kind = IntentKind(rawValue: UInt8(clamping: try reader.uint())), count == 3 || count == 4
-    else { throw LogDamage("unknown kind of intent", offset: start) }
+    let code = UInt8(clamping: try reader.uint())
     let store = reader.null() ? nil : try reader.blob()
+    guard let action = CommitAction(code: code, store: store), count == 3 || count == 4
+    else { throw LogDamage("unknown kind of intent", offset: start) }
     let key = try reader.blob()
     let empty = UnsafeRawBufferPointer(start: nil, count: 0)
     return RecordView.Intent(
-      kind: kind, store: store, key: key, value: count == 4 ? try reader.blob() : empty)
+      action: action, key: key, value: count == 4 ? try reader.blob() : empty)
   }
 
   package static func digests(_ reader: inout CBORReader) throws(LogDamage) -> [StateDigests.Store] {
@@ -46,8 +47,7 @@ extension LogCoding {
       let intent = try intent(&reader)
       intents.append(
         LogRecord.Intent(
-          kind: "\(intent.kind)", store: intent.store?.utf8Text ?? "", key: Array(intent.key),
-          value: Array(intent.value)))
+          action: intent.action.mapStore { $0.utf8Text }, key: Array(intent.key), value: Array(intent.value)))
     }
     return intents
   }

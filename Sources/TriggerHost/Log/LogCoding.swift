@@ -161,12 +161,12 @@ extension LogCoding {
   private static func writeIntents(of record: LogRecord, to buffer: CBORBuffer) {
     buffer.array(record.intents.count)
     for intent in record.intents {
-      guard let kind = IntentKind(intent.kind) else { preconditionFailure("an intent '\(intent.kind)'") }
-      buffer.array(kind == .delete ? 3 : 4)
-      buffer.uint(UInt64(kind.rawValue))
-      if kind == .emit { buffer.null() } else { buffer.blob(Array(intent.store.utf8)) }
+      let hasValue = intent.action.change != .delete
+      buffer.array(hasValue ? 4 : 3)
+      buffer.uint(UInt64(intent.action.code))
+      if let store = intent.action.store { buffer.blob(Array(store.utf8)) } else { buffer.null() }
       buffer.blob(intent.key)
-      if kind != .delete { buffer.blob(intent.value) }
+      if hasValue { buffer.blob(intent.value) }
     }
   }
 

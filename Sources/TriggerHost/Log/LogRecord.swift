@@ -6,18 +6,21 @@ import TriggerCore
 public struct LogRecord: Sendable, Hashable {
   /// One prepared change.
   public struct Intent: Sendable, Hashable {
-    /// `put`, `delete`, `add`, `max`, `min`, `append`, `replace` or `emit`.
-    public var kind: String
-    /// Store name; empty for `emit`.
-    public var store: String
+    /// What it does; stores are known by their names.
+    public var action: CommitAction<String>
     /// Key, or the event's name for `emit`.
     public var key: [UInt8]
     /// Canonical encoding of the value, operand or payload; empty for `delete`.
     public var value: [UInt8]
 
-    package init(kind: String, store: String, key: [UInt8], value: [UInt8]) {
-      (self.kind, self.store, self.key, self.value) = (kind, store, key, value)
+    package init(action: CommitAction<String>, key: [UInt8], value: [UInt8]) {
+      (self.action, self.key, self.value) = (action, key, value)
     }
+
+    /// What scripts call it: `put`, `emit` and the like.
+    public var kind: String { action.description }
+    /// The store's name; empty when it changes none.
+    public var store: String { action.store ?? "" }
   }
 
   /// An event that the commit admitted: an `emit`, or what triggers bound to `commit` get.

@@ -116,9 +116,9 @@ package struct RecordView {
 
   /// One intent, where it lies.
   package struct Intent {
-    package var kind: IntentKind
-    /// Nil for `emit`.
-    package var store: UnsafeRawBufferPointer?
+    /// Stores are known by their names.
+    package var action: CommitAction<UnsafeRawBufferPointer>
+    /// Key of the store, or the event's name.
     package var key: UnsafeRawBufferPointer
     /// Empty for `delete`.
     package var value: UnsafeRawBufferPointer

@@ -201,8 +201,8 @@ struct KeyWriters {
   private func mayChange(_ view: RecordView) throws -> Bool {
     var may = false
     try view.forEachIntent { intent in
-      guard let name = intent.store, name.elementsEqual(store.utf8) else { return }
-      if intent.kind == .replace || intent.key.elementsEqual(key.utf8) { may = true }
+      guard case .change(let change, let name) = intent.action, name.elementsEqual(store.utf8) else { return }
+      if change == .replace || intent.key.elementsEqual(key.utf8) { may = true }
     }
     return may
   }

@@ -106,10 +106,10 @@ extension LogRecord {
 
 extension LogRecord.Intent {
   static func put(_ store: String, _ key: String, _ value: Value) -> Self {
-    Self(kind: "put", store: store, key: Array(key.utf8), value: CanonicalEncoding.encode(value))
+    Self(action: .change(.put, store), key: Array(key.utf8), value: CanonicalEncoding.encode(value))
   }
   static func emit(_ name: String, _ payload: Value) -> Self {
-    Self(kind: "emit", store: "", key: Array(name.utf8), value: CanonicalEncoding.encode(payload))
+    Self(action: .emit, key: Array(name.utf8), value: CanonicalEncoding.encode(payload))
   }
 }
 

@@ -156,25 +156,25 @@ import TriggerCore
 @Suite struct KeyHistoryTests {
   @Test func everyKindOfIntent() throws {
     var key = KeyHistory(store: "s", key: "k", value: 1)
-    func record(_ intents: (kind: String, key: String, value: Value?)...) -> LogRecord {
+    func record(_ intents: (change: ChangeKind, key: String, value: Value?)...) -> LogRecord {
       LogRecord(
         seq: 1, "a", "x",
         intents: intents.map {
           LogRecord.Intent(
-            kind: $0.kind, store: "s", key: Array($0.key.utf8),
+            action: .change($0.change, "s"), key: Array($0.key.utf8),
             value: $0.value.map { CanonicalEncoding.encode($0) } ?? [])
         })
     }
     func change(_ record: LogRecord) throws -> [Value?]? { try key.apply(record).map { [$0.old, $0.new] } }
-    #expect(try change(record(("put", "other", 5))) == nil)
-    #expect(try change(record(("add", "k", 2))) == [1, 3])
-    #expect(try change(record(("max", "k", 7), ("min", "k", 6), ("add", "k", 0.5))) == [3, 6.5])
-    #expect(try change(record(("delete", "k", nil))) == [6.5, nil])
-    #expect(try change(record(("append", "k", "a"), ("append", "k", "b"))) == [nil, ["a", "b"]])
-    #expect(try change(record(("replace", "", ["other": 1]))) == [["a", "b"], nil])
-    #expect(try change(record(("replace", "", ["other": 2]))) == nil)
-    #expect(try change(record(("replace", "", ["k": 9]))) == [nil, 9])
-    #expect(try change(record(("put", "k", 8), ("replace", "", ["k": 9]))) == [9, 9])
-    #expect(throws: LogDamage.self) { try change(record(("append", "k", 1))) }
+    #expect(try change(record((.put, "other", 5))) == nil)
+    #expect(try change(record((.add, "k", 2))) == [1, 3])
+    #expect(try change(record((.max, "k", 7), (.min, "k", 6), (.add, "k", 0.5))) == [3, 6.5])
+    #expect(try change(record((.delete, "k", nil))) == [6.5, nil])
+    #expect(try change(record((.append, "k", "a"), (.append, "k", "b"))) == [nil, ["a", "b"]])
+    #expect(try change(record((.replace, "", ["other": 1]))) == [["a", "b"], nil])
+    #expect(try change(record((.replace, "", ["other": 2]))) == nil)
+    #expect(try change(record((.replace, "", ["k": 9]))) == [nil, 9])
+    #expect(try change(record((.put, "k", 8), (.replace, "", ["k": 9]))) == [9, 9])
+    #expect(throws: LogDamage.self) { try change(record((.append, "k", 1))) }
   }
 }

@@ -1,0 +1,105 @@
+/// How an intent changes a store.
+///
+/// Raw values are what log records and the Lua side have.
+public enum ChangeKind: UInt8, Sendable, Hashable, CaseIterable {
+  /// Sets a key.
+  case put = 1
+  /// Removes a key.
+  case delete = 2
+  /// Adds a number to the one at a key.
+  case add = 3
+  /// Puts a number when the one at the key is less.
+  case max = 4
+  /// Puts a number when the one at the key is greater.
+  case min = 5
+  /// Adds an element to the end of an array.
+  case append = 6
+  /// Replaces the whole store; applied as the keys that differ.
+  case replace = 7
+  /// Adds text, or bytes, to the end of a string.
+  case appendText = 9
+}
+
+extension ChangeKind: CustomStringConvertible {
+  /// The method of a store that prepares it in a script.
+  public var description: String {
+    switch self {
+    case .put: "put"
+    case .delete: "delete"
+    case .add: "add"
+    case .max: "max"
+    case .min: "min"
+    case .append: "append"
+    case .replace: "replace"
+    case .appendText: "append_text"
+    }
+  }
+}
+
+/// What one intent of a commit does. `Store` is how a store is known where the intent is: by its table while an attempt
+/// runs, by its name in a record.
+public enum CommitAction<Store> {
+  /// Changes a store.
+  case change(ChangeKind, Store)
+  /// Admits an event.
+  case emit
+}
+
+extension CommitAction: Sendable where Store: Sendable {}
+extension CommitAction: Equatable where Store: Equatable {}
+extension CommitAction: Hashable where Store: Hashable {}
+
+extension CommitAction: CustomStringConvertible {
+  /// What scripts call it.
+  public var description: String {
+    switch self {
+    case .change(let change, _): "\(change)"
+    case .emit: "emit"
+    }
+  }
+}
+
+extension CommitAction {
+  /// The store that it changes; nil when it changes none.
+  public var store: Store? {
+    if case .change(_, let store) = self { store } else { nil }
+  }
+
+  /// How it changes the store; nil when it changes none.
+  public var change: ChangeKind? {
+    if case .change(let change, _) = self { change } else { nil }
+  }
+
+  /// The same, with the store known in another way.
+  @inline(__always)
+  package func mapStore<Other, Thrown: Error>(
+    _ body: (Store) throws(Thrown) -> Other
+  ) throws(Thrown) -> CommitAction<Other> {
+    switch self {
+    case .change(let change, let store): .change(change, try body(store))
+    case .emit: .emit
+    }
+  }
+
+  private static var emitCode: UInt8 { 8 }
+
+  /// As log records and the Lua side have it.
+  @inline(__always)
+  package var code: UInt8 {
+    switch self {
+    case .change(let change, _): change.rawValue
+    case .emit: Self.emitCode
+    }
+  }
+
+  /// - Parameter store: nil when there is none.
+  /// - Returns: nil when no action has that code, or has it with or without a store.
+  @inline(__always)
+  package init?(code: UInt8, store: Store?) {
+    switch (ChangeKind(rawValue: code), store) {
+    case (let change?, let store?): self = .change(change, store)
+    case (nil, nil) where code == Self.emitCode: self = .emit
+    default: return nil
+    }
+  }
+}
