@@ -34,12 +34,10 @@ final class IdempotencyKeys: Sendable {
     var id: EventID
     var digest: UInt64
     var admitted: Int64
-    var results: [OperationResult] = []
-    var expected: Int?
+    var outcomes = EventOutcomes()
     var waiting: [Results] = []
     /// Its row is kept already: the log was quicker than who tells of outcomes.
     var isKept = false
-    var isComplete: Bool { results.count == expected }
   }
 
   private struct State: ~Copyable {
@@ -180,31 +178,31 @@ final class IdempotencyKeys: Sendable {
   // MARK: Outcomes
 
   func add(_ result: OperationResult, to key: SenderKey) {
-    change(key) { $0.results.append(result) }
+    change(key) { $0.add(result) }
   }
 
   /// How many operations the event has. Of none nothing is remembered: nothing has run.
-  func expect(_ count: Int, of key: SenderKey) { change(key) { $0.expected = count } }
+  func expect(_ count: Int, of key: SenderKey) { change(key) { $0.expect(count) } }
 
-  private func change(_ key: SenderKey, _ body: (inout Flight) -> Void) {
-    let complete: Flight? = state.withLock { state in
+  private func change(_ key: SenderKey, _ body: (inout EventOutcomes) -> Void) {
+    let complete: (flight: Flight, results: [OperationResult])? = state.withLock { state in
       guard state.flights[key] != nil else { return nil }
-      body(&state.flights[key]!)
-      guard state.flights[key]!.isComplete, var flight = state.flights.removeValue(forKey: key) else {
-        return nil
-      }
-      flight.results.sort { ($0.seq, $0.trigger) < ($1.seq, $1.trigger) }
-      if !flight.results.isEmpty, !flight.isKept {
+      body(&state.flights[key]!.outcomes)
+      guard let results = state.flights[key]!.outcomes.complete,
+        let flight = state.flights.removeValue(forKey: key)
+      else { return nil }
+      if !results.isEmpty, !flight.isKept {
         let row = KeyRow(
           key: key, id: flight.id, digest: flight.digest, admitted: flight.admitted,
-          results: flight.results.map { KeyRow.Result($0) })
+          results: results.map { KeyRow.Result($0) })
         state.recentBytes += row.bytes
         state.recent[key] = row
       }
       Self.keepInMemory(&state)
-      return flight
+      return (flight, results)
     }
-    for body in complete?.waiting ?? [] { body(complete!.id, complete!.results) }
+    guard let complete else { return }
+    for body in complete.flight.waiting { body(complete.flight.id, complete.results) }
   }
 
   /// A failed operation of the key's event was tried again.
@@ -331,7 +329,7 @@ final class IdempotencyKeys: Sendable {
       for (key, known) in fold.keys {
         state.flights[key] = Flight(
           id: known.id, digest: known.digest, admitted: min(now, known.admitted),
-          results: known.results.map { OperationResult($0) }, expected: known.total)
+          outcomes: EventOutcomes(known.results.map { OperationResult($0) }, expected: known.total))
       }
     }
   }
