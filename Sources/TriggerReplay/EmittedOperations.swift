@@ -45,7 +45,7 @@ struct EmittedOperations {
   ///   - recorded: the event in history.
   ///   - old: the trigger at the time.
   mutating func add(
-    _ event: SerialExecutor.Event, _ trigger: LoadedTrigger, hops: Int, family: Operation.Family?,
+    _ event: EmittedEvent, _ trigger: LoadedTrigger, hops: Int, family: Operation.Family?,
     cause: LogRecord.Cause, recorded: [UInt8], by old: LoadedTrigger?
   ) {
     let key = Key(cause: cause, trigger: trigger.name)
@@ -106,7 +106,7 @@ struct EmittedOperations {
 
     /// The place of the first emission of that name to the trigger that was not taken before; nil when
     /// history has none.
-    mutating func take(_ event: SerialExecutor.Event, _ trigger: String) -> Int? {
+    mutating func take(_ event: EmittedEvent, _ trigger: String) -> Int? {
       if emissions.isEmpty { return nil }
       let name = Name(kind: event.kind, event: event.name, trigger: trigger)
       let found = emissions[(next[name] ?? 0)...].firstIndex { emission in

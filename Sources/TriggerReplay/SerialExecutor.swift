@@ -5,21 +5,13 @@ import TriggerLua
 /// Executes operations one after another on a state, and commits them there: the rules of the engine's
 /// commits without its queue, its snapshots and its conflicts. One thread.
 final class SerialExecutor {
-  /// An event that a commit admits, and the triggers it reaches.
-  struct Event {
-    var kind: EventKind
-    var name: String
-    var payload: [UInt8]
-    var triggers: [LoadedTrigger]
-  }
-
   let state: ReplayState
   /// Who hears of what is emitted and committed.
   let router: Router
   /// The last execution; its intents are there until `commit`.
   let attempt = Attempt()
   /// What the last commit admitted.
-  private(set) var events: [Event] = []
+  private(set) var events: [EmittedEvent] = []
   private let emitRules: EmitRules
   private let runner: ScriptRunner
   private var commits = 0
@@ -68,32 +60,10 @@ final class SerialExecutor {
       attempt.failure = error
       return false
     }
-    if attempt.writes.emits > 0 { collectEmits() }
-    if hearsOfCommits, !changed.isEmpty {
-      CommitEvents(seq: seq, source: operation.trigger.name).forEach(
-        of: router.commitBindings.hear(changed), among: router.commitTriggers
-      ) {
-        events.append(Event(kind: .commit, name: "commit", payload: $1, triggers: [$0]))
-      }
-    }
-    if !events.isEmpty {
-      let family = operation.family ?? Operation.Family()
-      for event in events { family.count += event.triggers.count }
-      operation.family = family
-    }
+    events = router.events(of: attempt, changed: changed, seq: seq, trigger: operation.trigger)
+    if !events.isEmpty { _ = operation.addOffspring(events) }
     commits += 1
     if commits % 256 == 0 { state.reclaim(horizon: state.seq) }
     return true
-  }
-
-  private func collectEmits() {
-    for index in 0..<attempt.writes.count {
-      let write = attempt.writes.writes[index]
-      guard case .emit = write.action else { continue }
-      let name = String(decoding: write.keyBytes, as: UTF8.self)
-      events.append(
-        Event(
-          kind: .event, name: name, payload: Array(write.operand), triggers: router.route(.event, name)))
-    }
   }
 }

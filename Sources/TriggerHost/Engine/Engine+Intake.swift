@@ -27,17 +27,20 @@ extension Engine {
     guard arrival.inside?.cause == nil, arrival.inside?.past?.retry == nil, !matching.isEmpty,
       arrival.id != nil || arrival.key != nil || arrival.isKept || matching.count > 1
     else { return nil }
+    let named = LogRecord.Outside(
+      id: arrival.id ?? makeEventID(), key: arrival.key, triggers: matching.map(\.name),
+      priority: arrival.priority)
     let event = OutsideEvent(
-      id: arrival.id ?? makeEventID(), key: arrival.key,
+      named,
       // Part of the event may end in another one: what is left then is in no record.
       isAccepted: arrival.isKept
         || matching.count > 1 && matching.contains { $0.options.isGated || $0.options.coalesce != nil },
-      triggers: matching.map(\.name), priority: arrival.priority)
+      left: matching.count)
     if event.isAccepted {
       log?.accept(
         AcceptedEvent(
-          id: event.id, key: event.key, kind: arrival.kind, name: arrival.name, payload: Array(payload),
-          priority: arrival.priority, source: arrival.source, admitted: now, triggers: event.triggers),
+          id: named.id, key: named.key, kind: arrival.kind, name: arrival.name, payload: Array(payload),
+          priority: arrival.priority, source: arrival.source, admitted: now, triggers: named.triggers),
         whenKept: arrival.whenKept ?? {})
     }
     return event

@@ -113,9 +113,7 @@ extension Engine {
       for event in [record.outside].compactMap({ $0 }) + absorbed {
         let known =
           events[event.id]
-          ?? OutsideEvent(
-            id: event.id, key: event.key, isAccepted: accepted.contains(event.id), triggers: event.triggers,
-            priority: event.priority, left: 0)
+          ?? OutsideEvent(event, isAccepted: accepted.contains(event.id), left: 0)
         known.left += 1
         events[event.id] = known
       }
@@ -125,7 +123,7 @@ extension Engine {
 
   /// Hands an operation's result to whoever sends its key again.
   private func completion(for event: OutsideEvent?) -> (@Sendable (OperationResult) -> Void)? {
-    guard case .client(let scope, let key, _)? = event?.key else { return nil }
+    guard case .client(let scope, let key, _)? = event?.named.key else { return nil }
     return { [weak self] in self?.keys.add($0, to: SenderKey(scope: scope, key: key)) }
   }
 

@@ -109,11 +109,10 @@ extension Engine {
   }
 
   /// The next operation of an emission.
-  private func admit(_ event: EngineState.Emission.Event, of emission: EngineState.Emission) {
-    // Triggers bound to commits see one another's in order; so do those of one emitter.
-    let source = event.kind == .commit ? 1 << 62 : emission.source.nameHash | 1 << 63
+  private func admit(_ event: EmittedEvent, of emission: EngineState.Emission) {
+    let source = EventSource.emitted(event.kind, by: emission.source.nameHash)
     let arrival = Arrival(
-      kind: event.kind, name: String(decoding: event.name, as: UTF8.self), source: source,
+      kind: event.kind, name: event.name, source: source,
       hops: emission.hops + 1,
       inside: Arrival.Inside(
         isCounted: true, cause: LogRecord.Cause(seq: emission.seq, index: emission.nextEvent),

@@ -181,7 +181,7 @@ extension EngineState {
     var settled: [EventID] = []
     for event in [operation.outside].compactMap({ $0 }) + operation.absorbed.compactMap(\.outside) {
       event.left -= 1
-      if event.left == 0, event.isAccepted { settled.append(event.id) }
+      if event.left == 0, event.isAccepted { settled.append(event.named.id) }
     }
     return settled
   }
@@ -239,41 +239,18 @@ extension EngineState {
     if freeAttempts.count < configuration.window { freeAttempts.append(attempt) }
   }
 
-  /// What the commit emits, and which triggers that reaches: decided here, so that the log can tell.
+  /// The events that the commit admits become operations once it is published.
   private mutating func collectEmission(
     of operation: Operation, _ attempt: Attempt, _ changed: [Committer.ChangedKey]
   ) {
-    var emission = Emission(seq: operation.seq, source: operation.trigger, hops: operation.hops)
-    if attempt.writes.emits > 0 {
-      for index in 0..<attempt.writes.count {
-        let write = attempt.writes.writes[index]
-        guard case .emit = write.action else { continue }
-        let name = Array(write.keyBytes)
-        emission.events.append(
-          Emission.Event(
-            kind: .event, name: name, payload: Array(write.operand),
-            triggers: router.route(.event, String(decoding: name, as: UTF8.self))))
-      }
-    }
-    if wantsChangedKeys, !changed.isEmpty {
-      // As a rule the worker has compared the keys with the patterns already.
-      let heard =
-        attempt.heard.flatMap { $0.bindings === router.commitBindings ? $0 : nil }
-        ?? router.commitBindings.hear(changed)
-      CommitEvents(seq: operation.seq, source: operation.trigger.name)
-        .forEach(of: heard, among: router.commitTriggers) {
-          emission.events.append(
-            Emission.Event(kind: .commit, name: Array("commit".utf8), payload: $1, triggers: [$0]))
-        }
-    }
-    if emission.events.isEmpty { return }
-    let family = operation.family ?? Operation.Family()
-    let count = emission.events.reduce(0) { $0 + $1.triggers.count }
-    family.count += count
-    countEmitted(count)
-    operation.family = family
-    emission.family = family
-    emissions.append(emission)
+    let events = router.events(
+      of: attempt, changed: changed, seq: operation.seq, trigger: operation.trigger)
+    if events.isEmpty { return }
+    countEmitted(operation.addOffspring(events))
+    emissions.append(
+      Emission(
+        seq: operation.seq, source: operation.trigger, hops: operation.hops, family: operation.family,
+        events: events))
   }
 
   // MARK: Conflicts, deferral, reservation

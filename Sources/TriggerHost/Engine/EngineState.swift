@@ -102,19 +102,11 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
   private var emittedSinceTaken = 0
 
   struct Emission {
-    /// An event, and the triggers it makes operations for.
-    struct Event {
-      var kind: EventKind
-      var name: [UInt8]
-      var payload: [UInt8]
-      var triggers: [LoadedTrigger]
-    }
-
     var seq: Int64
     var source: LoadedTrigger
     var hops: UInt8
     var family: Operation.Family?
-    var events: [Event] = []
+    var events: [EmittedEvent]
     /// The next to be admitted: which event, for which of its triggers.
     var nextEvent = 0
     var nextTrigger = 0

@@ -47,15 +47,16 @@ final class LogRecorder {
   /// Hands a decided seq to the log, once its intents are applied. O(bytes of the record).
   func append(
     _ operation: Operation, seq: Int64, outcome: Outcome, attempt: Attempt?,
-    emissions: [EngineState.Emission.Event] = [], retryAt: Int64 = 0, pause: Int64 = 0,
+    emissions: [EmittedEvent] = [], retryAt: Int64 = 0, pause: Int64 = 0,
     settling events: [EventID] = []
   ) {
     record.removeAll()
     let digests = seq % digestInterval == 0 ? stores.digests(changedAfter: seq - digestInterval) : []
-    let start = LogCoding.write(
-      operation, seq: seq, outcome: outcome, attempt: attempt, intents: intents.bytes, emissions: emissions,
-      retryAt: retryAt, pause: pause, digests: digests, wantsReads: log.wantsReads, to: record,
-      scratch: scratch)
+    let decided = Decision(
+      operation: operation, seq: seq, outcome: outcome, attempt: attempt, intents: intents.bytes,
+      emissions: emissions, retryAt: retryAt == 0 ? nil : retryAt, retryPause: pause, digests: digests,
+      wantsReads: log.wantsReads)
+    let start = LogCoding.write(decided, to: record, scratch: scratch) - intents.count
     room = log.append(
       seq: seq, record.bytes, settling: events,
       contents: outcome == .committed && !contents.isEmpty ? contents.map { $0.shifted(by: start) } : [])

@@ -122,7 +122,7 @@ package final class Operation: GatedRun, @unchecked Sendable {
   }
 
   /// Who is to know what comes of it.
-  package var senderOfEvent: LogRecord.Sender? { sender ?? outside.flatMap { $0.key?.sender(of: $0.id) } }
+  package var senderOfEvent: LogRecord.Sender? { sender ?? outside?.named.sender }
 
   /// Takes the place of another operation of its trigger.
   package func absorb(_ other: Operation) {

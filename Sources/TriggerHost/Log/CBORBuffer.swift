@@ -88,6 +88,12 @@ package final class CBORBuffer {
   package func blob(_ bytes: [UInt8]) { bytes.withUnsafeBytes { blob($0) } }
   package func raw(_ bytes: [UInt8]) { bytes.withUnsafeBytes { raw($0) } }
 
+  /// A byte string: the text in UTF-8.
+  package func blob(_ text: String) {
+    var text = text
+    text.withUTF8 { blob(UnsafeRawBufferPointer($0)) }
+  }
+
   package func text(_ text: String) {
     var text = text
     text.withUTF8 { utf8 in

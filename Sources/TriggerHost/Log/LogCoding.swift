@@ -11,25 +11,6 @@ package enum LogCoding {
   /// Before format 4 there was no sender.
   package static let fewestFields = 23
 
-  package static func fields(_ digests: [StateDigests.Store], pause: Int64, code: FailureCode?) -> Int {
-    if code != nil { return fields + 3 }
-    if pause != 0 { return fields + 2 }
-    return digests.isEmpty ? fields : fields + 1
-  }
-
-  /// What few records have.
-  package static func writeEnd(
-    _ digests: [StateDigests.Store], pause: Int64, code: FailureCode?, to buffer: CBORBuffer
-  ) {
-    if !digests.isEmpty {
-      write(digests, to: buffer)
-    } else if pause != 0 || code != nil {
-      buffer.null()
-    }
-    if pause != 0 { buffer.int(pause) } else if code != nil { buffer.null() }
-    if let code { buffer.text(code.rawValue) }
-  }
-
   // MARK: Writing
 
   /// Names and digests in turn.
@@ -103,91 +84,11 @@ package enum LogCoding {
   }
 }
 
-extension LogCoding {
-  /// A record that was decoded, or made by a tool.
-  package static func write(_ record: LogRecord, to buffer: CBORBuffer) {
-    let scratch = CBORBuffer(capacity: 256)
-    buffer.array(fields(record.digests, pause: record.retryPause, code: record.code))
-    buffer.int(record.seq)
-    buffer.int(record.identity - record.seq)
-    buffer.uint(UInt64(record.outcome.rawValue))
-    buffer.blob(Array(record.trigger.utf8))
-    buffer.uint(UInt64(record.kind.index))
-    buffer.blob(Array(record.event.utf8))
-    buffer.blob(record.payload)
-    buffer.uint(UInt64(record.priority.rawValue))
-    buffer.int(record.admitted)
-    buffer.uint(record.source)
-    buffer.uint(UInt64(record.hops))
-    buffer.uint(UInt64(record.tree))
-    write(record.cause, to: buffer)
-    buffer.uint(UInt64(record.attempts))
-    writeIntents(of: record, to: scratch)
-    buffer.blob(scratch.bytes)
-    scratch.removeAll()
-    writeEmissions(of: record, to: scratch)
-    buffer.blob(scratch.bytes)
-    buffer.uint(record.isKilled ? 1 : 0)
-    if let error = record.error { buffer.text(error) } else { buffer.null() }
-    scratch.removeAll()
-    scratch.array(record.reads.count)
-    for read in record.reads { scratch.text(read) }
-    buffer.blob(scratch.bytes)
-    if let event = record.outside {
-      write(event, to: buffer)
-    } else {
-      buffer.null()
-    }
-    buffer.array(record.absorbed.count)
-    for item in record.absorbed {
-      switch item {
-      case .event(let event): write(event, to: buffer)
-      case .commit(let cause): write(cause, to: buffer)
-      case .retry(let seq, let sender): write(retryOf: seq, sender, to: buffer)
-      }
-    }
-    if let retryOf = record.retryOf {
-      buffer.array(2)
-      buffer.int(retryOf)
-      buffer.uint(UInt64(record.tries))
-    } else {
-      buffer.null()
-    }
-    buffer.int(record.retryAt ?? 0)
-    write(record.sender, to: buffer)
-    writeEnd(record.digests, pause: record.retryPause, code: record.code, to: buffer)
-  }
-
-  private static func writeIntents(of record: LogRecord, to buffer: CBORBuffer) {
-    buffer.array(record.intents.count)
-    for intent in record.intents {
-      let hasValue = intent.action.change != .delete
-      buffer.array(hasValue ? 4 : 3)
-      buffer.uint(UInt64(intent.action.code))
-      if let store = intent.action.store { buffer.blob(Array(store.utf8)) } else { buffer.null() }
-      buffer.blob(intent.key)
-      if hasValue { buffer.blob(intent.value) }
-    }
-  }
-
-  private static func writeEmissions(of record: LogRecord, to buffer: CBORBuffer) {
-    buffer.array(record.emissions.count)
-    for emission in record.emissions {
-      buffer.array(4)
-      buffer.uint(UInt64(emission.kind.index))
-      buffer.blob(Array(emission.name.utf8))
-      buffer.blob(emission.payload)
-      buffer.array(emission.triggers.count)
-      for trigger in emission.triggers { buffer.blob(Array(trigger.utf8)) }
-    }
-  }
-}
-
 extension LogRecord {
   /// As a log keeps it. O(bytes).
   package var encoded: [UInt8] {
     let buffer = CBORBuffer(capacity: 512)
-    LogCoding.write(self, to: buffer)
+    LogCoding.write(self, to: buffer, scratch: CBORBuffer(capacity: 256))
     return Array(buffer.bytes)
   }
 }

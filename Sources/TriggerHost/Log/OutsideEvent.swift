@@ -4,26 +4,17 @@ import TriggerCore
 /// come, or several operations. Shared by those.
 package final class OutsideEvent: @unchecked Sendable {
   // `left` is guarded by the engine lock, the rest constant.
-  package let id: EventID
-  package let key: EventKey?
+  /// What records say of it.
+  package let named: LogRecord.Outside
   /// Kept by the log until all its operations are decided, whatever happens.
   package let isAccepted: Bool
-  /// Names of the triggers it made operations for.
-  package let triggers: [String]
-  /// What it brought; nil: what each trigger declares.
-  package let priority: Priority?
   /// Operations not yet decided.
   @exclusivity(unchecked) package var left: Int
 
-  package init(
-    id: EventID, key: EventKey?, isAccepted: Bool, triggers: [String], priority: Priority?, left: Int? = nil
-  ) {
-    self.id = id
-    self.key = key
+  package init(_ named: LogRecord.Outside, isAccepted: Bool, left: Int) {
+    self.named = named
     self.isAccepted = isAccepted
-    self.triggers = triggers
-    self.priority = priority
-    self.left = left ?? triggers.count
+    self.left = left
   }
 }
 
