@@ -53,13 +53,12 @@ extension EngineState {
     return true
   }
 
-  /// How long the attempt has been at work. A script is judged by its CPU time: one that merely waits for a
-  /// core, on a busy machine, would be no quicker under another seq. Ten times that in wall time is the
-  /// backstop, as for `timeout`. A Swift trigger may wait for something outside: its wall time counts.
+  /// How long the attempt has been at work. A script that merely waits for a core would be no quicker under another seq.
+  /// A Swift trigger may wait for something outside: its wall time counts.
   private static func work(of operation: Operation, at now: MonotonicTime) -> Int64 {
     let wall = now - operation.begun
     if operation.trigger.kind == .swift { return wall }
-    return max(operation.cpuTaken, wall / 10)
+    return WorkTime.of(cpu: operation.cpuTaken, wall: wall)
   }
 
   /// The process stood still for so long, in nanoseconds, until just now: nobody was at work then.

@@ -90,10 +90,9 @@ final class Watchdog: @unchecked Sendable {  // `watches` and `workers` belong t
     return stuck
   }
 
-  /// CPU time is what counts; ten times that in time that passed is the backstop.
   private func endIfOverTime(_ worker: Worker, _ watch: Watch, _ cpu: Int64) {
     let timeout = worker.timeout.load(ordering: .relaxed)
-    if cpu >= timeout || watch.elapsed / 10 >= timeout { worker.kill(watch.attempt) }
+    if WorkTime.of(cpu: cpu, wall: watch.elapsed) >= timeout { worker.kill(watch.attempt) }
   }
 
   /// An attempt ends within a fraction of a millisecond of being asked to, unless it is stuck in C.
@@ -101,7 +100,7 @@ final class Watchdog: @unchecked Sendable {  // `watches` and `workers` belong t
     let elapsed = watches[index].elapsed
     guard let asked = watches[index].endAsked else { return watches[index].endAsked = (elapsed, cpu) }
     let limit = engine.configuration.abandonAfter.nanoseconds
-    guard cpu - asked.cpu >= limit || elapsed - asked.elapsed >= 10 * limit else { return }
+    guard WorkTime.of(cpu: cpu - asked.cpu, wall: elapsed - asked.elapsed) >= limit else { return }
     watches[index] = Watch()
     if let fresh = engine.replace(workers[index], stuckIn: attempt) { workers[index] = fresh }
   }

@@ -11,7 +11,7 @@ package final class AttemptGuard: Sendable {
     // `lua` answers any thread; `attempt` and `begun` belong to the guard's thread.
     private let lua: LuaWorkerControl
     private let thread = pthread_self()
-    /// CPU nanoseconds of one attempt; ten times that in time that passed is the backstop.
+    /// Nanoseconds of one attempt, as `WorkTime` counts.
     package let limit = Atomic<Int64>(.max)
     /// Wall nanoseconds of one attempt that are enough in any case.
     package let most = Atomic<Int64>(.max)
@@ -33,7 +33,8 @@ package final class AttemptGuard: Sendable {
       }
       let limit = limit.load(ordering: .relaxed)
       elapsed += passed
-      if cpu - cpuBegun >= limit || elapsed / 10 >= limit || elapsed >= most.load(ordering: .relaxed) {
+      let work = WorkTime.of(cpu: cpu - cpuBegun, wall: elapsed)
+      if work >= limit || elapsed >= most.load(ordering: .relaxed) {
         lua.kill(running, reason: .timeout)
       }
     }
