@@ -27,9 +27,10 @@ public final class DataDirectory: @unchecked Sendable {
   private var newestFile: NewestFile?
   /// Which file the log is: what a path leads to may change.
   private var logFile: (device: dev_t, inode: ino_t)?
-  private var epoch: Int64 = 0
+  /// No epoch up to it is given out again: the newest that has begun, or one that is lost.
+  private var lastEpoch: Int64 = 0
   /// The newest epoch that has begun; 0 before the first.
-  private(set) var term: Int64 = 0
+  private(set) var epoch: Int64 = 0
 
   /// Opens a directory to write in, made when it is not there.
   ///
@@ -56,8 +57,8 @@ public final class DataDirectory: @unchecked Sendable {
           """)
       }
       self.loss = loss
-      term = newest?.epoch ?? 0
-      epoch = max(term, loss?.lostEpoch ?? 0)
+      epoch = newest?.epoch ?? 0
+      lastEpoch = max(epoch, loss?.lostEpoch ?? 0)
       database = try Database(path: path + "/log.sqlite", isPrivate: true)
       if database.isReadOnly { throw Self.cannotWrite(path + "/log.sqlite", EACCES) }
       try DataFormat.prepare(database, path: path)
@@ -165,7 +166,7 @@ public final class DataDirectory: @unchecked Sendable {
     database = try Database(path: name, fileSystem: fileSystem)
     try DataFormat.prepare(database, path: name)
     logID = try Self.logID(of: database)
-    term = try database.integer("SELECT max(epoch) FROM epochs") ?? 0
+    epoch = try database.integer("SELECT max(epoch) FROM epochs") ?? 0
   }
 
   /// What tells logs apart; keys of senders are hashed with it, by who writes their parts and by who reads them.
@@ -245,15 +246,15 @@ public final class DataDirectory: @unchecked Sendable {
   /// - Returns: its number, from 1.
   public func beginEpoch(now: Int64, seed: UInt64, versions: String) throws -> Int64 {
     // What was given out in epochs that are lost is not given out again.
-    let number = max(epoch, try database.integer("SELECT max(epoch) FROM epochs") ?? 0)
+    let number = max(lastEpoch, try database.integer("SELECT max(epoch) FROM epochs") ?? 0)
     guard number >= 0, number < .max else {
       throw StorageError("\(path): epoch \(number) in log.sqlite is damaged")
     }
-    epoch = number + 1
+    lastEpoch = number + 1
     try database.run(
       "INSERT INTO epochs VALUES (?, ?, ?, ?)",
-      [.int(epoch), .int(now), .int(Int64(bitPattern: seed)), .text(versions)])
-    term = epoch
+      [.int(lastEpoch), .int(now), .int(Int64(bitPattern: seed)), .text(versions)])
+    epoch = lastEpoch
     let seq = try DataFormat.newest(database, path: path)?.seq ?? 0
     newestFile?.replace(NewestMark(log: logID, epoch: epoch, seq: seq))
     return epoch

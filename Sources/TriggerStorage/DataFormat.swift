@@ -115,7 +115,7 @@ enum DataFormat {
     [
       "meta (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
       // Records of consecutive seqs, written together: a CBOR sequence, when it was written (nanoseconds since
-      // 1970), the term it was written under, its checksum and its chain (`LogBlock`). `cuts` contents are kept apart;
+      // 1970), the epoch it was written under, its checksum and its chain (`LogBlock`). `cuts` contents are kept apart;
       // the checksum is that of the whole. What is long comes last: whoever asks for the rest does not go through it.
       "blocks (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, time INTEGER NOT NULL, epoch INTEGER NOT NULL, checksum INTEGER NOT NULL, chain INTEGER NOT NULL, cuts INTEGER NOT NULL DEFAULT 0, records BLOB NOT NULL)",
       // Accepted events whose operations are not all decided.

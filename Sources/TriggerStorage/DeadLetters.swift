@@ -44,7 +44,7 @@ extension DataDirectory {
       let event = requeued(record)
       group.accept(event.id, event.encoded)
     }
-    try SQLiteLogStore.write(group, after: LogPosition(), to: database, term: term)
+    try SQLiteLogStore.write(group, after: LogPosition(), to: database, epoch: epoch)
   }
 
   /// The operation that failed, as one that tries it again.

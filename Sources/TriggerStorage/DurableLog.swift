@@ -47,7 +47,7 @@ public final class DurableLog: CommitLog {
     self.directory = directory
     self.writeAheadLimit = writeAheadLimit
     store = try SQLiteLogStore(directory, durability: durability, flushBytes: flushBytes)
-    writer = GroupWriter(store, term: directory.term, lastSeq: lastSeq, clock: directory.clock)
+    writer = GroupWriter(store, epoch: directory.epoch, lastSeq: lastSeq, clock: directory.clock)
   }
 
   // MARK: What the engine asks for

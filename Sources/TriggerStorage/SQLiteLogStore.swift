@@ -54,19 +54,19 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
 
   package func openSource() throws -> any LogSource { try directory.openSource() }
 
-  package func beginTerm(time: Int64, seed: UInt64, versions: String) throws(LogFailure) -> Int64 {
+  package func beginEpoch(time: Int64, seed: UInt64, versions: String) throws(LogFailure) -> Int64 {
     try refusing {
-      let term = try directory.beginEpoch(now: time, seed: seed, versions: versions)
-      // Whoever wrote under an older term writes no more.
+      let epoch = try directory.beginEpoch(now: time, seed: seed, versions: versions)
+      // Whoever wrote under an older epoch writes no more.
       tail = try directory.database.end()
-      return term
+      return epoch
     }
   }
 
-  package func write(_ group: LogGroup, term: Int64) throws(LogFailure) {
+  package func write(_ group: LogGroup, epoch: Int64) throws(LogFailure) {
     try refusing {
-      try requirePlace(of: group, term)
-      let end = try Self.write(group, after: tail, to: directory.database, term: term)
+      try requirePlace(of: group, epoch)
+      let end = try Self.write(group, after: tail, to: directory.database, epoch: epoch)
       // What nobody will find is not kept, and must not be acknowledged.
       try look()
       tail = end
@@ -78,9 +78,9 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
   }
 
   /// Records follow the newest ones; an empty log may begin anywhere.
-  private func requirePlace(of group: LogGroup, _ term: Int64) throws {
+  private func requirePlace(of group: LogGroup, _ epoch: Int64) throws {
     if group.records.isEmpty || tail.seq == 0 || group.first == tail.seq + 1 { return }
-    try Self.requireNewest(term, directory.database)
+    try Self.requireNewest(epoch, directory.database)
     throw LogFailure.refused(
       "\(directory.path): seqs \(group.first) to \(group.last) do not follow seq \(tail.seq)")
   }
@@ -119,15 +119,15 @@ extension SQLiteLogStore {
   /// - Returns: where it ends then.
   @discardableResult
   static func write(
-    _ group: LogGroup, after tail: LogPosition, to database: Database, term: Int64
+    _ group: LogGroup, after tail: LogPosition, to database: Database, epoch: Int64
   ) throws -> LogPosition {
     let isOneRow =
       group.accepted.isEmpty && group.settled.isEmpty && group.jobs.isEmpty && group.contents.isEmpty
     if isOneRow, group.records.isEmpty { return tail }
-    let block = group.records.isEmpty ? nil : LogBlock(group, after: tail, epoch: term)
+    let block = group.records.isEmpty ? nil : LogBlock(group, after: tail, epoch: epoch)
     if !isOneRow { try database.run("BEGIN IMMEDIATE") }
     do {
-      if let block { try write(block, of: group, to: database) } else { try requireNewest(term, database) }
+      if let block { try write(block, of: group, to: database) } else { try requireNewest(epoch, database) }
       try writeRows(of: group, to: database)
       if !isOneRow { try database.run("COMMIT") }
     } catch {
@@ -138,8 +138,8 @@ extension SQLiteLogStore {
     return block?.end ?? tail
   }
 
-  private static func requireNewest(_ term: Int64, _ database: Database) throws {
-    if try database.integer("SELECT coalesce(max(epoch), 0) FROM epochs") != term { throw LogFailure.fenced }
+  private static func requireNewest(_ epoch: Int64, _ database: Database) throws {
+    if try database.integer("SELECT coalesce(max(epoch), 0) FROM epochs") != epoch { throw LogFailure.fenced }
   }
 
   private static func writeRows(of group: LogGroup, to database: Database) throws {

@@ -28,14 +28,14 @@ package struct LogStoreContract {
     try contract.keepsNotes(&log)
     try contract.keepsKeys(&log)
     try contract.letsGo(&log)
-    try contract.fencesOlderTerms(&log)
+    try contract.fencesOlderEpochs(&log)
   }
 
   /// A store, and what was written to it.
   private struct Written {
     let store: any LogStore
     let source: any LogSource
-    var term: Int64 = 0
+    var epoch: Int64 = 0
     var records: [Int64: [UInt8]] = [:]
     var last: Int64 = 0
 
@@ -44,8 +44,8 @@ package struct LogStoreContract {
       source = try store.openSource()
     }
 
-    func write(_ group: LogGroup) throws(LogFailure) { try store.write(group, term: term) }
-    func write(_ jobs: LogJob...) throws(LogFailure) { try store.write(LogGroup(jobs: jobs), term: term) }
+    func write(_ group: LogGroup) throws(LogFailure) { try store.write(group, epoch: epoch) }
+    func write(_ jobs: LogJob...) throws(LogFailure) { try store.write(LogGroup(jobs: jobs), epoch: epoch) }
 
     /// A group of the next so many seqs.
     func group(_ count: Int64, settling events: [EventID] = [], of bytes: Int = 7) -> LogGroup {
@@ -84,11 +84,11 @@ package struct LogStoreContract {
   }
 
   private func appendsDensely(_ log: inout Written) throws {
-    log.term = try log.store.beginTerm(time: 1, seed: 2, versions: "contract")
-    try require(log.term > 0, "terms count from 1")
+    log.epoch = try log.store.beginEpoch(time: 1, seed: 2, versions: "contract")
+    try require(log.epoch > 0, "epochs count from 1")
     try require(
-      try log.source.epochs() == [LogEpoch(number: log.term, started: 1, versions: "contract")],
-      "a term that has begun is an epoch of the log")
+      try log.source.epochs() == [LogEpoch(number: log.epoch, started: 1, versions: "contract")],
+      "an epoch that has begun is in the log")
     let count = try log.source.changeCount()
     for size in [Int64(1), 3, 1, 40, 2] { try log.append(log.group(size)) }
     try require(try log.source.changeCount() != count, "the count of changes changes with a group")
@@ -125,10 +125,10 @@ package struct LogStoreContract {
     var end = next == 1 ? LogPosition() : nil
     for block in blocks {
       if let end, let problem = block.problem(after: end) {
-        throw Violation(description: "blocks are one chain, of terms that grow: seqs \(next)...: \(problem)")
+        throw Violation(description: "blocks are one chain, of epochs that grow: seqs \(next)...: \(problem)")
       }
       try require(
-        block.epoch > 0 && block.chain != 0, "a block has the term it was written under, and a chain")
+        block.epoch > 0 && block.chain != 0, "a block has the epoch it was written under, and a chain")
       end = block.end
       try require(
         block.first == next && block.last >= block.first, "blocks are dense: seq \(next) comes next")
@@ -140,16 +140,16 @@ package struct LogStoreContract {
       next = block.last + 1
     }
     try require(next == last + 1, "blocks go to the end of the log")
-    try require(try log.source.end() == end, "a log ends where its last block ends: seq, chain and term")
+    try require(try log.source.end() == end, "a log ends where its last block ends: seq, chain and epoch")
   }
 
   /// A second writer takes over.
-  private func fencesOlderTerms(_ log: inout Written) throws {
+  private func fencesOlderEpochs(_ log: inout Written) throws {
     var other = try Written(open())
     // The first one goes on until the second has begun.
     try log.append(log.group(1))
-    other.term = try other.store.beginTerm(time: 3, seed: 4, versions: "other")
-    try require(other.term > log.term, "a term has a higher number than those before")
+    other.epoch = try other.store.beginEpoch(time: 3, seed: 4, versions: "other")
+    try require(other.epoch > log.epoch, "an epoch has a higher number than those before")
     (other.last, other.records) = (log.last, log.records)
     let event = LogStoreContract.event(99)
     var accepting = LogGroup()
@@ -157,18 +157,18 @@ package struct LogStoreContract {
     let ids = try log.source.checkpoints().map(\.id)
     for group in [log.group(1), accepting, LogGroup(jobs: ids.map { .dropCheckpoint($0) })]
     where !group.isEmpty {
-      try fences("an older term writes nothing") { try log.write(group) }
+      try fences("an older epoch writes nothing") { try log.write(group) }
     }
     try other.append(other.group(2))
-    try fences("an older term writes nothing, after records of the newer one either") {
+    try fences("an older epoch writes nothing, after records of the newer one either") {
       try log.write(log.group(1))
     }
     try require(try log.source.end().seq == other.last, "what is fenced off is not there")
     try require(try accepted(log).isEmpty, "what is fenced off is not there: an accepted event")
     try require(try log.source.checkpoints().map(\.id) == ids, "what is fenced off is not done")
-    try require(try log.source.epochs().map(\.number) == [log.term, other.term], "each term is an epoch")
+    try require(try log.source.epochs().map(\.number) == [log.epoch, other.epoch], "each epoch is in the log")
     let blocks = try other.source.blocks(after: 0, through: .max, bytes: .max)
-    try require(blocks.last?.epoch == other.term, "a block has the term it was written under")
+    try require(blocks.last?.epoch == other.epoch, "a block has the epoch it was written under")
     try check(blocks, through: other.last, other)
   }
 

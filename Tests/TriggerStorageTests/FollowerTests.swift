@@ -32,8 +32,8 @@ import TriggerHost
 
   private func inMemory() throws -> Writer {
     let store = MemoryLogStore()
-    let term = try store.beginTerm(time: 1, seed: 0, versions: "test")
-    let writer = GroupWriter(store, term: term, lastSeq: 0, clock: EngineClock())
+    let epoch = try store.beginEpoch(time: 1, seed: 0, versions: "test")
+    let writer = GroupWriter(store, epoch: epoch, lastSeq: 0, clock: EngineClock())
     writer.start()
     let coordinator = CommitCoordinator(EngineConfiguration(workers: 2), log: writer)
     let queue = TriggerQueue(coordinator)

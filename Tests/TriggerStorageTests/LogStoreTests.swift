@@ -42,11 +42,11 @@ import TriggerTestKit
 final class FaultyStore: LogStore {
   /// By what the contract says of each.
   enum Fault: String, CaseIterable {
-    case writesUnderAnyTerm = "an older term writes nothing"
+    case writesUnderAnyEpoch = "an older epoch writes nothing"
     case keepsHalfOfAGroup = "of a group that is refused no record is there"
     case writesTwice = "records from seq"
     case losesJobs = "a group is there wholly: a script tree"
-    case givesTermsTwice = "a term has a higher number"
+    case givesEpochsTwice = "an epoch has a higher number"
   }
 
   private let store: MemoryLogStore
@@ -54,23 +54,23 @@ final class FaultyStore: LogStore {
 
   init(_ store: MemoryLogStore, _ fault: Fault) { (self.store, self.fault) = (store, fault) }
 
-  func beginTerm(time: Int64, seed: UInt64, versions: String) throws(LogFailure) -> Int64 {
-    if fault == .givesTermsTwice, let newest = newestTerm { return newest }
-    return try store.beginTerm(time: time, seed: seed, versions: versions)
+  func beginEpoch(time: Int64, seed: UInt64, versions: String) throws(LogFailure) -> Int64 {
+    if fault == .givesEpochsTwice, let newest = newestEpoch { return newest }
+    return try store.beginEpoch(time: time, seed: seed, versions: versions)
   }
 
-  private var newestTerm: Int64? { try? store.openSource().epochs().last?.number }
+  private var newestEpoch: Int64? { try? store.openSource().epochs().last?.number }
 
-  func write(_ group: LogGroup, term: Int64) throws(LogFailure) {
+  func write(_ group: LogGroup, epoch: Int64) throws(LogFailure) {
     var changed = group
     let isTree = group.jobs.contains { if case .tree = $0 { true } else { false } }
     if fault == .losesJobs, isTree, !group.records.isEmpty { changed.jobs.removeFirst() }
     do throws(LogFailure) {
-      try store.write(changed, term: fault == .writesUnderAnyTerm ? newestTerm ?? term : term)
+      try store.write(changed, epoch: fault == .writesUnderAnyEpoch ? newestEpoch ?? epoch : epoch)
     } catch {
       if fault == .writesTwice, !group.records.isEmpty { return }
       changed.jobs = []
-      if fault == .keepsHalfOfAGroup { try store.write(changed, term: term) }
+      if fault == .keepsHalfOfAGroup { try store.write(changed, epoch: epoch) }
       throw error
     }
   }

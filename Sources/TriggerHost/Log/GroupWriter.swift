@@ -9,7 +9,7 @@ package final class GroupWriter: CommitLog {
   /// Reads are not logged: replay makes them again.
   package let wantsReads = false
   private let store: any LogStore
-  private let term: Int64
+  private let epoch: Int64
   /// What the times of blocks come from.
   private let clock: EngineClock
   private let shared = Shared()
@@ -66,11 +66,11 @@ package final class GroupWriter: CommitLog {
   /// A writer without a thread: until `start`, whoever made it calls `writeGroup`.
   ///
   /// - Parameters:
-  ///   - term: what everything is written under.
+  ///   - epoch: what everything is written under.
   ///   - lastSeq: the newest seq in the store.
-  package init(_ store: any LogStore, term: Int64, lastSeq: Int64, clock: EngineClock) {
+  package init(_ store: any LogStore, epoch: Int64, lastSeq: Int64, clock: EngineClock) {
     self.store = store
-    self.term = term
+    self.epoch = epoch
     self.clock = clock
     newest = Atomic(lastSeq)
   }
@@ -196,7 +196,7 @@ package final class GroupWriter: CommitLog {
       guard let taken = try take(waits: waits) else { return false }
       gathered = taken
       gathered.group.time = clock.now()
-      try store.write(gathered.group, term: term)
+      try store.write(gathered.group, epoch: epoch)
     } catch {
       fail(error, gathered.waiting)
       return false

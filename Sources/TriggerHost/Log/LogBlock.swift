@@ -6,7 +6,7 @@ package struct LogBlock: Sendable, Equatable {
   package var last: Int64
   /// When it was written, nanoseconds since 1970.
   package var time: Int64
-  /// The term it was written under.
+  /// The epoch it was written under.
   package var epoch: Int64
   /// Of `bytes`.
   package var checksum: Int64
@@ -71,7 +71,7 @@ package struct LogPosition: Sendable, Hashable {
   package var seq: Int64
   /// The chain of the newest block.
   package var chain: Int64
-  /// The term of the newest block.
+  /// The epoch of the newest block.
   package var epoch: Int64
 
   package init(seq: Int64 = 0, chain: Int64 = 0, epoch: Int64 = 0) {

@@ -1,6 +1,6 @@
 /// Why a log takes no more records. The cases are for programs, the texts for people.
 public enum LogFailure: Error, Sendable, Hashable, CustomStringConvertible {
-  /// Somebody has begun a newer term: what is written under this one would not be in order with what they write.
+  /// Somebody has begun a newer epoch: what is written under this one would not be in order with what they write.
   case fenced
   /// Nobody can say whether the last group was written: the connection was lost meanwhile.
   case unknown(String)
@@ -12,7 +12,7 @@ public enum LogFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// The reason.
   public var description: String {
     switch self {
-    case .fenced: "another writer has begun a newer term, and this one writes no more"
+    case .fenced: "another writer has begun a newer epoch, and this one writes no more"
     case .unknown(let reason), .lostTail(let reason), .refused(let reason): reason
     }
   }

@@ -87,7 +87,8 @@ package protocol LogSource: AnyObject {
   func newestKeyPart() throws -> (next: Int64, through: Int64)
 }
 
-/// A start of a host.
+/// A start of a host, and what it writes under: a newer one fences it off. Of each log, of ids of events and for users
+/// it is one number with one name, that of the file's column.
 package struct LogEpoch: Sendable, Hashable {
   /// From 1.
   package var number: Int64

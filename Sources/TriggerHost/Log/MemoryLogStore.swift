@@ -7,19 +7,19 @@ package final class MemoryLogStore: LogStore {
 
   package init() { kept = Mutex(Kept()) }
 
-  package func beginTerm(time: Int64, seed: UInt64, versions: String) throws(LogFailure) -> Int64 {
+  package func beginEpoch(time: Int64, seed: UInt64, versions: String) throws(LogFailure) -> Int64 {
     kept.withLock { kept in
       kept.changes += 1
-      kept.terms.append(LogEpoch(number: kept.term + 1, started: time, versions: versions))
-      return kept.term
+      kept.epochs.append(LogEpoch(number: kept.epoch + 1, started: time, versions: versions))
+      return kept.epoch
     }
   }
 
-  package func write(_ group: LogGroup, term: Int64) throws(LogFailure) {
+  package func write(_ group: LogGroup, epoch: Int64) throws(LogFailure) {
     let failure: LogFailure? = kept.withLock { kept in
       // Of a group that is refused nothing stays.
       var changed = kept
-      do throws(LogFailure) { try changed.take(group, term: term) } catch { return error }
+      do throws(LogFailure) { try changed.take(group, epoch: epoch) } catch { return error }
       kept = changed
       return nil
     }
@@ -44,7 +44,7 @@ private struct Kept: Sendable {
 
   let id = Int64.random(in: 1 ... .max)
   var changes: Int64 = 0
-  var terms: [LogEpoch] = []
+  var epochs: [LogEpoch] = []
   var blocks: [LogBlock] = []
   var accepted: [EventID: [UInt8]] = [:]
   var checkpoints: [Checkpoint] = []
@@ -57,14 +57,14 @@ private struct Kept: Sendable {
   var schedules: [String: (rule: String, since: Int64)] = [:]
   var marks: [Int64: DeadMark] = [:]
 
-  var term: Int64 { terms.last?.number ?? 0 }
+  var epoch: Int64 { epochs.last?.number ?? 0 }
   var end: LogPosition { blocks.last?.end ?? LogPosition() }
 
-  mutating func take(_ group: LogGroup, term: Int64) throws(LogFailure) {
+  mutating func take(_ group: LogGroup, epoch: Int64) throws(LogFailure) {
     if group.isEmpty { return }
-    guard term == self.term else { throw .fenced }
+    guard epoch == self.epoch else { throw .fenced }
     changes += 1
-    if !group.records.isEmpty { try append(group, term: term) }
+    if !group.records.isEmpty { try append(group, epoch: epoch) }
     for (id, event) in group.accepted {
       try require(accepted.updateValue(event, forKey: id) == nil, "event \(id) is kept already")
     }
@@ -72,12 +72,12 @@ private struct Kept: Sendable {
     for job in group.jobs { try take(job) }
   }
 
-  private mutating func append(_ group: LogGroup, term: Int64) throws(LogFailure) {
+  private mutating func append(_ group: LogGroup, epoch: Int64) throws(LogFailure) {
     // An empty log may begin anywhere.
     try require(
       blocks.isEmpty || group.first == end.seq + 1,
       "seqs \(group.first) to \(group.last) do not follow seq \(end.seq)")
-    blocks.append(LogBlock(group, after: end, epoch: term, bytes: group.records))
+    blocks.append(LogBlock(group, after: end, epoch: epoch, bytes: group.records))
   }
 
   private mutating func take(_ job: LogJob) throws(LogFailure) {
@@ -162,7 +162,7 @@ private final class MemoryLogSource: LogSource {
   func end() -> LogPosition { kept.end }
   func firstSeq() -> Int64 { kept.blocks.first?.first ?? 0 }
   func changeCount() -> Int64 { kept.changes }
-  func epochs() -> [LogEpoch] { kept.terms }
+  func epochs() -> [LogEpoch] { kept.epochs }
 
   func checkpoints() -> [KeptCheckpoint] {
     kept.checkpoints.map(\.head).sorted { ($0.last, $0.id) > ($1.last, $1.id) }

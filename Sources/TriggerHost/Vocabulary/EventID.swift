@@ -3,7 +3,7 @@ import TriggerCore
 /// Names an event that came from outside, for acknowledgements and resume tokens: unique for a data
 /// directory, because every start of a host opens an epoch of its own.
 public struct EventID: Sendable, Hashable, Comparable, CustomStringConvertible {
-  /// From 1; 0 for an event that a tool put back.
+  /// The epoch of the log in which a host accepted it, from 1; 0 for an event that a tool put back.
   public var epoch: Int64
   /// From 1 in each epoch, in the order of admission.
   public var number: Int64
