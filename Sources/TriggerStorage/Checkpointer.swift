@@ -56,7 +56,7 @@ public final class Checkpointer: @unchecked Sendable {
     self.log = log
     self.coordinator = coordinator
     reader = try LogReader(of: log.directory)
-    trimmer = try LogTrimmer(log, reader, retention)
+    trimmer = try LogTrimmer(log.writer, reader, retention, beside: log.writeAheadLimit)
     self.interval = min(interval, retention.age.map { max(.seconds(1), $0 / 4) } ?? interval)
     bytesBetween = retention.bytes.map { min(Self.bytesBetween, max(1 << 20, $0 / 8)) } ?? Self.bytesBetween
     self.damaged = damaged

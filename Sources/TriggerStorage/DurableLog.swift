@@ -18,7 +18,7 @@ public final class DurableLog: CommitLog {
   /// Bytes that SQLite's write-ahead log may take, but for a little while.
   let writeAheadLimit: Int
   private let store: SQLiteLogStore
-  private let writer: GroupWriter
+  package let writer: GroupWriter
 
   /// Starts the writer.
   ///

@@ -1,17 +1,6 @@
 import TriggerHost
 
-/// Something in a data directory that is not what was written.
-public struct DirectoryDamage: Sendable, Hashable, CustomStringConvertible {
-  /// What it is in: a block of records, a checkpoint, a script tree, the file.
-  public var place: String
-  /// What is wrong with it, and what that costs.
-  public var what: String
-
-  /// One line.
-  public var description: String { what.contains(place) ? what : "\(place): \(what)" }
-}
-
-/// Everything that can be said of a data directory without running anything.
+/// Everything that can be said of a log without running anything, whatever keeps it.
 public struct LogVerification: Sendable {
   /// What was found, in the order it was looked at; empty: intact.
   public private(set) var damages: [DirectoryDamage] = []
@@ -24,20 +13,15 @@ public struct LogVerification: Sendable {
   /// Of the stores as of the last; nil when they could not be put together.
   package private(set) var digests: StateDigests?
   private var hasAllRecords = true
-  /// Of messages that name the directory.
-  private let prefix: String
+  private let path: String
 
-  /// Looks at everything that is kept. O(bytes of the directory).
+  /// Looks at everything that is kept. O(its bytes). What cannot be read is a damage as well.
   ///
-  /// - Throws: only what is no error of the directory.
-  package init(_ reader: LogReader) throws {
-    prefix = reader.path + ": "
+  /// - Parameter file: what was found in the file that the log is in.
+  package init(_ reader: LogReader, after file: [DirectoryDamage] = []) {
+    (path, damages) = (reader.path, file)
     for check in Self.checks {
-      do { try check.run(reader, &self) } catch let error as StorageError {
-        add(check.name, "\(error)")
-      } catch let error as LogDamage { add(check.name, "\(error)") } catch let error as LogError {
-        add(check.name, "\(error)")
-      }
+      do { try check.run(reader, &self) } catch { add(check.name, "\(error)") }
     }
   }
 
@@ -49,12 +33,9 @@ public struct LogVerification: Sendable {
 
   /// In this order. What throws for damage ends its own check only.
   private static let checks = [
-    Check(name: "log.sqlite", run: checkFile),
     Check(name: "records", run: checkRecords),
-    Check(name: "the end of the log", run: checkEnd),
     Check(name: "checkpoints", run: checkCheckpoints),
     Check(name: "script trees", run: checkTrees),
-    Check(name: "contents", run: checkContents),
     Check(name: "accepted events", run: checkInbox),
     Check(name: "keys of senders", run: checkKeys),
     Check(name: "epochs", run: checkEpochs),
@@ -62,22 +43,17 @@ public struct LogVerification: Sendable {
   ]
 
   private mutating func add(_ place: String, _ what: String) {
-    let what = what.hasPrefix(prefix) ? String(what.dropFirst(prefix.count)) : what
-    damages.append(DirectoryDamage(place: place, what: what))
+    damages.append(DirectoryDamage(place, what, in: path))
   }
 
   // MARK: Checks
 
-  /// Pages, and whether they belong together.
-  private static func checkFile(_ reader: LogReader, _ found: inout LogVerification) throws {
-    try reader.database.run("PRAGMA integrity_check(10)") { row in
-      if row.text(0) != "ok" { found.add("log.sqlite", row.text(0)) }
-    }
-  }
-
   private static func checkRecords(_ reader: LogReader, _ found: inout LogVerification) throws {
-    var (end, trees) = (LogPosition?.none, Set([0]))
-    for block in try reader.blockHeads() {
+    // Whoever looks at trees says why they cannot be read.
+    let trees = (try? reader.scriptTrees()).map { Set($0.map(\.identity.number)).union([0]) }
+    var missing: Set<Int> = []
+    var end = LogPosition?.none
+    for block in try heads(reader) {
       let (first, last) = (block.first, block.last)
       let place = "the block of seqs \(first) to \(last)"
       if let end, first != end.seq &+ 1 {
@@ -89,17 +65,26 @@ public struct LogVerification: Sendable {
       do {
         try reader.visitViews(from: first, to: last) { view in
           let record = try LogRecord(view)
-          if trees.insert(record.tree).inserted, try !reader.hasTree(record.tree) {
+          // One that has come since then is none that is missing.
+          if let trees, !trees.contains(record.tree), missing.insert(record.tree).inserted,
+            try reader.tree(record.tree) == nil
+          {
             found.add("script tree \(record.tree)", "it is missing, and seq \(view.seq) ran with it")
           }
           found.note(view.seq)
         }
-      } catch let error as StorageError {
-        found.add(block: place, "\(error)")
-      } catch let error as LogDamage { found.add(block: place, "\(error)") } catch let error as LogError {
-        found.add(block: place, "\(error)")
-      }
+      } catch { found.add(block: place, "\(error)") }
     }
+  }
+
+  /// All of them at once: no old state of the log is held open while records are looked at.
+  private static func heads(_ reader: LogReader) throws -> [LogBlock] {
+    var found: [LogBlock] = []
+    try reader.source.visitHeads(after: .min) { head, _ in
+      found.append(head)
+      return true
+    }
+    return found
   }
 
   private mutating func add(block place: String, _ what: String) {
@@ -110,11 +95,6 @@ public struct LogVerification: Sendable {
   private mutating func note(_ seq: Int64) {
     if records == 0 { first = seq }
     (records, last) = (records + 1, seq)
-  }
-
-  private static func checkEnd(_ reader: LogReader, _ found: inout LogVerification) throws {
-    let loss = try LogLoss.find(in: reader.path) { try DataFormat.newest(reader.database, path: reader.path) }
-    if let loss { found.add("the end of the log", "\(loss)") }
   }
 
   private static func checkCheckpoints(_ reader: LogReader, _ found: inout LogVerification) throws {
@@ -133,18 +113,7 @@ public struct LogVerification: Sendable {
         for path in tree.changed where files[path] == nil {
           found.add("script tree \(number)", "the content of \(path) is not there")
         }
-      } catch let error as StorageError {
-        found.add("script tree \(number)", "\(error)")
-      } catch let error as LogError { found.add("script tree \(number)", "\(error)") }
-    }
-  }
-
-  /// Strings that are kept once: each is what its hash says.
-  private static func checkContents(_ reader: LogReader, _ found: inout LogVerification) throws {
-    try reader.database.run("SELECT id, hash, bytes FROM contents ORDER BY id") { row in
-      if LogBlock.checksum(row.blob(2)) != row.int(1) {
-        found.add("content \(row.int(0))", "its checksum does not fit")
-      }
+      } catch { found.add("script tree \(number)", "\(error)") }
     }
   }
 
@@ -176,27 +145,5 @@ public struct LogVerification: Sendable {
       if epoch.number <= newest { found.add("epoch \(epoch.number)", "it follows epoch \(newest)") }
       newest = epoch.number
     }
-  }
-}
-
-extension LogReader {
-  fileprivate func hasTree(_ number: Int) throws -> Bool {
-    var isThere = false
-    try database.run("SELECT 1 FROM script_trees WHERE number = ?", [.int(Int64(number))]) { _ in
-      isThere = true
-    }
-    return isThere
-  }
-
-  /// Every block without its bytes, as its row says, in order.
-  fileprivate func blockHeads() throws -> [LogBlock] {
-    var found: [LogBlock] = []
-    try database.run("SELECT first, last, time, epoch, checksum, chain FROM blocks ORDER BY first") { row in
-      found.append(
-        LogBlock(
-          first: row.int(0), last: row.int(1), time: row.int(2), epoch: row.int(3), checksum: row.int(4),
-          chain: row.int(5), bytes: nil))
-    }
-    return found
   }
 }

@@ -2,7 +2,7 @@ import CSQLite
 import TriggerHost
 
 extension SQLiteLogSource {
-  func checkpoints() throws -> [KeptCheckpoint] {
+  package func checkpoints() throws -> [KeptCheckpoint] {
     var found: [KeptCheckpoint] = []
     try database.run("SELECT \(KeptCheckpoint.columns) FROM checkpoints ORDER BY last DESC, id DESC") {
       found.append(KeptCheckpoint($0))
@@ -10,13 +10,13 @@ extension SQLiteLogSource {
     return found
   }
 
-  func newCheckpointID() throws -> Int64 {
+  package func newCheckpointID() throws -> Int64 {
     try database.integer(
       "SELECT max(coalesce((SELECT max(id) FROM checkpoints), 0), coalesce((SELECT max(checkpoint) FROM chunks), 0)) + 1"
     ) ?? 1
   }
 
-  func rest(ofCheckpoint id: Int64) throws -> (fold: [UInt8], digests: [UInt8])? {
+  package func rest(ofCheckpoint id: Int64) throws -> (fold: [UInt8], digests: [UInt8])? {
     var found: ([UInt8], [UInt8])?
     try database.run("SELECT fold, digests FROM checkpoints WHERE id = ?", [.int(id)]) { row in
       found = (try FoldParts.whole(row.blob(0), of: id, in: database), Array(row.blob(1)))
@@ -24,7 +24,17 @@ extension SQLiteLogSource {
     return found
   }
 
-  func visitParts(
+  package func parts(ofCheckpoint id: Int64) throws -> (count: Int, bytes: Int) {
+    var found = (0, 0)
+    try database.run(
+      "SELECT count(*), coalesce(sum(length(data)), 0) FROM chunks WHERE checkpoint = ?", [.int(id)]
+    ) {
+      found = (Int($0.int(0)), Int($0.int(1)))
+    }
+    return found
+  }
+
+  package func visitParts(
     ofCheckpoint id: Int64,
     _ body: (_ number: Int64, _ checksum: Int64, _ bytes: UnsafeRawBufferPointer?) throws -> Void
   ) throws {

@@ -2,7 +2,7 @@ import TriggerCore
 import TriggerHost
 
 extension SQLiteLogSource {
-  func scriptTrees() throws -> [KeptScriptTree] {
+  package func scriptTrees() throws -> [KeptScriptTree] {
     var trees: [KeptScriptTree] = []
     try database.run("SELECT number, time, seed, seq FROM script_trees ORDER BY number") { row in
       trees.append(
@@ -20,13 +20,13 @@ extension SQLiteLogSource {
     return trees
   }
 
-  func newestTree() throws -> ScriptTree.Identity? { try ScriptTrees(database: database).newest() }
+  package func newestTree() throws -> ScriptTree.Identity? { try ScriptTrees(database: database).newest() }
 
-  func tree(_ number: Int) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]])? {
+  package func tree(_ number: Int) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]])? {
     try ScriptTrees(database: database).tree(number)
   }
 
-  func waitingScripts() throws -> [ScriptReload.Waiting] {
+  package func waitingScripts() throws -> [ScriptReload.Waiting] {
     // The table came later than the format: a directory of before gets it when it is needed.
     guard try database.integer("SELECT 1 FROM sqlite_master WHERE name = 'waiting_files'") != nil else {
       return []

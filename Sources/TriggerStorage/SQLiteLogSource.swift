@@ -4,14 +4,14 @@ import TriggerCore
 import TriggerHost
 
 /// The log of a data directory, on a connection of its own.
-final class SQLiteLogSource: LogSource {
+package final class SQLiteLogSource: LogSource {
   let database: Database
-  let path: String
+  package let path: String
   /// Of the database when that is not in the system's files.
   private let fileSystem: String?
 
   /// - Throws: `StorageError` when there is no log, or its format is another.
-  init(path: String) throws {
+  package init(path: String) throws {
     self.path = path
     fileSystem = nil
     let file = path + "/log.sqlite"
@@ -47,26 +47,26 @@ final class SQLiteLogSource: LogSource {
     }
   }
 
-  var another: @Sendable () throws -> any LogSource {
+  package var another: @Sendable () throws -> any LogSource {
     { [path, fileSystem] in
       guard let fileSystem else { return try SQLiteLogSource(path: path) }
       return try SQLiteLogSource(path: path, fileSystem: fileSystem)
     }
   }
 
-  func close() { database.close() }
+  package func close() { database.close() }
 
-  func isDamage(_ error: any Error) -> Bool { (error as? StorageError)?.isDamage ?? false }
+  package func isDamage(_ error: any Error) -> Bool { (error as? StorageError)?.isDamage ?? false }
 
-  func logID() throws -> Int64 {
+  package func logID() throws -> Int64 {
     try database.integer("SELECT value FROM meta WHERE name = 'log'") ?? 0
   }
 
   // MARK: Records
 
-  func end() throws -> LogPosition { try database.end() }
+  package func end() throws -> LogPosition { try database.end() }
 
-  func firstSeq() throws -> Int64 {
+  package func firstSeq() throws -> Int64 {
     var first: Int64 = 0
     try database.run("SELECT coalesce(min(first), 0) FROM blocks") { first = $0.int(0) }
     return first
@@ -75,7 +75,7 @@ final class SQLiteLogSource: LogSource {
   /// Blocks that are read at a time.
   private static let blocksAtOnce = 1000
 
-  func blocks(after seq: Int64, through last: Int64, bytes limit: Int) throws -> [LogBlock] {
+  package func blocks(after seq: Int64, through last: Int64, bytes limit: Int) throws -> [LogBlock] {
     struct Enough: Error {}
     var (found, bytes): ([LogBlock], Int) = ([], 0)
     do {
@@ -113,11 +113,53 @@ final class SQLiteLogSource: LogSource {
     AND last >= ?1 AND first <= ?2 ORDER BY first
     """
 
+  package func visitHeads(after seq: Int64, _ body: (_ head: LogBlock, _ size: Int) throws -> Bool) throws {
+    struct Enough: Error {}
+    let page = try pageSize()
+    do {
+      try database.run(Self.heads, [.int(seq &+ 1)]) { row in
+        let head = LogBlock(
+          first: row.int(0), last: row.int(1), time: row.int(2), epoch: row.int(3), checksum: row.int(4),
+          chain: row.int(5), bytes: nil)
+        if try !body(head, Self.bytes(ofRow: Int(row.int(6)), page: page)) { throw Enough() }
+      }
+    } catch is Enough {}
+  }
+
+  private static let heads = """
+    SELECT first, last, time, epoch, checksum, chain, length(records) FROM blocks
+    WHERE first >= coalesce((SELECT first FROM blocks WHERE first <= ?1 ORDER BY first DESC LIMIT 1), ?1)
+    AND last >= ?1 ORDER BY first
+    """
+
+  /// What a row takes of a file, by SQLite's rules for pages (https://www.sqlite.org/fileformat2.html, 1.6): what is long
+  /// continues on pages of its own.
+  private static func bytes(ofRow content: Int, page: Int) -> Int {
+    // The other columns, and what the page says of the cell.
+    let payload = content + 40
+    if payload <= page - 35 { return payload }
+    let least = (page - 12) * 32 / 255 - 23
+    let rest = least + (payload - least) % (page - 4)
+    let local = rest <= page - 35 ? rest : least
+    return local + (payload - local + page - 5) / (page - 4) * page
+  }
+
+  private func pageSize() throws -> Int { Int(try database.integer("PRAGMA page_size") ?? 4096) }
+
+  package func room() throws -> LogRoom {
+    let (count, free) = (
+      Int(try database.integer("PRAGMA page_count") ?? 0),
+      Int(try database.integer("PRAGMA freelist_count") ?? 0)
+    )
+    let page = try pageSize()
+    return LogRoom(used: (count - free) * page, free: free * page)
+  }
+
   var contents: Contents { Contents(database: database) }
 
-  func changeCount() throws -> Int64 { try database.integer("PRAGMA data_version") ?? 0 }
+  package func changeCount() throws -> Int64 { try database.integer("PRAGMA data_version") ?? 0 }
 
-  func epochs() throws -> [LogEpoch] {
+  package func epochs() throws -> [LogEpoch] {
     var epochs: [LogEpoch] = []
     try database.run("SELECT epoch, started, versions FROM epochs ORDER BY epoch") {
       epochs.append(LogEpoch(number: $0.int(0), started: $0.int(1), versions: $0.text(2)))
@@ -127,13 +169,13 @@ final class SQLiteLogSource: LogSource {
 
   // MARK: What else is kept
 
-  func visitAccepted(_ body: (EventID, Int64, UnsafeRawBufferPointer) throws -> Void) throws {
+  package func visitAccepted(_ body: (EventID, Int64, UnsafeRawBufferPointer) throws -> Void) throws {
     try database.run("SELECT epoch, number, checksum, event FROM inbox ORDER BY epoch, number") { row in
       try body(EventID(epoch: row.int(0), number: row.int(1)), row.int(2), row.blob(3))
     }
   }
 
-  func deadMarks() throws -> [Int64: DeadMark] {
+  package func deadMarks() throws -> [Int64: DeadMark] {
     var marks: [Int64: DeadMark] = [:]
     try database.run("SELECT seq, action FROM dead_marks") { row in
       marks[row.int(0)] = DeadMark(rawValue: row.text(1)) ?? .dropped
@@ -141,7 +183,7 @@ final class SQLiteLogSource: LogSource {
     return marks
   }
 
-  func schedule(_ name: String) throws -> (rule: String, since: Int64)? {
+  package func schedule(_ name: String) throws -> (rule: String, since: Int64)? {
     var known: (String, Int64)?
     try database.run("SELECT rule, since FROM schedules WHERE name = ?", [.text(name)]) {
       known = ($0.text(0), $0.int(1))
@@ -151,7 +193,7 @@ final class SQLiteLogSource: LogSource {
 
   // MARK: Keys of senders
 
-  func visitKeyParts(
+  package func visitKeyParts(
     _ body: (_ number: Int64, _ through: Int64, _ checksum: Int64, _ entries: UnsafeRawBufferPointer) throws
       ->
       Void
@@ -161,7 +203,7 @@ final class SQLiteLogSource: LogSource {
     }
   }
 
-  func keyRows(ofPart number: Int64) throws -> (checksum: Int64, rows: [UInt8])? {
+  package func keyRows(ofPart number: Int64) throws -> (checksum: Int64, rows: [UInt8])? {
     var found: (Int64, [UInt8])?
     try database.run("SELECT rows_checksum, rows FROM key_parts WHERE number = ?", [.int(number)]) { row in
       found = (row.int(0), Array(row.blob(1)))
@@ -169,7 +211,7 @@ final class SQLiteLogSource: LogSource {
     return found
   }
 
-  func newestKeyPart() throws -> (next: Int64, through: Int64) {
+  package func newestKeyPart() throws -> (next: Int64, through: Int64) {
     var found: (Int64, Int64) = (1, 0)
     try database.run("SELECT number, through FROM key_parts ORDER BY number DESC LIMIT 1") {
       found = ($0.int(0) + 1, $0.int(1))
@@ -184,7 +226,4 @@ extension LogReader {
 
   /// Of a directory that is open.
   package convenience init(of directory: DataDirectory) throws { self.init(try directory.openSource()) }
-
-  /// What only SQLite's log has.
-  var database: Database { (source as! SQLiteLogSource).database }
 }

@@ -99,7 +99,12 @@ package struct LogStoreContract {
       try refuses("records from seq \(first) after seq \(log.last)") { try log.write(group) }
     }
     try require(try log.source.end().seq == log.last, "what is refused is not there")
+    let before = try log.source.room()
     try log.append(log.group(1, of: 20_000), of: 20_000)
+    let after = try log.source.room()
+    // Half of it is a content that may be kept once.
+    try require(after.used >= before.used + 10_000, "what a log takes grows by what is written")
+    try require(after.free >= 0, "no less than nothing is free")
   }
 
   private func readsFromAnyPosition(_ log: Written) throws {
@@ -111,6 +116,7 @@ package struct LogStoreContract {
           blocks.first.map { $0.first <= position + 1 && position + 1 <= $0.last } == true,
           "the first block after seq \(position) has seq \(position + 1)")
         try check(blocks, through: log.last, log)
+        try checkHeads(of: blocks, after: position, source)
         let some = try source.blocks(after: position, through: position + 1, bytes: 1)
         try require(some == [blocks[0]], "no more blocks than are asked for: after seq \(position) one")
       }
@@ -118,6 +124,29 @@ package struct LogStoreContract {
         try source.blocks(after: log.last, through: .max, bytes: .max).isEmpty,
         "there is no block after the end")
     }
+  }
+
+  private func checkHeads(of blocks: [LogBlock], after position: Int64, _ source: any LogSource) throws {
+    var (heads, sizes): ([LogBlock], [Int]) = ([], [])
+    try source.visitHeads(after: position) { head, size in
+      heads.append(head)
+      sizes.append(size)
+      return true
+    }
+    let expected = blocks.map { block in
+      var head = block
+      head.bytes = nil
+      return head
+    }
+    try require(heads == expected, "heads are those of the blocks after seq \(position), without bytes")
+    try require(
+      zip(sizes, blocks).allSatisfy { $0 >= $1.bytes!.count / 2 }, "a head says what its block takes")
+    var count = 0
+    try source.visitHeads(after: position) { _, _ in
+      count += 1
+      return false
+    }
+    try require(count == 1, "no more heads are visited than somebody wants")
   }
 
   private func check(_ blocks: [LogBlock], through last: Int64, _ log: Written) throws {
@@ -166,7 +195,8 @@ package struct LogStoreContract {
     try require(try log.source.end().seq == other.last, "what is fenced off is not there")
     try require(try accepted(log).isEmpty, "what is fenced off is not there: an accepted event")
     try require(try log.source.checkpoints().map(\.id) == ids, "what is fenced off is not done")
-    try require(try log.source.epochs().map(\.number) == [log.epoch, other.epoch], "each epoch is in the log")
+    try require(
+      try log.source.epochs().map(\.number) == [log.epoch, other.epoch], "each epoch is in the log")
     let blocks = try other.source.blocks(after: 0, through: .max, bytes: .max)
     try require(blocks.last?.epoch == other.epoch, "a block has the epoch it was written under")
     try check(blocks, through: other.last, other)
@@ -260,6 +290,9 @@ package struct LogStoreContract {
         found.append(StorePart(bytes: Array(bytes!), contents: [100..<500]))
       }
       try require(found.map(\.bytes) == parts.map(\.bytes), "a checkpoint has its parts in order")
+      let size = try log.source.parts(ofCheckpoint: id)
+      try require(
+        size.count == 3 && size.bytes >= 600, "a checkpoint says how many parts it has, and their size")
     }
     try require(try log.source.rest(ofCheckpoint: 1 << 40) == nil, "there is no checkpoint that nobody wrote")
   }
@@ -341,6 +374,8 @@ package struct LogStoreContract {
       var count = 0
       try log.source.visitParts(ofCheckpoint: oldest) { _, _, _ in count += 1 }
       try require(count == left, "no more parts are dropped than was said")
+      try require(
+        try log.source.parts(ofCheckpoint: oldest).count == left, "parts that are dropped do not count")
     }
     let newest = try log.source.checkpoints()[0].id
     try require(try log.source.rest(ofCheckpoint: newest) != nil, "another checkpoint stays")

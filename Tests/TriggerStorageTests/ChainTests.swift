@@ -36,7 +36,7 @@ import TriggerHost
   }
 
   private func check(_ path: String, _ place: String, _ what: String) throws {
-    let found = try LogVerification(LogReader(path: path)).damages.map(\.description)
+    let found = try damages(in: path).map(\.description)
     #expect(found.contains { $0.contains("the block of seqs \(place)") && $0.contains(what) }, "\(found)")
     let error = #expect(throws: LogError.self) { try LogReader(path: path).visit { _ in } }
     #expect(error?.description.contains(what) == true, "\(String(describing: error))")

@@ -110,8 +110,7 @@ import TriggerHost
     for _ in 0..<8 {
       try await Self.take(1, checkpointer)
       let reader = try LogReader(path: path)
-      var last: Int64 = 0
-      try reader.database.run("SELECT max(last) FROM checkpoints") { last = $0.int(0) }
+      let last = try reader.checkpoints().map(\.last).max() ?? 0
       let (short, whole) = (CommitCoordinator(), CommitCoordinator())
       _ = try short.recover { recovery in
         try reader.replay(into: recovery, to: last) { try recovery.apply($0) }

@@ -108,3 +108,9 @@ func verified(_ reader: LogReader, _ body: (LogRecord) -> Void = { _ in }) throw
   }
   return replay
 }
+
+/// What verification finds in a data directory.
+func damages(in path: String) throws -> [DirectoryDamage] {
+  let source = try SQLiteLogSource(path: path)
+  return LogVerification(LogReader(source), after: FileVerification(source).damages).damages
+}

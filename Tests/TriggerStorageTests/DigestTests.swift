@@ -91,7 +91,7 @@ import TriggerReplay
       }
       #expect(marks > 20, place)
       #expect(try plain(replay) == live, place)
-      try reader.database.run("SELECT last, digests FROM checkpoints") { row in
+      try SQLiteLogSource(path: path).database.run("SELECT last, digests FROM checkpoints") { row in
         let kept = try StateDigests(decoding: row.blob(1))
         let state = replayer(reader)
         try reader.visit(to: row.int(0)) { try state.apply($0) }

@@ -39,12 +39,12 @@ import TriggerHost
     try Database(path: path + "/log.sqlite").run("VACUUM INTO '\(backup)/log.sqlite'")
     try await host.send(101...200)
     host.close()
-    #expect(try LogVerification(LogReader(path: backup)).damages.isEmpty)
+    #expect(try damages(in: backup).isEmpty)
     let restored = try DataHost(backup)
     #expect(try restored.contents() == contents)
     try await restored.send(201...300)
     restored.close()
-    #expect(try LogVerification(LogReader(path: backup)).damages.isEmpty)
+    #expect(try damages(in: backup).isEmpty)
   }
 
   /// Events and values may be secrets: nobody but the owner reads what a host makes for itself.

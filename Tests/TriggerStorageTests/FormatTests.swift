@@ -27,7 +27,7 @@ import TriggerHost
     }
     let reader = try LogReader(path: path)
     #expect(try verified(reader).seq == last)
-    #expect(try LogVerification(reader).damages.isEmpty)
+    #expect(try damages(in: path).isEmpty)
     let blocks = try reader.source.blocks(after: 0, through: .max, bytes: .max)
     #expect(blocks.allSatisfy { $0.chain != 0 && $0.epoch == 0 })
   }
@@ -46,10 +46,10 @@ import TriggerHost
     let blocks = try reader.source.blocks(after: 298, through: .max, bytes: .max)
     #expect(blocks.count > 1 && blocks[0].epoch == 0 && blocks.dropFirst().allSatisfy { $0.epoch == 6 })
     #expect(blocks.last?.end == (try reader.source.end()))
-    #expect(try LogVerification(reader).damages.isEmpty)
+    #expect(try damages(in: path).isEmpty)
     // A chain that begins after blocks without one, as in a log that was too long to be written anew.
     try Database(path: path + "/log.sqlite").run("UPDATE blocks SET chain = 0 WHERE epoch = 0")
-    let found = try LogVerification(LogReader(path: path)).damages.map(\.description)
+    let found = try damages(in: path).map(\.description)
     #expect(found.count == 1 && found[0].hasPrefix("the block of seqs \(blocks[1].first) to "), "\(found)")
   }
 

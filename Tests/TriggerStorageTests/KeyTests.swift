@@ -268,10 +268,9 @@ import TriggerCore
       try await host.send(0..<1500)
       try host.checkpointer.checkpoint()
       host.host.close()
-      #expect(try LogVerification(LogReader(path: path)).damages.isEmpty)
+      #expect(try damages(in: path).isEmpty)
       try Database(path: path + "/log.sqlite").run("UPDATE key_parts SET \(damage) WHERE number = 1")
-      #expect(
-        try LogVerification(LogReader(path: path)).damages.map(\.place) == ["part 1 of the keys of senders"])
+      #expect(try damages(in: path).map(\.place) == ["part 1 of the keys of senders"])
       host = try KeyHost(path, clock: clock)
       try await host.send(0..<1500)
       #expect(try host.runs == 1500)
@@ -290,7 +289,7 @@ import TriggerCore
         "UPDATE key_parts SET (rows, rows_checksum) = (SELECT rows, rows_checksum FROM key_parts WHERE number = 2) WHERE number = 1"
       )
       #expect(
-        try LogVerification(LogReader(path: path)).damages.map(\.description)
+        try damages(in: path).map(\.description)
           == ["part 1 of the keys of senders: its rows are not those that it was written with"])
     }
   }

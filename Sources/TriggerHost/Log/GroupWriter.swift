@@ -11,7 +11,7 @@ package final class GroupWriter: CommitLog {
   private let store: any LogStore
   private let epoch: Int64
   /// What the times of blocks come from.
-  private let clock: EngineClock
+  package let clock: EngineClock
   private let shared = Shared()
   private let newest: Atomic<Int64>
   private let bytesWritten = Atomic<Int>(0)

@@ -26,6 +26,10 @@ package protocol LogSource: AnyObject {
   ///   - last: none that begins after it.
   ///   - bytes: no more blocks once there are about so many; at least one.
   func blocks(after seq: Int64, through last: Int64, bytes: Int) throws -> [LogBlock]
+  /// The same without their bytes, whatever their rows say.
+  ///
+  /// - Parameter body: gets what the block takes of the store too, in bytes, about; false ends it.
+  func visitHeads(after seq: Int64, _ body: (_ head: LogBlock, _ size: Int) throws -> Bool) throws
   /// Where the log ends.
   func end() throws -> LogPosition
   /// The oldest seq that is kept; 0 when there is none.
@@ -34,6 +38,8 @@ package protocol LogSource: AnyObject {
   func changeCount() throws -> Int64
   /// Every start of a host, in order.
   func epochs() throws -> [LogEpoch]
+  /// What the log takes of its store.
+  func room() throws -> LogRoom
 
   // MARK: Checkpoints
 
@@ -50,6 +56,10 @@ package protocol LogSource: AnyObject {
   func visitParts(
     ofCheckpoint id: Int64,
     _ body: (_ number: Int64, _ checksum: Int64, _ bytes: UnsafeRawBufferPointer?) throws -> Void) throws
+
+  /// How many parts of a checkpoint are there, and what they take of the store in bytes, about; also when it is not
+  /// complete, or dropped. O(parts).
+  func parts(ofCheckpoint id: Int64) throws -> (count: Int, bytes: Int)
 
   // MARK: What else is kept
 
@@ -100,6 +110,16 @@ package struct LogEpoch: Sendable, Hashable {
   package init(number: Int64, started: Int64, versions: String) {
     (self.number, self.started, self.versions) = (number, started, versions)
   }
+}
+
+/// What a log takes of its store, in bytes.
+package struct LogRoom: Sendable, Hashable {
+  /// What is in use.
+  package var used: Int
+  /// What is free, and goes back to the system with `LogJob.shrink`.
+  package var free: Int
+
+  package init(used: Int, free: Int) { (self.used, self.free) = (used, free) }
 }
 
 /// What became of an operation that failed for good.

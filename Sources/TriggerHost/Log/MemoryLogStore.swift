@@ -159,10 +159,24 @@ private final class MemoryLogSource: LogSource {
     return found
   }
 
+  func visitHeads(after seq: Int64, _ body: (_ head: LogBlock, _ size: Int) throws -> Bool) throws {
+    for var block in kept.blocks where block.last > seq {
+      let size = block.bytes?.count ?? 0
+      block.bytes = nil
+      if try !body(block, size) { return }
+    }
+  }
+
   func end() -> LogPosition { kept.end }
   func firstSeq() -> Int64 { kept.blocks.first?.first ?? 0 }
   func changeCount() -> Int64 { kept.changes }
   func epochs() -> [LogEpoch] { kept.epochs }
+
+  func room() -> LogRoom {
+    let kept = kept
+    let parts = kept.parts.values.flatMap(\.values).reduce(0) { $0 + $1.bytes.count }
+    return LogRoom(used: kept.blocks.reduce(parts) { $0 + ($1.bytes?.count ?? 0) }, free: 0)
+  }
 
   func checkpoints() -> [KeptCheckpoint] {
     kept.checkpoints.map(\.head).sorted { ($0.last, $0.id) > ($1.last, $1.id) }
@@ -184,6 +198,11 @@ private final class MemoryLogSource: LogSource {
     for (number, part) in (kept.parts[id] ?? [:]).sorted(by: { $0.key < $1.key }) {
       try part.bytes.withUnsafeBytes { try body(number, part.checksum, $0) }
     }
+  }
+
+  func parts(ofCheckpoint id: Int64) -> (count: Int, bytes: Int) {
+    let parts = kept.parts[id] ?? [:]
+    return (parts.count, parts.values.reduce(0) { $0 + $1.bytes.count })
   }
 
   func visitAccepted(_ body: (EventID, Int64, UnsafeRawBufferPointer) throws -> Void) throws {

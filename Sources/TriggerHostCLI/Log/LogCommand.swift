@@ -59,7 +59,8 @@ struct LogCommand: ParsableCommand {
 
     func run() throws {
       let path = try kept.path()
-      let verified = try LogVerification(try LogReader(path: path))
+      let source = try SQLiteLogSource(path: path)
+      let verified = LogVerification(LogReader(source), after: FileVerification(source).damages)
       if json {
         var fields: Value.Map = [
           "intact": .bool(verified.damages.isEmpty), "records": .int(verified.records),
