@@ -63,7 +63,7 @@ let package = Package(
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     // The log on disk: what a host keeps in its data directory; stores that are directories.
     .target(
-      name: "TriggerStorage", dependencies: ["TriggerHost", "TriggerReplay", "TriggerFiles", "CSQLite"],
+      name: "TriggerStorage", dependencies: ["TriggerHost", "TriggerFiles", "CSQLite"],
       swiftSettings: strict),
     // A disk in memory that fails: for tests and simulation only.
     .target(

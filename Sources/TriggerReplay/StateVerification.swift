@@ -1,6 +1,5 @@
 import TriggerCore
 import TriggerHost
-import TriggerReplay
 
 /// Puts the stores together again, from each checkpoint and from the first record that is kept, and compares them with
 /// what was kept of them.

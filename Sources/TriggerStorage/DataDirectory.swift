@@ -263,3 +263,16 @@ public final class DataDirectory: @unchecked Sendable {
   /// Every seq up to this one is on disk. On the thread that the connection belongs to.
   func note(newest seq: Int64) { newestFile?.write(NewestMark(log: logID, epoch: epoch, seq: seq)) }
 }
+
+extension DataDirectory {
+  /// Puts operations that failed for good back, for the next start of the host, or lets them go. All or none; durable
+  /// when this returns. Without a log that writes.
+  ///
+  /// - Throws: `StorageError`.
+  package func settle(dead records: [LogRecord], _ action: DeadMark) throws {
+    try database.run("PRAGMA synchronous = FULL")
+    try SQLiteLogStore.write(
+      LogGroup(settling: records, action, time: clock.now()), after: LogPosition(), to: database, epoch: epoch
+    )
+  }
+}

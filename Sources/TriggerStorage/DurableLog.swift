@@ -108,16 +108,6 @@ public final class DurableLog: CommitLog {
     try directory.withNotes(body) { try perform($0) }
   }
 
-  /// Empties the write-ahead log when nothing is written; a reader's old state puts it off. Any thread, returns at
-  /// once.
-  func settle() {
-    writer.afterNextGroup { [self] in
-      do {
-        if try directory.emptyWriteAheadLog(wait: 0) { directory.note(newest: durable) }
-      } catch { writer.fail(.refused("\(error)")) }
-    }
-  }
-
   /// - Parameter body: what `perform` calls until its work is written, when the log has no thread.
   package func whenWaiting(_ body: @escaping @Sendable () -> Void) { writer.whenWaiting(body) }
 
@@ -135,5 +125,24 @@ public final class DurableLog: CommitLog {
       if failure == nil, (try? directory.compact()) == true { directory.note(newest: durable) }
     }
     directory.close()
+  }
+}
+
+extension Checkpointer {
+  /// Of the log of a data directory.
+  ///
+  /// - Parameters:
+  ///   - recovery: what `recover` gave.
+  ///   - damaged: checkpoints that it passed over. A new one is due at once then.
+  ///   - interval: a checkpoint is due after it, when anything was committed.
+  /// - Throws: `StorageError` when the log cannot be read.
+  public convenience init(
+    _ log: DurableLog, _ coordinator: CommitCoordinator, recovery: Recovery,
+    damaged: [CheckpointDamage] = [], retention: LogRetention = LogRetention(),
+    interval: Duration = .seconds(300)
+  ) throws {
+    try self.init(
+      log.writer, coordinator, log.directory.openSource(), recovery: recovery, damaged: damaged,
+      retention: retention, beside: log.writeAheadLimit, interval: interval)
   }
 }

@@ -103,6 +103,13 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
     }
   }
 
+  package func settle(newest seq: Int64) throws(LogFailure) {
+    try refusing {
+      // A reader's old state puts it off.
+      if try directory.emptyWriteAheadLog(wait: 0) { directory.note(newest: seq) }
+    }
+  }
+
   private func refusing<Result>(_ body: () throws -> Result) throws(LogFailure) -> Result {
     do { return try body() } catch let failure as LogFailure { throw failure } catch {
       throw .refused("\(error)")

@@ -157,7 +157,9 @@ import TriggerHost
     let database = host.log.directory.database
     for count in [0, 9, 10, 11, 95] {
       let fold = (0..<count).map { UInt8($0) }
-      try FoldParts.write(fold, of: 7, to: host.log, size: 10)
+      for job in KeptCheckpoint.furtherPieces(ofFold: fold, checkpoint: 7, size: 10) {
+        try host.log.perform([job])
+      }
       host.log.flush()
       let whole = try fold.prefix(10).withUnsafeBytes { try FoldParts.whole($0, of: 7, in: database) }
       #expect(whole == fold)

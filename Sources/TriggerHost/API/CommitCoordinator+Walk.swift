@@ -1,4 +1,8 @@
 extension CommitCoordinator {
   /// For a checkpoint: all stores, part by part.
-  package func walk(partBytes: Int = 256 << 10) -> StoreWalk { StoreWalk(engine, partBytes: partBytes) }
+  ///
+  /// - Parameter partBytes: of a part, about; nil: the usual size.
+  package func walk(partBytes: Int? = nil) -> StoreWalk {
+    partBytes.map { StoreWalk(engine, partBytes: $0) } ?? StoreWalk(engine)
+  }
 }

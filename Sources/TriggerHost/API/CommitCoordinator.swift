@@ -105,9 +105,7 @@ public final class CommitCoordinator: Sendable {
   }
 
   /// Those of the host's own stores among them.
-  package func allDigests() -> StateDigests {
-    engine.withState { StateDigests(seq: $0.order.frontier, stores: engine.stores.digests()) }
-  }
+  package func allDigests() -> StateDigests { engine.allDigests() }
 
   /// Counters and gauges, as of now. Any thread.
   public var stats: EngineStats { engine.currentStats() }

@@ -1,6 +1,5 @@
-import Foundation
+import Synchronization
 import TriggerCore
-import TriggerHost
 
 /// Writes the state down now and then, so that recovery need not read the whole log, and lets go of history
 /// that need not be kept. On a thread of its own; commits go on meanwhile.
@@ -9,13 +8,13 @@ import TriggerHost
 /// are applied on top, and leave alone what a later part has already.
 public final class Checkpointer: @unchecked Sendable {
   // `fold`, `keys` and `last*` belong to one thread at a time: `lock` is held for a whole checkpoint.
-  private let log: DurableLog
-  private let coordinator: CommitCoordinator
+  private let log: GroupWriter
+  private let engine: Engine
   private let reader: LogReader
   private let trimmer: LogTrimmer
   private let interval: Duration
   private let bytesBetween: Int
-  private let lock = NSLock()
+  private let lock = Mutex(())
   private var fold: LogFold
   private var keys: KeyPartWriter
   private var lastSeq: Int64
@@ -25,7 +24,7 @@ public final class Checkpointer: @unchecked Sendable {
   private var lastDuration = Duration.zero
   private var lastTime = ContinuousClock.now
   private var lastTrim = ContinuousClock.now - .seconds(60)
-  /// The newest seq when we last looked, and when the write-ahead log was last emptied: when nothing has come since.
+  /// The newest seq when we last looked, and when the store last settled: when nothing has come since.
   private var lookedAt: Int64 = -1
   private var settled: Int64 = -1
   /// The retention waits for a checkpoint.
@@ -44,26 +43,27 @@ public final class Checkpointer: @unchecked Sendable {
   private static let trimInterval = Duration.seconds(10)
 
   /// - Parameters:
+  ///   - source: of the log, for the checkpointer alone.
   ///   - recovery: what `recover` gave.
   ///   - damaged: checkpoints that it passed over. A new one is due at once then.
+  ///   - beside: bytes that the store takes beside what its source counts.
   ///   - interval: a checkpoint is due after it, when anything was committed.
-  /// - Throws: `StorageError` when the log cannot be read.
-  public init(
-    _ log: DurableLog, _ coordinator: CommitCoordinator, recovery: Recovery,
-    damaged: [CheckpointDamage] = [], retention: LogRetention = LogRetention(),
-    interval: Duration = .seconds(300)
+  /// - Throws: what the source does when it cannot be read.
+  init(
+    _ log: GroupWriter, _ engine: Engine, _ source: any LogSource, recovery: Recovery,
+    damaged: [CheckpointDamage], retention: LogRetention, beside: Int, interval: Duration
   ) throws {
     self.log = log
-    self.coordinator = coordinator
-    reader = try LogReader(of: log.directory)
-    trimmer = try LogTrimmer(log.writer, reader, retention, beside: log.writeAheadLimit)
+    self.engine = engine
+    reader = LogReader(source)
+    trimmer = try LogTrimmer(log, reader, retention, beside: beside)
     self.interval = min(interval, retention.age.map { max(.seconds(1), $0 / 4) } ?? interval)
     bytesBetween = retention.bytes.map { min(Self.bytesBetween, max(1 << 20, $0 / 8)) } ?? Self.bytesBetween
     self.damaged = damaged
     fold = recovery.fold
     lastSeq = recovery.lastSeq
-    keys = try KeyPartWriter(log, coordinator, reader)
-    coordinator.keepKeysInLog()
+    keys = try KeyPartWriter(log, engine, source)
+    engine.keys.keepInLog()
   }
 
   /// Takes checkpoints when they are due, until `stop`.
@@ -71,7 +71,7 @@ public final class Checkpointer: @unchecked Sendable {
   /// - Parameter failed: told why a checkpoint was not written, or nothing was trimmed; it is tried again in its time.
   public func start(failed: @escaping @Sendable (String) -> Void) {
     hasEnded = false
-    let thread = Thread { [self] in
+    Thread.detach(name: "checkpoints") { [self] in
       while !waitASecond() {
         do { try isDue ? checkpoint() : tidy() } catch { failed("no checkpoint: \(error)") }
       }
@@ -80,8 +80,6 @@ public final class Checkpointer: @unchecked Sendable {
       wakeUp.broadcast()
       wakeUp.unlock()
     }
-    thread.name = "checkpoints"
-    thread.start()
   }
 
   /// Ends the thread; a checkpoint that is being written is finished. Safe to call twice.
@@ -96,7 +94,7 @@ public final class Checkpointer: @unchecked Sendable {
   /// Ends the thread, and the checkpointer's reading of the log: nothing can be asked of it afterwards.
   public func close() {
     stop()
-    lock.withLock { reader.close() }
+    lock.withLock { _ in reader.close() }
   }
 
   /// True when it is time to end.
@@ -108,7 +106,7 @@ public final class Checkpointer: @unchecked Sendable {
   }
 
   private var isDue: Bool {
-    lock.withLock {
+    lock.withLock { _ in
       let now = ContinuousClock.now
       if !damaged.isEmpty { return true }
       // One that takes long must not be all that a host does.
@@ -122,7 +120,7 @@ public final class Checkpointer: @unchecked Sendable {
     guard ContinuousClock.now - lastTrim >= Self.trimInterval else { return }
     lastTrim = .now
     isWanted = try trimmer.trim()
-    // Nothing comes in: what a burst has left in the write-ahead log is moved.
+    // Nothing comes in: what a burst has left takes no more room than it must.
     let newest = log.durable
     if newest == lookedAt, newest != settled {
       log.settle()
@@ -132,14 +130,14 @@ public final class Checkpointer: @unchecked Sendable {
   }
 
   /// Records written since the last checkpoint. Any thread.
-  public var recordsSince: Int64 { lock.withLock { log.durable - lastSeq } }
+  public var recordsSince: Int64 { lock.withLock { _ in log.durable - lastSeq } }
 
   /// Takes a checkpoint now and applies the retention. Returns when both are on disk. Any thread but the
   /// log's and those of the engine.
   ///
-  /// - Throws: `StorageError`, `LogError`.
+  /// - Throws: `LogFailure`, `LogError`; what the log says that cannot be read.
   public func checkpoint() throws {
-    try lock.withLock {
+    try lock.withLock { _ in
       let (bytes, started) = (log.recordBytes, ContinuousClock.now)
       try write()
       (lastBytes, lastTime, lastDuration) = (bytes, .now, .now - started)
@@ -150,7 +148,7 @@ public final class Checkpointer: @unchecked Sendable {
 
   /// Between checkpoints: what comes of keys does not gather in memory, and the directory stays within its bounds.
   private func tidy() throws {
-    try lock.withLock {
+    try lock.withLock { _ in
       try keepRecentKeys()
       try keys.removeForgotten()
       try trimNowAndThen()
@@ -158,14 +156,14 @@ public final class Checkpointer: @unchecked Sendable {
   }
 
   private func keepRecentKeys() throws {
-    guard coordinator.recentKeys >= Self.recentKeys else { return }
+    guard engine.keys.recentCount >= Self.recentKeys else { return }
     try foldRecords(to: log.durable)
     try keys.write(from: &fold, all: true, through: fold.lastSeq)
   }
 
   private func write() throws {
     let id = try reader.source.newCheckpointID()
-    let walk = coordinator.walk()
+    let walk = StoreWalk(engine)
     var (seal, bytes) = (KeptCheckpoint.Seal(), 0)
     while let part = try walk.next() {
       let (number, checksum) = (seal.parts, part.bytes.withUnsafeBytes { LogBlock.checksum($0) })
@@ -175,16 +173,16 @@ public final class Checkpointer: @unchecked Sendable {
       try keepRecentKeys()
     }
     // Together: what the stores hold, and as of which seq. It is later than all parts.
-    let digests = coordinator.allDigests()
+    let digests = engine.allDigests()
     let last = digests.seq
     // Records of the group before are on disk with it.
     if log.durable < last { try log.perform([]) }
     try foldRecords(to: last)
     // The checkpoint does not have them.
     try keys.write(from: &fold, all: true, through: last)
-    let now = log.directory.clock.now()
+    let now = log.clock.now()
     let (since, encoded, state) = (walk.since, fold.encoded, digests.encoded)
-    try FoldParts.write(encoded, of: id, to: log)
+    for job in KeptCheckpoint.furtherPieces(ofFold: encoded, checkpoint: id) { try log.perform([job]) }
     let checksum = encoded.withUnsafeBytes { fold in
       state.withUnsafeBytes { LogBlock.checksum(fold: fold, digests: $0) }
     }
@@ -192,7 +190,8 @@ public final class Checkpointer: @unchecked Sendable {
     let value = seal.value(id: id, since: since, last: last, time: now, bytes: size, fold: checksum)
     let head = KeptCheckpoint(
       id: id, since: since, last: last, time: now, checksum: checksum, parts: parts, bytes: size, seal: value)
-    try log.perform([.checkpoint(head, fold: Array(encoded.prefix(FoldParts.size)), digests: state)])
+    try log.perform([.checkpoint(head, fold: Array(encoded.prefix(KeptCheckpoint.foldPiece)), digests: state)]
+    )
     lastSeq = last
     lastSize = Int(size)
     for damage in damaged { try trimmer.remove(checkpoint: damage.checkpoint) }

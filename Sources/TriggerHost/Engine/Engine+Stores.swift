@@ -28,6 +28,12 @@ extension Engine {
 }
 
 extension Engine {
+  /// What every store holds, in 64 bits each, as of the frontier; the host's own stores among them. Any thread;
+  /// O(stores), under the engine's lock.
+  func allDigests() -> StateDigests {
+    withState { StateDigests(seq: $0.order.frontier, stores: stores.digests()) }
+  }
+
   /// Brings the commits to the backend of a store.
   func follow(_ table: StoreTable, with backend: any StoreBackend) throws {
     let line = try backends.add(backend, of: table)

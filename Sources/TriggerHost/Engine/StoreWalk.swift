@@ -19,7 +19,7 @@ package final class StoreWalk {
   /// No part has a commit after it.
   package private(set) var through: Int64 = 0
 
-  init(_ engine: Engine, partBytes: Int) {
+  init(_ engine: Engine, partBytes: Int = 256 << 10) {
     self.engine = engine
     self.partBytes = partBytes
   }

@@ -1,5 +1,4 @@
 import TriggerCore
-import TriggerHost
 
 /// The wall time that the age of records is judged by. What is removed for its age does not come back, so a clock that
 /// somebody sets ahead, or that wakes in a wrong year, is believed only when it has shown so for a while; a clock that is

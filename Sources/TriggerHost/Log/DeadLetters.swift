@@ -1,7 +1,6 @@
 import TriggerCore
-import TriggerHost
 
-/// The operations of a data directory that failed for good: no try is left, and nobody has put them back or
+/// The operations of a log that failed for good: no try is left, and nobody has put them back or
 /// let them go.
 package struct DeadLetters {
   private let reader: LogReader
@@ -27,35 +26,30 @@ package struct DeadLetters {
   }
 }
 
-extension DataDirectory {
-  /// What can be done with an operation that failed for good.
-  package typealias DeadAction = DeadMark
-
-  /// Puts failed operations back, for the next start of the host, or lets them go. All or none; durable when
-  /// this returns.
+extension LogGroup {
+  /// Says what becomes of operations that failed for good: put back, each is an event for its trigger alone.
   ///
-  /// - Throws: `StorageError`.
-  package func settle(dead records: [LogRecord], _ action: DeadAction) throws {
-    try database.run("PRAGMA synchronous = FULL")
-    var group = LogGroup()
-    for record in records {
-      group.jobs.append(.mark(seq: record.seq, action, time: clock.now()))
+  /// - Parameter time: nanoseconds since 1970.
+  package init(settling dead: [LogRecord], _ action: DeadMark, time: Int64) {
+    self.init()
+    for record in dead {
+      jobs.append(.mark(seq: record.seq, action, time: time))
       if action != .requeued { continue }
-      let event = requeued(record)
-      group.accept(event.id, event.encoded)
+      let event = AcceptedEvent(requeued: record, time)
+      accept(event.id, event.encoded)
     }
-    try SQLiteLogStore.write(group, after: LogPosition(), to: database, epoch: epoch)
   }
+}
 
+extension AcceptedEvent {
   /// The operation that failed, as one that tries it again.
-  private func requeued(_ record: LogRecord) -> AcceptedEvent {
-    var event = AcceptedEvent(
+  fileprivate init(requeued record: LogRecord, _ time: Int64) {
+    self.init(
       id: EventID(epoch: 0, number: record.seq), kind: record.kind, name: record.event,
-      payload: record.payload, priority: record.priority, source: record.source, admitted: clock.now(),
+      payload: record.payload, priority: record.priority, source: record.source, admitted: time,
       triggers: [record.trigger])
-    event.retryOf = record.seq
-    event.sender = record.sender ?? record.outside?.sender
-    event.hops = record.hops
-    return event
+    retryOf = record.seq
+    sender = record.sender ?? record.outside?.sender
+    hops = record.hops
   }
 }

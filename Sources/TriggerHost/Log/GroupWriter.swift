@@ -143,8 +143,14 @@ package final class GroupWriter: CommitLog {
     try end.wait()
   }
 
-  /// - Parameter body: called on the log's thread when the next group is written.
-  package func afterNextGroup(_ body: @escaping @Sendable () -> Void) { change { $0.kept.append(body) } }
+  /// Lets the store settle after the next group, since nothing comes in. Any thread, returns at once.
+  package func settle() {
+    change {
+      $0.kept.append { [self] in
+        do throws(LogFailure) { try store.settle(newest: durable) } catch { fail(error) }
+      }
+    }
+  }
 
   private func change(_ body: (inout Gathered) -> Void) {
     shared.condition.lock()
@@ -258,8 +264,8 @@ package final class GroupWriter: CommitLog {
     lastCount = shared.gathered.group.count
   }
 
-  /// Nothing is written any more. On the writing thread.
-  package func fail(_ failure: LogFailure) { fail(failure, []) }
+  /// Nothing is written any more.
+  private func fail(_ failure: LogFailure) { fail(failure, []) }
 
   /// - Parameter waiting: who waits for the group that could not be written.
   private func fail(_ failure: LogFailure, _ waiting: [Waiting]) {

@@ -35,6 +35,20 @@ package struct KeptCheckpoint: Sendable, Hashable {
     (self.checksum, self.parts, self.bytes, self.seal) = (checksum, parts, bytes, seal)
   }
 
+  /// Bytes of a piece of the fold at most: SQLite takes no value of a billion bytes, and events that wait may be as much.
+  package static let foldPiece = 64 << 20
+
+  /// All pieces of a fold but the first, which goes with the checkpoint; most have no other. Before the checkpoint, each in
+  /// a group of its own.
+  package static func furtherPieces(ofFold fold: [UInt8], checkpoint: Int64, size: Int = foldPiece)
+    -> some Sequence<LogJob>
+  {
+    stride(from: size, to: fold.count, by: size).enumerated().lazy.map { number, start in
+      .foldPiece(
+        Array(fold[start..<min(start + size, fold.count)]), number: Int64(number), checkpoint: checkpoint)
+    }
+  }
+
   package func damaged(_ what: String) -> CheckpointDamage {
     CheckpointDamage(checkpoint: id, seq: last, what: what)
   }

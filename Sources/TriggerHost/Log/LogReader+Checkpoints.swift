@@ -23,6 +23,16 @@ extension LogReader {
     return nil
   }
 
+  /// What a log remembers beside the stores, as of its end.
+  package func fold() throws -> LogFold {
+    var fold = try intactCheckpoint(damaged: { damaged.append($0) })?.fold ?? LogFold()
+    if fold.lastSeq == 0, let damage = damaged.first, try firstSeq() > 1 {
+      throw LogError("\(path): \(damage); the records before it are not kept any more (log.retain)")
+    }
+    try visitViews(from: fold.lastSeq + 1) { try fold.apply($0) }
+    return fold
+  }
+
   /// Looks through a checkpoint: nothing of one that is damaged may get into an engine.
   ///
   /// - Returns: what it says beside the stores, and of them; no digests in one of an older format.

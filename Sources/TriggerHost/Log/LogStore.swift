@@ -24,6 +24,11 @@ package protocol LogStore: AnyObject, Sendable {
   /// Called on the writing thread after everybody has been told of a group: time for what commits should not wait for.
   func tidy() throws(LogFailure)
 
+  /// Called on the writing thread when nothing has come for a while: what was written may take less room from now on.
+  ///
+  /// - Parameter seq: the newest that is written.
+  func settle(newest seq: Int64) throws(LogFailure)
+
   /// Called on the writing thread now and then while there is nothing to write.
   ///
   /// - Throws: when what is written would not be found.
@@ -35,5 +40,6 @@ package protocol LogStore: AnyObject, Sendable {
 
 extension LogStore {
   package func tidy() throws(LogFailure) {}
+  package func settle(newest seq: Int64) throws(LogFailure) {}
   package func look() throws(LogFailure) {}
 }

@@ -1,5 +1,3 @@
-import TriggerHost
-
 /// Lets go of history that need not be kept (`RetentionPlan`), in steps that are small beside what a group writes and go
 /// in groups of their own, so that no commit waits for long; and gives the room back to the system. One thread at a time.
 final class LogTrimmer {

@@ -62,7 +62,7 @@ struct DeadCommand: ParsableCommand {
       if trigger != nil, !all { throw ValidationError("--trigger goes with --all.") }
     }
 
-    func settle(_ action: DataDirectory.DeadAction) throws {
+    func settle(_ action: DeadMark) throws {
       let letters = DeadLetters(try LogReader(path: kept.path()))
       let records = try all ? letters.records(trigger: trigger) : letters.records(seqs)
       if action == .requeued { try sayWhatIsGone(records) }

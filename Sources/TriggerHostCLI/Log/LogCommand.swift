@@ -1,6 +1,7 @@
 import ArgumentParser
 import TriggerCore
 import TriggerHost
+import TriggerReplay
 import TriggerRuntime
 import TriggerStorage
 

@@ -1,8 +1,7 @@
 import Testing
 import TriggerCore
-import TriggerHost
 
-@testable import TriggerStorage
+@testable import TriggerHost
 
 /// What the age of records is judged by, minute for minute.
 @Suite struct AgeClockTests {

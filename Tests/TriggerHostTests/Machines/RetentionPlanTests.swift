@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 import TriggerCore
 
-@testable import TriggerStorage
+@testable import TriggerHost
 
 @Suite struct RetentionPlanTests {
   private static func checkpoint(_ id: Int64, _ seq: Int64, bytes: Int = 10) -> RetentionPlan.Checkpoint {
