@@ -13,7 +13,8 @@ let package = Package(
   products: [
     .library(name: "TriggerHost", targets: ["TriggerHost", "TriggerCore"]),
     .library(name: "TriggerTestKit", targets: ["TriggerTestKit"]),
-    .library(name: "TriggerRuntime", targets: ["TriggerRuntime", "TriggerStorage", "TriggerFiles"]),
+    .library(
+      name: "TriggerRuntime", targets: ["TriggerRuntime", "TriggerSQLite", "TriggerStores", "TriggerFiles"]),
     .executable(name: "trigger-host", targets: ["trigger-host"]),
   ],
   dependencies: [
@@ -61,9 +62,12 @@ let package = Package(
     .target(name: "TriggerFiles", dependencies: ["TriggerCore", "CTriggerFiles"], swiftSettings: strict),
     // The system's SQLite (Debian: libsqlite3-dev).
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
-    // The log on disk: what a host keeps in its data directory; stores that are directories.
+    // The log's ports on SQLite: what a host keeps in its data directory.
     .target(
-      name: "TriggerStorage", dependencies: ["TriggerHost", "TriggerFiles", "CSQLite"],
+      name: "TriggerSQLite", dependencies: ["TriggerHost", "TriggerFiles", "CSQLite"], swiftSettings: strict),
+    // Stores that others see: as tables of SQLite, as files of a directory.
+    .target(
+      name: "TriggerStores", dependencies: ["TriggerHost", "TriggerSQLite", "TriggerFiles", "CSQLite"],
       swiftSettings: strict),
     // A disk in memory that fails: for tests and simulation only.
     .target(
@@ -72,7 +76,7 @@ let package = Package(
     // The engine and its log under one seed: interleavings, crashes, failing disks, and what checks them.
     .target(
       name: "TriggerSimulation",
-      dependencies: ["TriggerHost", "TriggerReplay", "TriggerStorage", "CFaultVFS", "TestSupport"],
+      dependencies: ["TriggerHost", "TriggerReplay", "TriggerSQLite", "CFaultVFS", "TestSupport"],
       swiftSettings: strict),
     .executableTarget(
       name: "trigger-simulate",
@@ -94,7 +98,8 @@ let package = Package(
     .target(
       name: "TriggerRuntime",
       dependencies: [
-        "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerStorage", "TriggerFiles", "HostConfig",
+        "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerSQLite", "TriggerStores", "TriggerFiles",
+        "HostConfig",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
@@ -102,8 +107,8 @@ let package = Package(
     .executableTarget(
       name: "trigger-host",
       dependencies: [
-        "TriggerRuntime", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerStorage", "TriggerFiles",
-        "HostConfig", "TriggerTestKit", .product(name: "Logging", package: "swift-log"),
+        "TriggerRuntime", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerSQLite", "TriggerStores",
+        "TriggerFiles", "HostConfig", "TriggerTestKit", .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/TriggerHostCLI", swiftSettings: strict),
@@ -122,13 +127,17 @@ let package = Package(
     .testTarget(
       name: "TriggerFilesTests", dependencies: ["TriggerFiles", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "TriggerStorageTests",
-      dependencies: ["TriggerStorage", "TriggerReplay", "TriggerTestKit", "TestSupport", "file-probe"],
+      name: "TriggerSQLiteTests",
+      dependencies: ["TriggerSQLite", "TriggerReplay", "TriggerTestKit", "TestSupport"],
       exclude: ["Fixtures"], swiftSettings: strict),
-    // A program that TriggerStorageTests kill in the middle of a write-out, and that measures directories:
+    .testTarget(
+      name: "TriggerStoresTests",
+      dependencies: ["TriggerStores", "TriggerSQLite", "TriggerTestKit", "TestSupport", "file-probe"],
+      swiftSettings: strict),
+    // A program that TriggerStoresTests kill in the middle of a write-out, and that measures directories:
     // `swift run -c release file-probe measure`.
     .executableTarget(
-      name: "file-probe", dependencies: ["TriggerStorage"], path: "Tests/FileProbe",
+      name: "file-probe", dependencies: ["TriggerStores"], path: "Tests/FileProbe",
       swiftSettings: strict),
     .testTarget(
       name: "HostConfigTests", dependencies: ["HostConfig", "TriggerWorkshop", "TestSupport"],
@@ -145,7 +154,7 @@ let package = Package(
       name: "CommandLineTests",
       dependencies: [
         "trigger-host", "HostConfig", "TriggerCore", "TriggerFiles", "TriggerHost", "TriggerRuntime",
-        "TriggerStorage",
+        "TriggerSQLite",
       ],
       swiftSettings: strict),
     .testTarget(

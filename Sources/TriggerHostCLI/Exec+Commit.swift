@@ -5,7 +5,6 @@ import Synchronization
 import TriggerCore
 import TriggerHost
 import TriggerRuntime
-import TriggerStorage
 
 /// `exec --commit`: a host that takes one event and ends. What it had left to do is done as well, and what
 /// comes of the event; schedules and feeds stand still.

@@ -1,6 +1,6 @@
 import HostConfig
 import TriggerHost
-import TriggerStorage
+import TriggerStores
 
 extension TriggerOptions {
   /// What the configuration says for scripts that say nothing.

@@ -1,7 +1,7 @@
 import HostConfig
 import Logging
 import TriggerHost
-import TriggerStorage
+import TriggerSQLite
 
 /// What who starts a host decides, beside its configuration.
 public struct HostOptions: Sendable {

@@ -1,7 +1,7 @@
 import HostConfig
 import TriggerCore
 import TriggerHost
-import TriggerStorage
+import TriggerSQLite
 
 /// A host whose data directory is its own and whose stores are known. Nothing of its state is there yet, and nothing
 /// runs: `recover` comes next.

@@ -1,6 +1,6 @@
 import TriggerCore
 import TriggerHost
-import TriggerStorage
+import TriggerSQLite
 
 /// One life of a host, from its start to a crash: what a process has in memory, and its open files.
 final class Life {

@@ -1,6 +1,6 @@
 import TriggerCore
 import TriggerHost
-import TriggerStorage
+import TriggerSQLite
 
 /// What one seed is about: each leaves some things out and does others often, so that rare combinations come
 /// up in a few steps.

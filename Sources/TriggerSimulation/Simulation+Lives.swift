@@ -1,7 +1,6 @@
 import TriggerCore
 import TriggerHost
 import TriggerReplay
-import TriggerStorage
 
 /// Starts, crashes, and the end.
 extension Simulation {

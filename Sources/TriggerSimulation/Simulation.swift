@@ -1,6 +1,5 @@
 import TriggerCore
 import TriggerHost
-import TriggerStorage
 
 /// The whole engine under one seed: events, workers, watchdog, log, schedules, clock and disk move one at a time
 /// in an order that the seed decides, on one thread. After every step it is checked what must hold; a crash

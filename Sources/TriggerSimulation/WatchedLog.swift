@@ -1,6 +1,6 @@
 import TriggerCore
 import TriggerHost
-import TriggerStorage
+import TriggerSQLite
 
 /// The log of one life of a host, with somebody who sees each record when the engine hands it over. One thread.
 final class WatchedLog: CommitLog, @unchecked Sendable {  // a simulation has one thread

@@ -3,7 +3,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
 
 /// Bytes of a data directory that are not what was written: no command crashes or hangs, and none shows a state that
 /// never was.

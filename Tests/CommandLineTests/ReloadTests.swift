@@ -3,7 +3,7 @@ import HostConfig
 import Testing
 import TriggerFiles
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
 @testable import TriggerRuntime
 
 /// Scripts that are saved while the real host runs, and the script trees that it keeps.

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
 
 /// `replay`: states, verification, other scripts.
 @Suite struct ReplayTests {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import TriggerCore
 import TriggerHost
-import TriggerStorage
+import TriggerSQLite
 
 /// A scripts directory in which much happens, under a host that is killed at any moment: the script trees that
 /// were said to be in force are in the log, each operation ran with one of them, the one of its seq, and a host that

@@ -3,7 +3,7 @@ import Synchronization
 import TriggerCore
 import TriggerFiles
 import TriggerHost
-import TriggerStorage
+import TriggerStores
 
 /// Writes two commits into a directory and is killed, by the system, before one of the steps of that: for
 /// `FileStoreCrashTests`. Returns when it comes to its end first.

@@ -2,7 +2,7 @@ import Foundation
 import TriggerCore
 import TriggerFiles
 import TriggerHost
-import TriggerStorage
+import TriggerStores
 
 /// What following directories, checking script trees and writing files out cost on this machine.
 enum Measurements {

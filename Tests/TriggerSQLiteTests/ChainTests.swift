@@ -3,7 +3,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
 
 /// A block that is a good block, and not the one that was written there, is found.
 @Suite struct ChainTests {

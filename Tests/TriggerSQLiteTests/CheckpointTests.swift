@@ -4,7 +4,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
 
 /// A checkpoint that is taken while commits go on, and the records after it, are the whole log.
 @Suite(.serialized) struct CheckpointTests {

@@ -4,7 +4,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
 
 /// What is likely to come again is on disk once, however many records and checkpoints have it; and all of them read as if
 /// each had its own.

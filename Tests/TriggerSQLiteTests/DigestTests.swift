@@ -5,7 +5,7 @@ import TriggerCore
 import TriggerHost
 import TriggerReplay
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
 
 /// What stores hold is kept with checkpoints and in the log, and whoever rebuilds them compares.
 @Suite(.serialized) struct DigestTests {

@@ -4,7 +4,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
 
 /// What a directory takes follows what it is allowed to take.
 @Suite(.serialized) struct DiskSizeTests {

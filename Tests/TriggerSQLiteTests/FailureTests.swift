@@ -3,7 +3,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
 
 /// A disk that refuses stops intake with a clear error, and what was acknowledged is there.
 @Suite(.serialized) struct FailureTests {

@@ -3,7 +3,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
 
 /// A log that each released format wrote is read by today's version, with the same result.
 @Suite struct FormatTests {

@@ -5,7 +5,7 @@ import Testing
 import TriggerCore
 
 @testable import TriggerHost
-@testable import TriggerStorage
+@testable import TriggerSQLite
 
 /// Keys of senders with a log: a key that comes again within a day gets the first one's results, and runs nothing,
 /// whatever lies between.

@@ -4,7 +4,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
 
 /// A log without its end is a good log of an earlier time: what else is in the directory knows better.
 @Suite(.serialized) struct LostLogTests {

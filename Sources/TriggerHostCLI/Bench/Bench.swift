@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import TriggerStorage
+import TriggerSQLite
 
 struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 import Foundation
 import TriggerHost
-import TriggerStorage
+import TriggerSQLite
+import TriggerStores
 
 /// A data directory for one measurement, in the temporary directory.
 final class BenchDisk: Sendable {

@@ -3,7 +3,6 @@ import Synchronization
 import TriggerCore
 import TriggerHost
 import TriggerRuntime
-import TriggerStorage
 
 /// A fresh engine with one store and the scripts of one measurement. Stop it when done.
 struct BenchEngine: Sendable {

@@ -1,4 +1,4 @@
-import TriggerStorage
+import TriggerSQLite
 
 /// What all measurements of one run have in common.
 struct BenchSettings: Sendable {

@@ -1,7 +1,7 @@
 import Foundation
 import TriggerHost
 import TriggerReplay
-import TriggerStorage
+import TriggerSQLite
 
 /// What a log on disk costs, and how fast a host is back.
 struct RecoveryBench {

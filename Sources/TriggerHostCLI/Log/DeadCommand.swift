@@ -2,7 +2,7 @@ import ArgumentParser
 import TriggerCore
 import TriggerHost
 import TriggerRuntime
-import TriggerStorage
+import TriggerSQLite
 
 /// `trigger-host dead list|show|requeue|drop`.
 struct DeadCommand: ParsableCommand {

@@ -3,7 +3,7 @@ import HostConfig
 import TriggerCore
 import TriggerHost
 import TriggerReplay
-import TriggerStorage
+import TriggerSQLite
 
 /// The log of a data directory, as the commands here read it. One thread at a time.
 struct History {

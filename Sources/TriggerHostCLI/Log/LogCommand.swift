@@ -3,7 +3,7 @@ import TriggerCore
 import TriggerHost
 import TriggerReplay
 import TriggerRuntime
-import TriggerStorage
+import TriggerSQLite
 
 /// `trigger-host log cat|verify|export`.
 struct LogCommand: ParsableCommand {

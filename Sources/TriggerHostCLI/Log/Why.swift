@@ -2,7 +2,6 @@ import ArgumentParser
 import TriggerCore
 import TriggerHost
 import TriggerReplay
-import TriggerStorage
 
 struct Why: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -6,7 +6,6 @@ import TriggerCore
 import TriggerHost
 import TriggerRuntime
 import TriggerWorkshop
-import TriggerStorage
 
 struct ReplCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -2,7 +2,7 @@ import ArgumentParser
 import TriggerCore
 import TriggerHost
 import TriggerRuntime
-import TriggerStorage
+import TriggerSQLite
 
 struct DataArguments: ParsableArguments {
   @Option(help: "Directory to keep everything in; made when it is not there.", completion: .directory)

@@ -4,7 +4,7 @@ import HostConfig
 import TriggerCore
 import TriggerHost
 import TriggerRuntime
-import TriggerStorage
+import TriggerSQLite
 
 /// `trigger-host scripts log|show|diff|rollback`.
 struct ScriptsCommand: ParsableCommand {

@@ -1,6 +1,5 @@
 import Synchronization
 import TriggerHost
-import TriggerStorage
 
 /// How far a feed's rows are decided, so that a host that is started again goes on behind them. Rows are
 /// numbered from 1 in the order they are read. Any thread.

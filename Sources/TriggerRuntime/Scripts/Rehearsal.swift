@@ -4,7 +4,7 @@ import Logging
 import TriggerCore
 import TriggerHost
 import TriggerReplay
-import TriggerStorage
+import TriggerSQLite
 
 extension HostScripts {
   /// Executes recent operations with scripts that are about to come into force, and says what would differ

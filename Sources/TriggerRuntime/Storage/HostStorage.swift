@@ -2,7 +2,7 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
-import TriggerStorage
+import TriggerSQLite
 
 /// Where a host keeps what, and how safely.
 package struct DataOptions {

@@ -1,7 +1,8 @@
 import HostConfig
 import TriggerCore
 import TriggerHost
-import TriggerStorage
+import TriggerSQLite
+import TriggerStores
 
 extension CommitCoordinator {
   /// Makes the stores of a configuration known.

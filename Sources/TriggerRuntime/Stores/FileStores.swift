@@ -4,7 +4,8 @@ import Synchronization
 import TriggerCore
 import TriggerFiles
 import TriggerHost
-import TriggerStorage
+import TriggerSQLite
+import TriggerStores
 
 /// The file stores of a host: follows their directories from `start` to `stop`, and says what is wrong with
 /// files.

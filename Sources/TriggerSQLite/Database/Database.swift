@@ -3,11 +3,11 @@ import Glibc
 import TriggerFiles
 
 /// One connection to an SQLite file. Not thread-safe: one thread at a time.
-final class Database {
-  let handle: OpaquePointer
+package final class Database {
+  package let handle: OpaquePointer
   private var statements: [String: OpaquePointer] = [:]
   /// Bytes that a text, a blob or a row may have (SQLITE_MAX_LENGTH; usually a billion).
-  let longest: Int
+  package let longest: Int
   private var isClosed = false
   /// Pages in the write-ahead log after the last commit of this connection, once they are counted.
   fileprivate(set) var writeAheadPages = 0
@@ -18,7 +18,7 @@ final class Database {
   ///   - isPrivate: nobody but its owner may read the file, and those that SQLite makes beside it, when it is made now.
   ///   - fileSystem: name of a VFS that was registered with SQLite; nil: the system's files.
   /// - Throws: `StorageError` with what SQLite says.
-  init(
+  package init(
     path: String, creates: Bool = true, isPrivate: Bool = false, isReadOnly: Bool = false,
     isURI: Bool = false, fileSystem: String? = nil
   ) throws(StorageError) {
@@ -53,12 +53,12 @@ final class Database {
   /// The one place where codes of SQLite are looked at, but for those that tell how a statement goes on.
   ///
   /// - Throws: `StorageError` with what the connection says of it.
-  func check(_ code: Int32) throws(StorageError) {
+  package func check(_ code: Int32) throws(StorageError) {
     if code != SQLITE_OK { throw failure(code) }
   }
 
   /// Opens a file that nobody changes meanwhile, to read it.
-  convenience init(path: String, isImmutable: Bool) throws(StorageError) {
+  package convenience init(path: String, isImmutable: Bool) throws(StorageError) {
     let plain = { (byte: UInt8) in
       byte == UInt8(ascii: "/") || byte == UInt8(ascii: ".") || UnicodeScalar(byte).properties.isASCIIHexDigit
     }
@@ -72,7 +72,7 @@ final class Database {
 
   /// Ends the connection; what is asked of it afterwards is refused. The last one to a file moves what is in the
   /// write-ahead log into it, and removes that. Safe to call twice.
-  func close() {
+  package func close() {
     if isClosed { return }
     isClosed = true
     // What it returns is the failure of the last run, which was thrown there.
@@ -84,7 +84,7 @@ final class Database {
 
   /// Counts pages of the write-ahead log from now on, and leaves it to the caller to move them into the file:
   /// SQLite's own way does not tell of errors.
-  func countWriteAhead() throws {
+  package func countWriteAhead() throws {
     try run("PRAGMA wal_autocheckpoint = 0")
     let context = Unmanaged.passUnretained(self).toOpaque()
     sqlite3_wal_hook(
@@ -96,10 +96,10 @@ final class Database {
   }
 
   /// Nothing can be written, whatever it was opened for.
-  var isReadOnly: Bool { sqlite3_db_readonly(handle, "main") == 1 }
+  package var isReadOnly: Bool { sqlite3_db_readonly(handle, "main") == 1 }
 
   /// A value to bind, or of a column.
-  enum Field {
+  package enum Field {
     case int(Int64)
     case text(String)
     case blob(UnsafeRawBufferPointer)
@@ -107,7 +107,7 @@ final class Database {
   }
 
   /// A value with its type, as SQLite keeps it. Equal means equal bytes: text too.
-  enum Cell: Hashable, Sendable {
+  package enum Cell: Hashable, Sendable {
     case null
     case int(Int64)
     case double(Double)
@@ -116,25 +116,25 @@ final class Database {
   }
 
   /// Of integers that are counted on: far from where a sum overflows.
-  enum Bounds {
+  package enum Bounds {
     /// Seqs, and numbers that go up with them; 0: none yet.
-    static let seq: ClosedRange<Int64> = 0...1 << 62
+    package static let seq: ClosedRange<Int64> = 0...1 << 62
     /// Of script trees.
-    static let tree: ClosedRange<Int64> = 0...1 << 53
+    package static let tree: ClosedRange<Int64> = 0...1 << 53
     /// Bytes; -1: there is nothing, -2: nobody knows.
-    static let size: ClosedRange<Int64> = -2...1 << 53
+    package static let size: ClosedRange<Int64> = -2...1 << 53
   }
 
   /// One row of a result; valid until the next.
-  struct Row {
+  package struct Row {
     fileprivate let statement: OpaquePointer
     /// Any integer: what counts with it, or converts it, asks for it with its range.
-    func int(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
+    package func int(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
 
     /// An integer that lies in a range, as whatever reads on takes for granted.
     ///
     /// - Throws: `StorageError` with file, table, column and value where it does not, or is no integer.
-    func int(_ column: Int32, in range: ClosedRange<Int64>) throws(StorageError) -> Int64 {
+    package func int(_ column: Int32, in range: ClosedRange<Int64>) throws(StorageError) -> Int64 {
       let value = int(column)
       if sqlite3_column_type(statement, column) == SQLITE_INTEGER, range.contains(value) { return value }
       let name = { (text: UnsafePointer<CChar>?) in text.map { String(cString: $0) } ?? "?" }
@@ -145,17 +145,17 @@ final class Database {
         "\(path): \(table).\(name(sqlite3_column_name(statement, column))) is damaged: \(found) is not between \(range.lowerBound) and \(range.upperBound)"
       )
     }
-    func text(_ column: Int32) -> String {
+    package func text(_ column: Int32) -> String {
       guard let text = sqlite3_column_text(statement, column) else { return "" }
       // It may have zeros in it.
       let count = Int(sqlite3_column_bytes(statement, column))
       return String(decoding: UnsafeBufferPointer(start: text, count: count), as: UTF8.self)
     }
-    func blob(_ column: Int32) -> UnsafeRawBufferPointer {
+    package func blob(_ column: Int32) -> UnsafeRawBufferPointer {
       let count = Int(sqlite3_column_bytes(statement, column))
       return UnsafeRawBufferPointer(start: sqlite3_column_blob(statement, column), count: count)
     }
-    func cell(_ column: Int32) -> Cell {
+    package func cell(_ column: Int32) -> Cell {
       switch sqlite3_column_type(statement, column) {
       case SQLITE_INTEGER: .int(int(column))
       case SQLITE_FLOAT: .double(sqlite3_column_double(statement, column))
@@ -170,7 +170,7 @@ final class Database {
   ///
   /// - Throws: `StorageError`, before anything is done for a field that is longer than SQLite takes; or what
   ///   `row` throws.
-  func run(_ sql: String, _ fields: [Field] = [], row: (Row) throws -> Void = { _ in }) throws {
+  package func run(_ sql: String, _ fields: [Field] = [], row: (Row) throws -> Void = { _ in }) throws {
     let statement = try prepared(sql)
     defer {
       // The codes of both say again what the last step said.
@@ -249,7 +249,7 @@ final class Database {
   }
 
   /// What SQLite says of the last failure.
-  var message: String { String(cString: sqlite3_errmsg(handle)) }
+  package var message: String { String(cString: sqlite3_errmsg(handle)) }
 
   private static var copies: sqlite3_destructor_type { unsafeBitCast(-1, to: sqlite3_destructor_type.self) }
 }
@@ -259,9 +259,9 @@ public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
   /// File and reason.
   public let description: String
   /// SQLite's extended result code; 0 when the reason is another.
-  let code: Int32
+  package let code: Int32
 
-  init(_ description: String, code: Int32 = 0) {
+  package init(_ description: String, code: Int32 = 0) {
     self.description = description
     self.code = code
   }

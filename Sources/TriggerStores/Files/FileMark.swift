@@ -1,4 +1,5 @@
 import TriggerCore
+import TriggerSQLite
 
 /// What of a directory has been written out, kept in an SQLite file: tells a file that lags behind its store
 /// from one that somebody has edited, across restarts and crashes. One thread at a time.

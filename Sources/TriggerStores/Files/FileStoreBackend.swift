@@ -3,6 +3,7 @@ import Synchronization
 import TriggerCore
 import TriggerFiles
 import TriggerHost
+import TriggerSQLite
 
 /// A directory as a store: key = relative path, value = content, UTF-8 text as a string and other bytes as a
 /// byte string (in Lua both are strings).

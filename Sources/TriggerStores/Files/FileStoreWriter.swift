@@ -2,6 +2,7 @@ import Foundation
 import TriggerCore
 import TriggerFiles
 import TriggerHost
+import TriggerSQLite
 
 /// The shell around `WriteOut`: takes commits from any thread, and does everything else on the watcher's.
 final class FileStoreWriter: @unchecked Sendable {

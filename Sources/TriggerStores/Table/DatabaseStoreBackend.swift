@@ -1,6 +1,7 @@
 import Foundation
 import TriggerCore
 import TriggerHost
+import TriggerSQLite
 
 /// A store kept as rows of a real table in an SQLite file of its own, which any SQLite client may read meanwhile.
 ///

@@ -1,5 +1,6 @@
 import TriggerCore
 import TriggerHost
+import TriggerSQLite
 
 /// The SQL that a table declares to be run once each, in order, and what of it was.
 struct Migrations {

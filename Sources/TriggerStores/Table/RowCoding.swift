@@ -1,5 +1,6 @@
 import TriggerCore
 import TriggerHost
+import TriggerSQLite
 
 /// How a value becomes the cells of a row and back.
 ///

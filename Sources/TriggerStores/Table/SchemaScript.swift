@@ -1,45 +1,7 @@
 import CSQLite
+import TriggerSQLite
 
 extension Database {
-  /// Key of the row that was inserted last.
-  var lastRowID: Int64 { sqlite3_last_insert_rowid(handle) }
-
-  /// Rows that the last INSERT, UPDATE or DELETE changed.
-  var changes: Int { Int(sqlite3_changes(handle)) }
-
-  /// How long a statement waits for another connection's lock before it fails as busy.
-  func wait(milliseconds: Int32) throws(StorageError) {
-    try check(sqlite3_busy_timeout(handle, milliseconds))
-  }
-
-  /// The first column of the first row; nil when there is none.
-  func first(_ sql: String, _ fields: [Field] = []) throws -> Cell? {
-    var found: Cell?
-    try run(sql, fields) { row in if found == nil { found = row.cell(0) } }
-    return found
-  }
-
-  /// The first column of the first row as an integer; nil when there is none, or it is NULL.
-  func integer(_ sql: String) throws -> Int64? {
-    if case .int(let value)? = try first(sql) { value } else { nil }
-  }
-
-  /// Runs `body` in a transaction that has the write lock from its start.
-  ///
-  /// - Throws: `StorageError` with `isBusy` when another connection has the lock; what `body` throws. Nothing is
-  ///   changed then.
-  func transaction(_ body: () throws -> Void) throws {
-    try run("BEGIN IMMEDIATE")
-    do {
-      try body()
-      try run("COMMIT")
-    } catch {
-      // SQLite has rolled back by itself after some failures.
-      if sqlite3_get_autocommit(handle) == 0 { try? run("ROLLBACK") }
-      throw error
-    }
-  }
-
   /// Runs somebody else's SQL, any number of statements, inside the transaction that is open.
   ///
   /// - Parameter table: a table whose rows it may not change.
@@ -54,11 +16,6 @@ extension Database {
     // Who wrote the script knows the file: the message alone.
     do { try check(code) } catch { throw StorageError(message, code: error.code) }
   }
-}
-
-extension StorageError {
-  /// Another connection is in the way; later it may work.
-  var isBusy: Bool { [SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL].contains(code & 0xff) }
 }
 
 /// Refuses what a script may not do, and remembers why.

@@ -1,5 +1,6 @@
 import TriggerCore
 import TriggerHost
+import TriggerSQLite
 
 /// Compares every row with the store as of a view and puts right what differs. O(rows + keys).
 struct TableComparison {

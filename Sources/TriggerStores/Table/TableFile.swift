@@ -1,6 +1,7 @@
 import Foundation
 import TriggerCore
 import TriggerHost
+import TriggerSQLite
 
 /// The SQLite file of one database store: opened, brought to the declared layout, and its rows. One thread at a time.
 final class TableFile {

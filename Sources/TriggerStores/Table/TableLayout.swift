@@ -1,4 +1,5 @@
 import TriggerHost
+import TriggerSQLite
 
 /// The schema of a store's file: makes what is missing, takes away what is no longer declared. Used inside a
 /// transaction; nothing is changed when everything is there already.

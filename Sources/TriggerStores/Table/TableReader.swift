@@ -1,5 +1,6 @@
 import TriggerCore
 import TriggerHost
+import TriggerSQLite
 
 /// Reads a store's table through a connection of its own, as any SQLite client would.
 struct TableReader {

@@ -25,8 +25,8 @@ import Testing
 
   @Test(arguments: [
     "TriggerCore", "TriggerLua", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerFiles",
-    "TriggerStorage",
-    "HostConfig", "TriggerRuntime", "TriggerTestKit", "TriggerSimulation", "TriggerHostCLI",
+    "TriggerSQLite", "TriggerStores", "HostConfig", "TriggerRuntime", "TriggerTestKit", "TriggerSimulation",
+    "TriggerHostCLI",
   ])
   func filesFormNoLargeLoop(target: String) throws {
     let files = try SwiftSource.read(in: Self.sources.appending(path: target))

@@ -5,7 +5,7 @@ import TriggerCore
 import TriggerFiles
 import TriggerHost
 
-@testable import TriggerStorage
+@testable import TriggerStores
 
 /// Edits from outside: none is lost, none is told twice, whatever the host is doing at that moment.
 @Suite struct FileEditTests {

@@ -6,7 +6,8 @@ import TriggerFiles
 import TriggerHost
 import TriggerTestKit
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
+@testable import TriggerStores
 
 /// A directory as a store: commits become files, edits become commits.
 @Suite struct FileStoreBackendTests {

@@ -3,7 +3,8 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
+@testable import TriggerStores
 
 private let orders = DatabaseTable("orders", columns: [.init("quantity", .integer)])
 

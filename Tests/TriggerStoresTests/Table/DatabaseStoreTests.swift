@@ -4,7 +4,8 @@ import TriggerCore
 import TriggerHost
 import TriggerTestKit
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
+@testable import TriggerStores
 
 private let orders = DatabaseTable(
   "orders",

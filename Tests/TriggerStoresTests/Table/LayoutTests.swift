@@ -3,7 +3,8 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
+@testable import TriggerStores
 
 /// Columns, indexes and migrations change with the declaration.
 @Suite struct LayoutTests {

@@ -2,7 +2,8 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerStorage
+@testable import TriggerSQLite
+@testable import TriggerStores
 
 /// Values as rows: nothing is lost, and what is plain is plain in SQL.
 @Suite struct RowCodingTests {
