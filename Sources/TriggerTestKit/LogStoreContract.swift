@@ -382,11 +382,15 @@ package struct LogStoreContract {
 
     let blocks = try log.source.blocks(after: 0, through: .max, bytes: .max)
     let kept = blocks[3]
+    try require(try log.source.cut() == nil, "where nothing was let go there is no cut")
     try log.write(.dropBlocks(through: kept.first + 1))
     try require(try log.source.firstSeq() == kept.first, "a block that ends later stays whole")
     try log.write(.shrink)
     let rest = try log.source.blocks(after: 0, through: .max, bytes: .max)
     try require(rest.first == kept, "from a position that is gone reading begins with what there is")
+    try log.write(.dropBlocks(through: 1))
+    try require(
+      try log.source.cut() == blocks[2].end, "the cut is where the last block ended that was let go")
     try check(rest, through: log.last, log)
   }
 

@@ -71,6 +71,32 @@ import TriggerHost
     try check(path, "\(blocks[4].first) to \(blocks[4].last)", "its chain does not fit")
   }
 
+  /// What was before it is gone, and it is checked all the same.
+  @Test func theFirstBlockThatIsKeptIsChecked() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let blocks = try await makeLog(path)
+    let host = try DataHost(path)
+    try host.log.perform([.dropBlocks(through: blocks[3].last)])
+    host.close()
+    let source = try SQLiteLogSource(path: path)
+    #expect(try source.cut() == blocks[3].end && source.firstSeq() == blocks[4].first)
+    try LogReader(source).visit { _ in }
+    var block = blocks[4]
+    let bytes = try altered(block)
+    // As it would be in another history: the mark tells them apart, and nothing else.
+    block.checksum = bytes.withUnsafeBytes { LogBlock.checksum($0) }
+    try bytes.withUnsafeBytes { bytes in
+      try Database(path: path + "/log.sqlite").run(
+        "UPDATE blocks SET records = ?, checksum = ? WHERE first = ?",
+        [.blob(bytes), .int(block.checksum), .int(block.first)])
+    }
+    try check(path, "\(block.first) to \(block.last)", "its chain does not fit")
+    // A log that an older version has shortened since then has no mark of that.
+    try Database(path: path + "/log.sqlite").run("UPDATE meta SET value = 2 WHERE name = 'cut'")
+    try LogReader(path: path).visit(to: block.last) { _ in }
+  }
+
   @Test func anEpochThatGoesBackIsFound() async throws {
     let path = temporaryDirectory()
     defer { try? FileManager.default.removeItem(atPath: path) }

@@ -82,11 +82,15 @@ package final class LogReader {
 
   /// The block is the one that was written there, as far as that can be told.
   private func check(_ block: LogBlock, after end: LogPosition?) throws {
-    guard let end = end ?? (block.first == 1 ? LogPosition() : nil), let problem = block.problem(after: end)
-    else {
-      return
-    }
+    guard let end = try end ?? start(of: block), let problem = block.problem(after: end) else { return }
     throw damage(block, problem)
+  }
+
+  /// Where the block before it ended, when that is known without reading that.
+  private func start(of block: LogBlock) throws -> LogPosition? {
+    if block.first == 1 { return LogPosition() }
+    guard let cut = try source.cut(), block.first == cut.seq &+ 1 else { return nil }
+    return cut
   }
 
   private func damage(_ block: LogBlock, _ what: String) -> LogError {

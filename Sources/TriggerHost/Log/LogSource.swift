@@ -34,6 +34,9 @@ package protocol LogSource: AnyObject {
   func end() throws -> LogPosition
   /// The oldest seq that is kept; 0 when there is none.
   func firstSeq() throws -> Int64
+  /// Where the newest block ended that was let go: the oldest one that is kept follows it. Nil when none was, or nobody
+  /// has noted it.
+  func cut() throws -> LogPosition?
   /// A number that changes when something has been written since it was last asked for.
   func changeCount() throws -> Int64
   /// Every start of a host, in order.

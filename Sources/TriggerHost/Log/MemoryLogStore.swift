@@ -46,6 +46,7 @@ private struct Kept: Sendable {
   var changes: Int64 = 0
   var epochs: [LogEpoch] = []
   var blocks: [LogBlock] = []
+  var cut: LogPosition?
   var accepted: [EventID: [UInt8]] = [:]
   var checkpoints: [Checkpoint] = []
   /// By checkpoint and number.
@@ -108,7 +109,9 @@ private struct Kept: Sendable {
     case .schedule(let name, let rule, let since): schedules[name] = (rule, since)
     case .mark(let seq, let mark, _):
       try require(marks.updateValue(mark, forKey: seq) == nil, "seq \(seq) has a mark already")
-    case .dropBlocks(let seq): blocks.removeAll { $0.last <= seq }
+    case .dropBlocks(let seq):
+      cut = blocks.last { $0.last <= seq }?.end ?? cut
+      blocks.removeAll { $0.last <= seq }
     case .dropCheckpoint(let id): checkpoints.removeAll { $0.head.id == id }
     case .dropParts(let id, let most):
       for number in (parts[id] ?? [:]).keys.sorted().prefix(most) { parts[id]?[number] = nil }
@@ -169,6 +172,7 @@ private final class MemoryLogSource: LogSource {
 
   func end() -> LogPosition { kept.end }
   func firstSeq() -> Int64 { kept.blocks.first?.first ?? 0 }
+  func cut() -> LogPosition? { kept.cut }
   func changeCount() -> Int64 { kept.changes }
   func epochs() -> [LogEpoch] { kept.epochs }
 

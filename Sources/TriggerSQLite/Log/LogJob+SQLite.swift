@@ -34,6 +34,7 @@ extension LogJob {
   private func letGo(on database: Database) throws {
     switch self {
     case .dropBlocks(let seq):
+      try Self.note(cut: seq, in: database)
       try database.run("DELETE FROM blocks WHERE first <= ?1 AND last <= ?1", [.int(seq)])
     case .dropCheckpoint(let id): try database.run("DELETE FROM checkpoints WHERE id = ?", [.int(id)])
     case .dropParts(let id, let most):
@@ -45,6 +46,15 @@ extension LogJob {
     // Pages that are free, each of which may have another page moved into its place.
     case .shrink: try database.run("PRAGMA incremental_vacuum(256)")
     default: break
+    }
+  }
+
+  /// What the first block that stays is checked against: where the last one ended that goes.
+  private static func note(cut seq: Int64, in database: Database) throws {
+    for (name, column) in [("cut", "last"), ("cut_chain", "chain"), ("cut_epoch", "epoch")] {
+      try database.run(
+        "INSERT OR REPLACE INTO meta SELECT ?1, \(column) FROM blocks WHERE first <= ?2 AND last <= ?2 ORDER BY first DESC LIMIT 1",
+        [.text(name), .int(seq)])
     }
   }
 

@@ -72,6 +72,17 @@ package final class SQLiteLogSource: LogSource {
     return first
   }
 
+  package func cut() throws -> LogPosition? {
+    var found: [String: Int64] = [:]
+    try database.run("SELECT name, value FROM meta WHERE name IN ('cut', 'cut_chain', 'cut_epoch')") {
+      found[$0.text(0)] = $0.int(1)
+    }
+    guard let seq = found["cut"], let chain = found["cut_chain"], let epoch = found["cut_epoch"] else {
+      return nil
+    }
+    return LogPosition(seq: seq, chain: chain, epoch: epoch)
+  }
+
   /// Blocks that are read at a time.
   private static let blocksAtOnce = 1000
 
