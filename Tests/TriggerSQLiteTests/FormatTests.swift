@@ -53,6 +53,40 @@ import TriggerHost
     #expect(found.count == 1 && found[0].hasPrefix("the block of seqs \(blocks[1].first) to "), "\(found)")
   }
 
+  /// In a log that is too long to be gone through, blocks stay without a chain, and one begins after them.
+  @Test func theChainOfALongLogBeginsAfterItsOldBlocks() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try FileManager.default.copyItem(
+      atPath: Self.fixtures.appendingPathComponent("format-4").path, toPath: path)
+    let database = try Database(path: path + "/log.sqlite")
+    try DataFormat.prepare(database, path: path, chainingUpTo: 1000)
+    database.close()
+    let host = try DataHost(path)
+    for n in 3001...3003 {
+      try await host.send(n...n)
+      await host.queue.waitUntilIdle()
+    }
+    let source = try SQLiteLogSource(path: path)
+    let blocks = try source.blocks(after: 0, through: .max, bytes: .max)
+    let (old, new) = (blocks.filter { $0.epoch == 0 }, blocks.filter { $0.epoch == 6 })
+    #expect(old.count > 2 && new.count > 2 && old.count + new.count == blocks.count)
+    #expect(old.allSatisfy { $0.chain == 0 } && new.allSatisfy { $0.chain != 0 })
+    #expect(try damages(in: path).isEmpty)
+    #expect(try verified(LogReader(source)).seq == host.log.durable)
+    // With each of them as the first that is kept.
+    for block in [old[0], old[old.count - 1], new[0]] {
+      try host.log.perform([.dropBlocks(through: block.last)])
+      #expect(try source.cut() == block.end)
+      try LogReader(source).visit { _ in }
+    }
+    host.close()
+    // A new block may not lose its chain.
+    try Database(path: path + "/log.sqlite").run(
+      "UPDATE blocks SET chain = 0 WHERE first = ?", [.int(new[2].first)])
+    #expect(throws: LogError.self) { try LogReader(path: path).visit { _ in } }
+  }
+
   @Test func aReaderSaysWhatAnotherFormatNeeds() throws {
     let path = temporaryDirectory()
     defer { try? FileManager.default.removeItem(atPath: path) }

@@ -28,9 +28,12 @@ enum DataFormat {
 
   /// Makes a new database's tables, or brings an older one up, all or nothing.
   ///
-  /// - Parameter path: for messages.
+  /// - Parameters:
+  ///   - path: for messages.
+  ///   - most: bytes of a file whose blocks get chains. Not all of a longer one is gone through when its format becomes
+  ///     another.
   /// - Throws: `StorageError` when the format is newer, or older than any release's.
-  static func prepare(_ database: Database, path: String) throws {
+  static func prepare(_ database: Database, path: String, chainingUpTo most: Int64 = 1 << 30) throws {
     let format = try of(database)
     if let format { try check(format, path) }
     if format == nil { try setPages(database) }
@@ -42,7 +45,7 @@ enum DataFormat {
     if format != current {
       try database.transaction {
         try makeTables(database)
-        if format != nil { try chainBlocks(database) }
+        if format != nil, try bytes(database) <= most { try chainBlocks(database) }
         try database.run("INSERT OR REPLACE INTO meta VALUES ('format', ?)", [.int(current)])
         try database.run("INSERT OR IGNORE INTO meta VALUES ('log', ?)", [.int(.random(in: 1 ... .max))])
       }
@@ -61,17 +64,12 @@ enum DataFormat {
     try database.run("PRAGMA auto_vacuum = INCREMENTAL")
   }
 
-  /// Not all of a longer file is gone through when its format becomes another.
-  private static let mostWrittenAnew = 1 << 30
-
   private static func bytes(_ database: Database) throws -> Int64 {
     try (database.integer("PRAGMA page_count") ?? 0) * (database.integer("PRAGMA page_size") ?? 0)
   }
 
-  /// Blocks of before get their chains, under epoch 0. In a log that is too long to go through they stay without,
-  /// and the chain begins after them.
+  /// Blocks of before get their chains, under epoch 0. Where they stay without, the chain begins after them.
   private static func chainBlocks(_ database: Database) throws {
-    guard try bytes(database) <= mostWrittenAnew else { return }
     var blocks: [LogBlock] = []
     try database.run("SELECT first, last, checksum FROM blocks ORDER BY first") { row in
       blocks.append(
@@ -113,6 +111,8 @@ enum DataFormat {
 
   private static let tables =
     [
+      // `format`, `log` (which one it is), and where the last block ended that was let go: `cut` (its last seq),
+      // `cut_chain`, `cut_epoch`, not in logs that only older versions have shortened.
       "meta (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
       // Records of consecutive seqs, written together: a CBOR sequence, when it was written (nanoseconds since
       // 1970), the epoch it was written under, its checksum and its chain (`LogBlock`). `cuts` contents are kept apart;
