@@ -50,7 +50,7 @@ public struct LogVerification: Sendable {
 
   private static func checkRecords(_ reader: LogReader, _ found: inout LogVerification) throws {
     // Whoever looks at trees says why they cannot be read.
-    let trees = (try? reader.scriptTrees()).map { Set($0.map(\.identity.number)).union([0]) }
+    let trees = (try? reader.source.scriptTrees()).map { Set($0.map(\.identity.number)).union([0]) }
     var missing: Set<Int> = []
     var end = LogPosition?.none
     for block in try heads(reader) {
@@ -106,7 +106,7 @@ public struct LogVerification: Sendable {
   }
 
   private static func checkTrees(_ reader: LogReader, _ found: inout LogVerification) throws {
-    for tree in try reader.scriptTrees() {
+    for tree in try reader.source.scriptTrees() {
       let number = tree.identity.number
       do {
         let files = try reader.tree(number)?.files ?? [:]

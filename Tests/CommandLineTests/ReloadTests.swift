@@ -65,11 +65,9 @@ import TriggerFiles
     #expect(show.output == Self.tick("one"))
     let verified = try await triggerHost("replay", "--data", directory("data"), "--verify")
     #expect(verified.status == 0, "\(verified)")
-    // As when the host was killed between the commit of the newest tree and the note of its seq.
-    try Database(path: directory("data/log.sqlite"))
-      .run("UPDATE script_trees SET seq = 0 WHERE number = (SELECT max(number) FROM script_trees)")
-    #expect(
-      try await triggerHost("scripts", "log", "--data", directory("data")).output.contains("never used"))
+    // No checkpoint has noted since when they are in force: their records say it, also to the host that comes next.
+    try Database(path: directory("data/log.sqlite")).run("UPDATE script_trees SET seq = 0 WHERE number > 1")
+    #expect(try await triggerHost("scripts", "log", "--data", directory("data")).output == log.output)
     _ = try await triggerHost(
       "run", "--scripts", directory("triggers"), "--data", directory("data"), "--exit-when-idle")
     #expect(try await triggerHost("scripts", "log", "--data", directory("data")).output == log.output)

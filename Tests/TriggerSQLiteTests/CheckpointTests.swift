@@ -149,6 +149,29 @@ import TriggerHost
     #expect(try fold.encoded.withUnsafeBytes { try LogFold(decoding: $0) } == fold, place)
   }
 
+  /// Since when scripts are in force a record says, and once that may go, a note of the checkpoint that has it.
+  @Test func aCheckpointNotesWhatRecordsPutInForce() async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let host = try DataHost(path)
+    try await host.send(1...20)
+    var tree = ScriptTree(
+      files: DataHost.scripts.merging(["more.lua": "return { execute = function() end }"]) { $1 }
+        .mapValues { Array($0.utf8) })
+    tree.identity = try host.log.withDirectory { try $0.keep(tree.files, now: 2, seed: 3) }
+    let seq = try await host.queue.replaceScripts(with: tree, event: [:]).seq
+    let source = try SQLiteLogSource(path: path)
+    #expect(try source.scriptTrees().last?.seq == nil)
+    #expect(try LogReader(source).scriptTrees().last?.seq == seq)
+    let checkpointer = try Checkpointer(host.log, host.coordinator, recovery: host.recovery)
+    try checkpointer.checkpoint()
+    #expect(try source.scriptTrees().map(\.seq) == [nil, seq])
+    try host.log.perform([.dropBlocks(through: seq)])
+    #expect(try LogReader(source).scriptTrees().map(\.seq) == [nil, seq])
+    checkpointer.close()
+    host.close()
+  }
+
   /// Events that wait may be more than SQLite takes in one value.
   @Test func aLargeFoldIsInPieces() throws {
     let path = temporaryDirectory()

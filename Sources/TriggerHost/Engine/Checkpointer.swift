@@ -190,8 +190,12 @@ public final class Checkpointer: @unchecked Sendable {
     let value = seal.value(id: id, since: since, last: last, time: now, bytes: size, fold: checksum)
     let head = KeptCheckpoint(
       id: id, since: since, last: last, time: now, checksum: checksum, parts: parts, bytes: size, seal: value)
-    try log.perform([.checkpoint(head, fold: Array(encoded.prefix(KeptCheckpoint.foldPiece)), digests: state)]
+    try log.perform(
+      fold.installed.jobs + [
+        .checkpoint(head, fold: Array(encoded.prefix(KeptCheckpoint.foldPiece)), digests: state)
+      ]
     )
+    fold.installed = LogFold.InstalledTrees()
     lastSeq = last
     lastSize = Int(size)
     for damage in damaged { try trimmer.remove(checkpoint: damage.checkpoint) }

@@ -34,6 +34,18 @@ package struct LogFold: Sendable, Equatable {
     }
   }
 
+  /// Script trees that records have put in force, until a checkpoint has noted that: no part of what the fold is as of a
+  /// seq.
+  package struct InstalledTrees: Sendable, Equatable {
+    /// By number, the first seq that may use it.
+    package var seqs: [Int: Int64] = [:]
+
+    /// What is to be noted: records may go, and the trees stay.
+    package var jobs: [LogJob] { seqs.sorted { $0.key < $1.key }.map { .treeInForce(number: $0, seq: $1) } }
+
+    package static func == (_: InstalledTrees, _: InstalledTrees) -> Bool { true }
+  }
+
   /// Failed operations that are remembered for `dead`; beyond, the oldest are forgotten.
   package static let deadKept = 10_000
 
@@ -49,6 +61,7 @@ package struct LogFold: Sendable, Equatable {
   package var keys: [SenderKey: KeyState] = [:]
   package var finished = FinishedKeys()
   package var failed: Deque<Int64> = []
+  package var installed = InstalledTrees()
 
   package init() {}
 
@@ -60,6 +73,7 @@ package struct LogFold: Sendable, Equatable {
   /// Takes the next record. O(1) for a plain one.
   package mutating func apply(_ view: RecordView) throws(LogDamage) {
     lastSeq = view.seq
+    if let number = view.installedTree { installed.seqs[number] = view.identity }
     if view.isPlain, view.outcome != .failed { return }
     apply(try LogRecord(view, intents: false))
   }

@@ -73,7 +73,8 @@ package enum LogJob: Sendable {
   /// A script tree, as what it changed against the one before; `seq` is the first that may use it, 0 while it is not
   /// known.
   case tree(ScriptTree.Identity, changed: [String: [UInt8]], removed: [String], seq: Int64)
-  /// From which seq on a tree is used, unless that is known.
+  /// From which seq on a tree is used, unless that is known: with the checkpoint that has the record which says so, or
+  /// where no record does.
   case treeInForce(number: Int, seq: Int64)
   /// Files that wait, in the place of those before.
   case waiting([ScriptReload.Waiting])

@@ -50,7 +50,7 @@ package final class LogNotes {
   /// - Parameters:
   ///   - now: nanoseconds since 1970: the clock of chunks while they load.
   ///   - seed: of `math.random` while chunks load.
-  ///   - seq: the first that may use it; 0 when it is not known yet.
+  ///   - seq: the first that may use it, when no record will say so; 0 when one will.
   package func keep(
     _ files: [String: [UInt8]], now: Int64, seed: UInt64, seq: Int64 = 0
   ) throws -> ScriptTree.Identity {
@@ -59,7 +59,7 @@ package final class LogNotes {
     let (changed, removed) = Self.difference(of: files, from: newestFiles ?? [:])
     newestFiles = files
     if let newest, changed.isEmpty, removed.isEmpty {
-      try note(seq: seq, ofTree: newest.number)
+      if seq > 0, try !isInForce() { jobs.append(.treeInForce(number: newest.number, seq: seq)) }
       return newest
     }
     let identity = ScriptTree.Identity(number: (newest?.number ?? 0) + 1, time: now, seed: seed)
@@ -98,27 +98,10 @@ package final class LogNotes {
     return paths
   }
 
-  /// Says from which seq on a tree is used, unless that is known already.
-  package func note(seq: Int64, ofTree number: Int) throws {
-    if seq > 0 { jobs.append(.treeInForce(number: number, seq: seq)) }
-  }
-
-  /// Finds in the log from which seq on the newest tree is used, when nobody knows: the last host has ended between its
-  /// commit and the note of it, or before the commit. Before a host begins. O(records since the tree before), for such a
-  /// tree only.
-  ///
-  /// - Throws: `LogError`.
-  package func mendNewestTree(from reader: LogReader) throws {
-    let trees = try source.scriptTrees()
-    guard let newest = trees.last, newest.seq == nil else { return }
-    let number = newest.identity.number
-    try reader.visitViews(from: (trees.compactMap(\.seq).max() ?? 0) + 1) { record in
-      guard record.isReload, try CanonicalEncoding.decode(record.payload)["tree"] == .int(Int64(number))
-      else {
-        return
-      }
-      try note(seq: record.identity, ofTree: number)
-    }
+  /// It is noted, or a record says, since when the newest tree is in force.
+  private func isInForce() throws -> Bool {
+    if try source.scriptTrees().last?.seq != nil { return true }
+    return try LogReader(source).scriptTrees().last?.seq != nil
   }
 
   // MARK: Files that wait

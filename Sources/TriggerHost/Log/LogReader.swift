@@ -123,7 +123,21 @@ package final class LogReader {
   // MARK: Script trees
 
   /// Every script tree there ever was, oldest first. O(trees and what they changed).
-  package func scriptTrees() throws -> [KeptScriptTree] { try source.scriptTrees() }
+  ///
+  /// Since when a tree is in force the record says that put it there, until a checkpoint has noted it. O(records since the
+  /// newest checkpoint) too, when there is a tree that nothing is noted of.
+  package func scriptTrees() throws -> [KeptScriptTree] {
+    let noted = try source.checkpoints().first?.last ?? 0
+    var trees = try source.scriptTrees()
+    guard trees.contains(where: { $0.seq == nil }) else { return trees }
+    try visitViews(from: noted + 1) { record in
+      guard let number = record.installedTree,
+        let place = trees.lastIndex(where: { $0.identity.number == number && $0.seq == nil })
+      else { return }
+      trees[place].seq = record.identity
+    }
+    return trees
+  }
 
   /// A script tree that was in force; nil when there is none of the number. O(its files).
   ///

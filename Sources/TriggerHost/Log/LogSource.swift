@@ -137,7 +137,7 @@ package enum DeadMark: String, Sendable {
 package struct KeptScriptTree: Sendable, Hashable {
   /// Number, time, seed.
   package var identity: ScriptTree.Identity
-  /// The first seq that may use it; nil while it is not known.
+  /// The first seq that may use it; nil while nothing is noted of it.
   package var seq: Int64?
   /// Paths that are new, or have other content than in the tree before.
   package var changed: [String]

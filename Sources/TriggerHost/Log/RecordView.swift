@@ -45,7 +45,17 @@ package struct RecordView {
 
   /// It put other scripts in force.
   package var isReload: Bool {
-    tree == 0 && trigger.elementsEqual(ReservedTrigger.scripts.utf8)
+    tree == 0 && trigger.count == ReservedTrigger.scripts.utf8.count
+      && trigger.elementsEqual(ReservedTrigger.scripts.utf8)
+  }
+
+  /// The number of the script tree that it put in force; nil for other records. Those that `identity` and later seqs name
+  /// run with it.
+  package var installedTree: Int? {
+    guard isReload, outcome == .committed,
+      case .int(let number)? = try? CanonicalEncoding.decode(payload)["tree"]
+    else { return nil }
+    return Int(exactly: number)
   }
 
   /// The next record of `reader`.

@@ -51,8 +51,8 @@ final class HostScripts: Sendable {
     queue.bind(triggers, scripts: tree)
   }
 
-  /// Puts other scripts in force: they are kept, take their place in the order as an operation, the place is noted with
-  /// them, and the schedules that they ask for take the place of those before. Returns when that is durable.
+  /// Puts other scripts in force: they are kept, take their place in the order as an operation, whose record says since when
+  /// they are in force, and the schedules that they ask for take the place of those before. Returns when that is durable.
   ///
   /// - Parameters:
   ///   - tree: gets its identity.
@@ -66,7 +66,6 @@ final class HostScripts: Sendable {
     tree.identity = try storage?.keep(reload)
     let result = try await queue.replaceScripts(
       with: tree, event: ["changed": .array(changed.sorted().map { .string($0) })])
-    if let number = tree.identity?.number { try storage?.note(seq: result.seq, ofTree: number) }
     bind(tree)
     schedules?.replace(of: old, by: tree)
     return result

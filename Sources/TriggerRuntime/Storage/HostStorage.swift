@@ -68,7 +68,6 @@ package final class HostStorage: Sendable {
     let started = ContinuousClock.now
     let reader = opened.reader
     self.reader = reader
-    try log.withDirectory { try $0.mendNewestTree(from: reader) }
     let recovery = try coordinator.recover(scripts: { try reader.scripts($0) }) { try reader.recover($0) }
     let seconds = (ContinuousClock.now - started) / .seconds(1)
     let start = recovery.begin == 0 ? "the first record" : "the one before it, of seq \(recovery.begin),"
@@ -119,7 +118,7 @@ package final class HostStorage: Sendable {
 
   /// Keeps the tree in force, and what waits beside it.
   ///
-  /// - Parameter seq: the first that may use it; 0 when it is not known yet.
+  /// - Parameter seq: the first that may use it, when no record will say so; 0 when one will.
   package func keep(_ reload: ScriptReload, seq: Int64 = 0) throws -> ScriptTree.Identity {
     let (now, files) = (clock.now(), reload.tree.files)
     let waiting = reload.held.compactMap { held in
@@ -136,10 +135,6 @@ package final class HostStorage: Sendable {
         code: .damage)
     }
     return identity
-  }
-
-  func note(seq: Int64, ofTree number: Int) throws {
-    try log.withDirectory { try $0.note(seq: seq, ofTree: number) }
   }
 
   /// Since when the job is known.

@@ -122,7 +122,8 @@ enum DataFormat {
       "inbox (epoch INTEGER, number INTEGER, checksum INTEGER NOT NULL, event BLOB NOT NULL, PRIMARY KEY (epoch, number)) WITHOUT ROWID",
       // Every start of a host.
       "epochs (epoch INTEGER PRIMARY KEY, started INTEGER NOT NULL, seed INTEGER NOT NULL, versions TEXT NOT NULL)",
-      // Script trees, in the order they were in force; `seq` is the first that may use it, 0 while it is not known.
+      // Script trees, in the order they were in force; `seq` is the first that may use it, 0 while at most a record
+      // says it.
       "script_trees (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, seed INTEGER NOT NULL, seq INTEGER NOT NULL)",
       // What a tree changed against the one before; a file that went away has no content.
       "script_files (path TEXT, tree INTEGER, content INTEGER, PRIMARY KEY (path, tree)) WITHOUT ROWID",
