@@ -8,13 +8,14 @@ package enum ScriptingPage {
     """
     # Writing triggers
 
-    Everything a Lua script can use, with an example of each that is run by a test.
+    Everything that a Lua script can use, each with an example. Tests run all of these examples.
 
     <!-- Made from Sources/TriggerWorkshop by the tests; UPDATE_GENERATED=1 swift test rewrites it. -->
 
     ## A trigger
 
-    A script is a file below the scripts directory. It returns one table: what it reacts to, and what it does.
+    A script is a file below the scripts directory. It returns one table. The table says which events the script reacts to, and
+    what it does with them.
 
     ```lua
     -- triggers/counter.lua
@@ -30,19 +31,31 @@ package enum ScriptingPage {
     }
     ```
 
-    `execute` reads stores and returns *intents*, prepared changes. Many executions run at once, each on a snapshot
-    that nobody changes under it. When its turn comes, what it read is compared with what was committed meanwhile: if
-    it is unchanged the intents are applied, otherwise `execute` runs again on fresh data, unseen by anyone. So write
-    as if you were alone, and leave no traces but intents: an execution may run twice, and only its last run counts.
+    `execute` reads stores and returns *intents*: changes that it has prepared. Many executions run at once. Each reads a
+    snapshot, which no commit changes. When an execution's turn to commit comes, the host compares what the execution read with
+    what was committed meanwhile:
 
-    While `trigger-host run` goes on, a saved script is in force a moment later. One that does not load is refused with its
-    line, and its last good version stays in force; with it wait the files that were saved together with it, and those that
-    `require` it; all others go live. One that names what is not there is in force with a warning. `trigger-host check` finds
-    mistakes before they run, `trigger-host exec` runs one trigger once, `trigger-host repl` lets you try things on a
-    snapshot, and <doc:TestingScripts> shows how to test. `trigger-host new DIR` makes a project whose editor settings complete and check
-    all that is on this page.
+    - If the values that it read are unchanged, the host applies the intents.
+    - If one of them has changed, the host drops the intents and runs `execute` again on fresh data. Nobody sees the first run.
 
-    In the examples `-->` shows what the expression before it gives, or what a `return` changes.
+    For example, two visits of one page run at once, and both read 3. The first commits 4. The second runs again, reads 4, and
+    commits 5. So write a script as if it ran alone. An execution may run twice, and only its last run counts, so it must have
+    no effects other than intents.
+
+    While `trigger-host run` goes on, a saved script is in force a moment later. The host refuses a script that does not load,
+    names the line of the mistake, and keeps the script's last good version in force. The files that were saved together with
+    the broken script wait with it, and so do the files that `require` it. All other files go live. A script that uses a name
+    that does not exist goes live with a warning.
+
+    These commands help to write scripts:
+
+    - `trigger-host new DIR` makes a project. Its editor settings complete and check all that is on this page.
+    - `trigger-host check` finds mistakes before they run.
+    - `trigger-host exec` runs one trigger once.
+    - `trigger-host repl` evaluates Lua on a snapshot.
+    - `trigger-host test` runs the scripts' tests: <doc:TestingScripts>.
+
+    In the examples, the text after `-->` is the value of the expression before it, or the change that a `return` makes.
 
     ## What a script returns
 
@@ -52,32 +65,35 @@ package enum ScriptingPage {
 
     \(table(["kind", "type", ""], LuaAPI.bindings.map { ["`\($0.name)`", code($0.type), $0.summary] }))
 
-    In a name, `*` stands for any characters but `/`, and `**` for any at all: `bars/*` takes `bars/EURUSD`, and
-    `on = { commit = "orders/**" }` every change of the store `orders`.
+    In a name, `*` stands for any characters except `/`, and `**` for any characters at all. For example, `bars/*` matches
+    `bars/EURUSD`, and `on = { commit = "orders/**" }` matches every change of the store `orders`.
 
-    `execute` returns nothing, one intent, or a list. Lists may hold lists, and `false` where an intent is not wanted:
-    `return { orders:put(key, order), is_large and ctx:emit("order.large", order) }` works when `is_large` is a boolean.
+    `execute` returns nothing, one intent, or a list of intents. A list may contain lists, and `false` in place of an intent
+    that is not wanted. So `return { orders:put(key, order), is_large and ctx:emit("order.large", order) }` works when
+    `is_large` is a boolean.
 
     ## The event
 
-    `event` is what the sender put in: the fields of a message, the columns of a feed's row, the payload of an
-    `emit`. These kinds come with fields of their own:
+    `event` is the payload that the sender gave: the fields of a message, the columns of a feed's row, or the payload of an
+    `emit`. The host itself fills in the events of these kinds:
 
     \(table(["kind", "field", "type", ""], LuaAPI.events.flatMap { event in event.fields.map { [event.kinds, "`\($0.name)`", code($0.type), $0.summary] } }))
 
-    A schedule's payload (`payload:` in a cron file) is in the event too.
+    The event of a schedule also contains the schedule's payload (`payload:` in a cron file).
 
-    From outside, feeds and schedules bring events (<doc:Configuration>), and `trigger-host run --stdin` takes them as
-    lines of JSON: `{"event": "page/visit", "payload": {"page": "home"}}`.
+    Events come from feeds and schedules (<doc:Configuration>) and from other triggers. `trigger-host run --stdin` reads events
+    as lines of JSON: `{"event": "page/visit", "payload": {"page": "home"}}`.
 
     ## When it fails
 
-    An error that nobody catches ends the execution: nothing of it is applied, and the log has the message with its line
-    and the calls that led there. With `retry` it is tried again, after a pause. What fails for good is kept with its
-    event, in a data directory: `trigger-host dead list` shows it, `dead requeue` runs it again, for the trigger
-    that failed, when the script is mended.
+    An error that the script does not catch ends the execution. The host applies none of its intents, and logs the message with
+    the line and the calls that led there. With `retry` the host tries the event again after a pause.
 
-    Raise one yourself where an event is no good: `error("no such item: " .. event.item)`, or `assert`.
+    An operation that has no try left has failed for good. A host with a data directory keeps the operation, with its event.
+    `trigger-host dead list` shows such operations. When the script is mended, `trigger-host dead requeue` runs an operation
+    again, for the trigger that failed.
+
+    A script raises an error itself when it cannot use an event: `error("no such item: " .. event.item)`, or `assert`.
 
     ## ctx
 
@@ -93,7 +109,7 @@ package enum ScriptingPage {
 
     ## Values
 
-    What stores, events and intents can hold:
+    Stores, events and intents can hold these values:
 
     | in Lua | in JSON | |
     | --- | --- | --- |
@@ -104,28 +120,35 @@ package enum ScriptingPage {
     | `{ 1, 2 }` | `[1, 2]` | a list has no holes |
     | `{ a = 1 }` | `{"a": 1}` | keys are texts |
     | `{}` | `{}` | an empty table is a map; `array {}` is the empty list |
-    | `null` | `null` | a value; `nil` is none |
+    | `null` | `null` | `null` is a value; `nil` is no value |
 
-    Functions, coroutines, tables that hold themselves, and tables that mix both kinds of keys are refused with the
-    place inside the value. A value may be 1 MiB large and 64 levels deep.
+    The host refuses functions, coroutines, tables that contain themselves, and tables that mix both kinds of keys. The error
+    names the place inside the value. A value may be 1 MiB large and 64 levels deep.
 
     ## The same every time
 
-    Any past execution can be run again and gives the same: `trigger-host replay --verify` does it. So a script sees no
-    clock but the event's time, no chance but its own seed, no files, no network, and no order of `pairs` that changes.
-    And no state survives an execution except in stores:
+    The host can run any past execution again, and the execution gives the same result. `trigger-host replay --verify` does
+    this. So that it works:
 
-    - Assigning a global is an error; so is changing one of Lua's libraries.
-    - A `local` outside of `execute` can be read; when it is assigned, or its table changed, the next execution starts
-      from the beginning again. The host notices and runs the file anew for each execution, which costs a little.
-    - The same holds for modules: they may keep caches and counters, but those last for one execution.
+    - The only time that a script sees is its event's time.
+    - Random numbers come from a seed that each execution has.
+    - `pairs` goes through a table in a fixed order.
+    - A script has no files and no network.
+
+    No state survives an execution, except in stores:
+
+    - It is an error to assign a global, or to change one of Lua's libraries.
+    - `execute` may read a `local` that stands outside of it. When `execute` assigns such a local, or changes a table in it,
+      the change lasts for this one execution: the next one starts with the original value. The host notices such a script and
+      runs its file anew for each execution, which costs a little time.
+    - The same holds for modules. A module may keep a cache or a counter, and it lasts for one execution.
 
     ## Functions of our own, and Lua's
 
     \(LuaAPI.constants.map { field($0, "") }.joined(separator: "\n"))
     \(LuaAPI.functions.prefix(3).map { function($0, "") }.joined(separator: "\n"))
-    Lua's own functions are there as the [manual](https://www.lua.org/manual/5.4/manual.html#6) has them, with the
-    differences that the last column names:
+    Lua's own functions work as the [manual](https://www.lua.org/manual/5.4/manual.html#6) says, except for the differences in
+    the last column:
 
     \(functionTable(LuaAPI.functions.dropFirst(3).map { ("", $0) }))
 
@@ -136,39 +159,39 @@ package enum ScriptingPage {
 
     ## In an editor
 
-    `trigger-host new DIR` sets a project up for Lua language servers: `library/trigger-host.lua` tells them what is on
-    this page, `.luarc.json` where things are. For a project of your own, `trigger-host annotations --help` says how to
-    make the two. The line `---@type Trigger` before `return {` is what lets a server know `event`, `ctx` and the
-    fields of the table.
+    `trigger-host new DIR` sets up a project for Lua language servers. `library/trigger-host.lua` tells the server everything on
+    this page, and `.luarc.json` tells it where the files are. For a project that exists already,
+    `trigger-host annotations --help` says how to make these two files. Put the line `---@type Trigger` before `return {`, so
+    that the server knows `event`, `ctx` and the fields of the table.
 
-    The annotations keep to what LuaLS documents, and are tried with the EmmyLua analyzer 0.23. Start that one with
-    `--load-stdlib false`: it cannot be told by a file that there is no `io.open` here. No server sees everything: a
-    misspelt field of the returned table, for one, is found by `trigger-host check`.
+    The annotations use only what LuaLS documents. They are also tried with the EmmyLua analyzer 0.23. Start the EmmyLua
+    analyzer with `--load-stdlib false`, because no file can tell it that scripts have no `io.open`. No language server finds
+    every mistake. For example, only `trigger-host check` finds a misspelt field of the returned table.
 
     ## Libraries
 
-    `require "name"` looks for a file in this order, with `/` for each dot of the name:
+    `require "name"` turns each dot of the name into `/`, and looks for a file in this order:
 
     \(LuaAPI.modulePaths.enumerated().map { "\($0 + 1). `\($1)`" }.joined(separator: "\n"))
 
-    Paths count from the scripts directory. Your own modules belong into `lib/`. A library written in Lua alone can be
-    copied there as it is, `lib/inspect.lua` or `lib/pl/pretty.lua`; `luarocks install --tree lua_modules NAME`, called in
-    the scripts directory, works too. A file outside of these two directories is a trigger, unless another file
-    requires it and it returns no `execute`. `inspect`, `dkjson`, `argparse`, `basexx` and most of Penlight are run by
-    our tests.
+    Paths are relative to the scripts directory. Put your own modules into `lib/`. You can copy a library that is written in pure
+    Lua there as it is, for example to `lib/inspect.lua` or `lib/pl/pretty.lua`. You can also call
+    `luarocks install --tree lua_modules NAME` in the scripts directory. A file outside of `lib/` and `lua_modules/` is a
+    trigger, unless another file requires it and it returns no `execute`. Tests run `inspect`, `dkjson`, `argparse`, `basexx`
+    and most of Penlight.
 
-    What a library must not expect in here:
+    A library cannot use the following in a script:
 
-    - files, the terminal, other programs, the environment: `io.open`, `os.execute`, `os.getenv`, `os.exit` are not
-      there. A library that names them inside of functions loads, and fails when such a function is called;
-      `trigger-host check --notes` lists them;
-    - more of `debug` than `traceback`, so no `debug.getinfo` or `setfenv`; modules written for Lua 5.1 that call
-      `module(...)` do not load;
-    - C modules (`lpeg`, `lfs`, `cjson`): `require` finds Lua files only;
-    - writing globals or changing the standard library, as `strict` modules and "monkey patches" do;
-    - changing `package.path` or filling `package.loaded` and `package.preload`;
-    - its own state from one call to the next: see above;
-    - the time from `os.time()` to move on while it runs, or `os.clock()` to count.
+    - Files, the terminal, other programs and the environment: there is no `io.open`, `os.execute`, `os.getenv` or `os.exit`. A
+      library that uses such a name only inside a function loads, and fails when that function is called.
+      `trigger-host check --notes` lists these uses.
+    - Anything of `debug` except `traceback`, so no `debug.getinfo`, and no `setfenv`. Modules for Lua 5.1 that call
+      `module(...)` do not load.
+    - C modules (`lpeg`, `lfs`, `cjson`): `require` finds Lua files only.
+    - New globals, or changes of the standard library, as `strict` modules and "monkey patches" make them.
+    - Changes of `package.path`, or entries in `package.loaded` and `package.preload`.
+    - State of its own that lasts from one execution to the next: see above.
+    - A clock that moves: `os.time()` stands still while a script runs, and `os.clock()` is always 0.
 
     ## Limits
 
@@ -177,19 +200,19 @@ package enum ScriptingPage {
     | CPU time of an execution | 200 ms | `timeout`, in the script or under `limits` in host.yaml |
     | memory of an execution | 64 MiB | `memory`, likewise |
     | a value | 1 MiB, 64 levels | |
-    | source text | a file 1 MiB, one `load` 4 MiB; in a function 10,000 of `break`, `goto`, labels and `elseif`, 50,000 `and` and `or`: more does not compile | |
+    | source text | a file 1 MiB, one `load` 4 MiB; a function with more than 10,000 of `break`, `goto`, labels and `elseif`, or more than 50,000 `and` and `or`, does not compile | |
     | intents of an execution | 10,000, 16 MiB together | |
     | values that the appends of one commit make | 64 MiB together | |
-    | keys that a `prepare_commit` has, or changes | 100,000 | |
-    | stores that an execution names and that are not there yet | 1,000 | |
-    | bindings of a trigger | 100, those with a `*` of 256 bytes | |
+    | keys that the data of a `prepare_commit` has, or that it changes | 100,000 | |
+    | stores that an execution names and that do not exist yet | 1,000 | |
+    | bindings of a trigger | 100; a name with a `*` may have 256 bytes | |
     | events that a commit emits | 1,000 | `limits.emits` |
     | hops of a chain of events | 64 | `limits.hops` |
-    | operations that come of one cause | 100,000 | `limits.offspring` |
+    | operations that one cause leads to | 100,000 | `limits.offspring` |
     | log lines of an execution | 1,000, 64 KiB | |
 
-    An execution that goes over a limit fails: nothing of it is applied, and the log says where it was. `pcall` cannot
-    catch that, nor can a coroutine.
+    An execution that goes over a limit fails. The host applies none of its intents, and the log says where the execution was.
+    Neither `pcall` nor a coroutine can catch this.
 
     """
   }

@@ -2,7 +2,7 @@ extension LuaAPI {
   package static let constants = [
     Field(
       "null", "userdata",
-      "JSON's null: a value that a store and an event can hold, where `nil` is no value at all.",
+      "JSON's null. Stores and events can hold `null`, because it is a value; `nil` is no value at all.",
       example: Example(
         "local chairs = ctx:store(\"chairs\")\nchairs:get(\"red\") == null       --> true\nchairs:get(\"blue\")             --> nil\ntostring(null)                 --> \"null\"",
         stores: "chairs = { red = null }")),
@@ -10,7 +10,7 @@ extension LuaAPI {
       "_VERSION", "string", "Lua's version.",
       example: Example("_VERSION                       --> \"Lua 5.4\"")),
     Field(
-      "_G", "table", "All global names. Nothing can be added: use `local`, or keep state in a store.",
+      "_G", "table", "All global names. Scripts cannot add names: use `local`, or keep state in a store.",
       example: Example("_G.print == print              --> true")),
   ]
 
@@ -18,8 +18,8 @@ extension LuaAPI {
   package static let functions = [
     Function(
       "array<T>(list: T): T",
-      "Marks a table as a list, so that it stays one when it is empty: an unmarked `{}` becomes an empty map.",
-      details: "Gives back the same table. Lists that come from a store or an event carry the mark already.",
+      "Marks a table as a list, so that it is a list even when it is empty. An empty table without the mark becomes an empty map.",
+      details: "It returns the same table. Lists that come from a store or an event carry the mark already.",
       example: Example(
         """
         local s = ctx:store("s")
@@ -28,13 +28,13 @@ extension LuaAPI {
     Function(
       "print(...: any)", "Writes its arguments to the host's log at level info, with tabs between them.",
       details:
-        "Of a table it shows the content, in the order of `pairs`, unless `__tostring` says something else: 4 levels deep, 50 entries of each table, 8 KiB; `<cycle>` stands for a table that it is in. Bytes that are not UTF-8 are spelt out, like `\\x80`.",
+        "It shows the content of a table, in the order of `pairs`, unless the table has a `__tostring`. It shows 4 levels, 50 entries of each table, and 8 KiB; `<cycle>` stands for a table inside itself. It writes bytes that are not UTF-8 as escapes like `\\x80`.",
       change: "goes to the log, with trigger, seq and attempt",
       example: Example("print(\"units\", 10)             --> logs info: units\t10")),
     Function(
       "require(name: string): any", "Loads a module of the script tree once and gives what it returned.",
       details:
-        "`\"lib.rsi\"` and `\"rsi\"` both find `lib/rsi.lua`; see [Libraries](#Libraries) for where it looks. A module is kept between executions as long as nothing reachable from it can change; otherwise it is run anew for each. So no module can carry state from one execution to the next.",
+        "`\"lib.rsi\"` and `\"rsi\"` both find `lib/rsi.lua`; see [Libraries](#Libraries) for where it looks. The host keeps a module between executions when nothing reachable from it can change. Otherwise it runs the module anew for each execution. So no module can carry state from one execution to the next.",
       change: "looks in the script tree only",
       example: Example("require \"string\" == string      --> true")),
     Function(
@@ -45,7 +45,7 @@ extension LuaAPI {
       example: Example("error(\"no bread\", 0)            --> error: no bread")),
     Function(
       "getmetatable(object: any): table?", "The metatable of a value, or what its `__metatable` says.",
-      change: "that of strings is not shown",
+      change: "does not show the metatable of strings",
       example: Example("getmetatable({})               --> nil")),
     Function(
       "ipairs<V>(list: V[]): fun(): integer, V", "Goes through 1, 2, ... up to the first nil.",
@@ -54,22 +54,22 @@ extension LuaAPI {
       "load(chunk: string|function, name?: string, mode?: string, env?: table): function?, string?",
       "Compiles Lua text and gives a function, or nil and what is wrong.",
       change:
-        "text only, no bytecode; a name like `@a.lua` is shown as `[load \"a.lua\"]`, so that it is no file's",
+        "takes text only, no bytecode; shows a name like `@a.lua` as `[load \"a.lua\"]`, so that it cannot be taken for a file",
       example: Example("load(\"return 1 + 1\")()          --> 2")),
     Function(
       "next<K, V>(table: table<K, V>, key?: K): K?, V?", "The key after another, and its value.",
-      change: "in the order of `pairs`",
+      change: "goes in the order of `pairs`",
       example: Example("next({ b = 1, a = 2 })         --> \"a\", 2")),
     Function(
       "pairs<K, V>(table: table<K, V>): fun(): K, V", "Goes through all keys and values.",
       change:
-        "in a fixed order: numbers by value, strings by bytes, booleans, then tables, functions and coroutines as they were made: those of the libraries first, of files by their paths, of the execution last",
+        "goes in a fixed order: numbers by value, strings by bytes, booleans, then tables, functions and coroutines in the order in which they were made: first those of the libraries, then those of files, by path, then those of the execution",
       example: Example(
         "(function() local s = \"\" for k in pairs { b = 1, a = 2, 9 } do s = s .. k end return s end)()  --> \"1ab\""
       )),
     Function(
       "pcall(f: function, ...: any): boolean, any", "Calls a function and catches its errors.",
-      change: "does not catch the end of an execution (time, memory)",
+      change: "does not catch the error that ends an execution at a limit (time, memory)",
       example: Example("pcall(error, \"no\")              --> false, \"no\"")),
     Function(
       "rawequal(a: any, b: any): boolean", "Whether two values are the same, without `__eq`.",
@@ -91,7 +91,7 @@ extension LuaAPI {
       change: "refuses `__gc`; weak tables are strong",
       example: Example("setmetatable({}, { __len = function() return 7 end })  --> {}")),
     Function(
-      "tonumber(value: any, base?: integer): number?", "The number that a text means, or nil.",
+      "tonumber(value: any, base?: integer): number?", "The number that a text stands for, or nil.",
       example: Example("tonumber(\"ff\", 16)              --> 255")),
     Function(
       "tostring(value: any): string", "A text for any value.",
@@ -107,7 +107,8 @@ extension LuaAPI {
     Function(
       "xpcall(f: function, handler: function, ...: any): boolean, any",
       "Calls a function; a handler gets the error where it happened.",
-      change: "as `pcall`; the handler is not called for the end of an execution",
+      change:
+        "does not catch the error that ends an execution at a limit, and does not call the handler for it",
       example: Example("xpcall(error, string.upper, \"no\")  --> false, \"NO\"")),
   ]
 

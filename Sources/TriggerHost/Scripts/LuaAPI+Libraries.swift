@@ -5,7 +5,8 @@ extension LuaAPI {
   private static func example(_ line: String) -> Example { Example(line) }
 
   private static let string = Library(
-    name: "string", summary: "Texts; also as methods: `(\"abc\"):upper()`.", constants: [],
+    name: "string", summary: "Functions for texts. They are methods of texts, too: `(\"abc\"):upper()`.",
+    constants: [],
     functions: [
       Function(
         "byte(s: string, i?: integer, j?: integer): integer", "The bytes of a text as numbers.",
@@ -16,11 +17,11 @@ extension LuaAPI {
       Function(
         "find(s: string, pattern: string, init?: integer, plain?: boolean): integer?, integer?, any",
         "Where a pattern first matches, and its captures.",
-        change: "a search without end is ended with the execution",
+        change: "ends a search that takes too long, with the execution",
         example: example("string.find(\"hello\", \"l+\")  --> 3, 4")),
       Function(
         "format(format: string, ...: any): string", "A text made from a format, as in C.",
-        change: "no `%p`; widths are limited",
+        change: "has no `%p`; limits widths",
         example: example("string.format(\"%05.2f %q\", 3.14159, \"x\")  --> \"03.14 \\\"x\\\"\"")),
       Function(
         "gmatch(s: string, pattern: string, init?: integer): fun(): string, any",
@@ -28,12 +29,12 @@ extension LuaAPI {
         example: example("string.gmatch(\"a1b2\", \"%d\")()  --> \"1\"")),
       Function(
         "gsub(s: string, pattern: string, repl: string|table|function, n?: integer): string, integer",
-        "Replaces matches; gives the text and how many there were.",
+        "Replaces matches; gives the new text and the number of matches.",
         example: example("string.gsub(\"hello\", \"l\", \"L\")  --> \"heLLo\", 2")),
       Function(
         "len(s: string): integer", "The number of bytes.", example: example("string.len(\"ä\")  --> 2")),
       Function(
-        "lower(s: string): string", "In small letters (ASCII).",
+        "lower(s: string): string", "The text in lower case (ASCII letters only).",
         example: example("string.lower(\"ABC\")  --> \"abc\"")),
       Function(
         "match(s: string, pattern: string, init?: integer): any",
@@ -61,7 +62,8 @@ extension LuaAPI {
         "Bytes as values, and the place after them.",
         example: example("string.unpack(\">I2\", \"\\1\\2\")  --> 258, 3")),
       Function(
-        "upper(s: string): string", "In capitals (ASCII).", example: example("(\"abc\"):upper()  --> \"ABC\"")
+        "upper(s: string): string", "The text in upper case (ASCII letters only).",
+        example: example("(\"abc\"):upper()  --> \"ABC\"")
       ),
     ])
 
@@ -88,7 +90,7 @@ extension LuaAPI {
         example: example("table.remove({ \"a\", \"b\" })  --> \"b\"")),
       Function(
         "sort<V>(list: V[], comes_before?: fun(a: V, b: V): boolean)", "Sorts in place.",
-        change: "always takes the same steps, so that equal elements end up in the same order",
+        change: "always takes the same steps, so equal elements end up in the same order in every run",
         example: example("(function(t) table.sort(t) return t end){ 3, 1, 2 }  --> { 1, 2, 3 }")),
       Function(
         "unpack(list: table, i?: integer, j?: integer): any", "The elements as separate values.",
@@ -110,7 +112,7 @@ extension LuaAPI {
       Field("pi", "number", "π.", example: example("math.pi  --> 3.1415926535898")),
     ],
     functions: [
-      Function("abs(x: number): number", "Without its sign.", example: example("math.abs(-5)  --> 5")),
+      Function("abs(x: number): number", "The absolute value.", example: example("math.abs(-5)  --> 5")),
       Function("acos(x: number): number", "Arc cosine.", example: example("math.acos(1)  --> 0.0")),
       Function("asin(x: number): number", "Arc sine.", example: example("math.asin(0)  --> 0.0")),
       Function(
@@ -119,15 +121,17 @@ extension LuaAPI {
       Function("ceil(x: number): integer", "The next integer up.", example: example("math.ceil(3.2)  --> 4")),
       Function("cos(x: number): number", "Cosine of radians.", example: example("math.cos(0)  --> 1.0")),
       Function(
-        "deg(x: number): number", "Radians in degrees.", example: example("math.deg(math.pi)  --> 180.0")),
+        "deg(x: number): number", "Converts radians to degrees.",
+        example: example("math.deg(math.pi)  --> 180.0")),
       Function("exp(x: number): number", "e to the power of x.", example: example("math.exp(0)  --> 1.0")),
       Function(
         "floor(x: number): integer", "The next integer down.", example: example("math.floor(-3.2)  --> -4")),
       Function(
-        "fmod(x: number, y: number): number", "The rest of a division, with the sign of x.",
+        "fmod(x: number, y: number): number", "The remainder of a division, with the sign of x.",
         example: example("math.fmod(-7, 3)  --> -1")),
       Function(
-        "log(x: number, base?: number): number", "The logarithm; of e without a base.",
+        "log(x: number, base?: number): number",
+        "The logarithm to a base; without a base, the natural logarithm.",
         example: example("math.log(8, 2)  --> 3.0")),
       Function(
         "max(x: number, ...: number): number", "The greatest.", example: example("math.max(2, 7, 5)  --> 7")),
@@ -137,16 +141,17 @@ extension LuaAPI {
         "modf(x: number): number, number", "The whole part and the fraction.",
         example: example("math.modf(3.5)  --> 3, 0.5")),
       Function(
-        "rad(x: number): number", "Degrees in radians.",
+        "rad(x: number): number", "Converts degrees to radians.",
         example: example("math.rad(180) == math.pi  --> true")),
       Function(
         "random(low?: integer, high?: integer): number",
-        "A number by chance: 0 to 1, or an integer 1 to low, or low to high.",
-        change: "each execution has its own seed; an execution that runs again draws the same numbers",
+        "A random number: from 0 to 1, or an integer from 1 to low, or from low to high.",
+        change:
+          "has a seed of its own in each execution; an execution that runs again draws the same numbers",
         example: example("math.random(6) <= 6  --> true")),
       Function(
-        "randomseed(x?: number, y?: integer)", "Starts `random` anew.",
-        change: "without a number it does nothing: there is no other source of chance",
+        "randomseed(x?: number, y?: integer)", "Starts `random` anew from a seed.",
+        change: "does nothing without a number, because there is no other source of randomness",
         example: example(
           "(function() math.randomseed(7) local a = math.random(99) math.randomseed(7) return a == math.random(99) end)()  --> true"
         )),
@@ -192,24 +197,26 @@ extension LuaAPI {
     ])
 
   private static let os = Library(
-    name: "os", summary: "The time. There is nothing else of the system.", constants: [],
+    name: "os", summary: "The time. Scripts see nothing else of the operating system.", constants: [],
     functions: [
       Function(
-        "clock(): number", "Always 0.", change: "CPU time differs from run to run, so it is not shown",
+        "clock(): number", "Always 0.",
+        change: "does not show CPU time, because CPU time differs from run to run",
         example: example("os.clock()  --> 0.0")),
       Function(
         "date(format?: string, time?: number): string",
         "A time as a text, or as a table for the format `*t`.",
         change:
-          "in UTC, in English; the time is the event's unless given; one with a fraction, like `ctx.time`, is the second it is in",
+          "shows UTC, in English; without `time` it shows the event's time; a time with a fraction, like `ctx.time`, counts as the second that it lies in",
         example: example("os.date(\"%d %b %Y %H:%M\", 1774746000)  --> \"29 Mar 2026 01:00\""),
         overloads: ["fun(format: \"*t\"|\"!*t\", time?: number): DateTable"]),
       Function(
         "difftime(later: number, earlier: number): number", "Seconds between two times.",
         example: example("os.difftime(90, 30)  --> 60.0")),
       Function(
-        "time(date?: table): integer", "Seconds since 1970; of the event unless a date is given.",
-        change: "the date is in UTC",
+        "time(date?: table): integer",
+        "Seconds since 1970: of the date, or of the event when no date is given.",
+        change: "takes the date as UTC",
         example: example("os.time { year = 2026, month = 3, day = 29, hour = 1 }  --> 1774746000")),
     ])
 
@@ -228,7 +235,7 @@ extension LuaAPI {
         example: example("coroutine.wrap(function() return coroutine.isyieldable() end)()  --> true")),
       Function(
         "resume(co: thread, ...: any): boolean, any", "Goes on with a coroutine.",
-        change: "does not catch the end of an execution",
+        change: "does not catch the error that ends an execution at a limit",
         example: example("coroutine.resume(coroutine.create(math.max), 3, 9)  --> true, 9")),
       Function(
         "running(): thread, boolean", "The running coroutine, and whether it is the main one.",
@@ -245,11 +252,11 @@ extension LuaAPI {
     ])
 
   private static let io = Library(
-    name: "io", summary: "Writing, so that libraries find it: into the log. There are no files.",
+    name: "io", summary: "Writes into the log, for libraries that use `io`. There are no files.",
     constants: [
       Field(
         "stdout", "table",
-        "Has `write` and `flush`; a line of the log at level info for each call of `write`.",
+        "Has `write` and `flush`. Each call of `write` makes one line in the log, at level info.",
         example: example("io.stdout:write(\"a\", 1, \"\\n\")  --> logs info: a1")),
       Field(
         "stderr", "table", "The same at level warning.",
@@ -262,7 +269,8 @@ extension LuaAPI {
     ])
 
   private static let debug = Library(
-    name: "debug", summary: "Where an error was. There is nothing else of it.", constants: [],
+    name: "debug", summary: "The calls that led to an error. Scripts see nothing else of `debug`.",
+    constants: [],
     functions: [
       Function(
         "traceback(message?: any, level?: integer): any",
@@ -271,10 +279,10 @@ extension LuaAPI {
     ])
 
   private static let packageLibrary = Library(
-    name: "package", summary: "What `require` goes by, to look at. Nothing in it can be changed.",
+    name: "package", summary: "The settings of `require`. Scripts can read them, and cannot change them.",
     constants: [
       Field(
-        "config", "string", "Separators of paths and templates, as everywhere.",
+        "config", "string", "The separators of paths and templates, as in Lua everywhere.",
         example: example("package.config:sub(1, 1)  --> \"/\"")),
       Field(
         "cpath", "string", "Empty: only Lua modules can be loaded.",
@@ -283,7 +291,7 @@ extension LuaAPI {
         "loaded", "table", "Lua's own libraries by name; not the modules of the script tree.",
         example: example("package.loaded.math == math  --> true")),
       Field(
-        "path", "string", "Where `require` looks, in that order.",
+        "path", "string", "Where `require` looks, in this order.",
         example: example("package.path:match(\"^[^;]+\")  --> \"?.lua\"")),
       Field("preload", "table", "Empty.", example: example("next(package.preload)  --> nil")),
     ],

@@ -5,21 +5,23 @@ extension LuaAPI {
   /// The second argument of `execute`.
   package static let context = Class(
     name: "Ctx", variable: "ctx",
-    summary: "The running execution: what it is about, and what it can do. It works inside `execute` only.",
+    summary:
+      "The running execution: the event that it is about, and the way to stores, new events and the log. `ctx` works inside `execute` only.",
     fields: [
       Field(
-        "seq", "integer", "The operation's first seq, its place in the one order. The same in every attempt.",
+        "seq", "integer",
+        "The operation's first seq: its place in the one order of commits. Every attempt sees the same seq.",
         example: Example("ctx.seq                        --> 1")),
       Field(
         "trigger", "string", "The name of the trigger that runs.",
         example: Example("ctx.trigger                    --> \"example\"")),
       Field(
         "event_name", "string",
-        "The event's name, like `bars/EURUSD`: useful where one trigger is bound to several. `commit` for commits, the trigger's name for schedules.",
+        "The event's name, like `bars/EURUSD`: useful where one trigger is bound to several names. For a commit it is `commit`, for a schedule the trigger's name.",
         example: Example("ctx.event_name                 --> \"page/visit\"")),
       Field(
         "time", "number",
-        "When the event was admitted, in seconds since 1970 (UTC). Every attempt sees the same time, however long it waits.",
+        "The time at which the host admitted the event, in seconds since 1970 (UTC). Every attempt sees the same time, however long the event waited.",
         example: Example(
           "ctx.time                       --> 1767225600.0\nos.date(\"%Y-%m-%d %H:%M\", ctx.time)  --> \"2026-01-01 00:00\""
         )),
@@ -28,13 +30,13 @@ extension LuaAPI {
       Function(
         "store(name: string): Store", "Opens a store as of this execution's snapshot.",
         details:
-          "A store that the configuration does not name exists from its first write on, unless `strict_stores` is on; then the name is an error with a suggestion.",
+          "A store that the configuration does not name exists from its first write on. With `strict_stores` the name of such a store is an error, and the error suggests a name that exists.",
         example: Example(
           "local visits = ctx:store(\"visits\")\nvisits:get(\"home\")             --> 3",
           stores: "visits = { home = 3 }")),
       Function(
         "emit(name: string, payload?: any): Intent",
-        "Prepares an event for every trigger bound to its name; returned from `execute`, it is admitted exactly once when the commit is applied.",
+        "Prepares an event for every trigger bound to its name. Return it from `execute`: the host admits it exactly once, when it applies the commit.",
         details:
           "Without a payload the event is an empty table. A chain of emitted events ends after 64 hops, and one commit may emit 1000 events.",
         example: Example(
@@ -43,7 +45,7 @@ extension LuaAPI {
         "log(level: \"debug\"|\"info\"|\"warn\"|\"warning\"|\"error\", message: any, fields?: table)",
         "Writes a line to the host's log, with the trigger, the seq and the attempt. Levels are `debug`, `info`, `warning` (or `warn`) and `error`.",
         details:
-          "Fields are what a machine should be able to read; they follow the text as JSON. Of fields that cannot be stored, and of those over 64 KiB, there is a text. The message may be a table, shown as `print` shows it. Of an execution 1,000 lines and 64 KiB are kept; the host shows 1 MB of a trigger in a second, and says how many lines it left out.",
+          "Fields are for programs that read the log: they follow the message as JSON. A text replaces fields that cannot be stored, and fields over 64 KiB. The message may be a table; it is shown as `print` shows it. The host keeps 1,000 lines and 64 KiB of one execution. It shows 1 MB per second of one trigger, and says how many lines it left out.",
         example: Example(
           "ctx:log(\"info\", \"sold\", { units = 10 })  --> logs info: sold {\"units\":10}")),
       Function(
@@ -57,7 +59,7 @@ extension LuaAPI {
   package static let store = Class(
     name: "Store", variable: "store",
     summary:
-      "A named map from keys (texts of 1 to 1024 bytes) to values. Reading shows the snapshot: never a half-done commit, and never what this execution has prepared. Writing prepares an *intent*: nothing changes until it is returned from `execute` and its seq commits.",
+      "A named map from keys (texts of 1 to 1024 bytes) to values. Reading shows the snapshot: never half of a commit, and never a change that this execution has prepared. Writing prepares an *intent*: nothing changes until `execute` returns the intent and its seq commits.",
     fields: [
       Field(
         "name", "string", "The store's name.",
@@ -73,9 +75,9 @@ extension LuaAPI {
           stores: prices)),
       Function(
         "scan(prefix?: string, limit?: integer): fun(): string, any",
-        "Goes through keys and values in the byte order of the keys, those with a prefix if one is given.",
+        "Goes through all keys and values, or through those whose keys begin with `prefix`, in the byte order of the keys.",
         details:
-          "What counts as read is the whole prefix: a key that appears under it later is a change too. `pairs` does not work on a store.",
+          "The whole prefix counts as read: when another commit adds a key with this prefix, that is a change too. `pairs` does not work on a store.",
         example: Example(
           """
           local total = 0
@@ -85,72 +87,74 @@ extension LuaAPI {
           total                          --> 12
           """, stores: "stock = { [\"shop/apples\"] = 5, [\"shop/pears\"] = 7, [\"van/apples\"] = 99 }")),
       Function(
-        "keys(prefix?: string): string[]", "The keys in byte order, those with a prefix if one is given.",
+        "keys(prefix?: string): string[]", "All keys, or those that begin with `prefix`, in byte order.",
         example: Example(
           "ctx:store(\"prices\"):keys()     --> { \"eur\", \"gbp\" }\nctx:store(\"prices\"):keys(\"g\")  --> { \"gbp\" }",
           stores: prices)),
       Function(
-        "count(prefix?: string): integer", "How many keys there are, those with a prefix if one is given.",
+        "count(prefix?: string): integer", "The number of all keys, or of those that begin with `prefix`.",
         example: Example("ctx:store(\"prices\"):count()    --> 2", stores: prices)),
       Function(
         "put(key: string, value: any): Intent",
-        "Prepares to set a key. `nil` as the value deletes it, `null` stores a JSON null.",
+        "Prepares to set a key to a value. The value `nil` deletes the key; `null` stores a JSON null.",
         details:
-          "The value is copied now: changing the table afterwards changes nothing. What has no place in a store (a function, a table with holes, a cycle) is an error that names the place inside the value.",
+          "`put` copies the value at once: changing the table afterwards changes nothing. A value that no store can hold (a function, a table with holes, a cycle) is an error. The error names the place inside the value.",
         example: Example(
           """
           local prices = ctx:store("prices")
           return { prices:put("eur", 1.08), prices:put("gbp", nil) }  --> prices/eur = 1.08; prices/gbp = nil
           """, stores: prices)),
       Function(
-        "delete(key: string): Intent", "Prepares to remove a key. One that is not there is no mistake.",
+        "delete(key: string): Intent",
+        "Prepares to remove a key. It is no error when the key does not exist.",
         example: Example(
           "return { ctx:store(\"prices\"):delete(\"eur\") }  --> prices/eur = nil", stores: prices)),
       Function(
         "add(key: string, number: number): Intent",
-        "Prepares to add to a number; a key that is not there counts as 0.",
+        "Prepares to add to the number at a key. A key that does not exist counts as 0.",
         details:
-          "`add`, `max`, `min` and `append` do not get in each other's way: a thousand executions may bump one counter at once and none runs again. Use them where you need not know the result.",
+          "`add`, `max`, `min` and `append` do not conflict with each other: a thousand executions may add to one counter at once, and none runs again. Use them where the script need not know the result.",
         example: Example(
           "return { ctx:store(\"visits\"):add(\"home\", 1) }  --> visits/home = 4",
           stores: "visits = { home = 3 }"
         )),
       Function(
         "max(key: string, number: number): Intent",
-        "Prepares to keep the greater of the number there and this one.",
+        "Prepares to keep the greater of two numbers: the one at the key, and this one.",
         example: Example(
           "return { ctx:store(\"records\"):max(\"hottest\", 31.5) }  --> records/hottest = 31.5",
           stores: "records = { hottest = 30.2 }")),
       Function(
         "min(key: string, number: number): Intent",
-        "Prepares to keep the smaller of the number there and this one.",
+        "Prepares to keep the smaller of two numbers: the one at the key, and this one.",
         example: Example(
           "return { ctx:store(\"records\"):min(\"coldest\", 28.5) }  --> records/coldest = 28.5",
           stores: "records = { coldest = 30.2 }")),
       Function(
         "append(key: string, value: any): Intent",
-        "Prepares to add a value to the end of the list there; a key that is not there counts as an empty list.",
+        "Prepares to add a value to the end of the list at a key. A key that does not exist counts as an empty list.",
         example: Example(
           "return { ctx:store(\"queue\"):append(\"jobs\", \"paint\") }  --> queue/jobs = { \"mow\", \"paint\" }",
           stores: "queue = { jobs = { \"mow\" } }")),
       Function(
         "append_text(key: string, text: string): Intent",
-        "Prepares to add text to the end of the string there; a key that is not there counts as an empty string.",
-        details: "Gets in nobody's way, like `append`: a line more for a file of a file store.",
+        "Prepares to add text to the end of the string at a key. A key that does not exist counts as an empty string.",
+        details:
+          "It does not conflict with other appends. Use it, for example, to add a line to a file of a file store.",
         example: Example(
           "return { ctx:store(\"notes\"):append_text(\"today\", \", milk\") }  --> notes/today = \"bread, milk\"",
           stores: "notes = { today = \"bread\" }")),
       Function(
         "read_snapshot(): integer, table<string, any>",
         "The whole store: the seq of the last commit that changed it, and its content by key.",
-        details: "Counts as reading every key: any change of the store makes the execution run again.",
+        details: "It counts as reading every key: any change of the store makes the execution run again.",
         example: Example(
           "local seq, data = ctx:store(\"prices\"):read_snapshot()\ndata                           --> { eur = 1.07, gbp = 1.25 }",
           stores: prices)),
       Function(
         "prepare_commit(seq: integer, data: table<string, any>): Intent",
-        "Prepares to replace the whole store. `seq` is the one that `read_snapshot` gave in this execution; any other is an error.",
-        details: "Only the keys that differ are written.",
+        "Prepares to replace the whole store. `seq` must be the seq that `read_snapshot` gave in this execution; any other seq is an error.",
+        details: "The commit writes only the keys that differ.",
         example: Example(
           """
           local prices = ctx:store("prices")
@@ -174,42 +178,47 @@ extension LuaAPI {
   package static let triggerFields = [
     Field(
       "on", "TriggerBindings",
-      "What it reacts to: a name, or a list of names, of each kind. Without it only a cron file runs the script."
+      "The events that run the trigger: a name, or a list of names, of each kind. Without `on` only a cron file runs the script."
     ),
     Field(
-      "execute", "fun(event: Event, ctx: Ctx): Intent|table|nil", "What it does; returns the list of intents."
+      "execute", "fun(event: Event, ctx: Ctx): Intent|table|nil",
+      "The function that runs for each event. It returns the list of intents."
     ),
     Field(
-      "name", "string", "Its name. Default: the path without `.lua` (and without a leading `triggers/`)."),
+      "name", "string",
+      "The trigger's name. Default: the path without `.lua` (and without a leading `triggers/`)."),
     Field(
       "priority", "\"critical\"|\"high\"|\"normal\"|\"low\"",
-      "Who goes first when there is more to do than workers. Default: `normal`."),
-    Field("timeout", "string", "CPU time of one execution, like `\"200ms\"` (the default) or `\"2s\"`."),
-    Field("memory", "string", "What one execution may hold, like `\"64mb\"` (the default)."),
+      "Which events run first when more events wait than there are workers. Default: `normal`."),
+    Field(
+      "timeout", "string", "CPU time that one execution may use, like `\"200ms\"` (the default) or `\"2s\"`."),
+    Field("memory", "string", "Memory that one execution may hold, like `\"64mb\"` (the default)."),
     Field(
       "order_by", "string",
-      "A field of the event, like `\"symbol\"` or `\"order.id\"`: events that are equal there keep their order, also when one is slow."
+      "A field of the event, like `\"symbol\"` or `\"order.id\"`. Events with an equal value in this field commit in the order in which they came, even when one of them is slow."
     ),
     Field(
       "coalesce", "boolean|string",
-      "`true`: an event that comes while one waits in the queue takes its place, so only the newest runs. A field's name: only events that are equal there. Who sent the others is told that they are `superseded`, here and with `debounce`, `throttle` and `restart`, and by which seq."
+      "`true`: a new event takes the place of one that still waits in the queue, so only the newest runs. A field's name: only events with an equal value in this field take one another's place. The sender of an event that lost its place is told `superseded`, and the seq that ran instead. The same holds for `debounce`, `throttle` and `restart`."
     ),
     Field(
       "debounce", "string",
-      "Runs when no event has come for this long, with the newest one. Events that are equal at `order_by` count together, each value has its own span; without `order_by` all of the trigger's do."
+      "Waits until no event has come for this long, then runs with the newest event. With `order_by` each value has a span of its own. Without `order_by` all events of the trigger share one span."
     ),
     Field(
       "throttle", "string",
-      "Runs at most once per this span; the newest of the others follows at its end. A span for each value of `order_by`, as with `debounce`."
+      "Runs at most once in this span. The newest of the events that came meanwhile runs at the end of the span. With `order_by` each value has a span of its own, as with `debounce`."
     ),
     Field(
       "mode", "\"single\"|\"restart\"|\"queued\"|\"parallel\"",
-      "What an event does while `max_instances` executions are under way: `single` drops it, `restart` ends the oldest, or takes its place while it is queued, `queued` waits, `parallel` is the default."
+      "What happens to a new event while `max_instances` executions are under way. `single`: it is dropped. `restart`: it ends the oldest execution, or takes its place when that is still queued. `queued`: it waits. `parallel`, the default: it runs beside them."
     ),
-    Field("max_instances", "integer", "How many executions `mode` lets be under way, 1 to 1000. Default: 1."),
+    Field(
+      "max_instances", "integer",
+      "How many executions may be under way before `mode` applies, 1 to 1000. Default: 1."),
     Field(
       "retry", "integer|TriggerRetry",
-      "Tries of an event whose execution fails, together: `3`, or `{ attempts = 5, backoff = \"1s\", longest = \"5m\" }` with a pause that doubles. Meanwhile later events wait: those with an equal `order_by` value or, without `order_by`, all from the same source; `order = \"free\"` lets them go on."
+      "How often an event is tried in all when its execution fails: `3`, or `{ attempts = 5, backoff = \"1s\", longest = \"5m\" }`. The pause between tries doubles. Meanwhile later events wait: those with an equal `order_by` value or, without `order_by`, all from the same source. With `order = \"free\"` they do not wait."
     ),
   ]
 
@@ -217,15 +226,18 @@ extension LuaAPI {
   package static let bindings = [
     Field(
       "event", "string|string[]",
-      "A named event: emitted, sent, or from a schedule. Takes messages and data too."),
-    Field("message", "string|string[]", "A message from outside; takes an `event` of the name, too."),
-    Field("data", "string|string[]", "A row of a feed; takes an `event` of the name, too."),
+      "A named event that a trigger emitted, a sender sent or a schedule fired. Messages and data of this name match too."
+    ),
+    Field("message", "string|string[]", "A message from outside. An `event` of this name matches too."),
+    Field("data", "string|string[]", "A row of a feed. An `event` of this name matches too."),
     Field(
       "commit", "string|string[]",
-      "A commit that changed matching keys, written `store/key`. The event lists them: one event per commit."),
+      "A commit that changed matching keys, written `store/key`. One commit makes one event, which lists these keys."
+    ),
     Field(
       "cron", "string|string[]",
-      "A schedule: `\"30 7 * * mon-fri\"`, with `CRON_TZ=Europe/Berlin ` before it if need be."),
+      "A schedule: `\"30 7 * * mon-fri\"`, with `CRON_TZ=Europe/Berlin ` before it for another time zone than the machine's."
+    ),
     Field("every", "string|string[]", "An interval, like `\"5m\"`."),
     Field("at", "string|string[]", "A time, like `\"2026-03-29T12:00:00Z\"`."),
     Field("start", "boolean", "`true`: once, when the host starts."),
@@ -238,7 +250,7 @@ extension LuaAPI {
     Field("longest", "string", "No pause is longer."),
     Field(
       "order", "\"keep\"|\"free\"",
-      "`keep`, the default: later events with an equal `order_by` value, or from the same source, wait until the last try has ended, and for `mode` the execution goes on until then. `free`: they go on, and a retry takes its place behind them; it takes no newer event's place where `mode`, `debounce`, `throttle` or `coalesce` let one of them run."
+      "`keep`, the default: later events with an equal `order_by` value, or from the same source, wait until the last try has ended. For `mode` the execution is under way until then. `free`: later events go on, and a retry takes its place behind them. Where `mode`, `debounce`, `throttle` or `coalesce` let one event run, a retry does not take the place of a newer event."
     ),
   ]
 
@@ -247,7 +259,9 @@ extension LuaAPI {
     (
       "`commit`",
       [
-        Field("keys", "string[]", "What the commit changed, as `store/key`, as far as `on.commit` matches."),
+        Field(
+          "keys", "string[]", "The keys that the commit changed and that `on.commit` matches, as `store/key`."
+        ),
         Field("seq", "integer", "The seq of the commit."),
         Field("trigger", "string", "The trigger that made it."),
       ]
@@ -256,7 +270,10 @@ extension LuaAPI {
       "`cron`, `every`, `at`, `start`",
       [
         Field("job", "string", "The name of the schedule."),
-        Field("fire_time", "string", "The time it is for, RFC 3339 in UTC, also when it runs late."),
+        Field(
+          "fire_time", "string",
+          "The time at which the schedule was due, RFC 3339 in UTC. An event that runs late has its due time here too."
+        ),
       ]
     ),
   ]
