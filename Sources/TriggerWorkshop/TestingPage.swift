@@ -8,20 +8,20 @@ package enum TestingPage {
     """
     # Testing triggers
 
-    Tests in Lua, beside the scripts they test, on the real engine.
+    Tests are written in Lua, stand beside the scripts that they test, and run on the real engine.
 
     <!-- Made from Sources/TriggerWorkshop by the tests; UPDATE_GENERATED=1 swift test rewrites it. -->
 
-    A file whose name ends in `_test.lua` holds tests. `trigger-host test` runs all of them in the scripts directory.
-    Say the stores before and the event, and look at what comes out:
+    A file whose name ends in `_test.lua` holds tests. `trigger-host test` runs all tests in the scripts directory. A test gives
+    a trigger stores and an event, and checks the result:
 
     ```lua
     -- triggers/counter_test.lua
     \(LuaAPI.testFunctions.first { $0.name == "run" }!.example!.code)
     ```
 
-    Each test is by itself: stores begin as it says, and nothing is left of the test before. The clock stands at
-    2026-01-01T00:00:00Z until `at` or `advance` moves it, and `math.random` draws the same numbers every time.
+    Each test is independent: stores begin with the content that the test gives, and nothing is left of the test before. The
+    clock stands at 2026-01-01T00:00:00Z until `at` or `advance` moves it. `math.random` draws the same numbers every time.
 
     ```
     trigger-host test                       # the project here
@@ -30,15 +30,15 @@ package enum TestingPage {
     trigger-host test --junit report.xml    # for build servers; --json for programs
     ```
 
-    When an expectation does not hold, the test ends and the report says where, what was expected and what came, and
-    the first place inside the value where they differ.
+    When an expectation does not hold, the test ends. The report names the line, the expected value, the actual value, and the
+    first place inside the value where the two differ.
 
     ## Time
 
-    The clock of a host moves when the test says so, and only then. `host:send` waits until nothing happens any more
-    before the clock moves. What `debounce` or `throttle` holds then, and what is to be tried again, has no result
-    yet: it is in `host:waiting()`, comes with `host:advance("5s")`, and `host:settle()` moves the clock for as long as
-    anything waits. A test that fails says what was waiting. `run` holds nothing back.
+    The clock of a host moves only when the test moves it. `host:send` returns when nothing more can happen before the clock
+    moves. An event that `debounce` or `throttle` holds, or that `retry` will try again, has no result then. `host:waiting()`
+    lists such events. `host:advance("5s")` moves the clock and returns their results. `host:settle()` moves the clock until no
+    event waits. When a test fails, the report says what was waiting. `run` runs its trigger at once, and holds nothing back.
 
     ```lua
     it("saves five seconds after the last key", function()
@@ -48,17 +48,16 @@ package enum TestingPage {
     end)
     ```
 
-    A test that does not end is ended after 10 seconds of real time (`--timeout`), wherever it is: in its own code, in
-    `before_each` and `after_each`, or in a call that waits for a host. It fails, the report says what it waited for, and
-    the tests after it run. The text of a test file has the same time. A test that takes more than 256 MiB is ended,
-    too.
+    A test has 10 seconds of real time (`--timeout`). Then it is ended, wherever it is: in its own code, in `before_each` and
+    `after_each`, or in a call that waits for a host. The test fails, and the report says what it waited for. The tests after it
+    run. Loading a test file has the same limit of time. A test that takes more than 256 MiB of memory is ended, too.
 
     ## Functions
 
     \(LuaAPI.testFunctions.map { ScriptingPage.function($0, "") }.joined(separator: "\n"))
     \(LuaAPI.testClasses.map(classText).joined(separator: "\n"))
-    A test file can use all that <doc:Scripting> names except `ctx`, and may assign globals of its own; modules of the
-    tree load with `require`, as in triggers, and can be tested without a host:
+    A test file can use everything on <doc:Scripting> except `ctx`, and it may assign globals of its own. It loads modules of the
+    script tree with `require`, as triggers do, and can test them without a host:
 
     ```lua
     local position = require "lib.position"
