@@ -47,8 +47,10 @@ public struct TriggerOptions: Sendable {
     }
   }
 
-  /// The defaults: bound to nothing, 200 ms and 64 MiB for an attempt, no gate.
-  public init() {}
+  /// The defaults: 200 ms and 64 MiB for an attempt, no gate.
+  ///
+  /// - Parameter on: what it is bound to; by default nothing.
+  public init(on: [EventPattern] = []) { self.on = on }
 
   /// Events pass a gate before they reach the queue.
   package var isGated: Bool { debounce != nil || throttle != nil || mode != nil }
