@@ -11,7 +11,9 @@ extension RunningHost: Service {
   public func run() async throws {
     let result = await withTaskGroup(of: Result<Void, any Error>?.self) { group in
       group.addTask { [feeds] in
-        do { try await feeds.run() } catch is CancellationError {} catch { return .failure(error) }
+        do { try await feeds.run() } catch is CancellationError {} catch is QueueStopped {} catch {
+          return .failure(error)
+        }
         return nil
       }
       group.addTask { [failure] in

@@ -73,8 +73,8 @@ extension Simulation {
     } else {
       event.id = event.isKept ? life.queue.makeEventID() : nil
       let count = life.queue.offer(
-        event, cancellation: cancellation, completion: { [weak self] in self?.acknowledged(n, $0) },
-        whenKept: event.isKept ? promised : nil)
+        telling: { [weak self] in self?.acknowledged(n, $0) }, event, cancellation: cancellation,
+        keeping: event.isKept ? promised : nil)
       isNew = count != nil
       if count ?? 0 > 0 { waiting[n] = Waiting(expected: count!, cancellation: cancellation) }
       if let id = event.id, isNew { events[n]?.ids.insert(id) }

@@ -53,7 +53,7 @@ public enum StoreBackendContract {
       try require(seq >= last, "the seq of a store never goes back")
       last = seq
     }
-    queue.stop()
+    await queue.stop()
     if let applied, let content = contents.first {
       let values = try backend.values(of: content)
       try require(

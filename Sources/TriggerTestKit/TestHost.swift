@@ -88,13 +88,13 @@ public final class TestHost: Sendable {
   ///
   /// - Returns: the outcomes of the event's own operations, in seq order. One that `debounce`, `throttle` or a retry
   ///   holds is missing here: it comes with `advance` or `settle`, and is in `log` then.
-  /// - Throws: like `TriggerQueue.enqueue`; `CancellationError` when the host is stopped meanwhile.
+  /// - Throws: like `TriggerQueue.enqueue`; `QueueStopped` when the host is stopped meanwhile.
   @discardableResult
   public func send(_ event: Event) async throws -> [OperationResult] {
     let results = Results()
     try await queue.enqueue(event) { results.add($0) }
     await queue.waitUntilQuiet()
-    if queue.isStopped { throw CancellationError() }
+    if queue.isStopped { throw QueueStopped(wasTaken: true) }
     return results.inOrder
   }
 

@@ -72,7 +72,7 @@ final class Trap: Sendable {
     await trap.letGo()
     for _ in 1...20 { _ = try await queue.perform(Event("go")) }
     #expect(try coordinator.store("s").get("n") == 40)
-    queue.stop()
+    await queue.stop()
   }
 
   /// The host ends all the same.
@@ -80,9 +80,9 @@ final class Trap: Sendable {
     let trap = Trap()
     let (coordinator, queue) = engine(trap)
     queue.start()
-    #expect(queue.offer(Event("first")) == 1)
+    #expect(try queue.offer(Event("first")) == 1)
     await trap.next()
-    queue.stop()
+    await queue.stop()
     #expect(coordinator.stats.abandoned == 1)
     await trap.letGo()
   }

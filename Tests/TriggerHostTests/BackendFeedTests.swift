@@ -112,7 +112,7 @@ private let inOrder = {
         Put(store: n % 3 == 0 ? "b" : "a", changes: ["z": .int(Int64(n)), "k\(n % 7)": nil, "z": "last"]))
     }
     await queue.waitUntilIdle()
-    queue.stop()
+    await queue.stop()
     let state = backend.state.withLock { $0 }
     #expect(state.calls.map(\.seq) == (1...200).filter { $0 % 3 != 0 }.map(Int64.init))
     for call in state.calls {
@@ -130,7 +130,7 @@ private let inOrder = {
     let backend = Recorder()
     try coordinator.register(VersionedStore("a", backend: backend))
     for n in 1...5 { _ = try await queue.perform(Put(store: "a", changes: ["k": .int(Int64(n))])) }
-    queue.stop()
+    await queue.stop()
     #expect(backend.state.withLock { $0.calls.map(\.seq) } == [1, 2, 3, 4, 5])
   }
 
@@ -146,7 +146,7 @@ private let inOrder = {
     try await wait(for: "the durable ones") { coordinator.stats.backends["a"]!.seq >= 4 }
     #expect(backend.state.withLock { $0.calls.map(\.seq) } == [1, 2, 3, 4])
     log.sync(to: 7)
-    queue.stop()
+    await queue.stop()
     #expect(backend.state.withLock { $0.calls.map(\.seq) } == [1, 2, 3, 4, 5, 6, 7])
   }
 
@@ -164,7 +164,7 @@ private let inOrder = {
     try await wait(for: "the quick one") { coordinator.stats.backends["quick"]!.seq >= 50 }
     #expect(slow.state.withLock { $0.calls.count } == 0)
     slow.open()
-    queue.stop()
+    await queue.stop()
     let expected: [Int64] = [1] + (1...25).map { $0 * 2 + 1 }
     #expect(slow.state.withLock { $0.calls.map(\.seq) } == expected)
   }
@@ -185,7 +185,7 @@ private let inOrder = {
     }
     await queue.waitUntilIdle()
     backend.open()
-    queue.stop()
+    await queue.stop()
     let state = backend.state.withLock { $0 }
     #expect(state.replacements.count == replaced)
     #expect(state.calls.count < 10, "\(state.calls.count) calls")
@@ -199,7 +199,7 @@ private let inOrder = {
     let queue = TriggerQueue(first)
     queue.start()
     _ = try await queue.perform(Put(store: "a", changes: ["gone": nil, "new": 3]))
-    queue.stop()
+    await queue.stop()
 
     struct Model: Codable, Sendable, Equatable { var gone, new: Int?, stays: Int }
     let backend = Recorder(["gone": 1, "stays": 2])
@@ -214,7 +214,7 @@ private let inOrder = {
       try second.recover { recovery in for record in log.all { try recovery.apply(record) } }
       let queue = TriggerQueue(second)
       queue.start()
-      queue.stop()
+      await queue.stop()
     }
     #expect(backend.state.withLock { $0.content } == ["stays": 2, "new": 3])
     #expect(backend.state.withLock { $0.replacements } == [1])
@@ -305,7 +305,7 @@ private let inOrder = {
       }
     }
     await queue.waitUntilIdle()
-    queue.stop()
+    await queue.stop()
     let seen = copy.state.withLock { $0.seen }
     #expect(copy.state.withLock { $0.faults } == [])
     #expect(seen.keys.max() == 2000 && seen.count > 5, "\(seen.keys.sorted())")

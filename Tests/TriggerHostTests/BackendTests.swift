@@ -27,7 +27,7 @@ import TriggerHost
     queue.start()
     for _ in 0..<5 { try await queue.enqueue(Fill(store: store)) }
     await queue.waitUntilIdle()
-    queue.stop()
+    await queue.stop()
     #expect(try store.readSnapshot().value == Orders(open: [], filled: 3))
     #expect(backend.model == Orders(open: [], filled: 3))
   }
@@ -82,6 +82,6 @@ import TriggerHost
         == nil)
     #expect(try await error { [store.put("n", nil), store.put("a", 1), store.put("b", 1)] } == nil)
     #expect(try store.readSnapshot().value == ["kept": 1, "a": 1, "b": 1])
-    queue.stop()
+    await queue.stop()
   }
 }

@@ -78,9 +78,9 @@ import TriggerHost
     queue.start()
     let waiting = Task { try await queue.perform(Endless()) }
     try await wait(for: "the trigger") { coordinator.stats.undecided > 0 }
-    queue.stop()
-    await #expect(throws: CancellationError.self) { try await waiting.value }
-    await #expect(throws: CancellationError.self) { try await queue.perform(Endless()) }
+    await queue.stop()
+    await #expect(throws: QueueStopped(wasTaken: true)) { try await waiting.value }
+    await #expect(throws: QueueStopped(wasTaken: false)) { try await queue.perform(Endless()) }
   }
 
   @Test func aCancelledWaitIsAnError() async throws {

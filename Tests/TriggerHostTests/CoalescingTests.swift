@@ -32,7 +32,7 @@ import TriggerHost
     let results = Mutex<[Int: OperationResult]>([:])
     func offer(_ name: String, id: String, _ n: Int, _ priority: Priority? = nil) {
       let event = Event(name, ["id": .string(id), "n": .int(Int64(n))], priority: priority)
-      #expect(queue.offer(event) { result in results.withLock { $0[n] = result } } == 1)
+      #expect((try? queue.offer(event) { result in results.withLock { $0[n] = result } }) == 1)
     }
     offer("c", id: "other", 1)
     offer("c", id: "one", 2)
@@ -42,7 +42,7 @@ import TriggerHost
     offer("c", id: "one", 6)
     queue.start()
     await queue.waitUntilIdle()
-    queue.stop()
+    await queue.stop()
     #expect(coordinator.stats.coalesced == 2)
     // Of one source: what is raised does not pass the one of its trigger that came before.
     #expect(try coordinator.store("seen").get("all") == [3, 1, 6, 5])
@@ -64,11 +64,11 @@ import TriggerHost
     queue.bind([], scripts: ScriptTree(files: ["s.lua": Array(script.utf8)]))
     for (id, n, priority) in [("a", 1, nil), ("b", 2, nil), ("b", 3, Priority.high)] {
       let event = Event("e", ["id": .string(id), "n": .int(Int64(n))], priority: priority)
-      #expect(queue.offer(event) == 1)
+      #expect(try queue.offer(event) == 1)
     }
     queue.start()
     await queue.waitUntilIdle()
-    queue.stop()
+    await queue.stop()
     #expect(try coordinator.store("seen").get("all") == [3, 1])
     #expect(coordinator.stats.latency[.high]?.count == 1)
   }

@@ -190,7 +190,7 @@ import TriggerCore
       """
     let (coordinator, queue) = try host(["gated.lua": gates])
     defer { queue.stop() }
-    for number in 0..<20_000 { #expect(queue.offer(Event("e", ["key": .int(Int64(number))])) == 1) }
+    for number in 0..<20_000 { #expect(try queue.offer(Event("e", ["key": .int(Int64(number))])) == 1) }
     for _ in 1...200 { #expect(try await queue.perform(Event("go")).map(\.outcome) == [.committed]) }
     #expect(coordinator.takeLongestHold() < Self.bound)
     #expect(queue.waiting.count == 20_000)

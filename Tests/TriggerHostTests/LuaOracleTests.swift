@@ -92,7 +92,7 @@ import TriggerCore
       _ = try await queue.enqueue(event, toTrigger: "\(Priority.allCases.randomElement(using: &random)!)")
     }
     await queue.waitUntilIdle()
-    queue.stop()
+    await queue.stop()
     checkpoints = Array(checkpoints.shuffled(using: &random).prefix(4))
     var model = LuaModel()
     var states: [Int64: LuaModel] = [0: model]

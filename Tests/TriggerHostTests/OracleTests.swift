@@ -103,7 +103,7 @@ import TriggerCore
       try await queue.enqueue(event)
     }
     await queue.waitUntilIdle()
-    queue.stop()
+    await queue.stop()
     checkpoints = Array(checkpoints.shuffled(using: &random).prefix(4))
     var model = Model()
     var states: [Int64: Model] = [0: model]

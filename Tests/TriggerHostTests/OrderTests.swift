@@ -33,7 +33,7 @@ private struct Bump: Trigger {
     let stats = coordinator.stats
     #expect(stats.committed == 2000)
     #expect(log.all.map(\.seq) == Array(1...Int64(log.all.count)))
-    queue.stop()
+    await queue.stop()
   }
 
   /// What runs ahead of a script that waits for a core takes the core from it; one that works is slow.
@@ -47,7 +47,7 @@ private struct Bump: Trigger {
     queue.bind([], scripts: ScriptTree(files: ["s.lua": Array(script.utf8)]))
     let engine = SteppedEngine(queue)
     defer { engine.end() }
-    for _ in 0..<3 { #expect(queue.offer(Event("x")) == 1) }
+    for _ in 0..<3 { #expect(try queue.offer(Event("x")) == 1) }
     #expect(engine.take(0) == 1 && engine.begin(0))
     clock.advance(by: .seconds(1))
     _ = engine.watch(stuck: [(0, cpuTaken: 0)])

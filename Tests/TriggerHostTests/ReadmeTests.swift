@@ -21,7 +21,7 @@ import TriggerHost
     #expect(result.seq == 1)
     #expect(result.outcome == .committed)
     #expect(try store.get("visits") == .int(1))
-    queue.stop()
+    await queue.stop()
   }
 
   @Test func luaTrigger() async throws {
@@ -45,7 +45,7 @@ import TriggerHost
     await queue.waitUntilIdle()
     #expect(try coordinator.store("visits").get("home") == ["count": 100])
     #expect(coordinator.stats.committed == 100)
-    queue.stop()
+    await queue.stop()
   }
 
   /// A script that never ends is ended, its neighbour commits, nothing of it is applied.
@@ -69,6 +69,6 @@ import TriggerHost
     #expect(results.map(\.outcome).sorted { $0.rawValue < $1.rawValue } == [.committed, .failed])
     #expect(results.first { $0.outcome == .failed }?.error?.contains("endless.lua:2") == true)
     #expect(try coordinator.store("s").get("n") == .int(1))
-    queue.stop()
+    await queue.stop()
   }
 }

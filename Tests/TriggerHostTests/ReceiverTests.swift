@@ -56,7 +56,7 @@ import TriggerCore
     let goOn = DispatchSemaphore(value: 0)
     let told = Mutex<[Int64]>([])
     func offer(_ source: UInt64, _ body: @escaping @Sendable (OperationResult) -> Void) -> Int? {
-      queue.offer(Event("e", source: source), completion: body)
+      try? queue.offer(Event("e", source: source), completion: body)
     }
     #expect(
       offer(1) { _ in
@@ -121,7 +121,7 @@ import TriggerCore
       Waiting(store: put.store, began: { began.store(true, ordering: .releasing) }, gate: gate))
     try await wait(for: "it to begin") { began.load(ordering: .acquiring) }
     queue.drain()
-    await #expect(throws: CancellationError.self) { try await queue.enqueue(put) }
+    await #expect(throws: QueueStopped(wasTaken: false)) { try await queue.enqueue(put) }
     await queue.waitUntilIdle()
     #expect(queue.finishRunning(within: .zero).running == ["\(Waiting.self)"])
     open.finish()

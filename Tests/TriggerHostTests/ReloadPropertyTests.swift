@@ -165,7 +165,7 @@ import TriggerCore
         }
       }
       if untilIdle { await queue.waitUntilIdle() }
-      queue.stop()
+      await queue.stop()
       for record in log.all {
         if record.trigger == ReservedTrigger.scripts {
           #expect(record.outcome == .committed, "seed \(seed)")

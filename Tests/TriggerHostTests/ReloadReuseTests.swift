@@ -24,7 +24,7 @@ import TriggerCore
         number: index + 1, time: Int64(index + 1) * 1_000_000_000, seed: UInt64(index))
       trees[index + 1] = tree
       queue.bind([], scripts: tree)
-      for _ in 0..<2 { _ = queue.offer(Event("e")) }
+      for _ in 0..<2 { _ = try queue.offer(Event("e")) }
       while engine.unfinished > 0 {
         _ = engine.take(0)
         while engine.begin(0) { engine.end(0) }

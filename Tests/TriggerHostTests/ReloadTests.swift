@@ -59,7 +59,7 @@ import TriggerCore
     #expect(current == 12)
     #expect(coordinator.stats.failed == 0 && coordinator.stats.skipped == 0)
     #expect(coordinator.stats.committed == 11 * 200 + 50 + 11)
-    queue.stop()
+    await queue.stop()
   }
 
   @Test func whatHasVanishedIsSkippedAndWhatRunsGoesOn() async throws {
@@ -84,7 +84,7 @@ import TriggerCore
     let outcomes = try await second.map(\.outcome)
     #expect(outcomes == [.skipped] || outcomes == [])  // [] when it came after the reload
     #expect(try await queue.perform(Event("gone", ["n": 3, "loops": 1])).isEmpty)
-    queue.stop()
+    await queue.stop()
   }
 
   @Test func oldTreesAreLetGo() async throws {
@@ -99,7 +99,7 @@ import TriggerCore
     }
     #expect(old == nil)
     #expect(coordinator.engine.withState { $0.sets.numbers.count } <= 3)
-    queue.stop()
+    await queue.stop()
   }
 
   /// An operation that was deferred before the host's last stop keeps its scripts, although others are put in
@@ -129,7 +129,7 @@ import TriggerCore
     try await firstQueue.enqueue(Event("slow"))
     try await wait(for: "the slow one") { isReading.load(ordering: .acquiring) }
     _ = try await firstQueue.perform(Event("quick"))
-    firstQueue.stop()
+    await firstQueue.stop()
     #expect(first.executionRecord(for: 1)?.state == .decided(.deferred))
 
     let after = MemoryCommitLog()
@@ -174,6 +174,6 @@ import TriggerCore
     try await queue.replaceScripts(with: Self.tree(2))
     #expect(try await queue.perform(Event("note")).map(\.outcome) == [.committed])
     #expect(try store.get("noted") == true)
-    queue.stop()
+    await queue.stop()
   }
 }

@@ -85,7 +85,7 @@ import TriggerCore
     let (coordinator, _, queue) = try host()
     defer { queue.stop() }
     let (results, continuation) = AsyncStream.makeStream(of: OperationResult.self)
-    _ = queue.offer(Event("spin")) { continuation.yield($0) }
+    _ = try queue.offer(Event("spin")) { continuation.yield($0) }
     var result: OperationResult?
     while result == nil, coordinator.stats.failed == 0 { try await write(100, queue) }
     for await first in results {

@@ -74,7 +74,7 @@ import TriggerCore
     thirty.open()
     _ = try await (slow, fast)
     await queue.waitUntilIdle()
-    queue.stop()
+    await queue.stop()
     return (try store.get("order"), log.all)
   }
 

@@ -29,7 +29,7 @@ import TriggerTestKit
 
   private func offer(_ n: Int, _ fields: Value.Map = [:], to queue: TriggerQueue, _ answers: Answers) {
     let event = Event("e", .map(fields.merging(["n": .int(Int64(n))]) { $1 }))
-    #expect(queue.offer(event) { answers.add($0, to: n) } != nil)
+    #expect((try? queue.offer(event) { answers.add($0, to: n) }) != nil)
   }
 
   @Test(arguments: ["debounce = \"1s\"", "throttle = \"1s\""])
@@ -130,6 +130,6 @@ import TriggerTestKit
   private func run(_ queue: TriggerQueue) async {
     queue.start()
     await queue.waitUntilIdle()
-    queue.stop()
+    await queue.stop()
   }
 }

@@ -60,7 +60,7 @@ import TriggerTestKit
     #expect(host.clock.now() < TestHost.lastTime)
     await host.advance(by: .milliseconds(10))
     host.stop()
-    await #expect(throws: CancellationError.self) { try await host.send(Event("x")) }
+    await #expect(throws: QueueStopped.self) { try await host.send(Event("x")) }
     await host.advance(by: .seconds(1_000_000))
   }
 

@@ -21,7 +21,7 @@ import TriggerCore
   ///                               admits
   ///                               finds nobody to wake
   ///                                                      takes it: an attempt that nobody watches
-  @Test(.timeLimit(.minutes(5))) func anAdmissionWakesTheWatchdogThoughNoWorkerRests() async {
+  @Test(.timeLimit(.minutes(5))) func anAdmissionWakesTheWatchdogThoughNoWorkerRests() async throws {
     let (_, queue) = engine(Self.endless)
     let engine = queue.engine
     async let awake: Void = withCheckedContinuation { continuation in
@@ -31,7 +31,7 @@ import TriggerCore
       }
     }
     while !engine.isWatchdogAsleep.load(ordering: .sequentiallyConsistent) { await Task.yield() }
-    #expect(queue.offer(Event("x")) == 1)
+    #expect(try queue.offer(Event("x")) == 1)
     await awake
   }
 
@@ -39,12 +39,12 @@ import TriggerCore
   ///     nothing runs: asks none
   ///                               begins an attempt
   ///     waits for the thread
-  @Test(.timeLimit(.minutes(5))) func whatBeginsWhileTheEngineStopsIsEnded() async {
+  @Test(.timeLimit(.minutes(5))) func whatBeginsWhileTheEngineStopsIsEnded() async throws {
     let (_, queue) = engine(Self.endless)
     queue.start()
     defer { queue.stop() }
     queue.engine.withState { $0.isStopping = true }
-    #expect(queue.offer(Event("x")) == 1)
+    #expect(try queue.offer(Event("x")) == 1)
     // Any of them may have come first.
     let workers = queue.engine.workers
     func isAsked() -> Bool { workers.contains { $0.endAsked.load(ordering: .relaxed) != 0 } }

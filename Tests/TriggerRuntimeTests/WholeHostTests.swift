@@ -64,7 +64,7 @@ import TriggerHost
     await host.queue.waitUntilIdle()
     #expect(await host.stop() == HostEnd())
     #expect(await host.stop() == HostEnd(), "stopping again changes nothing")
-    await #expect(throws: CancellationError.self) { try await host.queue.perform(Event("visit")) }
+    await #expect(throws: QueueStopped.self) { try await host.queue.perform(Event("visit")) }
 
     try await Self.goesOn(in: project, clock)
   }

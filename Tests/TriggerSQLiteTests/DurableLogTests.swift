@@ -208,7 +208,7 @@ import TriggerHost
     queue.start()
     for n in 1...10 { try await queue.enqueue(Event("n", ["n": .int(Int64(n))])) }
     await queue.waitUntilIdle()
-    queue.stop()
+    await queue.stop()
     for record in log.encoded {
       let whole = try record.withUnsafeBytes { try LogRecord(decoding: $0) }
       #expect(whole.seq > 0)

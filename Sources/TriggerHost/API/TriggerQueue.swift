@@ -24,9 +24,21 @@ public final class TriggerQueue: Sendable {
   /// Starts the workers. Safe to call twice; does nothing after `stop`.
   public func start() { engine.start() }
 
-  /// Ends the workers; what is queued stays undone. Blocks until the threads have ended; safe to call
-  /// before `start` and twice.
-  public func stop() { engine.stop() }
+  /// Ends the engine: what runs is cut off, what is queued stays undone. Whoever waits for an outcome, or comes later, gets
+  /// `QueueStopped`. Returns when all threads have ended, and everything that was committed is as durable as the log
+  /// promises; safe to call before `start`, and twice.
+  public func stop() async {
+    await withCheckedContinuation { continuation in
+      // Threads are waited for, and the pool has others to serve.
+      Thread.detach(name: "stop") { [engine] in
+        engine.stop()
+        engine.whenOver { continuation.resume() }
+      }
+    }
+  }
+
+  /// As above, for a thread of one's own, which it blocks. Returns at once while somebody else stops it.
+  package func stop() { engine.stop() }
 
   // Parts of `stop`, for who gives each its time: see `Engine`.
   package func drain() { engine.drain() }
@@ -61,7 +73,7 @@ public final class TriggerQueue: Sendable {
     while !offer(scripts: scripts, event: event, source: source, completion: { results.yield($0) }) {
       try await makeRoom()
     }
-    return try await Self.collect(1, from: stream)[0]
+    return try await collect(1, from: stream)[0]
   }
 
   /// As above without waiting; false when the queue is full.
@@ -96,15 +108,15 @@ public final class TriggerQueue: Sendable {
 
   /// Admits an event; every trigger bound to it makes an operation. Returns how many did.
   ///
-  /// - Throws: `QueueFull` when the queue is full and `whenFull` is `refuse`; otherwise waits for room, and
-  ///   throws `CancellationError` when the queue is stopped meanwhile.
+  /// - Throws: `QueueFull` when the queue is full and `whenFull` is `refuse`: otherwise it waits for room. `QueueStopped`
+  ///   when the queue is stopped, before or meanwhile; `LogFailed` when its log can take no more.
   @discardableResult
   public func enqueue(
     _ event: Event, cancellation: Cancellation? = nil,
     completion: (@Sendable (OperationResult) -> Void)? = nil
   ) async throws -> Int {
     while true {
-      if let count = offer(event, cancellation: cancellation, completion: completion) { return count }
+      if let count = try offer(event, cancellation: cancellation, completion: completion) { return count }
       try await makeRoom(for: completion == nil ? nil : event.source)
     }
   }
@@ -119,22 +131,34 @@ public final class TriggerQueue: Sendable {
     }
   }
 
-  /// Admits an event without waiting; nil when the queue is full, or 10,000 calls wait for the completions of the
-  /// event's source. Any thread.
+  /// Admits an event without waiting, and says how many operations it makes; nil when the queue is full, or 10,000 calls
+  /// wait for the completions of the event's source. Any thread.
   ///
   /// - Parameters:
   ///   - completion: called once for each operation that it makes, with its outcome, in seq order, one call after
   ///     another for the events of a source, on a thread for that. One that takes long holds up its source's
   ///     intake, and nothing else.
   ///   - whenKept: see `Event.isKept`; called like `completion`.
+  /// - Throws: `QueueStopped`; `LogFailed` when the log can take no more.
   public func offer(
     _ event: Event, cancellation: Cancellation? = nil,
     completion: (@Sendable (OperationResult) -> Void)? = nil, whenKept: (@Sendable () -> Void)? = nil
-  ) -> Int? {
-    if completion != nil || whenKept != nil, !hasRoom(for: event.source) { return nil }
-    return offer(
-      telling: aside(event.source, completion), event, cancellation: cancellation,
-      keeping: aside(event.source, whenKept))
+  ) throws -> Int? {
+    if completion == nil && whenKept == nil || hasRoom(for: event.source),
+      let count = offer(
+        telling: aside(event.source, completion), event, cancellation: cancellation,
+        keeping: aside(event.source, whenKept))
+    {
+      return count
+    }
+    try checkTakes()
+    return nil
+  }
+
+  /// Nobody waits for room that never comes.
+  private func checkTakes() throws {
+    if let message = engine.failureMessage { throw LogFailed(description: message) }
+    if engine.isEnding { throw QueueStopped(wasTaken: false) }
   }
 
   /// As above, with functions that are called where the outcome is told: they must do next to nothing.
@@ -181,15 +205,23 @@ public final class TriggerQueue: Sendable {
   /// - Returns: the event's id, for a repeated one that of the first; nil when there is no room: `results` is
   ///   not called then.
   /// - Throws: `KeyReused` when the key came with another event; `KeysFull` when as many are known as may be; what
-  ///   the disk says when the results of a repeated event cannot be read: nothing is run then.
+  ///   the disk says when the results of a repeated event cannot be read; `QueueStopped`; `LogFailed` when the log can take
+  ///   no more. Nothing is run then.
   public func offer(
     _ event: Event, scope: String, key: String, whenKept: (@Sendable (EventID) -> Void)? = nil,
     results: @escaping @Sendable (EventID, [OperationResult]) -> Void
   ) throws -> EventID? {
-    guard hasRoom(for: event.source) else { return nil }
-    let told = aside(event.source) { (answer: (EventID, [OperationResult])) in results(answer.0, answer.1) }!
-    return try offer(
-      event, scope: scope, key: key, keeping: aside(event.source, whenKept), telling: { told(($0, $1)) })
+    if hasRoom(for: event.source) {
+      let told = aside(event.source) { (answer: (EventID, [OperationResult])) in results(answer.0, answer.1)
+      }!
+      if let id = try offer(
+        event, scope: scope, key: key, keeping: aside(event.source, whenKept), telling: { told(($0, $1)) })
+      {
+        return id
+      }
+    }
+    try checkTakes()
+    return nil
   }
 
   /// As above, with functions that are called where the outcome is told: they must do next to nothing.
@@ -224,7 +256,7 @@ public final class TriggerQueue: Sendable {
     completion: (@Sendable (OperationResult) -> Void)? = nil
   ) async throws -> Bool {
     while true {
-      if let count = offer(event, toTrigger: name, cancellation: cancellation, completion: completion) {
+      if let count = try offer(event, toTrigger: name, cancellation: cancellation, completion: completion) {
         return count > 0
       }
       try await makeRoom(for: completion == nil ? nil : event.source)
@@ -232,13 +264,20 @@ public final class TriggerQueue: Sendable {
   }
 
   /// As above without waiting: 1, 0 when no trigger has the name, nil when there is no room.
+  ///
+  /// - Throws: `QueueStopped`; `LogFailed` when the log can take no more.
   public func offer(
     _ event: Event, toTrigger name: String, cancellation: Cancellation? = nil,
     completion: (@Sendable (OperationResult) -> Void)? = nil
-  ) -> Int? {
-    if completion != nil, !hasRoom(for: event.source) { return nil }
-    return offer(
-      telling: aside(event.source, completion), event, toTrigger: name, cancellation: cancellation)
+  ) throws -> Int? {
+    if completion == nil || hasRoom(for: event.source),
+      let count = offer(
+        telling: aside(event.source, completion), event, toTrigger: name, cancellation: cancellation)
+    {
+      return count
+    }
+    try checkTakes()
+    return nil
   }
 
   package func offer(
@@ -252,7 +291,7 @@ public final class TriggerQueue: Sendable {
   /// Admits an event and waits until all its operations are decided; their results by seq, empty when no
   /// trigger is bound to it.
   ///
-  /// - Throws: like `enqueue`. A failed operation is a result.
+  /// - Throws: like `enqueue`; `CancellationError` when the task is cancelled while it waits. A failed operation is a result.
   public func perform(_ event: Event) async throws -> [OperationResult] {
     let (stream, results) = AsyncStream.makeStream(of: OperationResult.self)
     let watch = engine.whenStopped { results.finish() }
@@ -262,7 +301,7 @@ public final class TriggerQueue: Sendable {
       expected = offer(telling: { results.yield($0) }, event)
       if expected == nil { try await makeRoom() }
     }
-    return try await Self.collect(expected!, from: stream)
+    return try await collect(expected!, from: stream)
   }
 
   /// Runs a trigger once, whatever it is bound to. Returns when it is queued; waits for room and throws like
@@ -273,13 +312,13 @@ public final class TriggerQueue: Sendable {
     try await enqueue(trigger, priority: priority, completion: nil)
   }
 
-  /// Runs a trigger once and waits for its outcome. A failure is an outcome; throws like `enqueue` only.
+  /// Runs a trigger once and waits for its outcome. A failure is an outcome; throws like `perform` of an event.
   public func perform(_ trigger: any Trigger, priority: Priority? = nil) async throws -> OperationResult {
     let (stream, results) = AsyncStream.makeStream(of: OperationResult.self)
     let watch = engine.whenStopped { results.finish() }
     defer { engine.forget(watch) }
     try await enqueue(trigger, priority: priority) { results.yield($0) }
-    return try await Self.collect(1, from: stream)[0]
+    return try await collect(1, from: stream)[0]
   }
 
   private func enqueue(
@@ -320,18 +359,17 @@ public final class TriggerQueue: Sendable {
   }
 
   private func makeRoom(for source: UInt64? = nil) async throws {
-    if let message = engine.failureMessage { throw LogFailed(description: message) }
-    if engine.isEnding { throw CancellationError() }
+    try checkTakes()
     if engine.configuration.whenFull == .refuse, !engine.hasRoom {
       throw QueueFull(capacity: engine.configuration.queueCapacity)
     }
     await waitForRoom(for: source)
-    if let message = engine.failureMessage { throw LogFailed(description: message) }
-    if engine.isEnding { throw CancellationError() }
+    try checkTakes()
   }
 
-  /// - Throws: `CancellationError` when the task is cancelled or the queue stops before all are decided.
-  private static func collect(
+  /// - Throws: `CancellationError` when the task is cancelled before all are decided; `QueueStopped`, `LogFailed` when the
+  ///   queue stops before.
+  private func collect(
     _ count: Int, from stream: AsyncStream<OperationResult>
   ) async throws -> [OperationResult] {
     var results: [OperationResult] = []
@@ -340,7 +378,9 @@ public final class TriggerQueue: Sendable {
       results.append(result)
       if results.count == count { return results.sorted { $0.seq < $1.seq } }
     }
-    throw CancellationError()
+    try Task.checkCancellation()
+    if let message = engine.failureMessage { throw LogFailed(description: message) }
+    throw QueueStopped(wasTaken: true)
   }
 
   /// Waits until everything admitted, and all that came of it, is decided, durable and told, or the queue is

@@ -2,12 +2,25 @@ import Synchronization
 
 /// The engine ends, part by part: who ends a process gives each part its time.
 extension Engine {
-  /// Ends all threads; what is queued stays undone. Running attempts are cancelled.
+  /// Ends all threads; what is queued stays undone. Running attempts are cancelled. One that has not started never does.
   func stop() {
+    guard hasStarted else {
+      drain()
+      return release()
+    }
     guard cancelRunning(within: nil) != nil else { return }
     flushLog()
     backends.stop()
     release()
+  }
+
+  /// Calls `body` when the engine has been stopped and nothing of it runs any more; at once when that is so.
+  func whenOver(_ body: @escaping @Sendable () -> Void) {
+    let isOver = ends.withLock { ends in
+      if !ends.isOver { ends.bodies.append(body) }
+      return ends.isOver
+    }
+    if isOver { body() }
   }
 
   /// Takes no event any more and begins nothing that waits; what has been begun goes on. Returns at once.
@@ -78,6 +91,12 @@ extension Engine {
     }
     for body in watches { body() }
     keys.close()
+    let bodies = ends.withLock { ends in
+      ends.isOver = true
+      defer { ends.bodies = [] }
+      return ends.bodies
+    }
+    for body in bodies { body() }
   }
 
   private func resumeWaiting() {

@@ -53,6 +53,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   let log: (any CommitLog)?
   let outbox: Outbox
+  /// The engine is over: it has stopped, or does not start any more. And who is called then.
+  let ends = Mutex<(isOver: Bool, bodies: [@Sendable () -> Void])>((false, []))
   let stopWatches = Mutex<(newest: Int, bodies: [Int: @Sendable () -> Void])>((0, [:]))
   var recovered = LogFold()  // set before start
   var accepted: Set<EventID> = []  // set before start: recovered events that the log still keeps
@@ -104,7 +106,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   // MARK: Life
 
   func start() {
-    guard !isStarted.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    guard !isEnding, !isStarted.exchange(true, ordering: .acquiringAndReleasing) else { return }
     var workers = (0..<configuration.workers).map {
       Worker(engine: self, name: "worker-\($0)", atLeast: .low)
     }

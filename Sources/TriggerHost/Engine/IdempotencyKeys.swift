@@ -295,7 +295,7 @@ final class IdempotencyKeys: Sendable {
   }
 
   /// The engine has stopped: nothing is read any more, and what was opened for that is closed.
-  func close() { state.withLock { $0.reader = { _ in throw CancellationError() } } }
+  func close() { state.withLock { $0.reader = { _ in throw QueueStopped(wasTaken: false) } } }
 
   // MARK: A start
 

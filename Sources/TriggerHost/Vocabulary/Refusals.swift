@@ -6,6 +6,21 @@ public struct LogFailed: Error, Sendable, CustomStringConvertible {
   public let description: String
 }
 
+/// The queue is stopped: by `TriggerQueue.stop`, or with its host.
+public struct QueueStopped: Error, Sendable, Hashable, CustomStringConvertible {
+  /// The event had come into the queue before. What of it was committed by then stays; whether anything was, nobody has
+  /// learned. False: it was not taken, and nothing of it happens.
+  public let wasTaken: Bool
+  /// For the sender.
+  public var description: String {
+    wasTaken
+      ? "the queue was stopped before it was told what became of the event: what was committed of it stays"
+      : "the queue is stopped: the event was not taken, and nothing of it happens"
+  }
+
+  package init(wasTaken: Bool) { self.wasTaken = wasTaken }
+}
+
 /// A key came a second time, with another event.
 public struct KeyReused: Error, Sendable, CustomStringConvertible {
   /// The key.

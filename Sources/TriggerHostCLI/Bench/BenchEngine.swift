@@ -68,7 +68,7 @@ struct BenchEngine: Sendable {
         do { try await Task.sleep(for: .seconds(30)) } catch { return false }
         let now = decided
         if now == last {
-          queue.stop()  // lets `waitUntilIdle` return
+          await queue.stop()  // lets `waitUntilIdle` return
           return true
         }
         last = now

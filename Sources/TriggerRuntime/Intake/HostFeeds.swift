@@ -30,7 +30,8 @@ package final class HostFeeds: Service {
   /// Sends every feed's rows as events, all feeds at once, each at its own rate. Bad rows are reported and
   /// passed over.
   ///
-  /// - Throws: `HostNotReady` when a file cannot be read, which has been said; `CancellationError` when the host stops.
+  /// - Throws: `HostNotReady` when a file cannot be read, which has been said; `QueueStopped` or
+  ///   `CancellationError` when the host stops.
   package func run() async throws {
     let feeds = try config.feeds.map { settings in
       do {

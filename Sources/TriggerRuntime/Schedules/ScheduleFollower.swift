@@ -114,7 +114,7 @@ final class ScheduleFollower: Service {
       notices.say(
         .info, "schedules: in force from seq \(result.seq): \(text)", ["seq": .int(result.seq)],
         code: .schedulesInForce)
-    } catch is CancellationError {} catch {
+    } catch is CancellationError {} catch is QueueStopped {} catch {
       notices.problem("schedules: not taken up: \(error)", code: .schedulesRefused)
     }
   }

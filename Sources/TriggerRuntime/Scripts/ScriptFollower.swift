@@ -204,7 +204,7 @@ final class ScriptFollower: Service {
     do {
       let changed = update.files.added + update.files.modified + update.files.removed
       return try await scripts.replace(old, by: &update.tree, reload, changed: changed).seq
-    } catch is CancellationError { return nil } catch {
+    } catch is CancellationError { return nil } catch is QueueStopped { return nil } catch {
       notices.problem("scripts: not reloaded: \(error)", code: .scriptsRefused)
       return nil
     }

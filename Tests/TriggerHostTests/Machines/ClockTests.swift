@@ -84,13 +84,13 @@ import TriggerCore
       defer { engine.end() }
       func seen() throws -> Value? { try coordinator.store("state").get("all") }
       if options.contains("throttle") {
-        #expect(queue.offer(Event("n", ["n": 0])) == 1)
+        #expect(try queue.offer(Event("n", ["n": 0])) == 1)
         run(engine)
       }
-      #expect(queue.offer(Event("n", ["n": 1, "fails": .bool(fails)])) == 1)
+      #expect(try queue.offer(Event("n", ["n": 1, "fails": .bool(fails)])) == 1)
       run(engine)
       if fails {
-        #expect(queue.offer(Event("n", ["n": 2, "mends": true], source: 7)) == 1)
+        #expect(try queue.offer(Event("n", ["n": 2, "mends": true], source: 7)) == 1)
         run(engine)
       }
       let before = try seen()
@@ -119,7 +119,7 @@ import TriggerCore
       return (queue, SteppedEngine(queue))
     }
     let (queue, engine) = try start(clock)
-    #expect(queue.offer(Event("n")) == 1)
+    #expect(try queue.offer(Event("n")) == 1)
     run(engine)
     engine.end()
     #expect(log.all.map(\.seq) == [1] && (7_500_000_000...12_500_000_000).contains(log.all[0].retryPause))
@@ -142,7 +142,7 @@ import TriggerCore
     defer { engine.end() }
     let count = Atomic<Int>(0)
     coordinator.whenClockSteps { _ in count.wrappingAdd(1, ordering: .relaxed) }
-    for n in 0..<3 { #expect(queue.offer(Event("n", ["n": .int(Int64(n))])) == 1) }
+    for n in 0..<3 { #expect(try queue.offer(Event("n", ["n": .int(Int64(n))])) == 1) }
     clock.step(by: .seconds(86_400))
     _ = engine.watch()
     run(engine)

@@ -158,7 +158,7 @@ import TriggerCore
     queue.start()
     defer { queue.stop() }
     let told = AsyncStream.makeStream(of: OperationResult.self)
-    for n in 1...5 { _ = queue.offer(Event("n", ["n": .int(Int64(n))])) { told.continuation.yield($0) } }
+    for n in 1...5 { _ = try queue.offer(Event("n", ["n": .int(Int64(n))])) { told.continuation.yield($0) } }
     try await wait(for: "the burst") { coordinator.stats.coalesced >= 4 }
     #expect(coordinator.stats.currentSeq == 0)
     clock.advance(by: .milliseconds(50))
@@ -189,7 +189,7 @@ import TriggerCore
         if engine.take(0) > 0 { while engine.begin(0) { engine.end(0) } }
       }
     }
-    func send(_ n: Int64) { _ = queue.offer(Event("n", ["n": .int(n)])) }
+    func send(_ n: Int64) { _ = try? queue.offer(Event("n", ["n": .int(n)])) }
     send(1)
     run()
     send(2)
@@ -214,7 +214,7 @@ import TriggerCore
       """
     queue.bind([], scripts: ScriptTree(files: ["s.lua": Array(script.utf8)]))
     let engine = SteppedEngine(queue)
-    func send(_ n: Int64) { _ = queue.offer(Event("n", ["n": .int(n)])) }
+    func send(_ n: Int64) { _ = try? queue.offer(Event("n", ["n": .int(n)])) }
     func take(_ worker: Int) { #expect(engine.take(worker) == 1 && engine.begin(worker)) }
     send(1)
     take(0)
@@ -249,7 +249,7 @@ import TriggerCore
     queue.bind([], scripts: ScriptTree(files: files.mapValues { Array($0.utf8) }))
     let senders = (1...3).map { n in (n, Cancellation()) }
     for (n, sender) in senders {
-      #expect(queue.offer(Event("n", ["n": .int(Int64(n))]), cancellation: sender) == 2)
+      #expect(try queue.offer(Event("n", ["n": .int(Int64(n))]), cancellation: sender) == 2)
     }
     senders[1].1.cancel()
     queue.start()

@@ -171,7 +171,9 @@ import TriggerReplay
     defer { host.stop() }
     let cancellation = Cancellation()
     let results = AsyncStream.makeStream(of: OperationResult.self)
-    _ = host.queue.offer(Event("hostile/0"), cancellation: cancellation) { results.continuation.yield($0) }
+    _ = try host.queue.offer(Event("hostile/0"), cancellation: cancellation) {
+      results.continuation.yield($0)
+    }
     for _ in 0..<5 { #expect(try await host.queue.perform(Event("healthy"))[0].outcome == .committed) }
     #expect(host.coordinator.stats.triggers["hostile0"]?.isDecided != true)
     cancellation.cancel()
@@ -185,7 +187,7 @@ import TriggerReplay
   @Test func allTogether() async throws {
     let host = try HostileHost(HostileScript.all)
     defer { host.stop() }
-    for index in HostileScript.all.indices { _ = host.queue.offer(Event("hostile/\(index)")) }
+    for index in HostileScript.all.indices { _ = try host.queue.offer(Event("hostile/\(index)")) }
     for _ in 0..<200 { #expect(try await host.queue.perform(Event("healthy"))[0].outcome == .committed) }
     await host.queue.waitUntilIdle()
     let stats = host.coordinator.stats

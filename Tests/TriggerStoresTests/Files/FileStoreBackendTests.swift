@@ -293,7 +293,7 @@ import TriggerTestKit
     }
     let (_, committed) = try store.readSnapshot()
     #expect(committed["hosts.conf"]?.text?.split(separator: "\n").count == 21)
-    queue.stop()
+    await queue.stop()
     backend.stop()
     var index = DirectoryIndex(directory.root)
     index.refresh(.everything)

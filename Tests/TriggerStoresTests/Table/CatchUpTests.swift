@@ -155,7 +155,7 @@ private let orders = DatabaseTable("orders", columns: [.init("quantity", .intege
       let queue = TriggerQueue(coordinator)
       queue.start()
       _ = try await queue.perform(TableHost.Write(store: "orders", changes: ["k\(n)": order(n)]))
-      queue.stop()
+      await queue.stop()
       #expect(try backend.read().values == ["k\(n)": order(n)])
     }
   }

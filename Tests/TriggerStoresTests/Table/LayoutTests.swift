@@ -106,7 +106,7 @@ import TriggerHost
       let results = try await queue.perform(Event("n"))
       #expect(results.map(\.error) == [nil])
     }
-    queue.stop()
+    await queue.stop()
     var keys: [String] = []
     try client(table).run(
       "SELECT typeof(\"key\") || hex(\"key\") || value || version FROM orders ORDER BY value"
