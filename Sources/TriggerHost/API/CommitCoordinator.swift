@@ -1,8 +1,12 @@
 import TriggerCore
 
 /// Owns the stores and the one order of commits. Make one, register stores, give it to a `TriggerQueue`.
+///
+/// The engine behind it, with its threads, ends by `TriggerQueue.stop`, or soon after the last coordinator or queue of it has
+/// gone. A store that is kept can still be read then.
 public final class CommitCoordinator: Sendable {
   let engine: Engine
+  let handle: EngineHandle
 
   /// - Parameters:
   ///   - configuration: default: one worker per core, in memory.
@@ -13,6 +17,7 @@ public final class CommitCoordinator: Sendable {
     log: (any CommitLog)? = nil
   ) {
     engine = Engine(configuration: configuration, clock: clock, log: log)
+    handle = EngineHandle(engine)
   }
 
   /// Makes a store known. Its backend's content is there at seq 0, so do it before the first commit.

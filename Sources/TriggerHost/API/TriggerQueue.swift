@@ -3,9 +3,13 @@ import TriggerCore
 /// Where everything that changes state comes in.
 public final class TriggerQueue: Sendable {
   let engine: Engine
+  private let handle: EngineHandle
 
-  /// A coordinator has one queue: all made for it are the same one.
-  public init(_ coordinator: CommitCoordinator) { engine = coordinator.engine }
+  /// A coordinator has one queue: all made for it are the same one. One that goes leaves the others as they are; with the
+  /// last of them, and the coordinator, the engine ends.
+  public init(_ coordinator: CommitCoordinator) {
+    (engine, handle) = (coordinator.engine, coordinator.handle)
+  }
 
   /// A store of the host's own: its name begins with a dot. Made when it is not there, also while `strictStores` is on.
   package func internalStore(_ name: String) -> VersionedStore<MemoryStoreBackend> {
@@ -13,12 +17,6 @@ public final class TriggerQueue: Sendable {
     let store = VersionedStore(name, backend: MemoryStoreBackend())
     store.attach(to: engine, table: engine.stores.declare(name))
     return store
-  }
-
-  /// Nobody can enqueue any more: the workers end, soon after and on a thread of their own.
-  deinit {
-    let engine = engine
-    Thread.detach(name: "stop") { engine.stop() }
   }
 
   /// Starts the workers. Safe to call twice; does nothing after `stop`.
