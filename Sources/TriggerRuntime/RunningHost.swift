@@ -87,7 +87,7 @@ public final class RunningHost: Sendable {
     _ tree: ScriptTree?, _ jobs: [ScheduledJob],
     _ observer: (@Sendable (OperationResult, [ExecutionLog]) -> Void)?
   ) throws {
-    queue.observe(observer)
+    if let observer { queue.observe(observer) }
     try schedules.begin(jobs, tree)
     scripts.begin(tree)
     queue.start()

@@ -67,8 +67,7 @@ public final class CommitCoordinator: Sendable {
   public func whenClockSteps(_ body: (@Sendable (ClockStep) -> Void)?) { engine.clockObserver.set(body) }
 
   /// - Parameter body: called when an attempt could not be ended and its trigger was put in quarantine, when that ends,
-  ///   and once a minute while so many are stuck that the host should be started again; where
-  ///   `TriggerQueue.observe` is called.
+  ///   and once a minute while so many are stuck that the host should be started again; on a thread for that.
   public func whenStuck(_ body: (@Sendable (StuckNotice) -> Void)?) { engine.stuckObserver.set(body) }
 
   /// Whether the host should get work, and why not: its log has failed, it stops, or too many attempts are stuck.

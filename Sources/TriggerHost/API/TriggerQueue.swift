@@ -385,22 +385,22 @@ public final class TriggerQueue: Sendable {
   /// stopped. A receiver that never returns is waited for.
   public func waitUntilIdle() async { await engine.waitUntilIdle() }
 
-  /// Called for every decided operation that failed, logged something, or has a sender that waits for it: in seq
-  /// order, one call after another, on a thread for that. While 10,000 wait for it no more come; how many those
-  /// were is in `EngineStats.untold`. Of one execution 1,000 log lines and 64 KiB come, of all that wait 32 MiB;
-  /// `OperationResult.logLinesDropped` counts the others. Takes the place of the observer before it; nil for none.
-  public func observe(_ body: (@Sendable (OperationResult, [ExecutionLog]) -> Void)?) {
-    let observer: (@Sendable (DecidedOperation) -> Void)?
-    if let body {
-      observer = { @Sendable decided in
-        var result = decided.result
-        result.attempts = decided.attempts
-        result.logLinesDropped = decided.logs?.dropped ?? 0
-        body(result, decided.logs?.lines ?? [])
-      }
-    } else {
-      observer = nil
-    }
-    engine.setObserver(observer)
+  /// Calls `body` for every decided operation that failed, logged something, or has a sender that waits for it: in seq
+  /// order, one call after another, on a thread for that. Any number may observe, each with a buffer of its own: one that
+  /// takes long, or never returns, costs itself and nobody else. Nobody who observes costs a commit anything when there
+  /// is none.
+  ///
+  /// Of one execution 1,000 log lines and 64 KiB come, of all that wait 32 MiB; `OperationResult.logLinesDropped` counts
+  /// the others.
+  ///
+  /// - Parameters:
+  ///   - buffer: operations that may wait for `body`.
+  ///   - whenFull: what becomes of those that come while so many wait. `EngineStats.untold` counts those of all observers.
+  /// - Returns: what ends it. It goes on without anybody keeping that.
+  @discardableResult
+  public func observe(
+    buffer: Int = 10_000, whenFull: Observation.WhenFull = .leaveOut, _ body: @escaping Observation.Body
+  ) -> Observation {
+    engine.observers.add(buffer: buffer, whenFull: whenFull, body)
   }
 }

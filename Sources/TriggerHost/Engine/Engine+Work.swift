@@ -184,25 +184,29 @@ extension Engine {
     outbox.tell(upTo: seq, announce)
   }
 
-  /// Tells who waits for an outcome, and the observer. The outbox's turn: nothing of a user's is called here.
+  /// Tells who waits for an outcome, and who observes. The outbox's turn: nothing of a user's is called here.
   private func announce(_ announcements: [Announcement]) {
-    let observer = observer.body
+    let observers = observers.all
     var seen: [DecidedOperation] = []
     for item in announcements {
       let result = OperationResult(
         trigger: item.trigger, identity: item.operation.identity, seq: item.seq,
         // One that is deferred goes on, and nothing is told.
         outcome: OperationOutcome(item.outcome)!, failure: item.failure,
-        retryAt: item.retryAt > 0 ? item.retryAt : nil)
+        retryAt: item.retryAt > 0 ? item.retryAt : nil, attempts: Int(item.operation.attempts))
       item.operation.completion?(result)
       for other in item.operation.absorbed { other.completion?(result.asSuperseding) }
-      guard observer != nil else { continue }
-      seen.append(DecidedOperation(result: result, attempts: Int(item.operation.attempts), logs: item.logs))
+      if observers.isEmpty { continue }
+      seen.append(DecidedOperation(result: result, logs: item.logs))
     }
-    guard let observer, !seen.isEmpty else { return }
-    if configuration.tellsInPlace { return seen.forEach(observer) }
-    if !receivers.offer(.observer, weight: seen.count, { [seen] in seen.forEach(observer) }) {
+    for observer in observers { tell(seen, to: observer) }
+  }
+
+  private func tell(_ seen: [DecidedOperation], to observer: Observation) {
+    if configuration.tellsInPlace { return observer.tell(seen) }
+    if !receivers.offer(observer.line, weight: seen.count, upTo: observer.buffer, { observer.tell(seen) }) {
       untold.wrappingAdd(seen.count, ordering: .relaxed)
+      observer.leaveOut(seen.count)
     }
   }
 

@@ -43,12 +43,12 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   let isStarted = Atomic<Bool>(false)
   var hasStarted: Bool { isStarted.load(ordering: .acquiring) }
 
-  /// Sees every announcement (errors, logs of decided attempts).
-  let observer = Listener<DecidedOperation>()
+  /// See every announcement (errors, logs of decided attempts).
+  let observers = Observers()
   let lineMemory = LineMemory()
   /// Calls what users gave to be called.
   let receivers = Receivers()
-  /// Announcements that the observer was not told of, as too many waited for it.
+  /// Announcements that observers were not told of, as too many waited for them.
   let untold = Atomic<Int>(0)
 
   let log: (any CommitLog)?
@@ -77,8 +77,6 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   let stuckObserver = Listener<StuckNotice>()
   var restartAsked: MonotonicTime?  // the watchdog's thread
   let unheard: UnheardEvents
-
-  func setObserver(_ new: (@Sendable (DecidedOperation) -> Void)?) { observer.set(new) }
 
   init(configuration: EngineConfiguration, clock: EngineClock, log: (any CommitLog)?) {
     self.configuration = configuration
@@ -210,11 +208,4 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       attempts: Int(item.attempts), conflicts: Int(item.conflicts), admitted: item.admitted,
       decided: item.decided, failure: state.records.failure(for: seq))
   }
-}
-
-/// A decided operation that had something to tell: an error, log lines, or a sender that waits.
-struct DecidedOperation: Sendable {
-  var result: OperationResult
-  var attempts: Int
-  var logs: ScriptLines?
 }

@@ -101,7 +101,7 @@ extension EngineState {
 extension Engine {
   /// Tells of what is stuck. No lock; whoever listens holds up nobody.
   func tell(_ notices: [StuckNotice]) {
-    for notice in notices { receivers.call(.observer) { [stuckObserver] in stuckObserver(notice) } }
+    for notice in notices { receivers.call(.stuck) { [stuckObserver] in stuckObserver(notice) } }
   }
 
   /// Asks for a new start when too many are stuck; once a minute. The watchdog's thread.

@@ -9,8 +9,10 @@ import Glibc
 final class Receivers: @unchecked Sendable {  // guarded by `lock`
   /// Who is called one after another.
   enum Line: Hashable {
-    /// `TriggerQueue.observe`.
-    case observer
+    /// `TriggerQueue.observe`: one of them.
+    case observer(Int)
+    /// `CommitCoordinator.whenStuck`.
+    case stuck
     /// `TriggerScheduler.observe`.
     case scheduler
     /// What is said once.
@@ -61,9 +63,11 @@ final class Receivers: @unchecked Sendable {  // guarded by `lock`
     if starts { start() }
   }
 
-  /// As `call`, unless the line is full. False then.
-  func offer(_ line: Line, weight: Int, _ body: @escaping @Sendable () -> Void) -> Bool {
-    guard hasRoom(line) else { return false }
+  /// As `call`, unless so much waits in the line. False then.
+  func offer(
+    _ line: Line, weight: Int, upTo bound: Int = bound, _ body: @escaping @Sendable () -> Void
+  ) -> Bool {
+    guard lock.withLock({ self.weight(line) < bound }) else { return false }
     call(line, weight: weight, body)
     return true
   }

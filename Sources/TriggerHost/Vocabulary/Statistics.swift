@@ -76,7 +76,8 @@ public struct EngineStats: Sendable {
   public var stuck = 0
   /// Triggers that do not run because of that, by name.
   public var quarantined: [String: Quarantine] = [:]
-  /// Decided operations that `TriggerQueue.observe` was not told of, as it did not keep up.
+  /// Decided operations that observers (`TriggerQueue.observe`) were not told of, as they did not keep up; once for each
+  /// observer.
   public var untold = 0
   /// The disk does not keep up: nothing new is taken from the queue until it does.
   public var isLogBehind = false
