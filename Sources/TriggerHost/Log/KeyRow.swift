@@ -59,6 +59,7 @@ package struct KeyRow: Sendable, Hashable {
     package var instead: OperationOutcome?
     package var failure: Failure?
     package var retryAt: Int64?
+    package var attempts = 1
   }
 
   /// What it takes in memory and on disk, about.
@@ -87,7 +88,7 @@ extension OperationResult {
   package init(_ result: KeyRow.Result) {
     self.init(
       trigger: result.trigger, identity: result.identity, seq: result.seq, outcome: result.outcome,
-      instead: result.instead, failure: result.failure, retryAt: result.retryAt)
+      instead: result.instead, failure: result.failure, retryAt: result.retryAt, attempts: result.attempts)
   }
 }
 
@@ -95,7 +96,7 @@ extension KeyRow.Result {
   package init(_ result: OperationResult) {
     self.init(
       trigger: result.trigger, identity: result.identity, seq: result.seq, outcome: result.outcome,
-      instead: result.instead, failure: result.failure, retryAt: result.retryAt)
+      instead: result.instead, failure: result.failure, retryAt: result.retryAt, attempts: result.attempts)
   }
 
   /// - Parameter isAbsorbed: of an event whose place the record's took.
@@ -105,11 +106,12 @@ extension KeyRow.Result {
       trigger: record.trigger, identity: record.identity, seq: record.seq,
       outcome: isAbsorbed ? .superseded : outcome, instead: isAbsorbed ? outcome : nil,
       failure: record.failure,
-      retryAt: record.retryAt)
+      retryAt: record.retryAt, attempts: record.attempts)
   }
 
   package func write(to buffer: CBORBuffer) {
-    buffer.array(failure == nil ? 7 : 8)
+    // One attempt is the rule, and written by nothing.
+    buffer.array(attempts != 1 ? 9 : failure == nil ? 7 : 8)
     buffer.text(trigger)
     buffer.int(identity)
     buffer.int(seq)
@@ -117,7 +119,8 @@ extension KeyRow.Result {
     if let failure { buffer.text(failure.message) } else { buffer.null() }
     buffer.int(retryAt ?? 0)
     if let instead { buffer.uint(UInt64(instead.rawValue)) } else { buffer.null() }
-    if let failure { buffer.text(failure.code.rawValue) }
+    if let failure { buffer.text(failure.code.rawValue) } else if attempts != 1 { buffer.null() }
+    if attempts != 1 { buffer.uint(UInt64(attempts)) }
   }
 
   package init(_ reader: inout CBORReader) throws(LogDamage) {
@@ -132,10 +135,12 @@ extension KeyRow.Result {
     let retryAt = try reader.int()
     var instead: OperationOutcome?
     if count > 6, !reader.null() { instead = OperationOutcome(rawValue: UInt8(clamping: try reader.uint())) }
-    let code = count > 7 ? FailureCode(rawValue: try reader.text()) : nil
+    let code = count > 7 && !reader.null() ? FailureCode(rawValue: try reader.text()) : nil
+    let attempts = count > 8 ? Int(clamping: try reader.uint()) : 1
     self.init(
       trigger: trigger, identity: identity, seq: seq, outcome: outcome, instead: instead,
-      failure: error.map { Failure(code ?? .error, $0) }, retryAt: retryAt == 0 ? nil : retryAt)
+      failure: error.map { Failure(code ?? .error, $0) }, retryAt: retryAt == 0 ? nil : retryAt,
+      attempts: attempts)
   }
 }
 

@@ -53,7 +53,9 @@ public struct OperationResult: Sendable {
   public var code: FailureCode? { failure?.code }
   /// When the failed operation is tried again, nanoseconds since 1970; nil: it is not.
   public var retryAt: Int64?
-  /// Executions it took, as far as `TriggerQueue.observe` is told; elsewhere 1.
+  /// Executions that the operation took, under all seqs that it was deferred from too: 1 and as many as were thrown away
+  /// because what they read had changed. 0 when its trigger's gate dropped it. Of what ran instead when it was
+  /// superseded. A retry of a failed operation is another one, and counts its own.
   public internal(set) var attempts = 1
   /// Lines that were logged beyond what is kept of an execution.
   public internal(set) var logLinesDropped = 0
@@ -63,6 +65,6 @@ public struct OperationResult: Sendable {
     OperationResult(
       trigger: trigger, identity: identity, seq: seq, outcome: .superseded, instead: outcome,
       failure: failure,
-      retryAt: retryAt)
+      retryAt: retryAt, attempts: attempts)
   }
 }
