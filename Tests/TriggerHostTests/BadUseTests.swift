@@ -94,6 +94,33 @@ import TriggerHost
     await #expect(throws: CancellationError.self) { try await waiting.value }
   }
 
+  @Test func aStoreIsRegisteredOnce() throws {
+    struct Broken: StoreBackend {
+      func load() throws -> Value.Map { throw CancellationError() }
+      func apply(seq: Int64, _ changes: [StoreChange]) {}
+      func content(of values: Value.Map) -> Value.Map { values }
+      func values(of content: Value.Map) -> Value.Map { content }
+    }
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
+    let store = try coordinator.register(VersionedStore("s", backend: MemoryStoreBackend(["k": 1])))
+    let twice = #expect(throws: StoreError.self) {
+      try coordinator.register(VersionedStore("s", backend: MemoryStoreBackend(["k": 2])))
+    }
+    #expect(twice?.description.contains("'s' is registered already") == true)
+    #expect(try store.get("k") == 1)
+    let other = CommitCoordinator(EngineConfiguration(workers: 1))
+    let elsewhere = #expect(throws: StoreError.self) { try other.register(store) }
+    #expect(elsewhere?.description.contains("registered with a coordinator already") == true)
+    #expect(try store.get("k") == 1)
+    // One that could not be registered is not: its name is free.
+    #expect(throws: CancellationError.self) { try other.register(VersionedStore("s", backend: Broken())) }
+    #expect(try other.register(VersionedStore("s", backend: MemoryStoreBackend(["k": 3]))).get("k") == 3)
+    // Names that Unicode alone takes for one are two.
+    for name in ["caf\u{e9}", "cafe\u{301}"] {
+      try other.register(VersionedStore(name, backend: MemoryStoreBackend()))
+    }
+  }
+
   @Test func strictStoresNameWhatThereIs() async throws {
     var configuration = EngineConfiguration(workers: 1)
     configuration.strictStores = true

@@ -20,20 +20,38 @@ public final class CommitCoordinator: Sendable {
     handle = EngineHandle(engine)
   }
 
-  /// Makes a store known. Its backend's content is there at seq 0, so do it before the first commit.
+  /// Makes a store known. Its backend's content is there at seq 0, so do it before the first commit. Once for each name,
+  /// and for each store: who wants it a second time keeps what the first call returns, or asks `store` for its documents.
   ///
-  /// - Throws: what the backend's `load` throws; `StoreError` for a value beyond `ValueLimits.standard`, and for one
-  ///   backend too many that follows.
+  /// - Throws: `StoreError` when a store of the name is registered, or this one is with a coordinator; what the backend's
+  ///   `load` throws; `StoreError` for a value beyond `ValueLimits.standard`, and for one backend too many that follows.
+  ///   Nothing is registered then.
   @discardableResult
   public func register<Backend>(_ store: VersionedStore<Backend>) throws -> VersionedStore<Backend> {
     let table = engine.stores.declare(store.name)
-    store.attach(to: engine, table: table)
+    let isNew = engine.registered.withLock { $0.insert(ObjectIdentifier(table)).inserted }
+    guard isNew else {
+      throw StoreError("a store named '\(store.name)' is registered already; give one of them another name")
+    }
+    do { return try register(store, as: table) } catch {
+      engine.registered.withLock { _ = $0.remove(ObjectIdentifier(table)) }
+      throw error
+    }
+  }
+
+  private func register<Backend>(
+    _ store: VersionedStore<Backend>, as table: StoreTable
+  ) throws -> VersionedStore<Backend> {
+    if store.attachment != nil {
+      throw StoreError("store '\(store.name)' is registered with a coordinator already; make another one")
+    }
     let content = try store.backend.load()
     for (key, value) in content {
       do { try value.validate(engine.configuration.valueLimits) } catch {
         throw StoreError("store '\(store.name)', key '\(key)': \(error)")
       }
     }
+    store.attach(to: engine, table: table)
     engine.fill(table, with: content)
     if let backend = store.backend as? any CheckingStoreBackend { table.rule = backend.rule }
     table.deduplicationThreshold = store.backend.deduplicationThreshold

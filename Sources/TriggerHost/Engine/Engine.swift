@@ -9,6 +9,8 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   let clock: EngineClock
   let registry: SnapshotRegistry
   let stores: StoreDirectory
+  /// Tables of stores that were registered.
+  let registered = Mutex<Set<ObjectIdentifier>>([])
   let backends: BackendFeed
 
   let lock: EngineLock
