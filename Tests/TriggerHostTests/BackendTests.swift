@@ -32,6 +32,27 @@ import TriggerHost
     #expect(backend.model == Orders(open: [], filled: 3))
   }
 
+  /// Whoever was told of a commit finds it in the model, though nobody was told of it in between.
+  @Test func theModelIsCurrent() async throws {
+    let backend = try CodableStoreBackend(Orders(open: (0..<300).map { "\($0)" }, filled: 0))
+    let coordinator = CommitCoordinator(log: MemoryCommitLog())
+    let store = try coordinator.register(VersionedStore("orders", backend: backend))
+    let queue = TriggerQueue(coordinator)
+    queue.start()
+    for filled in 1...300 {
+      _ = try await queue.perform(Fill(store: store))
+      #expect(backend.model.filled == filled && backend.model.open.count == 300 - filled)
+    }
+    // What is no model stays in the store; the model is the last one that was.
+    _ = try await queue.perform(Change { [store.put("filled", "many")] })
+    #expect(backend.model.filled == 300)
+    #expect(throws: DecodingError.self) { try store.readSnapshot() }
+    _ = try await queue.perform(Change { [store.put("filled", 7)] })
+    #expect(backend.model.filled == 7)
+    await queue.stop()
+    #expect(backend.model.filled == 7)
+  }
+
   /// No `bad`, numbers to 10, `kept` for ever, and 3 keys.
   private struct Picky: CheckingStoreBackend {
     func load() -> Value.Map { ["kept": 1, "n": 8] }

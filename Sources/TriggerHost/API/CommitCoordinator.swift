@@ -56,7 +56,11 @@ public final class CommitCoordinator: Sendable {
     if let backend = store.backend as? any CheckingStoreBackend { table.rule = backend.rule }
     table.deduplicationThreshold = store.backend.deduplicationThreshold
     // Documents in memory have nothing to follow; telling them would cost every commit.
-    if !(store.backend is MemoryStoreBackend) { try engine.follow(table, with: store.backend) }
+    if let reader = store.backend as? any StoreReader {
+      reader.read(from: engine.newestContent(of: table))
+    } else if !(store.backend is MemoryStoreBackend) {
+      try engine.follow(table, with: store.backend)
+    }
     return store
   }
 

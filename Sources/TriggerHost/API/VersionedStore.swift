@@ -29,15 +29,9 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
   /// - Throws: `StoreError`; what the backend throws when it cannot make a content of the keys and values.
   public func readSnapshot() throws -> (seq: Int64, value: Backend.Content) {
     let (engine, table) = try attached()
-    var values: Value.Map = [:]
-    let seq = try engine.reading { snapshot, attempt in
+    let (seq, values) = try engine.reading { snapshot, attempt in
       attempt?.reads.add(whole: table)
-      table.scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: snapshot) { entry, version in
-        let key = Self.key(entry)
-        values[key] = Self.value(version)
-        return true
-      }
-      return table.version(at: snapshot)
+      return (table.version(at: snapshot), table.content(at: snapshot))
     }
     ExecutionContext.current?.noteVersion(seq, of: name)
     return (seq, try backend.content(of: values))
@@ -73,7 +67,7 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
         guard let entry, let version = Entry.visible(entry, at: snapshot), !version.isDeleted else {
           return nil
         }
-        return Self.value(version)
+        return StoreTable.value(version)
       }
     }
   }
@@ -91,7 +85,7 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
         attempt?.reads.add(prefix: bytes, in: table)
         var result: [(key: String, value: Value)] = []
         table.scan(prefix: bytes, at: snapshot) { entry, version in
-          result.append((Self.key(entry), Self.value(version)))
+          result.append((StoreTable.key(entry), StoreTable.value(version)))
           return result.count < limit
         }
         return result
@@ -131,20 +125,6 @@ public final class VersionedStore<Backend: StoreBackend>: @unchecked Sendable, C
   private func attached() throws -> (engine: Engine, table: StoreTable) {
     guard let attachment else { throw StoreError("store '\(name)' is not registered with a coordinator") }
     return attachment
-  }
-
-  private static func key(_ entry: UnsafeMutablePointer<Entry>) -> String {
-    String(
-      decoding: UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength)),
-      as: UTF8.self)
-  }
-
-  private static func value(_ version: UnsafeMutablePointer<Version>) -> Value {
-    let bytes = UnsafeRawBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length))
-    guard let value = try? CanonicalEncoding.decode(bytes) else {
-      preconditionFailure("a stored value is not in canonical encoding")
-    }
-    return value
   }
 
   /// `store counters: seq 12, 3 keys`, as of the newest commit; the seq is that of the store's last change.

@@ -34,6 +34,17 @@ extension Engine {
     withState { StateDigests(seq: $0.order.frontier, stores: stores.digests()) }
   }
 
+  /// For a backend that reads its store when it is asked, in an execution or outside.
+  func newestContent(of table: StoreTable) -> NewestContent {
+    NewestContent { [self] known in
+      guard let slot = registry.takeSlot() else { return nil }
+      defer { registry.giveBack(slot) }
+      let snapshot = registry.hold(slot)
+      let seq = table.version(at: snapshot)
+      return seq == known ? nil : (seq, table.content(at: snapshot))
+    }
+  }
+
   /// Brings the commits to the backend of a store.
   func follow(_ table: StoreTable, with backend: any StoreBackend) throws {
     let line = try backends.add(backend, of: table)
@@ -57,5 +68,32 @@ extension Engine {
         }
       }
     }
+  }
+}
+
+extension StoreTable {
+  /// All keys and values as of a seq. O(keys).
+  func content(at seq: Int64) -> Value.Map {
+    var values: Value.Map = [:]
+    scan(prefix: UnsafeBufferPointer(start: nil, count: 0), at: seq) { entry, version in
+      let key = Self.key(entry)
+      values[key] = Self.value(version)
+      return true
+    }
+    return values
+  }
+
+  static func key(_ entry: UnsafeMutablePointer<Entry>) -> String {
+    String(
+      decoding: UnsafeBufferPointer(start: Entry.key(entry), count: Int(entry.pointee.keyLength)),
+      as: UTF8.self)
+  }
+
+  static func value(_ version: UnsafeMutablePointer<Version>) -> Value {
+    let bytes = UnsafeRawBufferPointer(start: Version.bytes(version), count: Int(version.pointee.length))
+    guard let value = try? CanonicalEncoding.decode(bytes) else {
+      preconditionFailure("a stored value is not in canonical encoding")
+    }
+    return value
   }
 }

@@ -2,12 +2,17 @@ import Foundation
 import Synchronization
 import TriggerCore
 
-/// Wraps an existing Swift model: each top-level coding key is a key of the store. `model` follows the
-/// commits, in order, shortly after each.
-public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend {
+/// Wraps an existing Swift model: each top-level coding key is a key of the store.
+///
+/// `model` is current: whoever was told of a commit (`TriggerQueue.perform` has returned, say) finds it there at once.
+/// Commits cost the model nothing; it is put together when somebody reads it.
+public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend, StoreReader {
   private struct State {
     var model: Model
     var values: Value.Map
+    /// Commit that `values` are of, as far as they come from `source`.
+    var seq: Int64 = 0
+    var source: NewestContent?
   }
   private let state: Mutex<State>
   private let initial: Value.Map
@@ -19,26 +24,45 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend 
     state = Mutex(State(model: model, values: initial))
   }
 
-  /// The model as of the last applied commit. Any thread.
-  public var model: Model { state.withLock { $0.model } }
+  /// The model as of the newest commit that anybody was told of. While the store holds what is no `Model`, the one that was
+  /// read last (`VersionedStore.readSnapshot` says what is wrong). Any thread; O(1) while nothing has changed, else
+  /// O(its size).
+  ///
+  /// A trigger reads the store, not this: what it reads here is as of no snapshot, and makes no conflict.
+  public var model: Model {
+    state.withLock { state in
+      if let source = state.source, let newest = source.read(state.seq) {
+        state.seq = newest.seq
+        Self.take(newest.values, &state)
+      }
+      return state.model
+    }
+  }
 
   /// The model that the backend was made with, field by field.
   public func load() -> Value.Map { initial }
 
-  /// Brings `model` up to the commit. Decodes the whole model: O(its size) per commit.
+  /// Brings `model` up to the commit. Decodes the whole model: O(its size). A coordinator does not call it: `model` reads the
+  /// store.
   public func apply(seq: Int64, _ changes: [StoreChange]) {
-    change { values in for change in changes { values[change.key] = change.value } }
+    state.withLock { state in
+      var values = state.values
+      for change in changes { values[change.key] = change.value }
+      Self.take(values, &state)
+    }
   }
 
   /// Makes `model` what the content says.
-  public func replace(seq: Int64, with content: Value.Map) { change { $0 = content } }
+  public func replace(seq: Int64, with content: Value.Map) {
+    state.withLock { Self.take(content, &$0) }
+  }
 
-  private func change(_ body: (inout Value.Map) -> Void) {
-    state.withLock { state in
-      body(&state.values)
-      // Keys that do not fit the model stay in the store; the model keeps its last fitting state.
-      if let model = try? Self.decode(state.values) { state.model = model }
-    }
+  func read(from source: NewestContent) { state.withLock { $0.source = source } }
+
+  private static func take(_ values: Value.Map, _ state: inout State) {
+    state.values = values
+    // Keys that do not fit the model stay in the store; the model keeps its last fitting state.
+    if let model = try? decode(values) { state.model = model }
   }
 
   /// The model with these fields. Throws `DecodingError` when they are not a `Model`, `ValueError` for what
