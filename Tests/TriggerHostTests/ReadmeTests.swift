@@ -4,23 +4,29 @@ import TriggerHost
 
 /// The README's Swift program, and its Lua trigger, as they stand there.
 @Suite struct ReadmeTests {
-  private struct Bump: Trigger {
+  private struct Count: EventTrigger {
+    struct Visit: Decodable {
+      var page: String
+    }
     let store: VersionedStore<MemoryStoreBackend>
-    func execute() async throws -> [CommitIntent] {
-      let count = try store.get("visits")?.intValue ?? 0
-      return [store.put("visits", .int(count + 1))]
+    var options: TriggerOptions { TriggerOptions(on: [EventPattern(.event, "visit")]) }
+
+    func execute(_ visit: Visit, _ context: ExecutionContext) async throws -> [CommitIntent] {
+      let seen = try store.get(visit.page)?.intValue ?? 0
+      return [store.put(visit.page, .int(seen + 1))]
     }
   }
 
   @Test func swiftProgram() async throws {
     let coordinator = CommitCoordinator()
-    let store = try coordinator.register(VersionedStore("counters", backend: MemoryStoreBackend()))
+    let store = try coordinator.register(VersionedStore("visits", backend: MemoryStoreBackend()))
     let queue = TriggerQueue(coordinator)
+    queue.bind([Count(store: store)])
     queue.start()
-    let result = try await queue.perform(Bump(store: store), priority: .high)
-    #expect(result.seq == 1)
-    #expect(result.outcome == .committed)
-    #expect(try store.get("visits") == .int(1))
+    let results = try await queue.perform(Event("visit", ["page": "home"]))
+    #expect(results.map(\.seq) == [1])
+    #expect(results.map(\.outcome) == [.committed])
+    #expect(try store.get("home") == 1)
     await queue.stop()
   }
 
