@@ -1,5 +1,6 @@
 import HostConfig
 import Logging
+import Metrics
 import TriggerHost
 import TriggerSQLite
 
@@ -31,6 +32,11 @@ public struct HostOptions: Sendable {
   public var observer: HostObserver?
   /// Where what the host says is logged, too; nil: nowhere.
   public var logger: Logger?
+  /// Where what the host counts goes (`EngineMetrics` names it); nil: where `MetricsSystem` says when the host starts, which
+  /// is nowhere until the program chooses.
+  public var metrics: (any MetricsFactory)?
+  /// How often that is written. It is once more when the host stops.
+  public var metricsInterval = Duration.seconds(10)
 
   /// As the configuration says, and silent.
   public init() {}

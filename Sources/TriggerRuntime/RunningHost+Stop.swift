@@ -78,6 +78,7 @@ extension RunningHost {
     end.isWritten = stage("the log: what was committed last is not on disk", Bound.written, &end) { [queue] in
       queue.flushLog()
     }
+    stage("the metrics", Bound.written, &end) { [self] in stopMeasuring() }
     queue.release()
     stage("a store that follows: it is brought up at the next start", Bound.followed, &end) { [queue] in
       queue.stopBackends()

@@ -33,6 +33,9 @@ public final class RunningHost: Sendable {
   private let clock: EngineClock
   /// What follows the files of scripts and schedules.
   private let following = Mutex<Task<Void, Never>?>(nil)
+  let metrics: EngineMetrics
+  private let metricsInterval: Duration
+  private let measuring = Mutex<Task<Void, Never>?>(nil)
   /// There are scripts, and none of them can run.
   package var runsNothing: Bool { scripts.runsNothing }
 
@@ -44,6 +47,8 @@ public final class RunningHost: Sendable {
     scripts = HostScripts(parts, storage, schedules)
     (reading, clock) = (parts.reading, parts.options.clock)
     operations = OperationNotices(config, notices)
+    metrics = EngineMetrics(parts.coordinator, factory: parts.options.metrics)
+    metricsInterval = parts.options.metricsInterval
     feeds = HostFeeds(config, queue, storage, notices)
   }
 
@@ -57,6 +62,13 @@ public final class RunningHost: Sendable {
     queue.start()
     try await files.start(queue)
     schedules.start()
+    measure()
+  }
+
+  private func measure() {
+    measuring.withLock {
+      $0 = Task { [metrics, metricsInterval] in await metrics.run(every: metricsInterval) }
+    }
   }
 
   private func beginScripts() throws -> ScriptFollower {
@@ -92,6 +104,7 @@ public final class RunningHost: Sendable {
     scripts.begin(tree)
     queue.start()
     schedules.start()
+    measure()
   }
 
   private func sayWhatRuns(_ tree: ScriptTree) {
@@ -123,6 +136,12 @@ public final class RunningHost: Sendable {
 
   /// Takes no event any more, and begins none that waits. Returns at once.
   package func stopTaking() { queue.drain() }
+
+  /// What was counted last is written when this returns.
+  func stopMeasuring() {
+    measuring.withLock { $0 }?.cancel()
+    metrics.write()
+  }
 
   func stopFollowing() {
     following.withLock { $0 }?.cancel()

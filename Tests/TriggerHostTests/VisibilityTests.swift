@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 import TriggerCore
 import TriggerHost
@@ -28,9 +29,32 @@ import TriggerHost
     func flush() {}
   }
 
+  /// A disk that takes its time.
+  private final class HeldLog: CommitLog {
+    let wantsReads = false
+    func append(
+      seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
+    ) -> Int { .max }
+    var durable: Int64 { 0 }
+    func whenDurable(_ body: @escaping @Sendable (Int64) -> Void) {}
+    func flush() {}
+  }
+
   private struct Put: Trigger {
     let intents: [CommitIntent]
     func execute() -> [CommitIntent] { intents }
+  }
+
+  @Test func whatIsNotDurableIsCounted() async throws {
+    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1), log: HeldLog())
+    let store = try coordinator.register(VersionedStore("s", backend: MemoryStoreBackend()))
+    let queue = TriggerQueue(coordinator)
+    queue.start()
+    defer { queue.stop() }
+    for _ in 0..<3 { try await queue.enqueue(Put(intents: [store.put("n", 1)])) }
+    try await wait(for: "them to be decided") { coordinator.stats.committed == 3 }
+    #expect(coordinator.stats.logLag == 3)
+    #expect(try store.get("n") == nil, "nobody sees what may be lost")
   }
 
   @Test func anOutcomeIsSeenWhenItIsTold() async throws {

@@ -182,6 +182,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       stats.backends = backends
       stats.untold = untold.load(ordering: .relaxed)
       stats.isLogBehind = state.isLogBehind
+      if let log { stats.logLag = max(0, stats.currentSeq - min(stats.currentSeq, log.durable)) }
       stats.stuck = state.stuck.count
       stats.quarantined = state.stuck.quarantined.mapValues(\.item)
       for (name, counts) in zip(names, state.triggerStats) {

@@ -190,7 +190,9 @@ extension EngineState {
   ) {
     switch outcome {
     case .committed: stats.committed &+= 1
-    case .failed: stats.failed &+= 1
+    case .failed:
+      stats.failed &+= 1
+      if let code = attempt.failure?.code { stats.failures[code, default: 0] += 1 }
     case .skipped: stats.skipped &+= 1
     case .deferred: break
     }

@@ -38,6 +38,8 @@ public struct EngineStats: Sendable {
   public var committed = 0
   /// Seqs that ended `failed`.
   public var failed = 0
+  /// Seqs that ended `failed`, by why.
+  public var failures: [FailureCode: Int] = [:]
   /// Seqs that ended `skipped`.
   public var skipped = 0
   /// Operations that have an outcome.
@@ -79,6 +81,8 @@ public struct EngineStats: Sendable {
   /// Decided operations that observers (`TriggerQueue.observe`) were not told of, as they did not keep up; once for each
   /// observer.
   public var untold = 0
+  /// Decided seqs that are not as durable as the log promises: nobody outside has seen them.
+  public var logLag: Int64 = 0
   /// The disk does not keep up: nothing new is taken from the queue until it does.
   public var isLogBehind = false
   /// How far the backends that follow the commits are, by store.
@@ -114,6 +118,14 @@ public struct LatencyHistogram: Sendable {
   public mutating func add(_ other: LatencyHistogram) {
     for index in counts.indices { counts[index] &+= other.counts[index] }
     count &+= other.count
+  }
+
+  /// What was added since it was `earlier`.
+  package func since(_ earlier: LatencyHistogram) -> LatencyHistogram {
+    var added = LatencyHistogram()
+    for index in counts.indices { added.counts[index] = counts[index] &- earlier.counts[index] }
+    added.count = count &- earlier.count
+    return added
   }
 
   /// Upper edge of the bucket that holds the percentile (0...100), in nanoseconds; 0 when empty.
