@@ -115,6 +115,14 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/TriggerHostCLI", swiftSettings: strict),
+    // A program around a host, which the tests run on a clock of their own: `swift run car-park`.
+    .executableTarget(
+      name: "car-park",
+      dependencies: [
+        "TriggerRuntime", "TriggerHost", "TriggerCore", .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      path: "examples/embedder/Sources", swiftSettings: strict),
     // What tests of several targets, and the simulation, share.
     .target(
       name: "TestSupport", dependencies: ["TriggerCore"], path: "Tests/TestSupport", swiftSettings: strict),
@@ -148,7 +156,7 @@ let package = Package(
     .testTarget(
       name: "TriggerRuntimeTests",
       dependencies: [
-        "TriggerRuntime", "TriggerCore", "TriggerHost",
+        "car-park", "TriggerRuntime", "TriggerCore", "TriggerHost",
         .product(name: "MetricsTestKit", package: "swift-metrics"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
