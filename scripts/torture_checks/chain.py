@@ -15,7 +15,7 @@ from typing import Any
 
 from . import model
 from .process import Host, export, outcome_of, project, seq_of, state, tool, verify
-from .rounds import Fault, Round, check
+from .rounds import Fault, Round, check, patience
 from .xxh64 import MASK, VECTORS, xxh64
 
 VISIT = """
@@ -228,6 +228,41 @@ def judged(round: Round, root: Path, what: Damage, must_refuse: bool, sound: mod
         round.fault(f"{name}: a host ends with {host.process.returncode} and says: {host.last_words()!r}")
 
 
+def beginning(round: Round, root: Path, sound: model.State) -> None:
+    """Without its first blocks: a host that cannot start on it has a `log verify` that says why; one that can, its state."""
+    hurt = round.directory / "beginning"
+    shutil.copytree(root, hurt)
+    with closing(sqlite3.connect(hurt / "data" / "log.sqlite")) as database, database:
+        blocks = blocks_of(database)
+        gone = blocks[round.rng.randrange(max(1, len(blocks) // 2))]
+        database.execute("DELETE FROM blocks WHERE first <= ?", (gone.first,))
+    verified = tool(round, "log", "verify", "--data", hurt / "data", within=30)
+    started = tool(round, "run", "--exit-when-idle", cwd=hurt, within=60)
+    name = f"the blocks up to seq {gone.last} removed"
+    if started.code == 0 and (wrong := model.difference(sound, state(round, hurt / "data"))):
+        round.fault(f"{name}: a host goes on with another state: {wrong}")
+    if started.code != 0 and verified.code == 0:
+        round.fault(f"{name}: log verify ends with 0 ({verified.words}), and a host refuses to start: {started.words}")
+    shutil.rmtree(hurt)
+
+
+def trimmed(round: Round, root: Path) -> None:
+    """With `log.retain`, goes on until the first block has gone, within the minute and what a busy machine adds."""
+    host = Host(round, root)
+    deadline = time.monotonic() + 90 * patience()
+    first = 1
+    n = 0
+    while first == 1 and time.monotonic() < deadline:
+        n += 1
+        host.ask(*[{"event": "visit", "payload": {"id": f"more {n % 5} {i}"}} for i in range(50)])
+        time.sleep(0.2)
+        with closing(sqlite3.connect(f"file:{root / 'data' / 'log.sqlite'}?mode=ro", uri=True)) as database:
+            first = database.execute("SELECT min(first) FROM blocks").fetchone()[0]
+    host.stop(20)
+    if first == 1:
+        round.fault("a log with `retain` still begins with seq 1 after 90 s")
+
+
 def forked(round: Round, old: Path, events: int) -> Path:
     """A copy of before that goes on with other events, one a block."""
     host = Host(round, old)
@@ -304,7 +339,10 @@ def chain(round: Round) -> None:
         if not round.quick or rng.random() < 0.5:
             look(round, root, lives, f"after life {lives.count}")
     one_life(round, root, lives, kill=False, pages=pages)
-    blocks = look(round, root, lives, "before the copy")
+    if not kept and not round.quick and rng.random() < 0.5:
+        trimmed(round, root)
+        lives.epoch += 1
+    look(round, root, lives, "before the copy")
     old = round.directory / "old"
     shutil.copytree(root, old)
     one_life(round, root, lives, kill=False, pages=pages)
@@ -315,6 +353,8 @@ def chain(round: Round) -> None:
         round.expect([r["seq"] for r in records] == list(range(blocks[0].first, blocks[-1].last + 1)),
                      "log export prints other seqs than the blocks have")
     older_file(round, root, old)
+    if not round.quick:
+        beginning(round, root, state(round, root / "data"))
     done = damages(round, root, old, 30)
     round.note(f"{lives.count} lives, {len(blocks)} blocks up to seq {blocks[-1].last}"
                f"{'' if kept else f' from {blocks[0].first} on'}; damaged: {', '.join(done)}")

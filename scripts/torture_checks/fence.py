@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import model
+from .kills import check_table
 from .process import Host, export, outcome_of, project, seq_of, state, tool, verify
 from .rounds import Fault, Round, check, patience
 
@@ -166,7 +167,7 @@ def fence(round: Round) -> None:
     ticks = rng.random() < 0.4
     table = rng.random() < 0.4
     config = f"log: {{ checkpoint: {rng.choice(['200ms', '5m'])} }}\n"
-    config += "stores: { s: { backend: database } }\n" if table else ""
+    config += "stores: { s: { backend: database }, done: { backend: database } }\n" if table else ""
     scripts = {name: text for name, text in SCRIPTS.items() if ticks or name != "tick"}
     root = project(round.directory / "project", scripts, config)
     told, told_how = Told(), []
@@ -183,11 +184,15 @@ def fence(round: Round) -> None:
         told_how.append(f"{how}, the second {fate}, the first {wake(round, told, old, rng.random() < 0.7)}")
         if fate != "runs":
             new = told.begin(Host(round, root))
-        new.await_answers(told.send(new, rng.randint(1, 20), rng), 40)
+        if rng.random() < 0.5:  # otherwise nothing covers up what the first may have done to a table
+            new.await_answers(told.send(new, rng.randint(1, 20), rng), 40)
         new.alive()
         old = new
     time.sleep(0.1 * patience())
     old.stop(20)
+    if table:
+        for name in ("s", "done"):
+            check_table(round, root / "data" / "stores" / f"{name}.sqlite", name, state(round, root / "data")[name])
     last = tool(round, "run", *([] if ticks else ["--exit-when-idle"]), "--stdin", cwd=root, within=60)
     if last.code != 0:
         raise Fault(f"a start afterwards ends with {last.code}: {last.words}")
