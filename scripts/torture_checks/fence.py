@@ -184,6 +184,7 @@ def fence(round: Round) -> None:
         told_how.append(f"{how}, the second {fate}, the first {wake(round, told, old, rng.random() < 0.7)}")
         if fate != "runs":
             new = told.begin(Host(round, root))
+        new.ask({"event": "fail", "payload": {}})  # It has the directory, so the next one takes it from a host that runs.
         if rng.random() < 0.5:  # otherwise nothing covers up what the first may have done to a table
             new.await_answers(told.send(new, rng.randint(1, 20), rng), 40)
         new.alive()
