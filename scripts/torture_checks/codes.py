@@ -20,7 +20,7 @@ UNREACHED = {
 }
 
 CONFIG = """
-limits: { emits: 5, hops: 12, offspring: 30, timeout: 50ms }
+limits: { emits: 5, hops: 12, offspring: 30 }
 stores: { files: { backend: files, directory: files } }
 """
 
@@ -44,6 +44,7 @@ ALONE: dict[str, list[str]] = {
                 'return { ctx:store("files"):put("a", "x"), ctx:store("files"):put("a/b", "x") }'],
     "emits": ['local r = {} for i = 1, 6 do r[i] = ctx:emit("nobody", { i = i }) end return r'],
 }
+LIMITS = {"memory": ' memory = "2mb", timeout = "20s",', "timeout": ' timeout = "50ms",'}
 LATER = {
     "loop": script("loop", 'return ctx:emit("loop", {})'),
     "offspring": script("offspring", 'local r = {} for i = 1, 5 do r[i] = ctx:emit("offspring", {}) end return r'),
@@ -61,7 +62,7 @@ def scripts_of(round: Round) -> dict[str, str]:
     scripts = dict(LATER)
     for name, bodies in ALONE.items():
         retry = 'retry = { attempts = 2, backoff = "10ms" },' if round.rng.random() < 0.3 else ""
-        scripts[name] = script(name, round.rng.choice(bodies), retry + (' memory = "2mb",' if name == "memory" else ""))
+        scripts[name] = script(name, round.rng.choice(bodies), retry + LIMITS.get(name, ""))
     return scripts
 
 
