@@ -1,6 +1,7 @@
 """The checks of scripts/torture, one idea a module. They know the documents and the command line, nothing else."""
 
-from . import catchup, cells, chain, clocks, codes, damage, disk, ends, feeds, fence, keys, kills  # noqa: F401  (imported for their registrations)
+# Imported for their registrations.
+from . import catchup, cells, chain, clocks, codes, damage, disk, ends, feeds, fence, keys, kills  # noqa: F401
 from . import hostile, listeners, power, saves, second, snapshots, stages, starts, stops, words  # noqa: F401
 from .rounds import CHECKS
 
