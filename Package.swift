@@ -78,7 +78,9 @@ let package = Package(
     // The engine and its log under one seed: interleavings, crashes, failing disks, and what checks them.
     .target(
       name: "TriggerSimulation",
-      dependencies: ["TriggerHost", "TriggerReplay", "TriggerSQLite", "CFaultVFS", "TestSupport"],
+      dependencies: [
+        "TriggerHost", "TriggerReplay", "TriggerRuntime", "TriggerSQLite", "CFaultVFS", "TestSupport",
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "trigger-simulate",

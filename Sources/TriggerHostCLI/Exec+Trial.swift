@@ -37,8 +37,9 @@ extension Exec {
     let trial = try trial("", nil, clock: EngineClock().now())
     let (config, path) = try locate(script!)
     let (name, scripts) = try trigger(path, config)
-    let replayer = Replayer(
-      stores: try initialStores(config), configuration: try EngineConfiguration(limitsOf: config))
+    let configuration = try EngineConfiguration(limitsOf: config)
+    let past = try PastHost(nil, stores: try initialStores(config), configuration)
+    let replayer = Replayer(past.coordinator, past.recovery, configuration: configuration)
     var named = trial
     named.trigger = name
     let places = ScriptPlaces(root: config.scripts.resolved)

@@ -42,6 +42,18 @@ public final class Replayer {
     self.scripts = RecordedScripts(seed: configuration.seed, scripts)
   }
 
+  /// On the state of a host that was recovered, and never starts.
+  ///
+  /// - Parameter configuration: the coordinator's.
+  package init(
+    _ coordinator: CommitCoordinator, _ recovery: Recovery, configuration: EngineConfiguration,
+    scripts: @escaping (_ tree: Int) throws -> ScriptTree? = { _ in nil }
+  ) {
+    self.configuration = configuration
+    state = ReplayState(coordinator, recovery)
+    self.scripts = RecordedScripts(seed: configuration.seed, scripts)
+  }
+
   /// For who brings the state to where a checkpoint ends.
   package var recovery: Recovery { state.recovery }
 

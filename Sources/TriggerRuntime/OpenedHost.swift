@@ -14,21 +14,7 @@ import TriggerSQLite
 /// await host.stop()
 /// ```
 public struct OpenedHost: ~Copyable {
-  /// What a host is made of, whatever stage it is in.
-  struct Parts: Sendable {
-    let config: HostConfig
-    let options: HostOptions
-    let notices: Notices
-    let coordinator: CommitCoordinator
-    let queue: TriggerQueue
-    let files: FileStores
-    /// Ends what waits for the end of a host, with the reason when the log has failed.
-    let failure: HostFailure
-    /// Reads the configuration anew, for schedules that are saved while the host runs.
-    let reading: @Sendable () -> HostConfig.Loaded?
-  }
-
-  private let parts: Parts
+  private let parts: HostParts
   private let directory: OpenDirectory?
 
   /// Reads the configuration and opens what it names. What is wrong with it is said.
@@ -62,7 +48,7 @@ public struct OpenedHost: ~Copyable {
     let coordinator = CommitCoordinator(configuration, clock: options.clock, log: directory?.log)
     let files = try coordinator.register(config, following: directory, notices)
     self.init(
-      Parts(
+      HostParts(
         config: config, options: options, notices: notices, coordinator: coordinator,
         queue: TriggerQueue(coordinator), files: files, failure: HostFailure(), reading: reading),
       directory)
@@ -79,14 +65,34 @@ public struct OpenedHost: ~Copyable {
     let notices = options.notices
     let coordinator = CommitCoordinator(configuration, clock: options.clock, log: log)
     self.init(
-      Parts(
+      HostParts(
         config: HostConfig(file: HostConfig.ofCommandLine), options: options, notices: notices,
         coordinator: coordinator, queue: TriggerQueue(coordinator), files: FileStores([], notices),
         failure: HostFailure(), reading: { nil }),
       nil)
   }
 
-  private init(_ parts: Parts, _ directory: OpenDirectory?) {
+  /// A host that its holder moves on by hand: `RecoveredHost.step` comes after `recover`.
+  ///
+  /// - Parameters:
+  ///   - directory: nil: nothing is kept.
+  ///   - log: what the engine writes to, around the directory's.
+  package init(
+    stepping configuration: EngineConfiguration, in directory: OpenDirectory?, log: any CommitLog,
+    retention: LogRetention, clock: EngineClock
+  ) {
+    var (config, options) = (HostConfig(file: HostConfig.ofCommandLine), HostOptions())
+    (config.log.retainAge, config.log.retainBytes) = (retention.age, retention.bytes)
+    options.clock = clock
+    let coordinator = CommitCoordinator(configuration, clock: clock, log: log)
+    parts = HostParts(
+      config: config, options: options, notices: options.notices, coordinator: coordinator,
+      queue: TriggerQueue(coordinator), files: FileStores([], options.notices), failure: HostFailure(),
+      reading: { nil }, isStepped: true)
+    self.directory = directory
+  }
+
+  private init(_ parts: HostParts, _ directory: OpenDirectory?) {
     self.parts = parts
     self.directory = directory
     parts.observe(directory?.directory)
@@ -104,36 +110,8 @@ public struct OpenedHost: ~Copyable {
   ///
   /// - Throws: `LogError`, `StorageError` when it cannot be read.
   public consuming func recover() throws -> RecoveredHost {
-    let storage = try directory.map {
-      try HostStorage($0, parts.coordinator, parts.config.log, parts.notices, clock: parts.options.clock)
-    }
+    let storage = try directory.map { try HostStorage($0, for: parts) }
     if let storage { parts.notices.say(.info, "\(storage.summary)", code: .recovered) }
     return RecoveredHost(parts, storage)
-  }
-}
-
-extension OpenedHost.Parts {
-  /// What of the engine is said from the beginning.
-  fileprivate func observe(_ directory: DataDirectory?) {
-    coordinator.whenFailed { [notices, failure] message in
-      // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
-      notices.problem(
-        directory?.isGone == true
-          ? "\(message). Stopping: nothing more could be kept. What was acknowledged is where the directory is now."
-          : "the log cannot be written: \(message)\nNothing acknowledged is lost. Stopping; start again when the disk is well.",
-        code: .logFailed)
-      failure.come(message)
-    }
-    coordinator.whenClockSteps { [notices] in
-      notices.warning(
-        "\($0); spans go on as they were, what happens at wall times goes by the new one", code: .clock)
-    }
-    coordinator.whenStuck { [notices] notice in
-      if case .lifted = notice {
-        notices.say(.info, "\(notice)", code: .stuck)
-      } else {
-        notices.problem("\(notice)", code: .stuck)
-      }
-    }
   }
 }

@@ -3,10 +3,10 @@ import TriggerHost
 
 /// A host whose state is there and can be read. Nothing runs yet: `start` comes next.
 public struct RecoveredHost: ~Copyable, Sendable {
-  private let parts: OpenedHost.Parts
+  private let parts: HostParts
   private let storage: HostStorage?
 
-  init(_ parts: OpenedHost.Parts, _ storage: HostStorage?) {
+  init(_ parts: HostParts, _ storage: HostStorage?) {
     self.parts = parts
     self.storage = storage
   }
@@ -46,6 +46,17 @@ public struct RecoveredHost: ~Copyable, Sendable {
     let host = RunningHost(parts, storage)
     try host.start(scripts, schedules, observer)
     return host
+  }
+
+  /// The records that the log has, in order.
+  package func visitLog(_ body: (LogRecord) throws -> Void) throws { try storage?.visit(body) }
+
+  /// Starts nothing: who gets it moves each part.
+  package consuming func step() -> SteppedHost { SteppedHost(parts, storage) }
+
+  /// The newest seq, and how many operations there are to go on with.
+  package var leftovers: (lastSeq: Int64, unfinished: Int) {
+    (storage?.progress.lastSeq ?? 0, storage?.progress.unfinished.count ?? 0)
   }
 
   /// Starts with these scripts alone, which are kept: nothing is followed, no schedule fires.

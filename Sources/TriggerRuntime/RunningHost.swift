@@ -39,7 +39,7 @@ public final class RunningHost: Sendable {
   /// There are scripts, and none of them can run.
   package var runsNothing: Bool { scripts.runsNothing }
 
-  init(_ parts: OpenedHost.Parts, _ storage: HostStorage?) {
+  init(_ parts: HostParts, _ storage: HostStorage?) {
     (coordinator, queue, config) = (parts.coordinator, parts.queue, parts.config)
     (notices, files, failure) = (parts.notices, parts.files, parts.failure)
     self.storage = storage
@@ -101,7 +101,7 @@ public final class RunningHost: Sendable {
   ) throws {
     if let observer { queue.observe(observer) }
     try schedules.begin(jobs, tree)
-    scripts.begin(tree)
+    if let tree { _ = try scripts.begin(tree) } else { scripts.begin(kept: nil) }
     queue.start()
     schedules.start()
     measure()

@@ -1,24 +1,24 @@
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 import TriggerSQLite
 
 /// One life of a host, from its start to a crash: what a process has in memory, and its open files.
 final class Life {
-  let coordinator: CommitCoordinator
-  let queue: TriggerQueue
-  let scheduler: TriggerScheduler
   let log: WatchedLog
+  /// Once it has recovered.
+  private var recovered: RecoveredHost?
+  /// From `bind` on.
+  private var host: SteppedHost!
   /// Set once it has started.
   private(set) var engine: SteppedEngine!
-  private var directory: DataDirectory?
-  private let clock: ManualClock
-
-  private var checkpointer: Checkpointer?
-  private let fires: [String: FiredInstants]
-  /// Where it began.
+  /// Where it began, and what the log had to do when it was opened.
   let lastSeq: Int64
-  /// What the log had to do when it was opened.
   let unfinished: Int
+
+  var coordinator: CommitCoordinator { host.coordinator }
+  var queue: TriggerQueue { host.queue }
+  var scheduler: TriggerScheduler { host.scheduler }
 
   /// How much of a host is not as it should be.
   struct Defects {
@@ -37,38 +37,29 @@ final class Life {
     tree: @escaping (Int) throws -> ScriptTree?, kept: (LogRecord) -> Void,
     decided: @escaping (LogRecord) -> Void
   ) throws {
-    self.clock = clock
-    directory = try disk.map {
-      try DataDirectory(database: "log.sqlite", fileSystem: $0.name, clock: clock)
+    let directory = try disk.map { disk in
+      var directory = try OpenDirectory(
+        stepping: try DataDirectory(database: "log.sqlite", fileSystem: disk.name, clock: clock),
+        seed: plan.configuration.seed, versions: defects.beginsNoEpoch ? nil : "simulation",
+        durability: plan.durability, flushBytes: plan.flushBytes, clock: clock)
+      directory.scripts = tree
+      return directory
     }
-    var epoch: Int64 = 1
-    if let directory, !defects.beginsNoEpoch {
-      // With it, whatever a dead process has left in the system's cache is on the disk before anybody sees it.
-      let seed = plan.configuration.seed
-      epoch = try directory.beginEpoch(now: clock.now(), seed: seed, versions: "simulation")
-    }
-    let reader = try directory.map { try LogReader(of: $0) }
-    let last = try reader?.lastSeq() ?? 0
-    let durable = try directory.map {
-      try DurableLog(stepped: $0, durability: plan.durability, lastSeq: last, flushBytes: plan.flushBytes)
-    }
-    log = WatchedLog(durable, lastSeq: last, acknowledgesEarly: defects.acknowledgesEarly, decided)
-    let coordinator = CommitCoordinator(plan.configuration, clock: clock, log: log)
-    self.coordinator = coordinator
+    let log = WatchedLog(directory?.log, acknowledgesEarly: defects.acknowledgesEarly, decided)
+    self.log = log
+    var isOpen = false
+    // The engine of one that does not start may go later, on another thread.
+    defer { if !isOpen { log.drop() } }
+    let opened = OpenedHost(
+      stepping: plan.configuration, in: directory, log: log, retention: plan.retention, clock: clock)
     // Every string of it is a content that records and checkpoints share.
-    try coordinator.register(
+    try opened.register(
       VersionedStore("results", backend: MemoryStoreBackend(deduplicationThreshold: 1)))
-    let recovery = try coordinator.recover(scripts: { try tree($0) }) { try reader?.recover($0) }
-    try reader?.visit { kept($0) }
-    coordinator.open(epoch: epoch)
-    lastSeq = recovery.lastSeq
-    fires = recovery.fold.fires
-    unfinished = recovery.fold.unfinished.count
-    checkpointer = try durable.map {
-      try Checkpointer($0, coordinator, recovery: recovery, retention: plan.retention)
-    }
-    queue = TriggerQueue(coordinator)
-    scheduler = TriggerScheduler(queue, hasTimer: false)
+    let recovered = try opened.recover()
+    try recovered.visitLog { kept($0) }
+    (lastSeq, unfinished) = recovered.leftovers
+    self.recovered = consume recovered
+    isOpen = true
   }
 
   /// Takes a checkpoint.
@@ -77,49 +68,39 @@ final class Life {
   func checkpoint(_ waiting: @escaping () -> Void) throws {
     log.whileWaiting = waiting
     defer { log.whileWaiting = nil }
-    try checkpointer?.checkpoint()
-  }
-
-  /// Keeps a variant of the script tree, with a number.
-  private func keep(_ variant: Int, seq: Int64) throws -> ScriptTree {
-    var tree = Scripts.trees[variant]
-    let (files, now) = (tree.files, clock.now())
-    tree.identity =
-      try log.log?.withDirectory { try $0.keep(files, now: now, seed: 0, seq: seq) }
-      ?? ScriptTree.Identity(number: variant + 1, time: 0, seed: 0)
-    return tree
+    try host.checkpoint()
   }
 
   /// Puts a variant of the script tree in force, before the start. Returns the number of the tree.
   func bind(_ variant: Int) throws -> Int {
-    let tree = try keep(variant, seq: lastSeq + 1)
-    queue.bind([], scripts: tree)
-    return tree.identity!.number
+    host = recovered.take()!.step()
+    return try host.begin(tree(variant)).identity!.number
   }
 
   /// Asks for another variant. Returns the number of the tree; nil when the queue refuses.
   func reload(_ variant: Int, completion: @escaping @Sendable (OperationResult) -> Void) throws -> Int? {
-    let tree = try keep(variant, seq: 0)
+    let tree = try host.keep(tree(variant))
     return queue.offer(scripts: tree, completion: completion) ? tree.identity!.number : nil
+  }
+
+  /// Without a disk nobody keeps a tree, and gives it a number.
+  private func tree(_ variant: Int) -> ScriptTree {
+    var tree = Scripts.trees[variant]
+    if log.log == nil { tree.identity = ScriptTree.Identity(number: variant + 1, time: 0, seed: 0) }
+    return tree
   }
 
   /// Starts the engine and the schedules.
   func start(_ jobs: [ScheduledJob], interruption: (@Sendable (Int) -> Void)?) throws {
-    engine = SteppedEngine(queue, interruption: interruption)
-    for job in jobs {
-      let known = try log.log?.withDirectory { try $0.since(ofSchedule: job.name, rule: "\(job.rule)") }
-      try scheduler.add(
-        job, since: known.map { Timestamp(nanoseconds: $0) }, fired: log.log == nil ? nil : fires[job.name])
-    }
-    scheduler.start()
+    engine = try host.start(jobs, interruption: interruption)
   }
 
   /// The process is gone: its files are closed. (The engine's memory may go later, on another thread.)
   func end() {
     engine?.end()
-    checkpointer = nil
+    recovered = nil
+    host = nil
     log.drop()
-    directory = nil
   }
 
   deinit { end() }

@@ -13,12 +13,11 @@ final class WatchedLog: CommitLog, @unchecked Sendable {  // a simulation has on
   private var appended: Int64
 
   /// - Parameter log: nil keeps nothing.
-  init(_ log: DurableLog?, lastSeq: Int64, acknowledgesEarly: Bool, _ observer: @escaping (LogRecord) -> Void)
-  {
+  init(_ log: DurableLog?, acknowledgesEarly: Bool, _ observer: @escaping (LogRecord) -> Void) {
     self.log = log
     self.observer = observer
     self.acknowledgesEarly = acknowledgesEarly
-    appended = lastSeq
+    appended = log?.durable ?? 0
     log?.whenWaiting { [weak self] in
       self?.whileWaiting?()
       self?.write()

@@ -1,5 +1,6 @@
 import TriggerCore
 import TriggerHost
+import TriggerRuntime
 
 /// What every `StoreBackend` keeps, checked against one: call it from a test of the backend.
 public enum StoreBackendContract {
@@ -36,28 +37,27 @@ public enum StoreBackendContract {
     _ backend: Backend, _ contents: [Backend.Content], _ initial: Value.Map,
     _ applied: ((Backend) throws -> Value.Map)?
   ) async throws where Backend.Content: Equatable {
-    let coordinator = CommitCoordinator(EngineConfiguration(workers: 2))
-    let store = try coordinator.register(VersionedStore("contract", backend: backend))
-    let queue = TriggerQueue(coordinator)
-    queue.start()
-    defer { queue.stop() }
+    let opened = OpenedHost(EngineConfiguration(workers: 2))
+    let store = try opened.register(VersionedStore("contract", backend: backend))
+    let host = try opened.recover().start(scripts: nil)
+    defer { host.stopAndWait(within: .zero) }
     for (key, value) in initial {
       try require(try store.get(key) == value, "what load gives is there before the first commit: \(key)")
     }
     var last: Int64 = 0
     for content in contents + contents.reversed() {
-      let result = try await queue.perform(Replace(store: store, content: content))
+      let result = try await host.queue.perform(Replace(store: store, content: content))
       try require(result.outcome == .committed, "a replacement commits: \(result.error ?? "")")
       let (seq, seen) = try store.readSnapshot()
       try require(seen == content, "readSnapshot gives what was committed: \(content), got \(seen)")
       try require(seq >= last, "the seq of a store never goes back")
       last = seq
     }
-    await queue.stop()
+    await host.stop()
     if let applied, let content = contents.first {
       let values = try backend.values(of: content)
       try require(
-        try applied(backend) == values, "the backend has followed all commits when the queue has stopped")
+        try applied(backend) == values, "the backend has followed all commits when the host has stopped")
       // One that brings itself up to date is not told.
       if backend is any FollowingStoreBackend { return }
       let other = try backend.values(of: contents[1])

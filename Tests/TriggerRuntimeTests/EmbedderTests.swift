@@ -52,6 +52,30 @@ import TriggerRuntime
     #expect(account.backend.model.interest == 2)
   }
 
+  /// A program's jobs count from when they were first known: a fire that was due while it was down runs. Its scripts are
+  /// kept with what they did.
+  @Test func jobsAndScriptsOutliveTheProgram() async throws {
+    let project = try ProjectDirectory(["host.yaml": "data: data\n", "triggers/none.lua": "return 1"])
+    let clock = ManualClock(now: 1_800_000_000_000_000_000)
+    let source = #"return { execute = function(_, ctx) return { ctx:store("s"):add("ticks", 1) } end }"#
+    let tree = ScriptTree(files: ["tick.lua": Array(source.utf8)])
+    let hourly = ScheduledJob(name: "hourly", rule: .every(.seconds(3600)), action: .trigger("tick"))
+    func recover() throws -> RecoveredHost {
+      var options = HostOptions()
+      options.clock = clock
+      return try OpenedHost(HostPlaces(directory: project.path), options).recover()
+    }
+    _ = try await recover().start(scripts: tree, schedules: [hourly]).stop()
+    clock.advance(by: .seconds(3601))
+    let recovered = try recover()
+    #expect(try recovered.scripts(of: tree.contents).tree.identity?.number == 1)
+    let host = try recovered.start(scripts: tree, schedules: [hourly])
+    await host.scheduler.waitUntilFired()
+    await host.queue.waitUntilIdle()
+    #expect(try host.coordinator.store("s").get("ticks") == 1)
+    await host.stop()
+  }
+
   @Test func twoJobsOfOneNameStartNothing() throws {
     let job = ScheduledJob(name: "twice", rule: .every(.seconds(1)), action: .event("x"))
     #expect(throws: ScheduleError.self) {

@@ -18,15 +18,20 @@ package final class ReplayState {
   /// It began in the middle of a log, without a checkpoint: the state is not that of any seq.
   private var isPartial = false
 
-  package init(configuration: EngineConfiguration) {
+  package convenience init(configuration: EngineConfiguration) {
     var configuration = configuration
     configuration.recordsKept = 1
     let engine = Engine(configuration: configuration, clock: EngineClock(), log: nil)
-    recovery = Recovery(engine)
+    self.init(engine, Recovery(engine))
+    recovery.declaresStores = true
+  }
+
+  /// Those of an engine that has recovered, and never starts.
+  init(_ engine: Engine, _ recovery: Recovery) {
+    self.recovery = recovery
     stores = engine.stores
     committer = engine.withState { $0.committer }
     reclaimer = committer.reclaimer
-    recovery.declaresStores = true
   }
 
   // MARK: Writing

@@ -1,6 +1,7 @@
 import Foundation
 import TriggerHost
 import TriggerReplay
+import TriggerRuntime
 import TriggerSQLite
 
 /// What a log on disk costs, and how fast a host is back.
@@ -80,15 +81,14 @@ struct RecoveryBench {
   /// As a host that starts.
   private func recover(_ disk: BenchDisk) throws -> (seconds: Double, recovery: Recovery) {
     let start = ContinuousClock.now
-    let reader = try LogReader(path: disk.path)
-    let recovery = try CommitCoordinator().recover { try reader.recover($0) }
+    let recovery = try PastHost(all: LogReader(path: disk.path)).recovery
     return ((ContinuousClock.now - start) / .seconds(1), recovery)
   }
 
   private func replay(_ disk: BenchDisk) throws -> Double {
     let start = ContinuousClock.now
-    let reader = try LogReader(path: disk.path)
-    try CommitCoordinator().recover { recovery in try reader.visitViews { try recovery.apply($0) } }
+    let replayer = Replayer()
+    try LogReader(path: disk.path).visitViews { try replayer.apply($0) }
     return (ContinuousClock.now - start) / .seconds(1)
   }
 

@@ -3,6 +3,7 @@ import HostConfig
 import TriggerCore
 import TriggerHost
 import TriggerReplay
+import TriggerRuntime
 import TriggerSQLite
 
 /// The log of a data directory, as the commands here read it. One thread at a time.
@@ -79,12 +80,10 @@ struct History {
   ///
   /// - Parameter config: its limits and stores; nil: the usual limits, and the stores that were written.
   func state(at seq: Int64, config: HostConfig? = nil) throws -> Replayer {
-    let replayer = Replayer(
-      stores: config?.emptyStores ?? [:], configuration: try EngineConfiguration(limitsOf: config),
-      scripts: tree)
-    try reader.replay(into: replayer.recovery, to: seq) { try replayer.apply($0) }
+    let configuration = try EngineConfiguration(limitsOf: config)
+    let past = try PastHost(reader, to: seq, stores: config?.emptyStores ?? [:], configuration)
     for damage in reader.damaged { Output.problem("\(damage); an older one and the log served") }
-    return replayer
+    return Replayer(past.coordinator, past.recovery, configuration: configuration, scripts: tree)
   }
 
   /// The records of seqs `from` to `to`, in order, where they lie, until `body` returns false.

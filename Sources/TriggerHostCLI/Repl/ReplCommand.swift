@@ -76,14 +76,10 @@ struct ReplCommand: ParsableCommand {
         seq: 0, time: EngineClock().now(),
         stores: try given().mapValues { Snapshot.Store(version: 0, content: $0) })
     }
-    let coordinator = CommitCoordinator(EngineConfiguration(workers: 1))
-    var seq: Int64 = 0
-    try coordinator.recover { recovery in
-      try history.reader.replay(into: recovery, to: at ?? .max) { try recovery.apply($0) }
-      seq = recovery.lastSeq
-    }
+    let past = try PastHost(history.reader, to: at)
+    let seq = past.recovery.lastSeq
     let time = at == nil ? nil : try history.record(seq)?.admitted
-    return try Snapshot(coordinator, seq: seq, time: time ?? EngineClock().now())
+    return try Snapshot(past.coordinator, seq: seq, time: time ?? EngineClock().now())
   }
 
   private func given() throws -> [String: Value.Map] {

@@ -11,8 +11,8 @@ final class HostSchedules: Sendable {
 
   private typealias PlacedJob = (job: ScheduledJob, place: String)
 
-  init(_ parts: OpenedHost.Parts, _ storage: HostStorage?) {
-    scheduler = TriggerScheduler(parts.queue)
+  init(_ parts: HostParts, _ storage: HostStorage?) {
+    scheduler = TriggerScheduler(parts.queue, hasTimer: !parts.isStepped)
     (config, notices) = (parts.config, parts.notices)
     self.storage = storage
   }
@@ -24,18 +24,26 @@ final class HostSchedules: Sendable {
       if let text = limit.text(of: notice) { notices.warning("\(text)", code: .schedule) }
     }
     for (job, place) in jobs(of: config.schedules) + jobs(of: tree) {
-      set(job, from: place) { known in
-        try scheduler.add(job, since: known, fired: storage?.progress.fires[job.name])
-      }
+      set(job, from: place) { try begin(job, since: $0) }
     }
   }
 
-  /// Jobs of a program, and those that its scripts ask for.
+  /// Jobs of a program, and those that its scripts ask for: likewise.
   ///
-  /// - Throws: `ScheduleError` when two have one name.
+  /// - Throws: `ScheduleError` when two have one name; what the disk says.
   func begin(_ jobs: [ScheduledJob], _ tree: ScriptTree?) throws {
-    for job in jobs + (tree?.triggers.flatMap(\.schedules) ?? []) { try scheduler.add(job) }
+    for job in jobs + (tree?.triggers.flatMap(\.schedules) ?? []) {
+      try begin(job, since: try since(of: job))
+    }
   }
+
+  private func begin(_ job: ScheduledJob, since known: Timestamp?) throws {
+    try scheduler.add(job, since: known, fired: storage?.progress.fires[job.name])
+  }
+
+  /// Since when the job counts; nil when nothing is kept. It is written down at first sight, and again when its rule is
+  /// another: the next start counts from then on.
+  private func since(of job: ScheduledJob) throws -> Timestamp? { try storage?.since(of: job) }
 
   func start() { scheduler.start() }
 
@@ -60,12 +68,11 @@ final class HostSchedules: Sendable {
     }
   }
 
-  /// Makes a job known. Since when it counts is written down at first sight, and again when its rule is another: the next
-  /// start counts from then on.
+  /// Makes a job known, and says what is wrong with it.
   ///
-  /// - Parameter enter: gets that time; nil when nothing is kept.
+  /// - Parameter enter: gets the time since when it counts.
   private func set(_ job: ScheduledJob, from place: String, _ enter: (_ since: Timestamp?) throws -> Void) {
-    do { try enter(try storage?.since(of: job)) } catch {
+    do { try enter(try since(of: job)) } catch {
       return notices.problem("\(place): \(error)", code: .schedule)
     }
     if case .at(let time) = job.rule, scheduler.nextFire(of: job.name) == nil {

@@ -16,7 +16,7 @@ final class HostScripts: Sendable {
   private let bindings = Mutex<[EventPattern]>([])
   private let nothingRuns = Atomic<Bool>(false)
 
-  init(_ parts: OpenedHost.Parts, _ storage: HostStorage?, _ schedules: HostSchedules?) {
+  init(_ parts: HostParts, _ storage: HostStorage?, _ schedules: HostSchedules?) {
     (config, notices, queue) = (parts.config, parts.notices, parts.queue)
     triggers = parts.options.triggers
     self.storage = storage
@@ -38,17 +38,35 @@ final class HostScripts: Sendable {
   /// - Returns: the tree, with its identity when it is kept.
   func begin(_ reload: ScriptReload, hasErrors: Bool = false) throws -> ScriptTree {
     var tree = reload.tree
-    // Kept before anything runs with it: what ran can be run again.
-    if let storage { tree.identity = try storage.keep(reload, seq: storage.progress.lastSeq + 1) }
-    begin(tree)
+    if let storage { tree.identity = try storage.keep(reload, seq: storage.firstSeq) }
+    begin(kept: tree)
     nothingRuns.store(tree.triggers.isEmpty && hasErrors, ordering: .relaxed)
     return tree
   }
 
-  /// As above with scripts that are kept already, or never.
-  func begin(_ tree: ScriptTree?) {
+  /// As above with scripts that no directory has.
+  func begin(_ tree: ScriptTree) throws -> ScriptTree {
+    // Kept before anything runs with it: what ran can be run again.
+    let tree = try keep(tree, seq: storage?.firstSeq ?? 0)
+    begin(kept: tree)
+    return tree
+  }
+
+  /// As above with scripts that are kept already, or never; nil: with none.
+  func begin(kept tree: ScriptTree?) {
     bind(tree)
     queue.bind(triggers, scripts: tree)
+  }
+
+  /// Keeps scripts that no directory has, unless somebody else has kept them.
+  ///
+  /// - Parameter seq: the first that may use them; 0 when it is not known yet.
+  /// - Returns: the tree, with its identity when it is kept.
+  func keep(_ tree: ScriptTree, seq: Int64 = 0) throws -> ScriptTree {
+    guard tree.identity == nil, let storage else { return tree }
+    var tree = tree
+    tree.identity = try storage.keep(tree, seq: seq)
+    return tree
   }
 
   /// Puts other scripts in force: they are kept, take their place in the order as an operation, whose record says since when

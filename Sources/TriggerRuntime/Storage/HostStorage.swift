@@ -22,6 +22,8 @@ package struct OpenDirectory {
   let reader: LogReader
   package let log: DurableLog
   let epoch: Int64
+  /// Script trees of earlier runs by their numbers; nil: those of the log.
+  package var scripts: ((_ tree: Int) throws -> ScriptTree?)?
 
   /// Opens an epoch.
   ///
@@ -36,6 +38,25 @@ package struct OpenDirectory {
     log = try DurableLog(
       directory, durability: options.durability, lastSeq: try reader.lastSeq(), retention: retention)
   }
+
+  /// One whose log has no thread: who steps the host writes its groups.
+  ///
+  /// - Parameters:
+  ///   - versions: what the epoch says of the machine; nil: the host goes on in the epoch before, which it must not.
+  ///   - flushBytes: see `DurableLog`.
+  /// - Throws: `StorageError`.
+  package init(
+    stepping directory: DataDirectory, seed: UInt64, versions: String?, durability: Durability,
+    flushBytes: Int,
+    clock: EngineClock
+  ) throws {
+    self.directory = directory
+    // With it, whatever a dead process has left in the system's cache is on the disk before anybody sees it.
+    epoch = try versions.map { try directory.beginEpoch(now: clock.now(), seed: seed, versions: $0) } ?? 1
+    reader = try LogReader(of: directory)
+    log = try DurableLog(
+      stepped: directory, durability: durability, lastSeq: try reader.lastSeq(), flushBytes: flushBytes)
+  }
 }
 
 /// What a host keeps on disk: the log, its checkpoints, and where feeds and schedules go on.
@@ -49,6 +70,8 @@ package final class HostStorage: Sendable {
   private nonisolated(unsafe) let reader: LogReader
   /// As of the last stop.
   package let progress: LogFold
+  /// What comes next then.
+  var firstSeq: Int64 { progress.lastSeq + 1 }
   /// One line for who starts the host.
   let summary: String
 
@@ -58,17 +81,17 @@ package final class HostStorage: Sendable {
   /// Recovers.
   ///
   /// - Throws: `LogError`, `StorageError`.
-  package init(
-    _ opened: OpenDirectory, _ coordinator: CommitCoordinator, _ settings: HostConfig.Log, _ notices: Notices,
-    clock: EngineClock = EngineClock()
-  ) throws {
-    (self.notices, self.clock) = (notices, clock)
+  init(_ opened: OpenDirectory, for parts: HostParts) throws {
+    let (coordinator, settings, notices) = (parts.coordinator, parts.config.log, parts.notices)
+    (self.notices, clock) = (notices, parts.options.clock)
     directory = opened.directory
     log = opened.log
     let started = ContinuousClock.now
     let reader = opened.reader
     self.reader = reader
-    let recovery = try coordinator.recover(scripts: { try reader.scripts($0) }) { try reader.recover($0) }
+    let recovery = try coordinator.recover(scripts: opened.scripts ?? { try reader.scripts($0) }) {
+      try reader.recover($0)
+    }
     let seconds = (ContinuousClock.now - started) / .seconds(1)
     let start = recovery.begin == 0 ? "the first record" : "the one before it, of seq \(recovery.begin),"
     for damage in reader.damaged {
@@ -92,7 +115,7 @@ package final class HostStorage: Sendable {
       retention: settings.retention,
       interval: settings.checkpoint)
     log.whenNoticed { [path = directory.path] in notices.warning("\(path): \($0)", code: .storage) }
-    checkpointer.start { notices.problem("\($0)", code: .storage) }
+    if !parts.isStepped { checkpointer.start { notices.problem("\($0)", code: .storage) } }
     let left = recovery.fold.unfinished.count
     summary =
       recovery.lastSeq == 0
@@ -120,10 +143,17 @@ package final class HostStorage: Sendable {
   ///
   /// - Parameter seq: the first that may use it, when no record will say so; 0 when one will.
   package func keep(_ reload: ScriptReload, seq: Int64 = 0) throws -> ScriptTree.Identity {
-    let (now, files) = (clock.now(), reload.tree.files)
     let waiting = reload.held.compactMap { held in
       held.burst.map { ScriptReload.Waiting(path: held.path, burst: $0, content: held.content?.id) }
     }
+    return try keep(reload.tree, waiting: waiting, seq: seq)
+  }
+
+  /// Keeps a tree that no directory has: nothing waits beside it.
+  func keep(
+    _ tree: ScriptTree, waiting: [ScriptReload.Waiting] = [], seq: Int64
+  ) throws -> ScriptTree.Identity {
+    let (now, files) = (clock.now(), tree.files)
     let (identity, damage) = try log.withDirectory { directory in
       defer { directory.treeDamage = nil }
       try directory.note(waiting: waiting)
@@ -142,6 +172,12 @@ package final class HostStorage: Sendable {
     let rule = "\(job.rule)"
     return Timestamp(nanoseconds: try log.withDirectory { try $0.since(ofSchedule: job.name, rule: rule) })
   }
+
+  /// The records that the log has, in order.
+  func visit(_ body: (LogRecord) throws -> Void) throws { try reader.visit(body) }
+
+  /// Takes a checkpoint now.
+  func checkpoint() throws { try checkpointer.checkpoint() }
 
   /// After the engine has stopped.
   package func close() {

@@ -1,0 +1,45 @@
+import HostConfig
+import TriggerHost
+import TriggerSQLite
+
+/// What a host is made of, whatever stage it is in.
+struct HostParts: Sendable {
+  let config: HostConfig
+  let options: HostOptions
+  let notices: Notices
+  let coordinator: CommitCoordinator
+  let queue: TriggerQueue
+  let files: FileStores
+  /// Ends what waits for the end of a host, with the reason when the log has failed.
+  let failure: HostFailure
+  /// Reads the configuration anew, for schedules that are saved while the host runs.
+  let reading: @Sendable () -> HostConfig.Loaded?
+  /// Nothing runs by itself: `SteppedHost`.
+  var isStepped = false
+}
+
+extension HostParts {
+  /// What of the engine is said from the beginning.
+  func observe(_ directory: DataDirectory?) {
+    coordinator.whenFailed { [notices, failure] message in
+      // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
+      notices.problem(
+        directory?.isGone == true
+          ? "\(message). Stopping: nothing more could be kept. What was acknowledged is where the directory is now."
+          : "the log cannot be written: \(message)\nNothing acknowledged is lost. Stopping; start again when the disk is well.",
+        code: .logFailed)
+      failure.come(message)
+    }
+    coordinator.whenClockSteps { [notices] in
+      notices.warning(
+        "\($0); spans go on as they were, what happens at wall times goes by the new one", code: .clock)
+    }
+    coordinator.whenStuck { [notices] notice in
+      if case .lifted = notice {
+        notices.say(.info, "\(notice)", code: .stuck)
+      } else {
+        notices.problem("\(notice)", code: .stuck)
+      }
+    }
+  }
+}
