@@ -102,8 +102,7 @@ let package = Package(
     .target(
       name: "TriggerRuntime",
       dependencies: [
-        "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerSQLite", "TriggerStores", "TriggerFiles",
-        "HostConfig",
+        "TriggerHost", "TriggerSQLite", "TriggerStores", "TriggerFiles", "HostConfig",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -158,7 +157,7 @@ let package = Package(
     .testTarget(
       name: "TriggerRuntimeTests",
       dependencies: [
-        "car-park", "TriggerRuntime", "TriggerCore", "TriggerHost",
+        "car-park", "TriggerRuntime", "TriggerCore", "TriggerHost", "HostConfig",
         .product(name: "MetricsTestKit", package: "swift-metrics"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -19,7 +19,7 @@ package struct StateVerification {
     let first = try reader.firstSeq()
     let checkpoints = try Array(reader.checkpoints().reversed().filter { $0.since >= first - 1 })
     for checkpoint in checkpoints {
-      let state = Self.replayer
+      let state = Self.state
       do { try reader.load(checkpoint, into: state.recovery) } catch let damage as StateDamage {
         if try reader.isKept(checkpoint) { add("checkpoint \(checkpoint.id)", damage) }
       } catch is CheckpointDamage {}  // whoever looks at bytes names it
@@ -28,7 +28,7 @@ package struct StateVerification {
   }
 
   /// Limits do not matter where nothing is executed.
-  private static var replayer: Replayer { Replayer(configuration: EngineConfiguration(workers: 1)) }
+  private static var state: ReplayState { ReplayState(configuration: EngineConfiguration(workers: 1)) }
 
   private mutating func add(_ place: String, _ damage: StateDamage) {
     damages.append((place, "\(damage)"))
@@ -36,7 +36,7 @@ package struct StateVerification {
 
   /// From the first record, or the first checkpoint that gives its state.
   private mutating func checkWhole(_ first: Int64, _ checkpoints: [KeptCheckpoint]) throws {
-    let state = Self.replayer
+    let state = Self.state
     var kept: [Int64: StateDigests] = [:]
     for checkpoint in checkpoints where try reader.isKept(checkpoint) {
       do { kept[checkpoint.last] = try reader.says(checkpoint).digests } catch is CheckpointDamage {}
@@ -46,15 +46,16 @@ package struct StateVerification {
     }
     do {
       try reader.visitViews(from: state.seq + 1) { record in
-        try state.apply(record)
+        try state.apply(record, reclaiming: true)
         // What two checkpoints and the records between them give is one state.
-        if let kept = kept[record.seq] { try state.check(kept) }
+        if let kept = kept[record.seq] { try state.stores.check(kept, isWhole: true) }
       }
-      digests = state.digests
+      digests = StateDigests(
+        seq: state.seq, stores: state.stores.digests().filter { !StoreTable.isInternal($0.name) })
     } catch let damage as StateDamage { add("the log", damage) }
   }
 
-  private func load(_ checkpoint: KeptCheckpoint, into state: Replayer) throws -> Bool {
+  private func load(_ checkpoint: KeptCheckpoint, into state: ReplayState) throws -> Bool {
     do { try reader.load(checkpoint, into: state.recovery) } catch is StateDamage {
       return false
     } catch is CheckpointDamage { return false }

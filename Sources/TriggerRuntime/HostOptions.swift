@@ -28,6 +28,8 @@ public struct HostOptions: Sendable {
   public var triggers: [any Trigger] = []
   /// What admission times, schedules and gates go by.
   public var clock = EngineClock()
+  /// Looks at scripts that are saved while the host runs; nil: nobody does.
+  package var judge: (any ScriptJudge)?
   /// Told what the host says, one call beside another, on the thread that says it: return soon.
   public var observer: HostObserver?
   /// Where what the host says is logged, too; nil: nowhere.

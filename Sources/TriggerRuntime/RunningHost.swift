@@ -111,6 +111,9 @@ public final class RunningHost: Sendable {
     notices.say(.info, "\(EnvironmentVersions.lua)")
     let environment = ProcessInfo.processInfo.environment["TZ"]
     if let fault = Zone.fault(ofEnvironment: environment) { notices.warning("warning: \(fault)") }
+    if config.reload.verifyLast > 0, scripts.judge == nil {
+      notices.warning("warning: scripts.verify_last does nothing here: this program executes nothing again")
+    }
     let names = tree.triggers.map(\.name).joined(separator: ", ")
     notices.say(
       .info, "\(counted(tree.triggers.count, "trigger")): \(names.isEmpty ? "nothing can run" : names)")

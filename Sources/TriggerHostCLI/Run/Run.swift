@@ -122,6 +122,7 @@ struct Run: AsyncParsableCommand {
     var options = data.options
     options.workers = workers
     options.observer = Self.say
+    options.judge = ScriptReview()
     return options
   }
 

@@ -2,7 +2,6 @@ import Foundation
 import HostConfig
 import TriggerCore
 import TriggerHost
-import TriggerWorkshop
 
 /// One thing that is wrong or doubtful, as people read it: `file:line: message`.
 package struct Finding {
@@ -30,12 +29,10 @@ package struct Finding {
     (file, line) = (problem.file, problem.line)
   }
 
-  /// - Parameter directory: what the script's path counts from.
-  package init(_ found: ScriptLint.Finding, in directory: String) {
-    severity = Severity(rawValue: found.severity.rawValue)!
-    let mark = severity == .error ? "" : "\(severity): "
-    (file, line) = (FilePath.join(directory, found.path), found.line)
-    text = "\(file):\(found.line): \(mark)\(found.message)"
+  /// What is said of a line; a warning or note says so.
+  package init(_ severity: Severity, _ file: String, line: Int, _ message: String) {
+    (self.severity, self.file, self.line) = (severity, file, line)
+    text = "\(file):\(line): \(severity == .error ? "" : "\(severity): ")\(message)"
   }
 
   /// - Parameter directory: what the script's path counts from.

@@ -11,6 +11,7 @@ final class HostScripts: Sendable {
   let queue: TriggerQueue
   let schedules: HostSchedules?
   let storage: HostStorage?
+  let judge: (any ScriptJudge)?
   private let triggers: [any Trigger]
   /// What triggers in force are bound to.
   private let bindings = Mutex<[EventPattern]>([])
@@ -18,7 +19,7 @@ final class HostScripts: Sendable {
 
   init(_ parts: HostParts, _ storage: HostStorage?, _ schedules: HostSchedules?) {
     (config, notices, queue) = (parts.config, parts.notices, parts.queue)
-    triggers = parts.options.triggers
+    (triggers, judge) = (parts.options.triggers, parts.options.judge)
     self.storage = storage
     self.schedules = schedules
   }
@@ -87,6 +88,18 @@ final class HostScripts: Sendable {
     bind(tree)
     schedules?.replace(of: old, by: tree)
     return result
+  }
+
+  /// Has recent operations executed with scripts that are about to come into force, and says what would differ.
+  private func rehearse(_ tree: ScriptTree) async throws {
+    let count = Int64(config.reload.verifyLast)
+    guard count > 0, let storage, let judge else { return }
+    storage.log.flush()
+    let data = storage.directory.path
+    let lines = try await onOwnThread("rehearsal") { [config] in
+      try judge.rehearse(tree, last: count, in: data, config)
+    }
+    for line in lines { notices.say(line.level, "scripts: \(line.text)") }
   }
 
   /// Keeps in mind which files wait, and for what: nothing comes into force.

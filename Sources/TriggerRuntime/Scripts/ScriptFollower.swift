@@ -5,7 +5,6 @@ import Synchronization
 import TriggerCore
 import TriggerFiles
 import TriggerHost
-import TriggerWorkshop
 
 /// Follows the scripts directory of a running host: what is good of the files that were saved is put in force as one
 /// operation; what is not keeps its last good version, and it is said what is wrong, and what waits for that.
@@ -165,7 +164,8 @@ final class ScriptFollower: Service {
     if let identity = step.update.tree.identity { reload.identify(identity) }
     if !isSaid { say(step.held, of: old) }
     say(step, seq)
-    say(doubtful(step.update))
+    // What running the saved files may show to be a mistake.
+    say(scripts.judge?.doubts(about: step.update, in: config) ?? [])
   }
 
   /// Keeps in mind what waits. Returns false when that fails.
@@ -215,18 +215,6 @@ final class ScriptFollower: Service {
     let shown = names.count > 10 ? 8 : names.count
     let rest = names.count > shown ? " and \(names.count - shown) more" : ""
     return names.prefix(shown).joined(separator: ", ") + rest
-  }
-
-  /// What running the saved files may show to be a mistake; they are in force.
-  private func doubtful(_ update: ScriptTree.Update) -> [Finding] {
-    let lint = ScriptLint(
-      update.tree, stores: config.stores.keys.sorted(), isStrict: config.strictStores,
-      paths: update.files.added + update.files.modified)
-    return lint.findings.filter { $0.severity != .note }.map { found in
-      var found = found
-      found.severity = .warning
-      return Finding(found, in: directory)
-    }
   }
 
   private func say(_ step: ScriptReload.Step, _ seq: Int64) {

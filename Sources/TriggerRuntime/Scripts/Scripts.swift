@@ -2,7 +2,6 @@ import HostConfig
 import TriggerCore
 import TriggerFiles
 import TriggerHost
-import TriggerWorkshop
 
 /// The scripts that a configuration names, and what is wrong with them and with what refers to them.
 package struct Scripts {

@@ -27,6 +27,20 @@ import Testing
     }
   }
 
+  /// What executes history again, and what helps who writes scripts, is for the command line.
+  @Test(arguments: ["HostConfig", "TriggerFiles", "TriggerHost", "TriggerRuntime", "TriggerStorage"])
+  func aRunningHostNeedsNeitherReplayNorWorkshop(target: String) throws {
+    let directory = Self.sources.appending(path: target)
+    let files = try FileManager.default.subpathsOfDirectory(atPath: directory.path).filter {
+      $0.hasSuffix(".swift")
+    }
+    #expect(files.count > 1)
+    for file in files {
+      let text = try String(contentsOf: directory.appending(path: file), encoding: .utf8)
+      #expect(!text.contains(#/import Trigger(Replay|Workshop)\b/#), "\(target)/\(file)")
+    }
+  }
+
   @Test(arguments: [
     ("let coordinator = CommitCoordinator(configuration)", true),
     ("  queue = TriggerQueue(coordinator)", true),

@@ -1,29 +1,12 @@
-import Foundation
-import HostConfig
 import Logging
 import TriggerCore
 import TriggerHost
 import TriggerReplay
+import TriggerRuntime
 import TriggerSQLite
 
-extension HostScripts {
-  /// Executes recent operations with scripts that are about to come into force, and says what would differ
-  /// (`scripts.verify_last`). Only says: the scripts come into force all the same.
-  func rehearse(_ tree: ScriptTree) async throws {
-    let count = Int64(config.reload.verifyLast)
-    guard count > 0, let storage else { return }
-    let configuration = try EngineConfiguration(config, workers: nil)
-    storage.log.flush()
-    let path = storage.directory.path
-    let lines = try await onOwnThread("rehearsal") {
-      try Rehearsal(tree, configuration, path: path).lines(last: count)
-    }
-    for line in lines { notices.say(line.level, "scripts: \(line.text)") }
-  }
-}
-
 /// Recorded operations, executed with other scripts on the states they ran on.
-private struct Rehearsal {
+struct Rehearsal {
   private let tree: ScriptTree
   private let configuration: EngineConfiguration
   private let reader: LogReader
