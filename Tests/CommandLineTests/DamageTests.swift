@@ -42,9 +42,7 @@ import TriggerHost
     for life in 0..<2 {
       try await live(life * 150 + 1...life * 150 + 100) { host in
         let file = try Database(path: directory("killed/log.sqlite"), creates: false, isReadOnly: true)
-        while host.isRunning, try file.integer("SELECT count(*) FROM checkpoints") ?? 0 <= life {
-          await Task.yield()
-        }
+        try await host.look { try file.integer("SELECT count(*) FROM checkpoints") ?? 0 > life }
       }
       try await live(life * 150 + 101...life * 150 + 150) { _ in }
     }
@@ -250,9 +248,7 @@ import TriggerHost
     #expect(said.contains("checkpoint "), "\(said)")
     try await start.line(containing: "Nothing is lost: the host goes on from the one before it")
     let reader = try LogReader(path: directory("ended"))
-    while start.isRunning, try reader.checkpoints().first.map({ (try? reader.check($0)) == nil }) ?? true {
-      await Task.yield()
-    }
+    try await start.look { try reader.checkpoints().first.map { (try? reader.check($0)) != nil } ?? false }
     start.signal(SIGTERM)
     _ = try await start.end()
     let verified = try await RunningCommand(["log", "verify", "--data", directory("ended")]).end()

@@ -132,9 +132,7 @@ import TriggerCore
     var host = try RunningCommand(run + ["--stdin", "--serve"], input: directory("events.jsonl"))
     try await host.line(containing: "Serving")
     let client = try Database(path: file, creates: false)
-    while try client.integer("SELECT applied FROM trigger_host") ?? 0 < 50, host.isRunning {
-      await Task.yield()
-    }
+    try await host.look { try client.integer("SELECT applied FROM trigger_host") ?? 0 >= 50 }
     #expect(try client.integer("SELECT count(*) FROM tallies") == 47)
     let refused = #expect(throws: StorageError.self) { try client.run("UPDATE tallies SET n = 0") }
     #expect(refused?.description.contains("the table tallies is kept by trigger-host") == true)

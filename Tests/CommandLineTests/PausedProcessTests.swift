@@ -12,6 +12,7 @@ import Testing
       return { on = { event = "go" }, timeout = "100ms", execute = function(event, ctx)
         local sum = 0
         for i = 1, 1000000 do sum = sum + i end
+        ctx:log("info", "round")
         return { ctx:store("done"):add("count", 1), ctx:emit("go", {}) }
       end }
       """)
@@ -26,11 +27,13 @@ import Testing
       ], input: directory("events.jsonl"))
     _ = try await host.line(containing: #""outcome":"committed""#)
     for _ in 0..<3 {
-      host.signal(SIGSTOP)
+      await host.pause()
       // What is measured is that this time passes, for others.
       try await Task.sleep(for: .milliseconds(1300))
+      let rounds = try await host.lines(1, containing: "round").count
       host.signal(SIGCONT)
-      try await Task.sleep(for: .milliseconds(50))
+      // It goes on.
+      try await host.lines(rounds + 10, containing: "round")
     }
     host.signal(SIGKILL)
     let ended = try await host.end()

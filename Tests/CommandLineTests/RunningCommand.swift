@@ -244,6 +244,45 @@ final class RunningCommand: Sendable {
     return lines
   }
 
+  /// Looks until it holds, or the process has ended: nobody is told of what it writes into a database.
+  func look(until holds: () throws -> Bool) async rethrows {
+    for await _ in Self.ticks { if try !isRunning || holds() { return } }
+  }
+
+  /// Sends the signal until the process has ended: what comes soon after a first one is the same request.
+  func insist(_ number: Int32) async throws -> EndedCommand {
+    for await _ in Self.ticks {
+      if !isRunning { break }
+      signal(number)
+    }
+    return try await end()
+  }
+
+  /// Fifty times a second.
+  private static var ticks: AsyncStream<Void> {
+    AsyncStream(bufferingPolicy: .bufferingNewest(1)) { continuation in
+      nonisolated(unsafe) let timer = DispatchSource.makeTimerSource()
+      timer.schedule(deadline: .now(), repeating: .milliseconds(20))
+      timer.setEventHandler { continuation.yield() }
+      continuation.onTermination = { _ in timer.cancel() }
+      timer.resume()
+    }
+  }
+
+  /// Stops the process (SIGSTOP), and returns when it has stopped or ended.
+  func pause() async {
+    signal(SIGSTOP)
+    let number = id_t(process.processIdentifier)
+    await withCheckedContinuation { continuation in
+      Thread.detachNewThread {
+        var what = siginfo_t()
+        // Whoever waits for its end still gets to know of it.
+        while waitid(P_PID, number, &what, WSTOPPED | WEXITED | WNOWAIT) != 0, errno == EINTR {}
+        continuation.resume()
+      }
+    }
+  }
+
   /// Waits for the process to end.
   ///
   /// - Throws: when it had to be killed at its time limit.
