@@ -89,7 +89,7 @@ struct CronCommand: ParsableCommand {
     }
 
     private func start() throws -> Timestamp {
-      guard let from else { return Timestamp(nanoseconds: EngineClock().now()) }
+      guard let from else { return Timestamp(nanoseconds: SystemClock().now()) }
       do { return try Timestamp(parsing: from) } catch { throw ValidationError("--from: \(error)") }
     }
   }
@@ -121,7 +121,7 @@ struct CronCommand: ParsableCommand {
       let cron = loadCronFile(path: file)
       try report(cron.report)
       for entry in cron.entries {
-        let next = entry.job.rule.next(after: Timestamp(nanoseconds: EngineClock().now()))
+        let next = entry.job.rule.next(after: Timestamp(nanoseconds: SystemClock().now()))
         let words = next.map { "next \(Self.shown($0, entry.job.rule))" } ?? Self.otherwise(entry.job.rule)
         Output.result("\(entry.job.name): \(words)")
       }

@@ -34,7 +34,7 @@ extension Exec {
 
   /// Without a data directory: on the stores of the command line.
   private func prepareAlone() throws -> Prepared {
-    let trial = try trial("", nil, clock: EngineClock().now())
+    let trial = try trial("", nil, clock: SystemClock().now())
     let (config, path) = try locate(script!)
     let (name, scripts) = try trigger(path, config)
     let configuration = try EngineConfiguration(limitsOf: config)
@@ -73,7 +73,7 @@ extension Exec {
   private func clock(_ history: History, _ record: LogRecord?) throws -> Int64 {
     if let record { return record.admitted }
     let then = try at.flatMap { $0 > 0 ? try history.record($0)?.admitted : nil }
-    return then ?? EngineClock().now()
+    return then ?? SystemClock().now()
   }
 
   // MARK: Which script

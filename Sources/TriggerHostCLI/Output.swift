@@ -44,7 +44,7 @@ enum Output {
   static func say(_ entry: HostNotice) {
     guard let journal = journal.withLock({ $0 }) else { return write(entry.message.shown, to: STDERR_FILENO) }
     if !journal.wants(entry.level) { return }
-    write(journal.text(of: entry, at: EngineClock().now()), to: STDERR_FILENO)
+    write(journal.text(of: entry, at: SystemClock().now()), to: STDERR_FILENO)
   }
 
   static func say(_ level: Logger.Level, _ message: TerminalText, _ fields: Value.Map = [:]) {
@@ -95,7 +95,7 @@ enum Output {
     let entry = HostNotice(
       level: .warning, message: "(\(counted(count, "line")) left out here: nobody read them in time)",
       fields: ["left_out": .int(Int64(count))])
-    return journal.withLock { $0 }?.text(of: entry, at: EngineClock().now()) ?? entry.message.shown
+    return journal.withLock { $0 }?.text(of: entry, at: SystemClock().now()) ?? entry.message.shown
   }
 
   private static var isOneTerminal: Bool {

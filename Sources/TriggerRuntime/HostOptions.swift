@@ -27,7 +27,7 @@ public struct HostOptions: Sendable {
   /// Swift triggers beside the scripts, bound by their options.
   public var triggers: [any Trigger] = []
   /// What admission times, schedules and gates go by.
-  public var clock = EngineClock()
+  public var clock: any EngineClock = SystemClock()
   /// Looks at scripts that are saved while the host runs; nil: nobody does.
   package var judge: (any ScriptJudge)?
   /// Told what the host says, one call beside another, on the thread that says it: return soon.

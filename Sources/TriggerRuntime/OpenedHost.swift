@@ -79,7 +79,7 @@ public struct OpenedHost: ~Copyable {
   ///   - log: what the engine writes to, around the directory's.
   package init(
     stepping configuration: EngineConfiguration, in directory: OpenDirectory?, log: any CommitLog,
-    retention: LogRetention, clock: EngineClock
+    retention: LogRetention, clock: any EngineClock
   ) {
     var (config, options) = (HostConfig(file: HostConfig.ofCommandLine), HostOptions())
     (config.log.retainAge, config.log.retainBytes) = (retention.age, retention.bytes)

@@ -30,7 +30,7 @@ public final class RunningHost: Sendable {
   private let follower = Mutex<ScriptFollower?>(nil)
   private let reading: @Sendable () -> HostConfig.Loaded?
   private let operations: OperationNotices
-  private let clock: EngineClock
+  private let clock: any EngineClock
   /// What follows the files of scripts and schedules.
   private let following = Mutex<Task<Void, Never>?>(nil)
   let metrics: EngineMetrics

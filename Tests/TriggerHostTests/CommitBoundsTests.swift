@@ -8,7 +8,7 @@ import TriggerCore
 /// What applying a commit takes is bounded by what the commit may be.
 @Suite struct CommitBoundsTests {
   private final class Stores {
-    let engine = Engine(configuration: EngineConfiguration(), clock: EngineClock(), log: nil)
+    let engine = Engine(configuration: EngineConfiguration(), clock: SystemClock(), log: nil)
     let table: StoreTable
     var seq: Int64 = 0
     init() { table = engine.stores.declare("s") }

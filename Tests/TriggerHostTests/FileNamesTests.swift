@@ -91,7 +91,7 @@ import TriggerCore
 
   /// What history brings in between is not refused, and counts.
   @Test func whatWasDecidedBeforeCounts() throws {
-    let engine = Engine(configuration: EngineConfiguration(), clock: EngineClock(), log: nil)
+    let engine = Engine(configuration: EngineConfiguration(), clock: SystemClock(), log: nil)
     let committer = engine.withState { $0.committer }
     let table = engine.stores.declare("s")
     table.rule = Files().rule

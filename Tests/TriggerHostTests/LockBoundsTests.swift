@@ -130,7 +130,7 @@ import TriggerCore
 
   /// Two executions name a store that is not there; the first makes it, and the second has not seen that.
   @Test func aStoreThatComesMeanwhileIsAConflict() async throws {
-    let engine = Engine(configuration: EngineConfiguration(), clock: EngineClock(), log: nil)
+    let engine = Engine(configuration: EngineConfiguration(), clock: SystemClock(), log: nil)
     let (first, second) = (Attempt(), Attempt())
     let one = try first.open("s", in: engine.stores)
     let other = try second.open("s", in: engine.stores)
@@ -150,7 +150,7 @@ import TriggerCore
 
   /// What was looked through is not looked through again while everybody waits.
   @Test func prefixesOfManyKeys() {
-    let engine = Engine(configuration: EngineConfiguration(), clock: EngineClock(), log: nil)
+    let engine = Engine(configuration: EngineConfiguration(), clock: SystemClock(), log: nil)
     let table = engine.stores.declare("s")
     func put(_ key: String, _ seq: Int64) {
       Array(key.utf8).withUnsafeBufferPointer { key in
@@ -198,7 +198,7 @@ import TriggerCore
 
   /// Freeing what a long look had kept takes turns with commits.
   @Test func whatWasKeptIsFreedInParts() {
-    let engine = Engine(configuration: EngineConfiguration(), clock: EngineClock(), log: nil)
+    let engine = Engine(configuration: EngineConfiguration(), clock: SystemClock(), log: nil)
     let table = engine.stores.declare("s")
     engine.withState { state in
       for seq in 1...50_000 as ClosedRange<Int64> {

@@ -41,7 +41,7 @@ final class DataHost {
 
   init(
     _ path: String, workers: Int = 2, durability: Durability = .group,
-    scripts: [String: String] = DataHost.scripts, clock: EngineClock = EngineClock(),
+    scripts: [String: String] = DataHost.scripts, clock: any EngineClock = SystemClock(),
     retention: LogRetention = LogRetention(),
     register: (CommitCoordinator) throws -> Void = { _ in },
     configure: (inout EngineConfiguration) -> Void = { _ in }

@@ -21,7 +21,7 @@ import TriggerTestKit
     try LogStoreContract.check {
       // By the name of the system's files, without the lock that keeps a second host out.
       try SQLiteLogStore(
-        DataDirectory(database: path + "/log.sqlite", fileSystem: "unix", clock: EngineClock()),
+        DataDirectory(database: path + "/log.sqlite", fileSystem: "unix", clock: SystemClock()),
         durability: durability)
     }
   }

@@ -13,7 +13,7 @@ public final class CommitCoordinator: Sendable {
   ///   - clock: where admission times come from.
   ///   - log: receives every decided seq in order.
   public init(
-    _ configuration: EngineConfiguration = EngineConfiguration(), clock: EngineClock = EngineClock(),
+    _ configuration: EngineConfiguration = EngineConfiguration(), clock: any EngineClock = SystemClock(),
     log: (any CommitLog)? = nil
   ) {
     engine = Engine(configuration: configuration, clock: clock, log: log)

@@ -69,7 +69,7 @@ public final class TriggerScheduler: Sendable {
   }
 
   private let queue: TriggerQueue
-  private let clock: EngineClock
+  private let clock: any EngineClock
   private let state = Mutex(State())
 
   private let hasTimer: Bool

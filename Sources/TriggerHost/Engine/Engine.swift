@@ -6,7 +6,7 @@ import TriggerCore
 /// Locks, in the order they may be taken: engine lock, then intake lock. No user code runs under either.
 final class Engine: @unchecked Sendable {  // each field says what guards it
   let configuration: EngineConfiguration
-  let clock: EngineClock
+  let clock: any EngineClock
   let registry: SnapshotRegistry
   let stores: StoreDirectory
   /// Tables of stores that were registered.
@@ -80,7 +80,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   var restartAsked: MonotonicTime?  // the watchdog's thread
   let unheard: UnheardEvents
 
-  init(configuration: EngineConfiguration, clock: EngineClock, log: (any CommitLog)?) {
+  init(configuration: EngineConfiguration, clock: any EngineClock, log: (any CommitLog)?) {
     self.configuration = configuration
     lock = EngineLock(meter: configuration.lockMeter)
     self.clock = clock

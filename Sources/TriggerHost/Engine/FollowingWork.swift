@@ -64,7 +64,7 @@ final class FollowingWork: BackendLine.Work, @unchecked Sendable {
   }
 
   private func publish(_ step: FollowStep) {
-    let now = step.obstacle == nil ? nil : EngineClock().now()
+    let now = step.obstacle == nil ? nil : SystemClock().now()
     published.withLock { stats in
       if step.obstacle == nil { stats.seq = followed }
       stats.waiting = unknownUpTo == nil ? changed.count : nil

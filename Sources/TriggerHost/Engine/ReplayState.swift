@@ -21,7 +21,7 @@ package final class ReplayState {
   package convenience init(configuration: EngineConfiguration) {
     var configuration = configuration
     configuration.recordsKept = 1
-    let engine = Engine(configuration: configuration, clock: EngineClock(), log: nil)
+    let engine = Engine(configuration: configuration, clock: SystemClock(), log: nil)
     self.init(engine, Recovery(engine))
     recovery.declaresStores = true
   }

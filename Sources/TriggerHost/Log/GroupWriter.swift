@@ -11,7 +11,7 @@ package final class GroupWriter: CommitLog {
   private let store: any LogStore
   private let epoch: Int64
   /// What the times of blocks come from.
-  package let clock: EngineClock
+  package let clock: any EngineClock
   private let shared = Shared()
   private let newest: Atomic<Int64>
   private let bytesWritten = Atomic<Int>(0)
@@ -68,7 +68,7 @@ package final class GroupWriter: CommitLog {
   /// - Parameters:
   ///   - epoch: what everything is written under.
   ///   - lastSeq: the newest seq in the store.
-  package init(_ store: any LogStore, epoch: Int64, lastSeq: Int64, clock: EngineClock) {
+  package init(_ store: any LogStore, epoch: Int64, lastSeq: Int64, clock: any EngineClock) {
     self.store = store
     self.epoch = epoch
     self.clock = clock

@@ -6,14 +6,14 @@ import TriggerCore
 /// time.
 package final class LogNotes {
   private let source: any LogSource
-  private let clock: EngineClock
+  private let clock: any EngineClock
   private var jobs: [LogJob] = []
   /// Files of the newest script tree, once they were needed.
   private var newestFiles: [String: [UInt8]]?
   /// What is wrong with the newest script tree, when that was found; the next one is kept whole then.
   package var treeDamage: String?
 
-  package init(_ source: any LogSource, clock: EngineClock) {
+  package init(_ source: any LogSource, clock: any EngineClock) {
     self.source = source
     self.clock = clock
   }

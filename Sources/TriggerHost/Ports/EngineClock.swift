@@ -17,20 +17,28 @@ public struct ClockReading: Sendable, Hashable {
   }
 }
 
-/// Where the engine takes time from. Any thread.
-public class EngineClock: @unchecked Sendable {  // no state of its own; subclasses guard theirs
-  /// The machine's clocks.
-  public init() {}
+/// Where the engine takes time from: `SystemClock`, `ManualClock`, or a clock of one's own. Called from any thread, several
+/// times for each operation, so it should cost little. `EngineClockContract` in the test kit says what one must keep.
+public protocol EngineClock: Sendable {
+  /// Wall time, nanoseconds since 1970-01-01T00:00:00Z. Somebody may set it: for spans there is `monotonic`.
+  func now() -> Int64
 
-  /// Wall time, nanoseconds since 1970-01-01T00:00:00Z. Somebody may set it: for spans there is `monotonic`. Costs
-  /// about 25 ns.
-  public func now() -> Int64 { Thread.time(CLOCK_REALTIME) }
+  /// Never goes back. Goes on while the machine is suspended, so that a span is over when it would have been without.
+  func monotonic() -> MonotonicTime
 
-  /// Goes on while the machine is suspended, so that a span is over when it would have been without. Costs as much.
-  public func monotonic() -> MonotonicTime { MonotonicTime(nanoseconds: Thread.time(Self.id)) }
+  /// Both times of one moment.
+  func read() -> ClockReading
 
-  /// Both times of one moment: what passes between the two looks would be taken for a clock that was set, and on a busy
-  /// machine that may be seconds. So it looks again until hardly anything does.
+  /// Suspends until either clock shows what `due` says. May return earlier, and then takes a while: whoever calls looks
+  /// again.
+  ///
+  /// - Throws: `CancellationError` when the task is cancelled.
+  func sleep(until due: ClockReading) async throws
+}
+
+extension EngineClock {
+  /// What passes between the two looks would be taken for a clock that was set, and on a busy machine that may be seconds.
+  /// So it looks again until hardly anything does.
   public func read() -> ClockReading {
     var (best, reading) = (Int64.max, ClockReading(wall: 0, monotonic: .never))
     var before = monotonic()
@@ -44,13 +52,21 @@ public class EngineClock: @unchecked Sendable {  // no state of its own; subclas
     }
     return reading
   }
+}
 
+/// The machine's clocks.
+public struct SystemClock: EngineClock {
   private static let id = CLOCK_BOOTTIME
 
-  /// Suspends until either clock shows what `due` says, but for at most about a second: somebody may set the wall
-  /// clock, so look again.
-  ///
-  /// - Throws: `CancellationError` when the task is cancelled.
+  public init() {}
+
+  /// `CLOCK_REALTIME`. About 25 ns.
+  public func now() -> Int64 { Thread.time(CLOCK_REALTIME) }
+
+  /// `CLOCK_BOOTTIME`. About 25 ns.
+  public func monotonic() -> MonotonicTime { MonotonicTime(nanoseconds: Thread.time(Self.id)) }
+
+  /// For at most about a second: somebody may set the wall clock.
   public func sleep(until due: ClockReading) async throws {
     let now = read()
     if now.hasReached(due) { return }
@@ -66,7 +82,7 @@ extension ClockReading {
 }
 
 /// A clock that stands still until it is told to move: for tests and simulation.
-public final class ManualClock: EngineClock, @unchecked Sendable {  // everything is in the mutex
+public final class ManualClock: EngineClock {
   private struct State {
     var time: ClockReading
     var newest = 0
@@ -86,12 +102,14 @@ public final class ManualClock: EngineClock, @unchecked Sendable {  // everythin
   /// - Parameter now: nanoseconds since 1970-01-01T00:00:00Z.
   public init(now: Int64 = 0) {
     state = Mutex(State(time: ClockReading(wall: now, monotonic: MonotonicTime(nanoseconds: 0))))
-    super.init()
   }
 
-  override public func now() -> Int64 { read().wall }
-  override public func monotonic() -> MonotonicTime { read().monotonic }
-  override public func read() -> ClockReading { state.withLock { $0.time } }
+  /// What it was set to, and moved on by.
+  public func now() -> Int64 { read().wall }
+  /// The time that it was moved on by.
+  public func monotonic() -> MonotonicTime { read().monotonic }
+  /// Both.
+  public func read() -> ClockReading { state.withLock { $0.time } }
 
   /// Time passes: both clocks move on, and those wake whose time has come.
   public func advance(by duration: Duration) {
@@ -113,7 +131,8 @@ public final class ManualClock: EngineClock, @unchecked Sendable {  // everythin
   /// How many tasks wait for the time to move on.
   public var sleeperCount: Int { state.withLock { $0.waiting.count } }
 
-  override public func sleep(until due: ClockReading) async throws {
+  /// Until somebody moves it there, or sets it.
+  public func sleep(until due: ClockReading) async throws {
     let id = state.withLock { state in
       state.newest += 1
       return state.newest

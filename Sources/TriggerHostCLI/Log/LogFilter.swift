@@ -41,7 +41,7 @@ struct LogFilter: ParsableArguments {
     guard let text else { return nil }
     if let span = try? TimeSpan.parse(text) {
       let (seconds, attoseconds) = span.components
-      return EngineClock().now() - (seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+      return SystemClock().now() - (seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
     }
     do { return try Timestamp(parsing: text).nanoseconds } catch {
       // What begins like a date is meant to be one.

@@ -73,13 +73,13 @@ struct ReplCommand: ParsableCommand {
   private func snapshot(_ history: History?) throws -> Snapshot {
     guard let history else {
       return Snapshot(
-        seq: 0, time: EngineClock().now(),
+        seq: 0, time: SystemClock().now(),
         stores: try given().mapValues { Snapshot.Store(version: 0, content: $0) })
     }
     let past = try PastHost(history.reader, to: at)
     let seq = past.recovery.lastSeq
     let time = at == nil ? nil : try history.record(seq)?.admitted
-    return try Snapshot(past.coordinator, seq: seq, time: time ?? EngineClock().now())
+    return try Snapshot(past.coordinator, seq: seq, time: time ?? SystemClock().now())
   }
 
   private func given() throws -> [String: Value.Map] {

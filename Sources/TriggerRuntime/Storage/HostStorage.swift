@@ -29,7 +29,7 @@ package struct OpenDirectory {
   ///
   /// - Throws: `StorageError` when another host has it, or its format is newer.
   package init(
-    _ options: DataOptions, seed: UInt64, retention: LogRetention, clock: EngineClock = EngineClock()
+    _ options: DataOptions, seed: UInt64, retention: LogRetention, clock: any EngineClock = SystemClock()
   ) throws {
     directory = try DataDirectory(path: options.path, clock: clock, acceptsLoss: options.acceptsLoss)
     epoch = try directory.beginEpoch(
@@ -48,7 +48,7 @@ package struct OpenDirectory {
   package init(
     stepping directory: DataDirectory, seed: UInt64, versions: String?, durability: Durability,
     flushBytes: Int,
-    clock: EngineClock
+    clock: any EngineClock
   ) throws {
     self.directory = directory
     // With it, whatever a dead process has left in the system's cache is on the disk before anybody sees it.
@@ -64,7 +64,7 @@ package final class HostStorage: Sendable {
   package let directory: DataDirectory
   package let log: DurableLog
   private let notices: Notices
-  private let clock: EngineClock
+  private let clock: any EngineClock
   private let checkpointer: Checkpointer
   // Used while the host starts, and for scripts of operations that an earlier run has deferred.
   private nonisolated(unsafe) let reader: LogReader

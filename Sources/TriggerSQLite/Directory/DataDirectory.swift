@@ -16,7 +16,7 @@ public final class DataDirectory: @unchecked Sendable {
   private var fileSystem: String?
   let database: Database
   /// What times in it come from.
-  let clock: EngineClock
+  let clock: any EngineClock
   /// What a host notes beside its records; guarded by the lock, made when it is needed.
   private var notes: LogNotes?
   private let notesLock = NSLock()
@@ -37,7 +37,7 @@ public final class DataDirectory: @unchecked Sendable {
   /// - Parameter acceptsLoss: go on with what is there, when commits that were there are missing.
   /// - Throws: `StorageError` when another process has it, its format is newer, commits are missing, or nothing can be
   ///   written there.
-  public init(path: String, clock: EngineClock = EngineClock(), acceptsLoss: Bool = false) throws {
+  public init(path: String, clock: any EngineClock = SystemClock(), acceptsLoss: Bool = false) throws {
     self.path = path
     self.clock = clock
     let code = mkdir(path, 0o700) == 0 ? 0 : errno
@@ -158,7 +158,7 @@ public final class DataDirectory: @unchecked Sendable {
   }
 
   /// A directory without a file of its own to lock: for a database that is not in the file system.
-  package init(database name: String, fileSystem: String, clock: EngineClock) throws {
+  package init(database name: String, fileSystem: String, clock: any EngineClock) throws {
     path = name
     lock = -1
     self.clock = clock

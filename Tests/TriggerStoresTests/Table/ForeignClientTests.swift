@@ -176,7 +176,7 @@ private let notes = DatabaseTable("notes")
         "warning: store 'orders': \(directory.file(orders)) cannot be written: locked by another program for")
     let stats = host.coordinator.stats.backends["orders"]!
     #expect(stats.obstacle == "locked by another program")
-    #expect(stats.stuckSince! <= EngineClock().now() - 1_000_000_000)
+    #expect(stats.stuckSince! <= SystemClock().now() - 1_000_000_000)
     #expect(stats.seq == 1)
     try client.run("COMMIT")
     await host.wait("orders", for: last)

@@ -11,7 +11,7 @@ struct Garage: Sendable {
   /// Runs when this returns.
   ///
   /// - Parameter clock: what fees and midnights go by; a test moves its own.
-  init(spaces: Int, clock: EngineClock = EngineClock(), logger: Logger? = nil) throws {
+  init(spaces: Int, clock: any EngineClock = SystemClock(), logger: Logger? = nil) throws {
     store = VersionedStore("park", backend: try CodableStoreBackend(CarPark(spaces: spaces)))
     var options = HostOptions()
     options.clock = clock
