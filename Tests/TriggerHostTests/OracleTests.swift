@@ -145,8 +145,8 @@ import TriggerCore
   private func difference(
     _ record: LogRecord, on model: inout Model, workload: RandomWorkload
   ) throws -> String? {
-    // The hop limit is the engine's decision, logged; it applies nothing.
-    if record.outcome == .deferred || record.error?.hasPrefix("loop:") == true { return nil }
+    // The limits of hops and offspring are the engine's decision, logged; they apply nothing.
+    if record.outcome == .deferred || record.code == .loop || record.code == .offspring { return nil }
     guard case .map(let event) = try record.payload.withUnsafeBytes({ try CanonicalEncoding.decode($0) }),
       case .int(let seed)? = event["seed"]
     else { return "seq \(record.seq) has no seed" }

@@ -36,7 +36,7 @@ package struct EmitRules {
     if mayAdd, let family = operation.family, family.count >= offspring {
       return Failure(
         .offspring,
-        "loop: \(operation.trigger.name) would add to the \(family.count) operations that came of one cause already (limits.offspring)"
+        "offspring: \(operation.trigger.name) would add to the \(family.count) operations that came of one cause already (limits.offspring)"
       )
     }
     return nil

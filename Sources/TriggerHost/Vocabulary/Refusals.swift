@@ -1,8 +1,8 @@
 import TriggerCore
 
-/// The log takes no more records, so nothing can be promised any more.
+/// The log can take no more records, so the queue takes no more events.
 public struct LogFailed: Error, Sendable, CustomStringConvertible {
-  /// What the disk says.
+  /// The error of the disk, for people.
   public let description: String
 }
 
@@ -21,33 +21,33 @@ public struct QueueStopped: Error, Sendable, Hashable, CustomStringConvertible {
   package init(wasTaken: Bool) { self.wasTaken = wasTaken }
 }
 
-/// A key came a second time, with another event.
+/// A sender used a key a second time, with another event. The second event was refused.
 public struct KeyReused: Error, Sendable, CustomStringConvertible {
-  /// The key.
+  /// The key that the sender used twice.
   public let key: String
-  /// For the sender.
+  /// The message for the sender.
   public var description: String {
     "the idempotency key '\(key)' was used with another event; send each event with a key of its own"
   }
 }
 
-/// As many keys of senders are known as may be (`EngineConfiguration.keys`): the event was not taken.
+/// The engine knows as many keys as it may (`EngineConfiguration.keys`), so it refused the event. Nothing was run.
 public struct KeysFull: Error, Sendable, CustomStringConvertible {
-  /// How many that is.
+  /// The limit, in keys.
   public let limit: Int
-  /// When the oldest ones are forgotten.
+  /// When the oldest keys are forgotten.
   public let until: Timestamp
-  /// For the sender.
+  /// The message for the sender.
   public var description: String {
-    "keys in the window are full: \(limit) have come within 24 hours (limits.keys); a new one is taken from \(until) on, when the oldest are forgotten. Nothing was run"
+    "the limit of \(limit) keys within 24 hours (limits.keys) is reached; new keys are taken from \(until) on. Nothing was run"
   }
 }
 
-/// The queue has no room and the configuration says to refuse.
+/// The queue is full and `EngineConfiguration.whenFull` is `refuse`, so the queue refused the event.
 public struct QueueFull: Error, CustomStringConvertible {
   /// `EngineConfiguration.queueCapacity`, in operations.
   public let capacity: Int
-  /// For the sender: what happened, and what to do.
+  /// The message for the sender: what happened, and what to do.
   public var description: String {
     "the queue is full (\(capacity) operations): try again later, or raise queue.capacity"
   }
