@@ -30,8 +30,9 @@ public struct CommitIntent: Sendable {
   package var key: String
   package var value: [UInt8]
 
-  /// Admits an event when the commit is applied, exactly once, past the queue's bound. The seq fails beyond
-  /// `maximumEmits` in one commit or `maximumHops` from one cause (`loop`).
+  /// Admits an event when the commit is applied, exactly once, past the queue's bound. The operation fails when one
+  /// commit emits more than `maximumEmits` (`emits`), or beyond `maximumHops` (`loop`) or `maximumOffspring`
+  /// (`offspring`) from one cause.
   public static func emit(_ name: String, _ payload: Value = .map([:])) -> CommitIntent {
     CommitIntent(action: .emit, key: name, value: CanonicalEncoding.encode(payload))
   }

@@ -1,7 +1,7 @@
 import TriggerCore
 
 extension AcceptedEvent {
-  /// As the log keeps it: a CBOR array.
+  /// The event in the form in which the log keeps it: a CBOR array.
   package var encoded: [UInt8] {
     let buffer = CBORBuffer(capacity: 256)
     buffer.array(12)

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Bytes that grow, with the heads of CBOR items (RFC 8949): what log records are written with, one after
-/// another and without an allocation each. Not thread-safe.
+/// Writes CBOR items (RFC 8949) into memory that grows. Log records are written with it, one after another, without an
+/// allocation for each. Not thread-safe.
 package final class CBORBuffer {
   @exclusivity(unchecked) package private(set) var base: UnsafeMutableRawPointer
   private var capacity: Int
@@ -70,7 +70,7 @@ package final class CBORBuffer {
     put(0xf6)
   }
 
-  /// A byte string that holds an encoded array without elements.
+  /// A byte string that contains an encoded array without elements.
   @inline(__always)
   package func emptyArrayBlob() {
     reserve(2)
@@ -112,8 +112,8 @@ package final class CBORBuffer {
   }
 }
 
-/// Reads the items that `CBORBuffer` writes, without building values. Every method throws
-/// `LogDamage` when the bytes are not what it expects.
+/// Reads the items that `CBORBuffer` writes, without building values. Every method throws `LogDamage` when the next
+/// item is of another kind, or the bytes end too early.
 package struct CBORReader {
   private let bytes: UnsafeRawBufferPointer
   package private(set) var offset = 0
@@ -122,7 +122,8 @@ package struct CBORReader {
 
   package var isAtEnd: Bool { offset >= bytes.count }
 
-  /// Passes over the next head, and over the bytes of a string: returns where those are, nil for another item.
+  /// Passes over the head of the next item and, when the item is a string, over its bytes. Returns the place of these
+  /// bytes; nil for another item.
   fileprivate mutating func string() throws(LogDamage) -> Range<Int>? {
     let (major, value) = try head()
     guard major == 2 || major == 3 else { return nil }
@@ -163,14 +164,15 @@ package struct CBORReader {
   package mutating func array() throws(LogDamage) -> Int {
     let start = offset
     let count = try head(4, "an array")
-    // Every item takes a byte at least.
+    // An item takes at least one byte.
     guard count <= UInt64(bytes.count - offset) else {
       throw LogDamage("an array is longer than the log", offset: start)
     }
     return Int(count)
   }
 
-  /// The entries of the next item, a map: the text of each key and the encoded value, in the reader's bytes.
+  /// The entries of the next item, a map. Each is the text of the key and the encoded value, as places in the reader's
+  /// bytes.
   package mutating func entries() throws(LogDamage) -> [(
     key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer
   )] {
@@ -185,7 +187,7 @@ package struct CBORReader {
     return entries
   }
 
-  /// A number that counts something.
+  /// A number of the next item that counts something: not below zero.
   package mutating func count() throws(LogDamage) -> Int {
     let start = offset
     guard let count = Int32(exactly: try uint()) else {
@@ -203,7 +205,7 @@ package struct CBORReader {
     return major == 0 ? Int64(value) : ~Int64(value)
   }
 
-  /// True, and past it, when the next item is null.
+  /// True when the next item is null. Then the reader passes over the item.
   package mutating func null() -> Bool {
     guard offset < bytes.count, bytes[offset] == 0xf6 else { return false }
     offset += 1
@@ -224,7 +226,7 @@ package struct CBORReader {
     return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + Int(count)])
   }
 
-  /// The bytes of the next item, whatever it is.
+  /// The encoded bytes of the next item, of any kind.
   package mutating func raw() throws(LogDamage) -> UnsafeRawBufferPointer {
     let start = offset
     var open: UInt64 = 1
@@ -246,11 +248,11 @@ package struct CBORReader {
   }
 }
 
-/// Bytes of a log that are not what was written.
+/// Bytes of a log are not what was written.
 public struct LogDamage: Error, Hashable, Sendable, CustomStringConvertible {
-  /// What is wrong.
+  /// What is wrong, for people.
   public let message: String
-  /// Where in the bytes that were read.
+  /// The place of the fault in the bytes that were read, in bytes from their start.
   public let offset: Int
 
   package init(_ message: String, offset: Int) {
@@ -263,12 +265,12 @@ public struct LogDamage: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension CBORBuffer {
-  /// Finds the strings of `threshold` bytes or more, and of one at least, in the item that was written last. O(its
-  /// items).
+  /// Finds the strings of at least `threshold` bytes, and of at least one byte, in the item that was written last.
+  /// O(items in it).
   ///
   /// - Parameters:
-  ///   - count: bytes of the item.
-  ///   - ranges: gets where in the buffer they lie, without their heads.
+  ///   - count: the number of bytes of the item.
+  ///   - ranges: gets the places of the strings in the buffer, without their heads.
   package func findContents(inLast count: Int, from threshold: Int, _ ranges: inout [Range<Int>]) {
     let start = self.count - count
     var reader = CBORReader(UnsafeRawBufferPointer(rebasing: bytes[start...]))

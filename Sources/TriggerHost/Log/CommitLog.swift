@@ -1,80 +1,81 @@
 import Synchronization
 import TriggerCore
 
-/// Receives every decided seq, in order, before anything outside can see it.
+/// Gets a record of every decided seq, in order. Nobody outside sees an outcome before the log has made its record
+/// durable.
 ///
-/// The memory version below is the readable definition: records arrive with dense seqs.
+/// The memory version below is the readable definition: no seq is left out.
 public protocol CommitLog: AnyObject, Sendable {
-  /// True when records should say what the deciding attempts read.
+  /// True when each record should say what the attempt read that decided the seq.
   var wantsReads: Bool { get }
 
-  /// Takes one record (`LogRecord(decoding:)` reads it). Called under the engine lock: copy the bytes and
-  /// return; no I/O here, and no waiting: everybody would wait along, those too who only look.
+  /// Adds one record (`LogRecord(decoding:)` reads it). The engine calls this under its lock: copy the bytes and
+  /// return. Do no I/O here and do not wait, because every other thread would wait too.
   ///
   /// - Parameters:
-  ///   - events: accepted events whose last operation this decides; they need not be kept any more once the
-  ///     record is.
-  ///   - contents: where in the record bytes lie that are likely to be in other records as well, in order and
-  ///     apart (`StoreBackend.deduplicationThreshold`).
-  /// - Returns: `room`, now that the record has been taken.
+  ///   - events: the accepted events whose last operation this record decides. When the record is durable, the log need
+  ///     not keep them any more.
+  ///   - contents: the places in the record of bytes that are likely to be in other records as well, in order and apart
+  ///     (`StoreBackend.deduplicationThreshold`).
+  /// - Returns: `room` after this record.
   @discardableResult
   func append(
     seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
   ) -> Int
 
-  /// How many bytes may come before the log is behind. At 0 and below the engine takes nothing new from the queue
-  /// until there is room again; what it has taken runs, and its records come all the same, up to
-  /// `LogRecorder.overdraft`. Any thread, also under the engine lock.
+  /// How many bytes of records the log can take before it is behind. At 0 and below the engine takes no operation from
+  /// the queue until there is room again. Operations that it has already taken run, and their records come all the
+  /// same, up to `LogRecorder.overdraft`. Any thread, also under the engine lock.
   var room: Int { get }
 
-  /// The newest seq that is as durable as the log promises. Outside, nothing after it is seen: no read, no
+  /// The newest seq that is as durable as the log promises. Nobody outside sees anything of later seqs: no value, no
   /// outcome, no acknowledgement. Any thread.
   var durable: Int64 { get }
 
-  /// - Parameter body: called whenever `durable` has grown, in order, from one thread at a time.
+  /// - Parameter body: called with the new `durable` each time it has grown, in order, from one thread at a time.
   func whenDurable(_ body: @escaping @Sendable (_ seq: Int64) -> Void)
 
-  /// Returns when all that was appended is durable, or the log has failed.
+  /// Returns when every record that was appended is durable, or the log has failed.
   func flush()
 
-  /// Promises that the event's operations are made, whatever happens: kept until a record settles it. Any
-  /// thread, before any of its operations can be decided: copy and return.
+  /// Keeps an event until a record settles it, so that its operations are made even after a crash. Any thread; the
+  /// engine calls this before any of the operations can be decided. Copy the event and return.
   ///
-  /// - Parameter whenKept: called once, when the promise is as durable as the log's mode says.
+  /// - Parameter whenKept: called once, when the event is as durable as the log promises.
   func accept(_ event: AcceptedEvent, whenKept: @escaping @Sendable () -> Void)
 
-  /// - Parameter body: called once, when the log can take no more records: from then on nothing becomes
-  ///   durable, and the engine stops.
+  /// - Parameter body: called once, when the log can take no more records. From then on no record becomes durable, and
+  ///   the engine stops.
   func whenFailed(_ body: @escaping @Sendable (_ failure: LogFailure) -> Void)
 }
 
 extension CommitLog {
-  /// A log that is durable at once.
+  /// The greatest seq: each record is durable at once.
   public var durable: Int64 { .max }
-  /// A log that is never behind.
+  /// The greatest number: the log is never behind.
   public var room: Int { .max }
-  /// Never called: there is nothing to wait for.
+  /// Never calls `body`: each record is durable at once.
   public func whenDurable(_ body: @escaping @Sendable (_ seq: Int64) -> Void) {}
   /// Returns at once.
   public func flush() {}
-  /// A log in memory promises nothing beyond it.
+  /// Calls `whenKept` at once and keeps nothing: a log in memory ends with the process.
   public func accept(_ event: AcceptedEvent, whenKept: @escaping @Sendable () -> Void) { whenKept() }
-  /// Never called: memory does not fail.
+  /// Never calls `body`: memory does not fail.
   public func whenFailed(_ body: @escaping @Sendable (_ failure: LogFailure) -> Void) {}
 }
 
 extension LogRecord {
   /// Reads an encoded record.
   ///
-  /// - Throws: `LogDamage` when the bytes are none.
+  /// - Throws: `LogDamage` when the bytes are no record.
   public init(decoding bytes: UnsafeRawBufferPointer) throws(LogDamage) {
     var reader = CBORReader(bytes)
     self = try LogRecord(try RecordView(&reader))
   }
 
-  /// The records of a sequence of them, one after another.
+  /// Calls `body` with each of the records that lie in `bytes` one after another.
   ///
-  /// - Throws: `LogDamage` at the first that cannot be read, or what `body` throws.
+  /// - Throws: `LogDamage` at the first record that cannot be read; every error of `body`.
   public static func visit(in bytes: UnsafeRawBufferPointer, _ body: (LogRecord) throws -> Void) throws {
     try RecordView.visit(in: bytes) { try body(try LogRecord($0)) }
   }
@@ -83,13 +84,13 @@ extension LogRecord {
 /// Keeps every record in memory: for tests and for tools that look at a finished run. Any thread.
 public final class MemoryCommitLog: CommitLog {
   private let records = Mutex<(last: Int64, bytes: [[UInt8]])>((0, []))
-  /// Whether records say what was read.
+  /// True when each record says what the deciding attempt read.
   public let wantsReads: Bool
 
-  /// - Parameter wantsReads: records say what was read.
+  /// - Parameter wantsReads: true when each record should say what the deciding attempt read.
   public init(wantsReads: Bool = false) { self.wantsReads = wantsReads }
 
-  /// Keeps a record. Seqs are dense.
+  /// Keeps a record. Traps when a seq was left out.
   @discardableResult
   public func append(
     seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
@@ -103,7 +104,7 @@ public final class MemoryCommitLog: CommitLog {
     return .max
   }
 
-  /// All records so far, as they were appended.
+  /// All records so far, encoded as they were appended.
   public var encoded: [[UInt8]] { records.withLock { $0.bytes } }
 
   /// All records so far, decoded. O(bytes).

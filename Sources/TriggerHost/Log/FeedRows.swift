@@ -1,13 +1,13 @@
 import DequeModule
 
-/// Which rows of a feed are done: those up to `floor`, and stretches of rows after it. Rows are numbered from 1.
+/// Which rows of a feed are done: the rows up to `floor`, and stretches of rows after it. Rows are numbered from 1.
 ///
-/// A value with memory for the gaps between the rows only, not for the rows. They come nearly in order, so a row
-/// costs O(1) wherever the floor is; one that comes k stretches late costs O(k).
+/// It takes memory for the gaps between rows only, not for the rows. Rows come nearly in order, so a row costs O(1). A
+/// row that comes k stretches late costs O(k).
 package struct FeedRows: Sendable, Equatable {
-  /// Every row up to it is done.
+  /// Every row up to this one is done.
   package private(set) var floor: Int64
-  /// Rows after `floor` that are done too: in order, with a gap before each.
+  /// The rows after `floor` that are done: in order, with a gap before each stretch.
   package private(set) var stretches: Deque<ClosedRange<Int64>> = []
 
   package init(floor: Int64 = 0) { self.floor = floor }
@@ -20,11 +20,11 @@ package struct FeedRows: Sendable, Equatable {
 
   package mutating func insert(_ row: Int64) { insert(row...row) }
 
-  /// Rows from the first to the last of `rows` are done; they may be known already.
+  /// Notes that all of `rows` are done. Some of them may be known already.
   package mutating func insert(_ rows: ClosedRange<Int64>) {
     guard rows.upperBound > floor else { return }
     if rows.lowerBound - 1 <= floor { return raise(floor: rows.upperBound) }
-    // What touches the new rows becomes one with them.
+    // Stretches that touch the new rows become one with them.
     var (merged, place) = (rows, place(after: rows.upperBound))
     if place < stretches.count, stretches[place].lowerBound - 1 == rows.upperBound {
       merged = merged.lowerBound...stretches.remove(at: place).upperBound
@@ -37,13 +37,13 @@ package struct FeedRows: Sendable, Equatable {
     stretches.insert(merged, at: place)
   }
 
-  /// A row that came with word of a floor.
+  /// Notes that `row` is done, and every row up to `floor`.
   package mutating func note(_ row: Int64, floor: Int64) {
     insert(row)
     raise(floor: floor)
   }
 
-  /// Every row up to `row` is done.
+  /// Notes that every row up to `row` is done.
   package mutating func raise(floor row: Int64) {
     floor = max(floor, row)
     while let first = stretches.first, first.lowerBound - 1 <= floor {
@@ -54,7 +54,7 @@ package struct FeedRows: Sendable, Equatable {
 
   /// How many stretches begin at `row` or before it. O(stretches that begin after it), at most O(log stretches).
   private func place(after row: Int64) -> Int {
-    // Nearly always the row is at the end.
+    // Nearly always the row comes after all stretches.
     guard let last = stretches.last, last.lowerBound > row else { return stretches.count }
     var (low, high) = (0, stretches.count - 1)
     while low < high {

@@ -1,16 +1,16 @@
 import Synchronization
 import TriggerCore
 
-/// The commit log over a store: the engine hands over records, one thread writes them in groups.
+/// The commit log over a store: the engine hands over records, and one thread writes them in groups.
 ///
-/// A group is whatever has come while the last one was written, so it grows with the load and a lone commit
-/// waits for nobody. Any thread.
+/// A group has the records that came while the group before was written. So groups grow with the load, and a lone
+/// commit waits for no other. Any thread.
 package final class GroupWriter: CommitLog {
-  /// Reads are not logged: replay makes them again.
+  /// False: replay finds out again what was read.
   package let wantsReads = false
   private let store: any LogStore
   private let epoch: Int64
-  /// What the times of blocks come from.
+  /// The clock for the times of blocks.
   package let clock: any EngineClock
   private let shared = Shared()
   private let newest: Atomic<Int64>
@@ -19,51 +19,51 @@ package final class GroupWriter: CommitLog {
   private let stepper = Listener<Void>()
   private let failureListener = Listener<LogFailure>()
 
-  /// What waits to be written, and who waits for that.
+  /// The next group, and the functions to call when it is written.
   private struct Gathered {
     var group = LogGroup()
-    /// Who was promised something that this group keeps.
+    /// Called when this group is written.
     var kept: [@Sendable () -> Void] = []
-    /// Who waits until this group is written, or will not be.
+    /// Called when this group is written, or cannot be written any more.
     var waiting: [Waiting] = []
 
     var isEmpty: Bool { group.isEmpty && kept.isEmpty && waiting.isEmpty }
   }
 
-  /// - Parameter failure: why the group could not be written.
+  /// - Parameter failure: why the group could not be written; nil: it is written.
   private typealias Waiting = @Sendable (_ failure: LogFailure?) -> Void
 
-  /// Guarded by its condition.
+  /// The state that threads share. Guarded by `condition`.
   private final class Shared: @unchecked Sendable {
     let condition = Condition()
     var gathered = Gathered()
-    /// Memory of the group before, for the next one.
+    /// The memory of the group before, for the next group.
     var spare: [UInt8] = []
     var isClosing = false
-    /// There is no thread: not yet, not any more, or never.
+    /// True while there is no writing thread: not yet, not any more, or never.
     var hasEnded = true
     var isWriting = false
-    /// The writer waits for something to write.
+    /// True while the writing thread waits for something to write.
     var isIdle = false
     var failure: LogFailure?
   }
 
-  /// Bytes of records that may wait for the disk before the log is behind.
+  /// How many bytes of records may wait for the disk before the log is behind.
   private static let bytesWaiting = 32 << 20
 
-  /// How often an idle writer looks whether its store is there.
+  /// How often an idle writer looks whether its store is still there.
   private static let lookInterval = Duration.seconds(1)
-  /// A group of so many records or more says that much comes in.
+  /// After a group of so many records the load is high, and the next group waits (`gather`).
   private static let busyGroup = 32
-  /// Between the starts of two groups then.
+  /// The least time between the starts of two groups while the load is high.
   private static let interval = Duration.milliseconds(1)
-  /// Bytes that are enough for a group whatever the time.
+  /// A group of so many bytes waits no longer.
   private static let fullGroup = 1 << 20
-  // The writer's.
+  // Used by the writing thread only.
   private nonisolated(unsafe) var lastStart = ContinuousClock.now
   private nonisolated(unsafe) var lastCount = 0
 
-  /// A writer without a thread: until `start`, whoever made it calls `writeGroup`.
+  /// A writer without a thread. Until `start`, its owner calls `writeGroup`.
   ///
   /// - Parameters:
   ///   - epoch: what everything is written under.
@@ -75,7 +75,7 @@ package final class GroupWriter: CommitLog {
     newest = Atomic(lastSeq)
   }
 
-  /// Starts the thread that writes. Once.
+  /// Starts the writing thread. Call it once.
   package func start() {
     shared.hasEnded = false
     Thread.detach(name: "log") { [self] in
@@ -89,16 +89,16 @@ package final class GroupWriter: CommitLog {
 
   /// The newest seq that is written, as durable as the store promises. Any thread.
   package var durable: Int64 { newest.load(ordering: .acquiring) }
-  /// Bytes of records written since the log was opened. Any thread.
+  /// How many bytes of records were written since the log was opened. Any thread.
   package var recordBytes: Int { bytesWritten.load(ordering: .relaxed) }
 
-  /// - Parameter body: called on the log's thread after each group.
+  /// - Parameter body: called on the writing thread after each group that has records, with the newest seq.
   package func whenDurable(_ body: @escaping @Sendable (Int64) -> Void) { listener.set(body) }
 
-  /// - Parameter body: called once, when the store refuses: nothing is written from then on.
+  /// - Parameter body: called once, when the store has failed. The log writes nothing from then on.
   package func whenFailed(_ body: @escaping @Sendable (LogFailure) -> Void) { failureListener.set(body) }
 
-  /// Copies a record.
+  /// Copies a record into the next group.
   @discardableResult
   package func append(
     seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
@@ -111,14 +111,14 @@ package final class GroupWriter: CommitLog {
     return Self.bytesWaiting - shared.gathered.group.records.count
   }
 
-  /// What is being written does not count: the next group may be gathered meanwhile.
+  /// How many bytes the next group can take before the log is behind. The group that is being written does not count.
   package var room: Int {
     shared.condition.lock()
     defer { shared.condition.unlock() }
     return shared.failure == nil ? Self.bytesWaiting - shared.gathered.group.records.count : 0
   }
 
-  /// Keeps the event in the group being gathered, unless a record of the same group settles it.
+  /// Keeps the event with the next group, unless a record of the same group settles it.
   package func accept(_ event: AcceptedEvent, whenKept: @escaping @Sendable () -> Void) {
     let bytes = event.encoded
     change { gathered in
@@ -127,10 +127,10 @@ package final class GroupWriter: CommitLog {
     }
   }
 
-  /// - Parameter body: what `perform` calls until its work is written, when the log has no thread.
+  /// - Parameter body: called by `perform` until its jobs are written, for a log without a thread.
   package func whenWaiting(_ body: @escaping @Sendable () -> Void) { stepper.set { _ in body() } }
 
-  /// Does other work, in the next group. Returns when that is written, and with it everything that came before.
+  /// Does jobs with the next group. Returns when the group, and with it everything that came before, is written.
   ///
   /// - Throws: why the log has failed.
   package func perform(_ jobs: [LogJob]) throws(LogFailure) {
@@ -162,14 +162,14 @@ package final class GroupWriter: CommitLog {
     for body in refused.waiting { body(failure) }
   }
 
-  /// Why nothing is written any more; nil while all is well. Any thread.
+  /// Why the log writes nothing any more; nil while it writes. Any thread.
   package var failure: LogFailure? {
     shared.condition.lock()
     defer { shared.condition.unlock() }
     return shared.failure
   }
 
-  /// Returns when all that was appended is written, or the store has refused.
+  /// Returns when everything that was appended is written, or the log has failed.
   package func flush() {
     shared.condition.lock()
     while (!shared.gathered.isEmpty || shared.isWriting) && shared.failure == nil && !shared.hasEnded {
@@ -180,7 +180,7 @@ package final class GroupWriter: CommitLog {
     if isStepped { while writeGroup(waits: false) {} }
   }
 
-  /// Writes what is left and ends the thread. Safe to call twice.
+  /// Writes what is left and ends the writing thread. Safe to call twice.
   package func close() {
     flush()
     shared.condition.lock()
@@ -192,10 +192,11 @@ package final class GroupWriter: CommitLog {
 
   // MARK: The writer's side
 
-  /// Writes one group and tells who waits for it. One thread at a time.
+  /// Writes one group and calls the functions that wait for it. One thread at a time.
   ///
-  /// - Parameter waits: for something to write.
-  /// - Returns: false when there is nothing to write (without waiting: now; else: ever again).
+  /// - Parameter waits: true: waits until there is something to write.
+  /// - Returns: false when there is nothing to write: now or, with `waits`, ever again. False too when the log has
+  ///   failed.
   package func writeGroup(waits: Bool) -> Bool {
     var gathered = Gathered()
     do throws(LogFailure) {
@@ -211,7 +212,7 @@ package final class GroupWriter: CommitLog {
     bytesWritten.add(bytes, ordering: .relaxed)
     if bytes > 0 { newest.store(gathered.group.last, ordering: .releasing) }
     shared.condition.lock()
-    // Of a rare large group nothing is kept.
+    // The memory of a rare large group is given back.
     shared.spare = gathered.group.takeMemory(atMost: 4 * Self.fullGroup)
     shared.isWriting = false
     shared.condition.broadcast()
@@ -226,9 +227,9 @@ package final class GroupWriter: CommitLog {
     return true
   }
 
-  /// Takes all that has come.
+  /// Takes the next group; nil when there is none.
   ///
-  /// - Throws: when the store is found to be gone meanwhile.
+  /// - Throws: when the store is gone (`LogStore.look`).
   private func take(waits: Bool) throws(LogFailure) -> Gathered? {
     shared.condition.lock()
     defer { shared.condition.unlock() }
@@ -248,8 +249,9 @@ package final class GroupWriter: CommitLog {
     return gathered
   }
 
-  /// While much comes in, a group waits until a while after the one before began: few large groups cost less
-  /// than many small ones, each of which writes whole pages and syncs. A lone commit waits for nobody.
+  /// Waits for more records while the load is high, until `interval` after the start of the group before. Few large
+  /// groups cost less than many small groups, because each group writes whole pages and syncs. A lone commit does not
+  /// wait.
   private func gather() {
     let now = ContinuousClock.now
     if lastCount >= Self.busyGroup, !shared.isClosing {
@@ -267,7 +269,7 @@ package final class GroupWriter: CommitLog {
   /// Nothing is written any more.
   private func fail(_ failure: LogFailure) { fail(failure, []) }
 
-  /// - Parameter waiting: who waits for the group that could not be written.
+  /// - Parameter waiting: the functions that wait for the group that could not be written.
   private func fail(_ failure: LogFailure, _ waiting: [Waiting]) {
     shared.condition.lock()
     shared.failure = failure
@@ -281,7 +283,7 @@ package final class GroupWriter: CommitLog {
   }
 }
 
-/// Lets one thread wait until a group is written, or never will be.
+/// Lets one thread wait until a group is written, or cannot be written any more.
 private final class GroupEnd: @unchecked Sendable {  // guarded by `condition`
   private let condition = Condition()
   private var result: Result<Void, LogFailure>?

@@ -1,28 +1,28 @@
-/// A checkpoint that is not what was written. The log may have everything all the same.
+/// A checkpoint is not what was written. The records of the log may be whole all the same.
 public struct CheckpointDamage: Error, Sendable, Hashable, CustomStringConvertible {
-  /// Its number in the data directory.
+  /// The number of the checkpoint in the data directory.
   public let checkpoint: Int64
-  /// It was to be the state of this seq.
+  /// The seq whose state the checkpoint should contain.
   public let seq: Int64
-  /// Which part, and what is wrong with it.
+  /// Which part of the checkpoint is damaged, and what is wrong with it.
   public let what: String
 
-  /// One line.
+  /// The message for people, in one line.
   public var description: String { "checkpoint \(checkpoint) of seq \(seq) is damaged: \(what)" }
 }
 
-/// A complete checkpoint, as it says itself.
+/// The head of a complete checkpoint: what the checkpoint says of itself.
 package struct KeptCheckpoint: Sendable, Hashable {
   package var id: Int64
-  /// Every commit up to it is in the parts.
+  /// The parts contain every commit up to this seq, and may contain later ones up to `last`.
   package var since: Int64
-  /// What is known beside the stores, and what they hold, is as of it.
+  /// The seq as of which the fold and the digests are.
   package var last: Int64
-  /// When it was written, nanoseconds since 1970.
+  /// When the checkpoint was written, in nanoseconds since 1970.
   package var time: Int64
-  /// Of the bytes of the fold and of the digests.
+  /// The checksum of the bytes of the fold and of the digests.
   package var checksum: Int64
-  /// How many parts it has, their bytes and those of the fold, and `Seal`; 0 in those of formats 1 to 3.
+  /// The number of parts, the number of bytes of the parts and the fold, and the `Seal`. 0 in formats 1 to 3.
   package var parts: Int64
   package var bytes: Int64
   package var seal: Int64
@@ -53,8 +53,8 @@ package struct KeptCheckpoint: Sendable, Hashable {
     CheckpointDamage(checkpoint: id, seq: last, what: what)
   }
 
-  /// Over what the checkpoint says of itself and the checksums of all parts in order, so that neither can change, nor
-  /// a part go or come, unseen.
+  /// A checksum of the head and of the checksums of all parts in order. It shows when the head or a part was changed,
+  /// and when a part was removed or added.
   package struct Seal {
     private var bytes: [UInt8] = []
     package private(set) var parts: Int64 = 0
@@ -75,7 +75,7 @@ package struct KeptCheckpoint: Sendable, Hashable {
     {
       var whole = self
       for value in [id, since, last, time, count, fold, parts] { whole.append(value) }
-      // 0 says that there is none.
+      // 0 stands for a checkpoint without a seal.
       return whole.bytes.withUnsafeBytes { LogBlock.checksum($0) | 1 }
     }
   }

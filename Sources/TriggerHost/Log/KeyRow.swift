@@ -1,6 +1,7 @@
 import TriggerCore
 
-/// A key that a sender gave, and whose it is. Equal means equal bytes: two spellings of one character are two keys.
+/// A key that a sender chose, and the scope that says whose key it is. Equal keys have equal bytes: two spellings of
+/// one character make two keys.
 package struct SenderKey: Hashable, Sendable {
   package var scope: String
   package var key: String
@@ -14,7 +15,7 @@ package struct SenderKey: Hashable, Sendable {
     ExactText(key).hash(into: &hasher)
   }
 
-  /// For `KeyIndex`: stable for a seed. Two keys may share it.
+  /// The hash for `KeyIndex`: always the same for the same seed. Two keys may have the same hash.
   package func hash(seed: UInt64) -> UInt64 {
     var (scope, key) = (scope, key)
     return withUnsafeTemporaryAllocation(byteCount: 9 + scope.utf8.count + key.utf8.count, alignment: 8) {
@@ -25,7 +26,7 @@ package struct SenderKey: Hashable, Sendable {
         UnsafeMutableRawBufferPointer(rebasing: bytes[end...]).copyMemory(from: UnsafeRawBufferPointer($0))
         end += $0.count
       }
-      // No text of UTF-8 has it.
+      // No text in UTF-8 contains this byte.
       bytes[end] = 0xff
       end += 1
       key.withUTF8 {
@@ -36,18 +37,18 @@ package struct SenderKey: Hashable, Sendable {
   }
 }
 
-/// A key of the last day whose event is decided, and what came of that; or what came later of one operation
-/// of it, which had failed and was tried again.
+/// A key of the last day whose event is decided, and the results of the event's operations. Or an amendment: the later
+/// result of one of these operations, which had failed and was tried again.
 package struct KeyRow: Sendable, Hashable {
   package var key: SenderKey
   package var id: EventID
-  /// Of the event that came with the key.
+  /// The digest of the event that came with the key; 0 in an amendment.
   package var digest: UInt64
-  /// Nanoseconds since 1970.
+  /// When the event was admitted, in nanoseconds since 1970.
   package var admitted: Int64
-  /// In seq order.
+  /// The results in seq order. An amendment has one.
   package var results: [Result]
-  /// The failed seq whose result the only one here takes the place of; nil in the row of the event.
+  /// In an amendment: the failed seq whose result it replaces. Nil in the row of the event.
   package var amends: Int64?
 
   package struct Result: Sendable, Hashable {
@@ -55,23 +56,23 @@ package struct KeyRow: Sendable, Hashable {
     package var identity: Int64
     package var seq: Int64
     package var outcome: OperationOutcome
-    /// How what ran instead ended.
+    /// For a superseded event: the outcome of the operation that ran instead.
     package var instead: OperationOutcome?
     package var failure: Failure?
     package var retryAt: Int64?
     package var attempts = 1
   }
 
-  /// What it takes in memory and on disk, about.
+  /// About how many bytes the row takes, in memory or on disk.
   package var bytes: Int {
     results.reduce(96 + key.scope.utf8.count + key.key.utf8.count) { sum, result in
       sum + 32 + result.trigger.utf8.count + (result.failure?.message.utf8.count ?? 0)
     }
   }
 
-  /// The results, with those in the place of others that came of them later.
+  /// The results, with amended ones in the place of the results that they amend.
   ///
-  /// - Parameter later: rows of the same event that amend, in any order.
+  /// - Parameter later: the amendments of the same event, in any order.
   package func results(amendedBy later: [KeyRow]) -> [Result] {
     var results = results
     for row in later.sorted(by: { ($0.amends ?? 0) < ($1.amends ?? 0) }) {
@@ -99,7 +100,9 @@ extension KeyRow.Result {
       instead: result.instead, failure: result.failure, retryAt: result.retryAt, attempts: result.attempts)
   }
 
-  /// - Parameter isAbsorbed: of an event whose place the record's took.
+  /// The result of an operation that the record decided; nil when the record deferred the operation.
+  ///
+  /// - Parameter isAbsorbed: true for an event that the record's operation superseded.
   package init?(_ record: LogRecord, isAbsorbed: Bool) {
     guard let outcome = OperationOutcome(record.outcome) else { return nil }
     self.init(
@@ -144,16 +147,16 @@ extension KeyRow.Result {
   }
 }
 
-/// Rows that are kept together: what `KeyIndex` knows of each in `entries`, the rest in `rows`.
+/// Rows that are kept together. `entries` has what `KeyIndex` keeps in memory of each row, and `rows` has the rest.
 package struct KeyPart: Sendable {
-  /// Rows of a part at most, and their bytes: what has to be read for one of them.
+  /// The most rows of a part, and about the most bytes: whoever wants one row reads the whole part.
   package static let size = 1024
   package static let bytes = 1 << 20
 
   package let rows: [KeyRow]
   package init(_ rows: [KeyRow]) { self.rows = rows }
 
-  /// As many of the first rows as make a part; at least one.
+  /// A part of the first rows: as many as a part may have, but at least one.
   package static func first(of rows: ArraySlice<KeyRow>) -> KeyPart {
     var (count, sum) = (0, 0)
     for row in rows.prefix(size) {
@@ -164,7 +167,7 @@ package struct KeyPart: Sendable {
     return KeyPart(Array(rows.prefix(count)))
   }
 
-  /// For each row its hash and when it was admitted, eight bytes each.
+  /// For each row the hash of its key and the time of admission, eight bytes each.
   package func entries(seed: UInt64) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(rows.count * 16)
@@ -175,7 +178,7 @@ package struct KeyPart: Sendable {
     return bytes
   }
 
-  /// A CBOR sequence.
+  /// The rows as a CBOR sequence.
   package var encodedRows: [UInt8] {
     let buffer = CBORBuffer(capacity: 128 * rows.count + 1)
     for row in rows {

@@ -4,15 +4,16 @@ import TriggerCore
 package struct LogBlock: Sendable, Equatable {
   package var first: Int64
   package var last: Int64
-  /// When it was written, nanoseconds since 1970.
+  /// When the block was written, in nanoseconds since 1970.
   package var time: Int64
   /// The epoch it was written under.
   package var epoch: Int64
-  /// Of `bytes`.
+  /// The checksum of `bytes`.
   package var checksum: Int64
-  /// Of this block and all before it: with a seq it names one history. 0: it was written before blocks had one.
+  /// A checksum of this block and of all blocks before it. A seq and a chain together name one history. 0: the block
+  /// was written before blocks had a chain.
   package var chain: Int64
-  /// Encoded records, one after another; nil when a part of them is not there any more.
+  /// The encoded records, one after another; nil when a content that they share with other records is missing.
   package var bytes: [UInt8]?
 
   package init(
@@ -22,7 +23,7 @@ package struct LogBlock: Sendable, Equatable {
     (self.checksum, self.chain, self.bytes) = (checksum, chain, bytes)
   }
 
-  /// The block that follows `end`.
+  /// The block of the records of a group, to be written after `end`.
   package init(_ group: LogGroup, after end: LogPosition, epoch: Int64, bytes: [UInt8]? = nil) {
     let checksum = group.records.withUnsafeBytes { Self.checksum($0) }
     self.init(
@@ -31,34 +32,36 @@ package struct LogBlock: Sendable, Equatable {
     chain = chain(after: end.chain)
   }
 
-  /// Where the log ends with it.
+  /// Where the log ends when this is its last block.
   package var end: LogPosition { LogPosition(seq: last, chain: chain, epoch: epoch) }
 
-  /// The chain that it has after a block with that one; 0 for the first block of a log. The function is part of the
-  /// format: never change it.
+  /// The chain of this block, when the block before it has the given chain. The function is part of the format: never
+  /// change it.
+  ///
+  /// - Parameter chain: 0 when this is the first block of a log.
   package func chain(after chain: Int64) -> Int64 {
     let values = (
       chain.littleEndian, checksum.littleEndian, first.littleEndian, last.littleEndian, epoch.littleEndian
     )
-    // 0 says that there is none.
+    // 0 stands for a block without a chain.
     return withUnsafeBytes(of: values) { Int64(bitPattern: max(1, XXH64.of($0))) }
   }
 
-  /// Why it cannot be what was written after a block that ends there, nil when it can.
+  /// Why this block was not written after a block that ends at `end`; nil when nothing speaks against it.
   ///
-  /// - Parameter end: where the block before ends; for the first block of a log, the beginning.
+  /// - Parameter end: where the block before ends; for the first block of a log, `LogPosition()`.
   package func problem(after end: LogPosition) -> String? {
     if epoch < end.epoch { return "it is of epoch \(epoch), and the block before it of epoch \(end.epoch)" }
     if chain == 0 { return end.chain == 0 ? nil : "it has no chain, and the block before it has one" }
     return chain == chain(after: end.chain) ? nil : "it is not what was written there: its chain does not fit"
   }
 
-  /// Over all records of a block. The function is part of the format: never change it.
+  /// The checksum of all records of a block. The function is part of the format: never change it.
   package static func checksum(_ bytes: UnsafeRawBufferPointer) -> Int64 {
     Int64(bitPattern: XXH64.of(bytes))
   }
 
-  /// Over a checkpoint's fold and its digests of stores, where it has any.
+  /// The checksum of a checkpoint's fold and of its digests of stores. A checkpoint may have no digests.
   package static func checksum(fold: UnsafeRawBufferPointer, digests: UnsafeRawBufferPointer) -> Int64 {
     let fold = XXH64.of(fold)
     return Int64(bitPattern: digests.isEmpty ? fold : XXH64.of(digests, seed: fold))

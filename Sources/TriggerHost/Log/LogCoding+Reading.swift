@@ -1,6 +1,6 @@
 import TriggerCore
 
-/// What `LogCoding` writes, read.
+/// Reads what `LogCoding` writes.
 extension LogCoding {
   package static func eventKind(_ reader: inout CBORReader) throws(LogDamage) -> EventKind {
     let start = reader.offset
@@ -122,9 +122,9 @@ extension LogCoding {
 }
 
 extension LogRecord {
-  /// Everything of a record, copied. O(bytes).
+  /// Copies all fields of a record. O(bytes).
   ///
-  /// - Parameter intents: false leaves them out.
+  /// - Parameter intents: false leaves the intents out.
   package init(_ view: RecordView, intents: Bool = true) throws(LogDamage) {
     var outside = CBORReader(view.outside)
     var reads = CBORReader(view.reads)

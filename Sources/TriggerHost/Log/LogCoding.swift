@@ -1,11 +1,11 @@
 import TriggerCore
 
-/// The encoded form of a log record: a CBOR array of the fields in their order. Payloads and values are in
-/// it as the script handed them over, not encoded again. What is long is wrapped in a byte string, so that a
-/// reader passes over it in one step.
+/// The encoded form of a log record: a CBOR array of the fields in their order. The array contains payloads and values
+/// as the script handed them over, not encoded again. Long fields are wrapped in a byte string, so that a reader passes
+/// over each in one step.
 ///
-/// A field that is added later goes to the end; a reader takes what it knows and leaves the rest. The digests of
-/// stores, the pause before a retry and the code of a failure, at the end, are there in few records.
+/// A new field goes to the end: a reader ignores the fields that it does not know. Only few records have the last
+/// fields: the digests of stores, the pause before a retry and the code of a failure.
 package enum LogCoding {
   package static let fields = 24
   /// Before format 4 there was no sender.
@@ -13,7 +13,7 @@ package enum LogCoding {
 
   // MARK: Writing
 
-  /// Names and digests in turn.
+  /// Writes names and digests in turn.
   package static func write(_ digests: [StateDigests.Store], to buffer: CBORBuffer) {
     buffer.array(digests.count * 2)
     for store in digests {
@@ -43,7 +43,7 @@ package enum LogCoding {
     buffer.int(event.id.epoch)
     buffer.int(event.id.number)
     write(event.key, to: buffer)
-    // One trigger is the record's own.
+    // A single trigger is the record's trigger, so it is left out.
     buffer.array(event.triggers.count > 1 ? event.triggers.count : 0)
     if event.triggers.count > 1 { for trigger in event.triggers { buffer.text(trigger) } }
     if let priority = event.priority { buffer.uint(UInt64(priority.rawValue)) } else { buffer.null() }
@@ -78,14 +78,14 @@ package enum LogCoding {
       buffer.uint(2)
       buffer.text(job)
       buffer.int(instant)
-      // Relative: a period, and not some instant.
+      // Relative to the instant, because a period takes fewer bytes.
       buffer.int(instant - after)
     }
   }
 }
 
 extension LogRecord {
-  /// As a log keeps it. O(bytes).
+  /// The record in the form in which a log keeps it. O(bytes).
   package var encoded: [UInt8] {
     let buffer = CBORBuffer(capacity: 512)
     LogCoding.write(self, to: buffer, scratch: CBORBuffer(capacity: 256))

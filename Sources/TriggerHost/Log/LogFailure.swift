@@ -2,14 +2,14 @@
 public enum LogFailure: Error, Sendable, Hashable, CustomStringConvertible {
   /// Somebody has begun a newer epoch: what is written under this one would not be in order with what they write.
   case fenced
-  /// Nobody can say whether the last group was written: the connection was lost meanwhile.
+  /// Nobody can say whether the last group was written, for example because the connection was lost meanwhile.
   case unknown(String)
-  /// What had been written, and was told of, is not there any more.
+  /// Records that had been written and told of are not there any more.
   case lostTail(String)
-  /// The group was not written: the disk is full, or the file is not what it was.
+  /// The group was not written, for example because the disk is full or the file was replaced.
   case refused(String)
 
-  /// The reason.
+  /// The reason, for people.
   public var description: String {
     switch self {
     case .fenced: "another writer has begun a newer epoch, and this one writes no more"

@@ -1,6 +1,6 @@
 import TriggerCore
 
-/// The fold as a checkpoint keeps it: a CBOR array, so that recovery goes on from there.
+/// The form of the fold in a checkpoint, from which recovery goes on: a CBOR array.
 extension LogFold {
   private static let fields = 7
 
@@ -9,7 +9,7 @@ extension LogFold {
     buffer.array(Self.fields)
     buffer.int(lastSeq)
     buffer.array(pending.count)
-    // Sorted, so that equal folds have equal bytes.
+    // In order, so that equal folds have equal bytes.
     for record in unfinished { buffer.blob(record.encoded) }
     buffer.array(seen.count)
     for (id, state) in seen.sorted(by: { $0.key < $1.key }) {

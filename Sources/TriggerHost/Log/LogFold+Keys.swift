@@ -1,9 +1,9 @@
 import TriggerCore
 
-/// What the fold knows of the keys of senders: those whose events are not decided. Of the others it makes rows, which
-/// somebody else keeps.
+/// What the fold knows of the keys of senders. It keeps the keys whose events are not decided. When an event is
+/// decided, it makes a row of the key, which somebody else keeps.
 extension LogFold {
-  /// A key whose event is not decided, and what came of it so far.
+  /// A key whose event is not decided, and the results so far.
   package struct KeyState: Sendable, Equatable {
     package var digest: UInt64
     package var admitted: Int64
@@ -18,21 +18,21 @@ extension LogFold {
     }
   }
 
-  /// Rows on their way to who keeps them: no part of what the fold is as of a seq.
+  /// Rows that nobody has taken yet. They are no part of the fold's state as of a seq, so they count for no comparison.
   package struct FinishedKeys: Sendable, Equatable {
     package var rows: [KeyRow] = []
     package var bytes = 0
-    /// Nobody wants rows of records up to this seq.
+    /// Records up to this seq make no rows.
     package var through = Int64.max
-    /// When the newest row was admitted.
+    /// The latest time of admission in a row, in nanoseconds since 1970.
     package var newest = Int64.min
     package static func == (_: FinishedKeys, _: FinishedKeys) -> Bool { true }
   }
 
-  /// Rows of keys whose events were decided since they were taken last.
+  /// The rows of keys whose events were decided since the last `takeFinishedKeys`.
   package var finishedKeys: [KeyRow] { finished.rows }
 
-  /// What they take, about.
+  /// About how many bytes these rows take.
   package var finishedKeyBytes: Int { finished.bytes }
 
   package mutating func takeFinishedKeys() -> [KeyRow] {
@@ -40,15 +40,14 @@ extension LogFold {
     return finished.rows
   }
 
-  /// From now on rows are made of what records after those of `kept` decide. Those of what a checkpoint of an older format
-  /// has are as of its end.
-  ///
+  /// From now on the fold makes rows of the keys that records after `kept.through` decide.
   package mutating func finishKeys(after kept: KeptKeys) {
     (finished.through, finished.newest) = (kept.through, kept.newest)
     if kept.through >= lastSeq { (finished.rows, finished.bytes) = ([], 0) }
   }
 
-  /// A row is never older than one before it: a clock that went back for a while makes nobody forget.
+  /// Adds a row. A row is never older than the row before it, so no key is forgotten too early when the clock went back
+  /// for a while.
   private mutating func finish(_ row: KeyRow) {
     if lastSeq <= finished.through { return }
     var row = row
@@ -78,7 +77,9 @@ extension LogFold {
     }
   }
 
-  /// The record tells what came of a failed operation of an event with a key, or of one that was put in its place.
+  /// Makes an amendment for a failed operation of an event with a key: the record decided its next try.
+  ///
+  /// - Parameter sender: who sent the event; nil when it had no key.
   package mutating func amendKey(
     _ sender: LogRecord.Sender?, failed seq: Int64, by record: LogRecord, isAbsorbed: Bool
   ) {

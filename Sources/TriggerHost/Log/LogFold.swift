@@ -1,13 +1,13 @@
 import DequeModule
 import TriggerCore
 
-/// What a log leaves to remember beside the stores: operations that were admitted and not decided, how far
-/// feeds and schedules are, which keys have come, which operations failed for good. A fold over the records
-/// in seq order; a pure state machine.
+/// What recovery must know beside the stores: the operations that were admitted and not decided, how far feeds and
+/// schedules have come, which keys have come, and which operations failed for good. A fold over the records in seq
+/// order. A pure state machine.
 ///
-/// Every operation has one origin: the commit that emitted its event, an event from outside, the failed seq
-/// that it tries again, or, for an event without a name, its own first seq. Origin and trigger together are
-/// decided once.
+/// Every operation has one origin: the commit that emitted its event, an event from outside, the failed seq that it
+/// tries again, or, for an event without an id, its own first seq. An origin and a trigger together name one operation,
+/// which is decided once.
 package struct LogFold: Sendable, Equatable {
   package enum Origin: Hashable, Sendable {
     case commit(LogRecord.Cause)
@@ -46,17 +46,17 @@ package struct LogFold: Sendable, Equatable {
     package static func == (_: InstalledTrees, _: InstalledTrees) -> Bool { true }
   }
 
-  /// Failed operations that are remembered for `dead`; beyond, the oldest are forgotten.
+  /// How many operations that failed for good the fold knows. With more it forgets the oldest.
   package static let deadKept = 10_000
 
-  /// The newest seq seen.
+  /// The seq of the newest record.
   package internal(set) var lastSeq: Int64 = 0
-  /// Records without intents; what is set says how to go on: `identity` when it had a seq, `retryAt` when it
-  /// waits for its time.
+  /// The operations that are admitted and not decided, as records without intents. `identity` is set when the operation
+  /// has had a seq, and `retryAt` when it waits for its time.
   package var pending: [Slot: LogRecord] = [:]
   package var seen: [EventID: Seen] = [:]
   package internal(set) var feeds: [String: FeedRows] = [:]
-  /// What each job has fired.
+  /// The instants that each job has fired, by the job's name.
   package internal(set) var fires: [String: FiredInstants] = [:]
   package var keys: [SenderKey: KeyState] = [:]
   package var finished = FinishedKeys()
@@ -70,7 +70,7 @@ package struct LogFold: Sendable, Equatable {
 
   // MARK: Records
 
-  /// Takes the next record. O(1) for a plain one.
+  /// Brings the fold up to the next record. O(1) for a plain record.
   package mutating func apply(_ view: RecordView) throws(LogDamage) {
     lastSeq = view.seq
     if let number = view.installedTree { installed.seqs[number] = view.identity }
@@ -86,7 +86,7 @@ package struct LogFold: Sendable, Equatable {
     } else {
       pending[slot] = nil
       if record.outcome == .failed { fail(record) }
-      // Put back and not run: whoever did that may do it again.
+      // The operation was put back and did not run: whoever put it back may do so again.
       if record.outcome == .skipped, record.isRequeued { bury(record.seq) }
       emit(record)
       if let failed = record.retryOf {
@@ -145,7 +145,7 @@ package struct LogFold: Sendable, Equatable {
     }
   }
 
-  /// An operation of the record's event that has no seq yet.
+  /// An operation of the record's event that has not had a seq.
   private static func fresh(_ record: LogRecord) -> LogRecord {
     var operation = record
     operation.identity = 0
@@ -163,18 +163,19 @@ package struct LogFold: Sendable, Equatable {
     return operation
   }
 
-  /// One operation of the event is decided or deferred, by itself or in another one that absorbed it.
+  /// Notes that the record decided or deferred one operation of the event, or an operation that superseded it.
   private mutating func note(_ event: LogRecord.Outside, by record: LogRecord, isAbsorbed: Bool) {
     let total = max(1, event.triggers.count)
     if seen[event.id] == nil {
       noteSource(event)
       noteKey(event, total: total, admitted: record.admitted)
-      // The event counts whole or not at all. (An absorbed one's content is in the accepted event.)
+      // All operations of an event are admitted, or none. (The log keeps the content of an absorbed event as an
+      // accepted event.)
       if !isAbsorbed { admitSiblings(of: event, record) }
     }
     if isAbsorbed { pending[Slot(origin: .event(event.id), trigger: record.trigger)] = nil }
     if record.outcome != .deferred { noteResult(record, event, isAbsorbed: isAbsorbed) }
-    // In place: a copy for each of the event's operations would cost the square of them.
+    // In place: a copy for each operation of the event would cost the square of their number.
     if seen[event.id, default: Seen(total: total)].note(record) { seen[event.id] = nil }
   }
 
@@ -189,7 +190,7 @@ package struct LogFold: Sendable, Equatable {
 
   // MARK: Sources
 
-  /// The event's source has come so far.
+  /// Notes how far the event's source has come.
   private mutating func noteSource(_ event: LogRecord.Outside) {
     switch event.key {
     case nil, .client?: break
@@ -202,8 +203,8 @@ package struct LogFold: Sendable, Equatable {
 
   // MARK: Accepted events
 
-  /// An event that the log had accepted, as it stands there at its end: what no record tells of is still to
-  /// do.
+  /// Adds an accepted event that the log still keeps. Those of its operations that no record names are still to do.
+  /// Call this after the last record.
   package mutating func accept(_ event: AcceptedEvent) {
     let outside = LogRecord.Outside(
       id: event.id, key: event.key, triggers: event.triggers, priority: event.priority)
@@ -223,8 +224,8 @@ package struct LogFold: Sendable, Equatable {
     }
   }
 
-  /// What is left to do: retries first, for others may have to wait for them, then deferred operations, then what
-  /// commits emitted, then events from outside; each in the order it was admitted in.
+  /// The operations that are left to do: first retries, because others may have to wait for them, then deferred
+  /// operations, then events that commits emitted, then events from outside. Each of these in the order of admission.
   package var unfinished: [LogRecord] {
     func place(_ slot: Slot, _ record: LogRecord) -> [Int64] {
       if case .retry(let seq) = slot.origin { return [0, seq] }

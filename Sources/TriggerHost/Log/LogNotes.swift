@@ -1,16 +1,17 @@
 import TriggerCore
 
-/// What a host notes beside its records: script trees, files that wait for others, since when schedules are known.
+/// What a host notes beside its records: script trees, script files that wait, and since when it knows schedules.
 ///
-/// It reads what is kept, and gathers what is to be written: whoever has it writes that, as one group. One thread at a
-/// time.
+/// `LogNotes` reads what the log keeps, and gathers jobs. Its owner takes the jobs and writes them as one group. One
+/// thread at a time.
 package final class LogNotes {
   private let source: any LogSource
   private let clock: any EngineClock
   private var jobs: [LogJob] = []
-  /// Files of the newest script tree, once they were needed.
+  /// The files of the newest script tree; nil until they are needed.
   private var newestFiles: [String: [UInt8]]?
-  /// What is wrong with the newest script tree, when that was found; the next one is kept whole then.
+  /// What is wrong with the newest script tree; nil while no damage was found. After damage the next tree is kept
+  /// whole.
   package var treeDamage: String?
 
   package init(_ source: any LogSource, clock: any EngineClock) {
@@ -18,10 +19,10 @@ package final class LogNotes {
     self.clock = clock
   }
 
-  /// Ends its reading.
+  /// Closes the source.
   package func close() { source.close() }
 
-  /// What is to be written since this was last asked for.
+  /// The jobs that were gathered since the last call.
   package func takeJobs() -> [LogJob] {
     defer { jobs = [] }
     return jobs
@@ -29,11 +30,12 @@ package final class LogNotes {
 
   // MARK: Schedules
 
-  /// Since when a schedule is known: as of now when its rule is new, or the clock has been set back behind that.
+  /// Since when the host knows a schedule. This is now when the rule is new, or when the clock was set back to before
+  /// the time that is kept.
   ///
   /// - Parameters:
   ///   - rule: any text that is the same for the same rule.
-  /// - Returns: nanoseconds since 1970.
+  /// - Returns: the time in nanoseconds since 1970.
   package func since(ofSchedule name: String, rule: String) throws -> Int64 {
     let now = clock.now()
     if let known = try source.schedule(name), known.rule == rule, known.since <= now { return known.since }
@@ -43,9 +45,9 @@ package final class LogNotes {
 
   // MARK: Script trees
 
-  /// Keeps a script tree and gives it its identity; the newest tree keeps its own when the files are the same.
-  /// O(changed bytes) and a comparison of every path; unchanged files should share their memory with the tree
-  /// before.
+  /// Keeps a script tree and gives it an identity. When the files are those of the newest tree, it returns the identity
+  /// of that tree. O(changed bytes), and a comparison of every path. Unchanged files should share their memory with the
+  /// tree before.
   ///
   /// - Parameters:
   ///   - now: nanoseconds since 1970: the clock of chunks while they load.
@@ -67,7 +69,7 @@ package final class LogNotes {
     return identity
   }
 
-  /// What to keep of files whose tree follows another one.
+  /// The difference of a tree from the tree before: the files that are new or changed, and the paths that are gone.
   package static func difference(
     of files: [String: [UInt8]], from previous: [String: [UInt8]]
   ) -> (changed: [String: [UInt8]], removed: [String]) {
@@ -75,13 +77,14 @@ package final class LogNotes {
     (files.filter { previous[$0.key] != $0.value }, previous.keys.filter { files[$0] == nil })
   }
 
-  /// The newest tree: the one that was in force when the last host ended. Nil when there is none, or it is damaged.
+  /// The newest tree, which was in force when the last host ended. Nil when there is none, or when it is damaged
+  /// (`treeDamage`).
   package func newestScripts() throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]])? {
     guard let newest = try source.newestTree() else { return nil }
     do {
       if newestFiles == nil { newestFiles = try source.tree(newest.number)?.files }
     } catch let error as LogError {
-      // A content of it is not what was written: what is there now is kept whole.
+      // The content of a file is not what was written. These contents differ from all files, so `keep` keeps all.
       treeDamage = "\(error)"
       newestFiles = Dictionary(
         try paths(ofTree: newest.number).map { ($0, [UInt8]("\u{0}damaged".utf8)) }, uniquingKeysWith: { $1 })
@@ -106,7 +109,7 @@ package final class LogNotes {
 
   // MARK: Files that wait
 
-  /// Says which files wait, and what was saved together with what, in the place of what was said before.
+  /// Notes which files wait, and which of them were saved together. Replaces the note before.
   package func note(waiting files: [ScriptReload.Waiting]) throws { jobs.append(.waiting(files)) }
 
   /// The files that waited when the last host ended.

@@ -3,15 +3,14 @@ import TriggerCore
 extension LogReader {
   /// Complete checkpoints, newest first.
   ///
-  /// - Parameter limit: none after it.
+  /// - Parameter limit: leaves out checkpoints of later seqs.
   package func checkpoints(notAfter limit: Int64 = .max) throws -> [KeptCheckpoint] {
     try source.checkpoints().filter { $0.last <= limit }
   }
 
-  /// The newest checkpoint that is what was written, looked through from end to end; nil when there is none.
-  /// O(its bytes).
+  /// The newest undamaged checkpoint, read through from end to end; nil when there is none. O(bytes of the checkpoint).
   ///
-  /// - Parameter damaged: told of each newer one that is not.
+  /// - Parameter damaged: called with each newer checkpoint that is damaged.
   package func intactCheckpoint(
     notAfter limit: Int64 = .max, damaged: (CheckpointDamage) -> Void
   ) throws -> (checkpoint: KeptCheckpoint, fold: LogFold)? {
@@ -33,10 +32,10 @@ extension LogReader {
     return fold
   }
 
-  /// Looks through a checkpoint: nothing of one that is damaged may get into an engine.
+  /// Reads a checkpoint through from end to end, so that no part of a damaged checkpoint gets into an engine.
   ///
-  /// - Returns: what it says beside the stores, and of them; no digests in one of an older format.
-  /// - Throws: `CheckpointDamage`; what the disk says.
+  /// - Returns: the fold, and the digests of the stores; no digests when the checkpoint has none.
+  /// - Throws: `CheckpointDamage`; the error of the disk.
   package func check(_ checkpoint: KeptCheckpoint) throws -> (fold: LogFold, digests: StateDigests?) {
     let (fold, digests) = try says(checkpoint)
     var seal = KeptCheckpoint.Seal()
@@ -56,12 +55,12 @@ extension LogReader {
     return (fold, digests)
   }
 
-  /// A running host lets go of checkpoints, first of what makes it one and then of the parts.
+  /// Whether the checkpoint is still there. A running host drops old checkpoints: first the head, then the parts.
   package func isKept(_ checkpoint: KeptCheckpoint) throws -> Bool {
     try source.checkpoints().contains { $0.id == checkpoint.id }
   }
 
-  /// What a checkpoint says beside the stores, and of them.
+  /// The fold of a checkpoint, and the digests of the stores; no digests when the checkpoint has none.
   ///
   /// - Throws: `CheckpointDamage`.
   package func says(_ checkpoint: KeptCheckpoint) throws -> (fold: LogFold, digests: StateDigests?) {
@@ -83,9 +82,9 @@ extension LogReader {
     return found
   }
 
-  /// The parts of a checkpoint in order, each with its checksum, which fits.
+  /// Calls `body` with the parts of a checkpoint in order, each with its checksum, which was found right.
   ///
-  /// - Throws: `CheckpointDamage` for one that is not what was written.
+  /// - Throws: `CheckpointDamage` when a part is not what was written.
   package func visitParts(of checkpoint: KeptCheckpoint, _ body: (StoreChunk, Int64) throws -> Void) throws {
     var next: Int64 = 0
     try damaged(checkpoint, "after part \(next)") {
@@ -105,7 +104,7 @@ extension LogReader {
     }
   }
 
-  /// What a file or a value that is not what was written says, as the damage of a checkpoint.
+  /// Turns an error of `body` that means damage into `CheckpointDamage`.
   private func damaged(
     _ checkpoint: KeptCheckpoint, _ place: @autoclosure () -> String, _ body: () throws -> Void
   ) throws {

@@ -2,9 +2,9 @@ import Synchronization
 import TriggerCore
 
 extension LogReader {
-  /// What a host keeps in memory of the keys of the day. O(keys), 16 bytes each.
+  /// The keys of the day, in the form in which a host keeps them in memory: 16 bytes each. O(keys).
   ///
-  /// - Throws: `LogError` for damage.
+  /// - Throws: `LogError` when a part is damaged.
   package func keptKeys() throws -> KeptKeys {
     var kept = KeptKeys()
     kept.through = 0
@@ -26,7 +26,7 @@ extension LogReader {
     return kept
   }
 
-  /// What is wrong with the parts, each with its number: checksums, rows, and what is apart of them.
+  /// Calls `body` with each damaged part: its number, and what is wrong with it. Checks checksums, rows and entries.
   package func visitDamagedKeyParts(_ body: (_ number: Int64, _ what: String) -> Void) throws {
     let seed = UInt64(bitPattern: try source.logID())
     var last: Int64 = 0
@@ -49,7 +49,7 @@ extension LogReader {
     LogError("\(path): part \(number) of the keys of senders is damaged")
   }
 
-  /// What is apart from the rows, to be read quickly, is made of them: damage to it loses nothing.
+  /// Makes the entries of a part anew from its rows, so damaged entries lose nothing.
   private func entriesOfRows(ofPart number: Int64, seed: UInt64) throws -> [UInt8] {
     guard let encoded = try keyRows(ofPart: number),
       let rows = encoded.withUnsafeBytes({ try? KeyPart.rows($0) })
@@ -64,8 +64,8 @@ extension LogReader {
   }
 }
 
-/// Reads rows of keys that come again, from a source of its own, opened when the first one does: whoever sends such a
-/// key waits for nobody else but another one who does. Any thread.
+/// Reads the rows of keys that senders use again. It has a source of its own, opened at the first such key, so a sender
+/// waits only for other senders who use a key again. Any thread.
 private final class KeyRowReader: Sendable {
   private let open: @Sendable () throws -> any LogSource
   private let reader = Mutex(Held())

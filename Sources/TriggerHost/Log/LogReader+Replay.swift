@@ -1,8 +1,8 @@
 extension LogReader {
-  /// The first seq whose operation can be executed again: the log begins with 1, or there is a checkpoint of
-  /// the state before it. 1 for an empty log.
+  /// The first seq whose operation can run again: 1 when the log begins with seq 1 or is empty, otherwise the first seq
+  /// with a checkpoint of the state before it.
   ///
-  /// - Throws: `LogError` when nothing can.
+  /// - Throws: `LogError` when no operation can run again.
   package func firstExecutable() throws -> Int64 {
     let first = try firstSeq()
     if first <= 1 { return 1 }
@@ -17,6 +17,6 @@ extension LogReader {
   /// Every start of a host, in order.
   package func epochs() throws -> [LogEpoch] { try source.epochs() }
 
-  /// A number that changes when a host has written to the log since it was last asked for.
+  /// A number that changes when a host writes to the log.
   package func changeCount() throws -> Int64 { try source.changeCount() }
 }

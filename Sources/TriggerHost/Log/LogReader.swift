@@ -1,15 +1,15 @@
 import TriggerCore
 
-/// Reads a log and finds out whether it is what was written, also while a host writes it. One thread at a time.
+/// Reads a log and checks that it is what was written, also while a host writes it. One thread at a time.
 package final class LogReader {
   package let source: any LogSource
   package var path: String { source.path }
-  /// Checkpoints that were found damaged and passed over, newest first.
+  /// The damaged checkpoints that were passed over, newest first.
   package internal(set) var damaged: [CheckpointDamage] = []
 
   package init(_ source: any LogSource) { self.source = source }
 
-  /// Ends it; nothing can be read afterwards.
+  /// Closes the source: nothing can be read afterwards.
   package func close() { source.close() }
 
   /// The newest seq; 0 when there is none.
@@ -18,37 +18,39 @@ package final class LogReader {
   /// The oldest seq that the log still has; 0 when it has none.
   package func firstSeq() throws -> Int64 { try source.firstSeq() }
 
-  /// The records of seqs `from` to `to`, in order. O(bytes of their blocks), a few blocks in memory at a time.
+  /// Calls `body` with the records of the seqs `from` to `to`, in order. O(bytes of their blocks), with a few blocks in
+  /// memory at a time.
   ///
-  /// - Throws: `LogError` naming the place of damage; what `body` throws.
+  /// - Throws: `LogError`, which names the place of damage; every error of `body`.
   package func visit(from: Int64 = 1, to: Int64 = .max, _ body: (LogRecord) throws -> Void) throws {
     try visitViews(from: from, to: to) { try body(try LogRecord($0)) }
   }
 
-  /// Bytes of blocks that are read at a time.
+  /// About how many bytes of blocks are read at a time.
   private static let bytesAtOnce = 4 << 20
 
-  /// As above, without a copy of each; a view is valid during its call.
+  /// The same as `visit`, without a copy of each record. A view is valid during the call of `body`.
   ///
-  /// Blocks are read a few at a time, so that no old state of the log is held open while `body` takes its time: a host
+  /// A few blocks are read at a time, so that no old state of the log is held open while `body` runs. Otherwise a host
   /// that writes could not empty its write-ahead log meanwhile.
   package func visitViews(from: Int64 = 1, to: Int64 = .max, _ body: (RecordView) throws -> Void) throws {
     var end = LogPosition?.none
     try visitBlocks(from: from, to: to, after: &end, body)
   }
 
-  /// The records after a position, in order, as far as there are any: how whoever follows a log goes on.
+  /// Calls `body` with the records after a position, in order, up to the end of the log. A follower of a log goes on
+  /// with this.
   ///
-  /// - Parameter end: where the last block ended that was read; goes on with each. Without a chain nothing is said of
-  ///   what was before.
-  /// - Throws: as above; also when the next block is not one that was written after that position.
+  /// - Parameter end: where the last block ended that was read. It moves on with each block. Without a chain the block
+  ///   before is not checked.
+  /// - Throws: as `visit` does; also `LogError` when the next block was not written after that position.
   package func visitViews(after end: inout LogPosition, _ body: (RecordView) throws -> Void) throws {
     var known = end.chain == 0 && end.seq > 0 ? nil : end
     defer { end = known ?? end }
     try visitBlocks(from: end.seq + 1, to: .max, after: &known, body)
   }
 
-  /// - Parameter before: where the block before ended; nil when that is not known.
+  /// - Parameter before: where the block before ended; nil when this is not known.
   private func visitBlocks(
     from: Int64, to: Int64, after before: inout LogPosition?, _ body: (RecordView) throws -> Void
   ) throws {
@@ -65,8 +67,8 @@ package final class LogReader {
         wasMissing = false
         continue
       }
-      // A damaged page may end the rows before the last, without a word of SQLite's. Or a block has come since the
-      // first question, which is asked again then.
+      // A damaged page may hide the last rows, and SQLite says nothing about it. Or a block has come meanwhile. So ask
+      // once more.
       let last = try lastSeq()
       if last < next { return }
       if wasMissing { throw try missing(next, min(last, to)) }
@@ -80,7 +82,7 @@ package final class LogReader {
     return LogError("\(path): seqs \(first) to \(last) \(reason)")
   }
 
-  /// The block is the one that was written there, as far as that can be told.
+  /// Checks that the block was written after `end`, as far as the chain tells.
   private func check(_ block: LogBlock, after end: LogPosition?) throws {
     guard let end = try end ?? start(of: block), let problem = block.problem(after: end) else { return }
     throw damage(block, problem)
@@ -122,7 +124,7 @@ package final class LogReader {
 
   // MARK: Script trees
 
-  /// Every script tree there ever was, oldest first. O(trees and what they changed).
+  /// Every script tree that was ever kept, oldest first. O(trees and their changes).
   ///
   /// Since when a tree is in force the record says that put it there, until a checkpoint has noted it. O(records since the
   /// newest checkpoint) too, when there is a tree that nothing is noted of.
@@ -139,14 +141,14 @@ package final class LogReader {
     return trees
   }
 
-  /// A script tree that was in force; nil when there is none of the number. O(its files).
+  /// The script tree with this number; nil when there is none. O(its files).
   ///
   /// - Throws: `LogError` when a file's content is damaged.
   package func tree(_ number: Int) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]])? {
     try source.tree(number)
   }
 
-  /// The same, checked and ready to run. O(its files), compiling all of them.
+  /// The script tree with this number, checked and ready to run. Compiles all its files.
   package func scripts(_ number: Int) throws -> ScriptTree? {
     guard let (identity, files) = try tree(number) else { return nil }
     var tree = ScriptTree(files: files)

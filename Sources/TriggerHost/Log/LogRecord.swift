@@ -1,16 +1,16 @@
 import TriggerCore
 
-/// One decided seq as the log keeps it: enough to rebuild the state, and to run the operation again.
+/// One decided seq, as the log keeps it. Records are enough to rebuild the state, and to run each operation again.
 ///
-/// Encoded as one CBOR array (`LogCoding`); a log is a sequence of them (RFC 8742).
+/// A record is encoded as one CBOR array (`LogCoding`). A log is a sequence of records (RFC 8742).
 public struct LogRecord: Sendable, Hashable {
   /// One prepared change.
   public struct Intent: Sendable, Hashable {
     /// What it does; stores are known by their names.
     public var action: CommitAction<String>
-    /// Key, or the event's name for `emit`.
+    /// The key in UTF-8; for `emit`, the event's name.
     public var key: [UInt8]
-    /// Canonical encoding of the value, operand or payload; empty for `delete`.
+    /// The value, operand or payload in canonical encoding; empty for `delete`.
     public var value: [UInt8]
 
     package init(action: CommitAction<String>, key: [UInt8], value: [UInt8]) {
@@ -23,23 +23,23 @@ public struct LogRecord: Sendable, Hashable {
     public var store: String { action.store ?? "" }
   }
 
-  /// An event that the commit admitted: an `emit`, or what triggers bound to `commit` get.
+  /// An event that the commit admitted: an `emit`, or the event for triggers that are bound to `commit`.
   public struct Emission: Sendable, Hashable {
     /// `event` or `commit`.
     public var kind: EventKind
     /// The event's name.
     public var name: String
-    /// Canonical encoding of the event.
+    /// The content of the event, in canonical encoding.
     public var payload: [UInt8]
-    /// Triggers it made operations for, in that order.
+    /// The names of the triggers for which the event made operations, in order.
     public var triggers: [String]
   }
 
-  /// The commit that admitted an operation, and which of its events.
+  /// The commit that emitted an operation's event.
   public struct Cause: Sendable, Hashable {
-    /// Seq of the commit.
+    /// The seq of the commit.
     public var seq: Int64
-    /// Place in its emissions, from 0.
+    /// The place of the event in the commit's emissions, counted from 0.
     public var index: Int
 
     package init(seq: Int64, index: Int) { (self.seq, self.index) = (seq, index) }
@@ -47,23 +47,24 @@ public struct LogRecord: Sendable, Hashable {
 
   /// An event from outside.
   public struct Outside: Sendable, Hashable {
-    /// Its name in acknowledgements.
+    /// The id in acknowledgements.
     public var id: EventID
-    /// What its source knows it by.
+    /// The key by which its source knows the event.
     public var key: EventKey?
-    /// All triggers it made operations for; empty when the record's is the only one.
+    /// The names of all triggers for which the event made operations; empty when the record's trigger is the only one.
     public var triggers: [String]
-    /// What the event brought; nil: what each trigger declares.
+    /// The priority that the event came with; nil: the priority that each trigger declares.
     public var priority: Priority?
   }
 
-  /// Who sent an event with a key: what comes of a failed operation of it later is the sender's to know.
+  /// Who sent an event with a key. When a failed operation of the event is tried again, the sender can ask for the
+  /// later result.
   public struct Sender: Sendable, Hashable {
     /// The event's id.
     public var event: EventID
-    /// Whose key it is.
+    /// The scope that says whose key it is.
     public var scope: String
-    /// The key.
+    /// The key that the sender chose.
     public var key: String
 
     package var place: SenderKey { SenderKey(scope: scope, key: key) }
@@ -71,83 +72,84 @@ public struct LogRecord: Sendable, Hashable {
 
   /// Where an absorbed operation came from.
   public enum Absorbed: Sendable, Hashable {
-    /// From outside.
+    /// An event from outside.
     case event(Outside)
-    /// A commit emitted its event.
+    /// An event that a commit emitted.
     case commit(Cause)
-    /// It was to try a failed seq again; the sender when that seq's event had a key.
+    /// The retry of a failed seq. `sender` is set when the event of that seq had a key.
     case retry(of: Int64, sender: Sender?)
   }
 
-  /// The seq, from 1, dense.
+  /// The seq, counted from 1. No seq is left out.
   public var seq: Int64
-  /// First seq of the operation: what `ctx.seq` shows and the random seed is made from.
+  /// The first seq of the operation. `ctx.seq` shows it, and the seed of `math.random` is made from it.
   public var identity: Int64
   /// How the seq ended.
   public var outcome: Outcome
   /// The trigger's name.
   public var trigger: String
-  /// What kind of event it was.
+  /// The kind of the event.
   public var kind: EventKind
   /// The event's name.
   public var event: String
-  /// Canonical encoding of the event.
+  /// The content of the event, in canonical encoding.
   public var payload: [UInt8]
   /// The operation's priority.
   public var priority: Priority
-  /// Admission time, nanoseconds since 1970.
+  /// When the event was admitted, in nanoseconds since 1970.
   public var admitted: Int64
-  /// Where the event came from; events of one source keep their order.
+  /// The source of the event. Events of one source keep their order.
   public var source: UInt64
-  /// Commits between the outside event and this operation.
+  /// The number of commits between the event from outside and this operation.
   public var hops: Int
   /// The script tree that the operation used; 0: none.
   public var tree: Int
-  /// What emitted its event; nil for one from outside.
+  /// The commit that emitted the event; nil for an event from outside.
   public var cause: Cause?
-  /// Executions it took.
+  /// The number of executions that the operation took.
   public var attempts: Int
-  /// What was applied, in list order; empty unless committed.
+  /// The intents that were applied, in list order; empty unless committed.
   public var intents: [Intent]
-  /// What the commit admitted.
+  /// The events that the commit admitted.
   public var emissions: [Emission]
-  /// It was ended for its time, or with the host: how far it came then is not repeatable.
+  /// True when the engine ended the execution, for example because its time was used up or the host stopped. How far it
+  /// had come then is not repeatable.
   public var isKilled: Bool
-  /// Message and traceback when it failed, the reason when it was dropped.
+  /// The message and traceback of a failed operation, or why an operation was dropped.
   public var error: String?
-  /// The word for that; nil where an older version wrote the record.
+  /// The code of the failure; nil when there is none, or when an older version wrote the record.
   public var code: FailureCode?
-  /// What the deciding attempt read, one line each; empty unless the log asks for reads.
+  /// The reads of the deciding attempt, one line each; empty unless the log asks for reads.
   public var reads: [String]
-  /// The event from outside, when it has a name there: an id, a key, or several operations.
+  /// The event from outside, when it has an id or a key, is kept, or made several operations.
   public var outside: Outside?
-  /// Operations whose place this one took before they had a seq, by where they came from.
+  /// The origins of the operations that this operation superseded before they had a seq.
   public var absorbed: [Absorbed] = []
   /// The failed seq that this operation tries again; nil for a first try.
   public var retryOf: Int64?
-  /// Tries before this one, since the event came or was put back (`dead requeue`).
+  /// The number of tries before this one, since the event came or was put back (`dead requeue`).
   public var tries = 0
   /// Who sent the event of the failed seq, when it had a key.
   public var sender: Sender?
-  /// When a failed operation is tried again, nanoseconds since 1970; nil: never.
+  /// When the failed operation is tried again, in nanoseconds since 1970; nil: never.
   public var retryAt: Int64?
-  /// How long after its failure that is, in nanoseconds; 0 where an older version wrote the record.
+  /// The pause from the failure to `retryAt`, in nanoseconds; 0 when an older version wrote the record.
   public var retryPause: Int64 = 0
-  /// Every now and then, of those stores that changed since it was last said: what they hold right after this seq, in
-  /// byte order of their names.
+  /// In few records: the digests, as of this seq, of the stores that changed since the last record with digests. In
+  /// byte order of the stores' names.
   public var digests: [StateDigests.Store] = []
 
   package var failure: Failure? { error.map { Failure(code ?? .error, $0) } }
 
-  /// Somebody has put back what had failed for good.
+  /// True when the operation had failed for good and somebody has put it back.
   public var isRequeued: Bool { retryOf != nil && tries == 0 }
 
-  /// Who is to know what comes of it.
+  /// The sender of the event who can ask for the operation's result; nil when the event had no key.
   package var senderOfEvent: Sender? { sender ?? outside?.sender }
 }
 
 extension LogRecord.Outside {
-  /// Who sent the event, when it has a key.
+  /// The sender of the event; nil when the event has no key that a sender chose.
   public var sender: LogRecord.Sender? { key?.sender(of: id) }
 }
 

@@ -1,30 +1,30 @@
 import TriggerCore
 
-/// What is kept of a log, to be read, also while somebody writes it. One thread at a time; each call sees what was
-/// written before it began.
+/// Reads what a log keeps, also while somebody writes the log. One thread at a time. A call sees everything that was
+/// written before the call began.
 ///
-/// Everything that reads a log does so here, and records in one way only: from a position on (`blocks`). A source says
-/// what is kept; whether that is what was written its readers find out (`LogReader`).
+/// Everything that reads a log reads it through a source. Records are read in one way only: from a position on
+/// (`blocks`). A source gives what is kept. `LogReader` checks whether this is what was written.
 package protocol LogSource: AnyObject {
   /// Where the log is, for messages.
   var path: String { get }
-  /// Which log this is: random, made with it.
+  /// The identity of the log: a random number, made when the log was made.
   func logID() throws -> Int64
-  /// Opens another source of the same log, on any thread, for that.
+  /// A function that opens another source of the same log, for the thread that calls it. Any thread may call it.
   var another: @Sendable () throws -> any LogSource { get }
-  /// Ends it; nothing can be read afterwards. Safe to call twice.
+  /// Closes the source: nothing can be read afterwards. Safe to call twice.
   func close()
-  /// An error of this source that says: a part of what is kept is not what was written, or cannot be read any more.
+  /// True for an error of this source that says that a part of the log is not what was written, or cannot be read.
   func isDamage(_ error: any Error) -> Bool
 
   // MARK: Records
 
-  /// Blocks of records in order, beginning with the one that has the seq after `seq` or else with the next there is;
-  /// empty when there is none.
+  /// Blocks of records in order, beginning with the block that contains the seq after `seq`. When that block is gone,
+  /// the next one is the first. Empty when there is none.
   ///
   /// - Parameters:
-  ///   - last: none that begins after it.
-  ///   - bytes: no more blocks once there are about so many; at least one.
+  ///   - last: leaves out blocks that begin after this seq.
+  ///   - bytes: about how many bytes of blocks to return. There is at least one block.
   func blocks(after seq: Int64, through last: Int64, bytes: Int) throws -> [LogBlock]
   /// The same without their bytes, whatever their rows say.
   ///
@@ -37,7 +37,7 @@ package protocol LogSource: AnyObject {
   /// Where the newest block ended that was let go: the oldest one that is kept follows it. Nil when none was, or nobody
   /// has noted it.
   func cut() throws -> LogPosition?
-  /// A number that changes when something has been written since it was last asked for.
+  /// A number that changes when something is written.
   func changeCount() throws -> Int64
   /// Every start of a host, in order.
   func epochs() throws -> [LogEpoch]
@@ -48,14 +48,15 @@ package protocol LogSource: AnyObject {
 
   /// Complete checkpoints, newest first.
   func checkpoints() throws -> [KeptCheckpoint]
-  /// A number that no checkpoint has had, nor any part of one that is there.
+  /// A number for a new checkpoint: no checkpoint and no part that is there has it.
   func newCheckpointID() throws -> Int64
-  /// What a checkpoint says beside the stores, and of them: `LogFold.encoded` and `StateDigests.encoded`, the latter
-  /// empty where it says nothing of them. Nil when there is no such checkpoint.
+  /// What a checkpoint has beside the parts of stores: `LogFold.encoded` and `StateDigests.encoded`. The digests are
+  /// empty when the checkpoint has none. Nil when there is no such checkpoint.
   func rest(ofCheckpoint id: Int64) throws -> (fold: [UInt8], digests: [UInt8])?
   /// The parts of a checkpoint in order.
   ///
-  /// - Parameter body: gets nil for the bytes when a content of them is not there. They are valid during the call.
+  /// - Parameter body: called with each part. The bytes are valid during the call; nil when a content that they share
+  ///   is missing.
   func visitParts(
     ofCheckpoint id: Int64,
     _ body: (_ number: Int64, _ checksum: Int64, _ bytes: UnsafeRawBufferPointer?) throws -> Void) throws
@@ -68,46 +69,47 @@ package protocol LogSource: AnyObject {
 
   /// Accepted events that no record has settled, in the order of their ids.
   ///
-  /// - Parameter body: `AcceptedEvent.encoded`, valid during the call, and its checksum.
+  /// - Parameter body: called with each event as `AcceptedEvent.encoded`, valid during the call, and with its checksum.
   func visitAccepted(
     _ body: (_ id: EventID, _ checksum: Int64, _ event: UnsafeRawBufferPointer) throws -> Void) throws
-  /// What became of operations that failed for good, by their seqs.
+  /// Which operations that failed for good were put back or let go, by the failed seq.
   func deadMarks() throws -> [Int64: DeadMark]
-  /// Since when a schedule is known, and its rule then; nil when it is not.
+  /// The rule of a schedule, and since when the host knows it, in nanoseconds since 1970. Nil for an unknown schedule.
   func schedule(_ name: String) throws -> (rule: String, since: Int64)?
 
-  /// Every script tree there ever was, oldest first. O(trees and what they changed).
+  /// Every script tree that was ever kept, oldest first. O(trees and their changes).
   func scriptTrees() throws -> [KeptScriptTree]
   /// The number and identity of the newest tree; nil when there is none.
   func newestTree() throws -> ScriptTree.Identity?
-  /// A script tree that was in force; nil when there is none of the number. O(its files).
+  /// The script tree with this number; nil when there is none. O(its files).
   ///
   /// - Throws: `LogError` when a file's content is damaged.
   func tree(_ number: Int) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]])?
-  /// Files that waited when the last host ended.
+  /// The script files that waited when the last host ended.
   func waitingScripts() throws -> [ScriptReload.Waiting]
 
-  /// The parts that keys of senders are kept in, oldest first; bytes are valid during the call.
+  /// The parts in which the log keeps keys of senders, oldest first.
   ///
-  /// - Parameter body: what memory wants to know of them (`KeyPart.entries`), and its checksum.
+  /// - Parameter body: called with each part's `KeyPart.entries`, valid during the call, and with their checksum.
+  ///   `through`: the rows of all events that records up to this seq have decided are in this part or in other parts.
   func visitKeyParts(
     _ body: (_ number: Int64, _ through: Int64, _ checksum: Int64, _ entries: UnsafeRawBufferPointer) throws
       ->
       Void) throws
   /// The rows of a part (`KeyPart.encodedRows`) and their checksum; nil when it is gone.
   func keyRows(ofPart number: Int64) throws -> (checksum: Int64, rows: [UInt8])?
-  /// The number after the newest part, and up to where records are in parts.
+  /// The number for the next part, and the seq up to which all rows are in parts.
   func newestKeyPart() throws -> (next: Int64, through: Int64)
 }
 
 /// A start of a host, and what it writes under: a newer one fences it off. Of each log, of ids of events and for users
 /// it is one number with one name, that of the file's column.
 package struct LogEpoch: Sendable, Hashable {
-  /// From 1.
+  /// Counted from 1.
   package var number: Int64
-  /// Nanoseconds since 1970.
+  /// When the host started, in nanoseconds since 1970.
   package var started: Int64
-  /// `EnvironmentVersions.text` there.
+  /// `EnvironmentVersions.text` of that host.
   package var versions: String
 
   package init(number: Int64, started: Int64, versions: String) {
@@ -125,23 +127,23 @@ package struct LogRoom: Sendable, Hashable {
   package init(used: Int, free: Int) { (self.used, self.free) = (used, free) }
 }
 
-/// What became of an operation that failed for good.
+/// What somebody did with an operation that failed for good.
 package enum DeadMark: String, Sendable {
-  /// Put back, for the next start of the host.
+  /// The operation was put back. It runs again at the next start of the host.
   case requeued
-  /// Let go.
+  /// The operation was let go. It never runs again.
   case dropped
 }
 
 /// A script tree that was in force, without its files.
 package struct KeptScriptTree: Sendable, Hashable {
-  /// Number, time, seed.
+  /// The number, time and seed of the tree.
   package var identity: ScriptTree.Identity
   /// The first seq that may use it; nil while nothing is noted of it.
   package var seq: Int64?
-  /// Paths that are new, or have other content than in the tree before.
+  /// The paths of files that are new, or differ from the tree before.
   package var changed: [String]
-  /// Paths that went away.
+  /// The paths of files that the tree before had and this tree has not.
   package var removed: [String]
 
   package init(identity: ScriptTree.Identity, seq: Int64?, changed: [String] = [], removed: [String] = []) {
@@ -149,9 +151,9 @@ package struct KeptScriptTree: Sendable, Hashable {
   }
 }
 
-/// A log that is not what was written.
+/// A log is not what was written.
 public struct LogError: Error, Sendable, CustomStringConvertible {
-  /// Which file, which seqs, and what is wrong.
+  /// The message for people: which file, which seqs, and what is wrong.
   public let description: String
   package init(_ description: String) { self.description = description }
 }

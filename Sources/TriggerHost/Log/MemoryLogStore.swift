@@ -1,7 +1,7 @@
 import Synchronization
 import TriggerCore
 
-/// A log in memory: the readable definition of what a `LogStore` does. Any thread.
+/// A log in memory: the readable definition of the contract of `LogStore`. Any thread.
 package final class MemoryLogStore: LogStore {
   private let kept: Mutex<Kept>
 
@@ -17,7 +17,7 @@ package final class MemoryLogStore: LogStore {
 
   package func write(_ group: LogGroup, epoch: Int64) throws(LogFailure) {
     let failure: LogFailure? = kept.withLock { kept in
-      // Of a group that is refused nothing stays.
+      // On a copy, so that nothing stays of a group that is refused.
       var changed = kept
       do throws(LogFailure) { try changed.take(group, epoch: epoch) } catch { return error }
       kept = changed
@@ -28,11 +28,11 @@ package final class MemoryLogStore: LogStore {
 
   package func openSource() throws -> any LogSource { MemoryLogSource(self) }
 
-  /// All that is kept, as of now.
+  /// A copy of everything that is kept, as of now.
   fileprivate var now: Kept { kept.withLock { $0 } }
 }
 
-/// What a log keeps.
+/// Everything that a log keeps.
 private struct Kept: Sendable {
   struct Checkpoint: Sendable {
     var head: KeptCheckpoint
@@ -49,7 +49,7 @@ private struct Kept: Sendable {
   var cut: LogPosition?
   var accepted: [EventID: [UInt8]] = [:]
   var checkpoints: [Checkpoint] = []
-  /// By checkpoint and number.
+  /// The parts, by the checkpoint's number and the part's number.
   var parts: [Int64: [Int64: Part]] = [:]
   var foldPieces: [Int64: [Int64: [UInt8]]] = [:]
   var keyParts: [Int64: KeyRows] = [:]

@@ -1,6 +1,6 @@
 import TriggerCore
 
-/// Finds something by a name that lies somewhere as bytes, without making a string of names seen before.
+/// Finds values by names that are given as bytes. It makes a string of a name only the first time.
 package struct NameCache<Found> {
   private var known: [(name: [UInt8], found: Found)] = []
 

@@ -1,14 +1,14 @@
 import TriggerCore
 
-/// An event from outside that is more to the engine than one operation: it has a key, an acknowledgement to
-/// come, or several operations. Shared by those.
+/// An event from outside that has an id or a key, is kept by the log, or made several operations. All its operations
+/// share this object.
 package final class OutsideEvent: @unchecked Sendable {
   // `left` is guarded by the engine lock, the rest constant.
   /// What records say of it.
   package let named: LogRecord.Outside
-  /// Kept by the log until all its operations are decided, whatever happens.
+  /// True when the log keeps the event until all its operations are decided.
   package let isAccepted: Bool
-  /// Operations not yet decided.
+  /// The number of operations that are not yet decided.
   @exclusivity(unchecked) package var left: Int
 
   package init(_ named: LogRecord.Outside, isAccepted: Bool, left: Int) {
@@ -18,34 +18,34 @@ package final class OutsideEvent: @unchecked Sendable {
   }
 }
 
-/// An accepted event as the log keeps it until its operations are decided.
+/// An accepted event: the log keeps it until all its operations are decided.
 public struct AcceptedEvent: Sendable, Hashable {
-  /// Its name in acknowledgements.
+  /// The id in acknowledgements.
   public var id: EventID
-  /// What its source knows it by.
+  /// The key by which its source knows the event.
   public var key: EventKey?
-  /// What kind of event it is.
+  /// The kind of the event.
   public var kind: EventKind
   /// The event's name.
   public var name: String
-  /// Canonical encoding of the event.
+  /// The content of the event, in canonical encoding.
   public var payload: [UInt8]
-  /// Nil: what each trigger declares.
+  /// The priority that the event came with; nil: the priority that each trigger declares.
   public var priority: Priority?
-  /// Events of one source keep their order at each trigger.
+  /// The source of the event. Events of one source keep their order at each trigger.
   public var source: UInt64
-  /// Admission time, nanoseconds since 1970.
+  /// When the event was admitted, in nanoseconds since 1970.
   public var admitted: Int64
-  /// The triggers it makes operations for.
+  /// The names of the triggers for which the event makes operations.
   public var triggers: [String]
-  /// The failed seq whose operation it is, put back; nil for an event.
+  /// For an operation that failed for good and was put back: the failed seq. Nil for an event.
   public var retryOf: Int64?
   /// Who sent the event of the failed seq, when it had a key.
   public var sender: LogRecord.Sender?
-  /// Commits between the outside event and it.
+  /// The number of commits between the event from outside and this event.
   public var hops = 0
 
-  /// For tools that put an event into a log.
+  /// An event that a tool puts into a log.
   public init(
     id: EventID, key: EventKey? = nil, kind: EventKind, name: String, payload: [UInt8],
     priority: Priority? = nil, source: UInt64 = 0, admitted: Int64, triggers: [String]

@@ -1,7 +1,7 @@
 import TriggerCore
 
-/// A log record as it lies in memory, its fields found and not copied: what recovery and replay go through at
-/// over a million a second. Valid as long as the bytes are.
+/// A log record whose fields were found in memory and not copied. Recovery and replay read over a million of them a
+/// second. Valid as long as the bytes are.
 package struct RecordView {
   package let seq: Int64
   package let identity: Int64
@@ -9,7 +9,7 @@ package struct RecordView {
   package let trigger: UnsafeRawBufferPointer
   package let kind: EventKind
   package let event: UnsafeRawBufferPointer
-  /// Canonical encoding of the event.
+  /// The content of the event, in canonical encoding.
   package let payload: UnsafeRawBufferPointer
   package let priority: Priority
   package let admitted: Int64
@@ -24,7 +24,7 @@ package struct RecordView {
   package let emissions: UnsafeRawBufferPointer
   package let isKilled: Bool
   package let error: UnsafeRawBufferPointer?
-  /// Nil too where an older version wrote the record.
+  /// Nil when there is no failure, or when an older version wrote the record.
   package let code: FailureCode?
   /// An encoded array of texts.
   package let reads: UnsafeRawBufferPointer
@@ -43,7 +43,7 @@ package struct RecordView {
 
   package var failure: Failure? { error.map { Failure(code ?? .error, $0.utf8Text) } }
 
-  /// It put other scripts in force.
+  /// True when the operation put other scripts in force.
   package var isReload: Bool {
     tree == 0 && trigger.count == ReservedTrigger.scripts.utf8.count
       && trigger.elementsEqual(ReservedTrigger.scripts.utf8)
@@ -58,7 +58,7 @@ package struct RecordView {
     return Int(exactly: number)
   }
 
-  /// The next record of `reader`.
+  /// Reads the next record of `reader`.
   package init(_ reader: inout CBORReader) throws(LogDamage) {
     let start = reader.offset
     let count = try reader.array()
@@ -66,7 +66,7 @@ package struct RecordView {
       throw LogDamage("a record has \(count) fields, expected \(LogCoding.fields)", offset: start)
     }
     seq = try reader.int()
-    // Relative: nearly always 0, one byte.
+    // Relative to the seq, because it is nearly always 0, which takes one byte.
     identity = seq &+ (try reader.int())
     guard let outcome = Outcome(rawValue: UInt8(clamping: try reader.uint())) else {
       throw LogDamage("seq \(seq) has an unknown outcome", offset: start)
@@ -109,22 +109,21 @@ package struct RecordView {
     for _ in (LogCoding.fields + 3)..<max(count, LogCoding.fields + 3) { _ = try reader.raw() }
   }
 
-  /// The records of a sequence of them, one after another.
+  /// Calls `body` with each of the records that lie in `bytes` one after another.
   ///
-  /// - Throws: `LogDamage` at the first that cannot be read, or what `body` throws.
+  /// - Throws: `LogDamage` at the first record that cannot be read; every error of `body`.
   package static func visit(in bytes: UnsafeRawBufferPointer, _ body: (RecordView) throws -> Void) throws {
     var reader = CBORReader(bytes)
     while !reader.isAtEnd { try body(try RecordView(&reader)) }
   }
 
-  /// Nothing but this operation comes of the record: no other is left to do because of it, and none was
-  /// waiting for it.
+  /// True when the record is about this operation alone: it makes no other operation, and it settles no other.
   package var isPlain: Bool {
     outcome != .deferred && identity == seq && cause == nil && retryOf == nil && retryAt == 0
       && outside.count == 1 && absorbed.count == 1 && emissions.count == 1
   }
 
-  /// One intent, where it lies.
+  /// One intent, as places in the record's bytes.
   package struct Intent {
     /// Stores are known by their names.
     package var action: CommitAction<UnsafeRawBufferPointer>
@@ -134,7 +133,7 @@ package struct RecordView {
     package var value: UnsafeRawBufferPointer
   }
 
-  /// What the record says of stores right after it; nil: nothing, as most.
+  /// The digests of stores as of this seq; nil for most records, which have none.
   package func stateDigests() throws(LogDamage) -> StateDigests? {
     guard let digests else { return nil }
     var reader = CBORReader(digests)

@@ -1,12 +1,12 @@
 import TriggerCore
 
-/// What stores hold, each in 64 bits, as of one seq.
+/// The digests of stores as of one seq. A digest stands for the content of a store in 64 bits.
 public struct StateDigests: Sendable, Hashable {
-  /// One store.
+  /// The digest of one store.
   public struct Store: Sendable, Hashable {
-    /// Its name.
+    /// The name of the store.
     public var name: String
-    /// Of what it holds.
+    /// The digest of the store's keys, values and versions.
     public var digest: StoreDigest
 
     /// For tests and tools; the engine makes its own.
@@ -16,18 +16,18 @@ public struct StateDigests: Sendable, Hashable {
     }
   }
 
-  /// Everything up to this seq is in, nothing after it.
+  /// The digests are of the state after this seq.
   public var seq: Int64
-  /// In byte order of the names.
+  /// The stores, in byte order of their names.
   public var stores: [Store]
 
-  /// - Parameter stores: in byte order of the names.
+  /// - Parameter stores: in byte order of their names.
   public init(seq: Int64, stores: [Store]) {
     self.seq = seq
     self.stores = stores
   }
 
-  /// As a checkpoint keeps them: a CBOR array.
+  /// The form in which a checkpoint keeps the digests: a CBOR array.
   package var encoded: [UInt8] {
     let buffer = CBORBuffer(capacity: 256)
     buffer.array(2)
@@ -50,9 +50,9 @@ public struct StateDamage: Error, Sendable, Hashable, CustomStringConvertible {
   public var store: String
   /// The seq as of which it was compared.
   public var seq: Int64
-  /// What was kept with the commits.
+  /// The digest that was kept with the commits.
   public var kept: StoreDigest
-  /// Of what was rebuilt.
+  /// The digest of the state that was rebuilt.
   public var found: StoreDigest
 
   /// `store 'y' as of seq 24 is not what was committed: its digest is ..., the one kept is ...`.

@@ -1,21 +1,21 @@
 import TriggerCore
 
-/// A part of a store as a checkpoint keeps it: consecutive keys, all as of one seq. Valid as long as the
-/// bytes it was read from.
+/// A part of a store in a checkpoint: consecutive keys, all as of one seq. Valid as long as the bytes from which it was
+/// read.
 package struct StoreChunk {
   package struct Item {
     package var key: UnsafeBufferPointer<UInt8>
-    /// Canonical encoding.
+    /// The value in canonical encoding.
     package var value: UnsafeRawBufferPointer
-    /// Of the key's last change.
+    /// The seq of the key's last change.
     package var seq: Int64
   }
 
   package var store: String
-  /// The seq it was read as of.
+  /// The seq as of which the keys were read.
   package var seq: Int64
-  /// Of the last commit that changed the store, as far as this part and those before it tell. After the last part it
-  /// is at or after every change up to the seq of the first part, and not after the seq of the last.
+  /// The seq of the last commit that changed the store, as far as this part and the parts before it tell. In the last
+  /// part it is not before any change up to the first part's `seq`, and not after the last part's `seq`.
   package var changed: Int64
   package var items: [Item]
 
@@ -37,10 +37,10 @@ package struct StoreChunk {
   }
 }
 
-/// A `StoreChunk`, encoded.
+/// An encoded `StoreChunk`.
 package struct StorePart: Sendable {
   package var bytes: [UInt8]
-  /// Where in the bytes strings lie that are likely to be elsewhere as well, in order and apart.
+  /// The places in the bytes of strings that are likely to be elsewhere too, in order and apart.
   package var contents: [Range<Int>]
 
   package init(bytes: [UInt8], contents: [Range<Int>]) { (self.bytes, self.contents) = (bytes, contents) }

@@ -1,28 +1,29 @@
 import TriggerCore
 
-/// Notices when somebody sets the wall clock: it is compared with one that nobody sets. A pure state machine.
+/// Notices when somebody sets the wall clock, by comparing it with a clock that nobody can set. A pure state machine.
 struct ClockWatch {
-  /// A wall clock that was set.
+  /// One setting of the wall clock.
   struct Step: Equatable, Sendable {
-    /// How far, in nanoseconds; below zero: back.
+    /// How far the clock was set ahead, in nanoseconds. Below zero: how far back.
     var by: Int64
-    /// What it shows now, nanoseconds since 1970.
+    /// The time that the clock shows now, in nanoseconds since 1970.
     var to: Int64
   }
 
-  /// A wall clock that is merely made to run faster or slower moves by less between two looks, in nanoseconds:
-  /// adjtime(3) and NTP keep within 500 millionths.
+  /// The difference between two looks that does not count as a setting, in nanoseconds.
   static let tolerance: Int64 = 500_000_000
+  /// One part in so many of the time between two looks does not count either: adjtime(3) and NTP make a clock run
+  /// faster or slower, by at most 500 millionths.
   private static let drift: Int64 = 1000
 
   private var last: ClockReading
 
   init(_ now: ClockReading) { last = now }
 
-  /// Wall time at a moment near the last look.
+  /// The wall time at a moment near the last look, in nanoseconds since 1970.
   func wall(at time: MonotonicTime) -> Int64 { last.wall &+ (time - last.monotonic) }
 
-  /// Looks at both clocks: the step since the last look, nil when there was none.
+  /// Compares both clocks with the last look. Returns how the wall clock was set meanwhile; nil when it was not.
   mutating func look(_ now: ClockReading) -> Step? {
     let expected = wall(at: now.monotonic)
     let allowed = Self.tolerance + (now.monotonic - last.monotonic) / Self.drift

@@ -1,32 +1,33 @@
 import TriggerCore
 
-/// The one total order: gives out seqs, knows which operations are finished, and says what the frontier
-/// allows next.
+/// The one total order. It assigns seqs, knows which operations are finished, and says what is to be decided next. The
+/// frontier is the highest seq up to which every seq is decided.
 ///
 ///     assign ──▶ running ──finish──▶ finished ──(frontier reaches it)──▶ decided
 ///                  ▲  │                  │
 ///                  │  └──── put off ─────┴──▶ deferred ──(frontier passes)──▶ decided
 ///                  └──── restart (conflict)
 ///
-/// A pure state machine over a ring of seqs `frontier + 1 ..< next`: no threads, time comes in as a number
-/// (of a clock that nobody sets).
+/// A pure state machine over a ring of seqs `frontier + 1 ..< next`. It has no threads. Times are parameters, of a
+/// clock that nobody can set.
 struct CommitOrder<Element: AnyObject> {
   struct Limits {
-    /// A finished operation waits this long before lower-priority operations ahead of it are deferred.
+    /// How long a finished operation waits before operations of lower priority ahead of it are deferred, in
+    /// nanoseconds.
     var grace: Int64 = 1_000_000
-    /// Nobody holds up a finished operation longer than this, whatever its priority.
+    /// How long a finished operation waits before operations of any priority ahead of it are deferred, in nanoseconds.
     var hold: Int64 = 10_000_000
     /// False with `order: strict`.
     var defers = true
   }
 
-  /// What the frontier allows.
+  /// What to do with the seq after the frontier.
   enum Step {
-    /// The operation at the frontier is finished: check and decide it, then call `decided()`.
+    /// The seq's operation is finished: check and decide it, then call `decided()`.
     case decide(Element)
-    /// The seq at the frontier had been deferred and is now passed.
+    /// The seq was deferred. The frontier has passed it.
     case passedDeferred(seq: Int64)
-    /// The operation at the frontier still runs, or there is none.
+    /// The seq's operation still runs, or no operation has the seq.
     case wait
   }
 
@@ -36,21 +37,21 @@ struct CommitOrder<Element: AnyObject> {
     var state = State.running
     var priority = Priority.normal
     var orderKey: UInt64 = 0
-    /// When it finished; while it runs, when it last began anew after a conflict.
+    /// When the operation finished. While it runs: when it last began anew after a conflict.
     var since = MonotonicTime(nanoseconds: 0)
   }
 
   let limits: Limits
   private var slots: [Slot]
   private let mask: Int64
-  /// The highest seq with everything up to it decided.
+  /// The highest seq up to which every seq is decided.
   private(set) var frontier: Int64
   /// The seq that `assign` gives next.
   private(set) var next: Int64
-  /// Operations finished and not decided.
+  /// The number of operations that are finished and not decided.
   private(set) var finished = 0
 
-  /// - Parameter window: most undecided seqs at a time, a power of two.
+  /// - Parameter window: the most undecided seqs at a time, a power of two.
   init(window: Int, frontier: Int64 = 0, limits: Limits = Limits()) {
     precondition(window > 0 && window & (window - 1) == 0, "window must be a power of two, got \(window)")
     slots = Array(repeating: Slot(), count: window)
@@ -63,7 +64,7 @@ struct CommitOrder<Element: AnyObject> {
   var undecided: Int { Int(next - frontier - 1) }
   var isFull: Bool { undecided == slots.count }
 
-  /// Gives the next seq. Precondition: not full.
+  /// Gives the operation the next seq. Precondition: not full.
   mutating func assign(_ operation: Element, priority: Priority, orderKey: UInt64) -> Int64 {
     precondition(!isFull, "assign without room in the window")
     let seq = next
@@ -79,7 +80,7 @@ struct CommitOrder<Element: AnyObject> {
     finished += 1
   }
 
-  /// A finished operation runs again under its seq.
+  /// Notes that a finished operation runs again under its seq.
   mutating func restart(_ seq: Int64, at now: MonotonicTime) {
     precondition(slots[Int(seq & mask)].state == .finished, "seq \(seq) restarted while it runs")
     slots[Int(seq & mask)].state = .running
@@ -87,7 +88,7 @@ struct CommitOrder<Element: AnyObject> {
     finished -= 1
   }
 
-  /// Looks at the seq after the frontier. A passed deferred seq moves the frontier; O(1).
+  /// Says what to do with the seq after the frontier. Moves the frontier past a deferred seq. O(1).
   mutating func step() -> Step {
     guard frontier + 1 < next else { return .wait }
     let index = Int((frontier + 1) & mask)
@@ -100,7 +101,7 @@ struct CommitOrder<Element: AnyObject> {
     }
   }
 
-  /// The operation that `step` gave is decided: the frontier moves to it.
+  /// Notes that the operation that `step` gave is decided: the frontier moves to its seq.
   mutating func decided() {
     let index = Int((frontier + 1) & mask)
     precondition(slots[index].state == .finished, "decided a seq that is not finished")
@@ -109,7 +110,7 @@ struct CommitOrder<Element: AnyObject> {
     frontier += 1
   }
 
-  /// Ends the seq as deferred; its operation goes on without a place in the order.
+  /// Ends the seq as deferred. Its operation goes on without a place in the order.
   mutating func putOff(_ seq: Int64) {
     let index = Int(seq & mask)
     precondition(
@@ -124,25 +125,27 @@ struct CommitOrder<Element: AnyObject> {
   /// The undecided operation of `seq`; nil when it was deferred.
   func undecidedOperation(_ seq: Int64) -> Element? { slots[Int(seq & mask)].operation }
 
-  /// The operation of an undecided `seq` while it runs.
+  /// The operation of an undecided `seq`; nil when it does not run any more.
   func running(_ seq: Int64) -> Element? {
     let slot = slots[Int(seq & mask)]
     return slot.state == .running ? slot.operation : nil
   }
 
-  /// True while the operation of `seq` is among the undecided and finished.
+  /// True while the operation of an undecided `seq` is finished.
   func isFinished(_ seq: Int64) -> Bool { slots[Int(seq & mask)].state == .finished }
 
-  /// Seqs to defer now, lowest first: unfinished operations ahead of one that finished at least `grace`
-  /// ago and has a higher priority, and those ahead of any that finished at least `hold` ago; each only when
-  /// its attempt has itself been at work for that span. One that runs again after a conflict gets both
-  /// spans anew: at the frontier it cannot conflict, so it ends. O(undecided).
+  /// The seqs to defer now, lowest first. O(undecided).
   ///
-  /// - Parameter work: how long an operation's attempt has been at work, in nanoseconds.
+  /// These are the running operations ahead of an operation that finished at least `grace` ago and has a higher
+  /// priority, and the running operations ahead of any operation that finished at least `hold` ago. A running operation
+  /// is deferred only when its own attempt has worked for that span. When a finished operation runs again after a
+  /// conflict, both spans begin anew. At the frontier it cannot conflict again, so this ends.
+  ///
+  /// - Parameter work: how long an operation's attempt has worked, in nanoseconds.
   func overdue(at now: MonotonicTime, work: (Element) -> Int64) -> [Int64] {
     guard limits.defers, finished > 0 else { return [] }
     var result: [Int64] = []
-    var waiting: Priority?  // the most urgent that has waited for the grace
+    var waiting: Priority?  // the highest priority of the operations that have waited for the grace
     var isHeldUp = false
     for seq in stride(from: next - 1, to: frontier, by: -1) {
       let slot = slots[Int(seq & mask)]
@@ -161,7 +164,7 @@ struct CommitOrder<Element: AnyObject> {
     return result.reversed()
   }
 
-  /// Undecided seqs after `seq` with the order key, lowest first, deferred ones left out. O(undecided).
+  /// The undecided seqs after `seq` with this order key, lowest first, without deferred seqs. O(undecided).
   func followers(of orderKey: UInt64, after seq: Int64) -> [Int64] {
     ((seq + 1)..<next).filter {
       let slot = slots[Int($0 & mask)]
@@ -169,7 +172,7 @@ struct CommitOrder<Element: AnyObject> {
     }
   }
 
-  /// Visits undecided operations in seq order, deferred ones left out. O(undecided).
+  /// Calls `body` with every undecided operation in seq order, without deferred operations. O(undecided).
   func forEachUndecided(_ body: (Int64, Element, _ finished: Bool) -> Void) {
     for seq in (frontier + 1)..<next {
       let slot = slots[Int(seq & mask)]

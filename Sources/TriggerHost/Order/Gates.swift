@@ -1,15 +1,15 @@
 import HeapModule
 import TriggerCore
 
-/// The gates of all triggers that have one: by trigger, or by trigger and `order_by` value. A pure state
-/// machine. Gates that make no difference any more are forgotten.
+/// The gates of all triggers that have gates: one for each trigger, or for each trigger and `order_by` value. A gate
+/// that makes no difference any more is forgotten. A pure state machine.
 struct Gates<Run: GatedRun> {
   private var gates: [UInt64: TriggerGate<Run>] = [:]
-  /// By key of the gates that hold a run for a time: when that came, as so many runs before it, and when `alarms` looks
-  /// at the gate.
+  /// The gates that hold a run until a time, by key. `arrival` is the number of runs that had arrived when the held run
+  /// came. `alarm` is the time of the gate's alarm in `alarms`.
   private var timed: [UInt64: (arrival: Int, alarm: MonotonicTime)] = [:]
-  /// When to look at which gate, at the latest when its time has come. What a gate holds may wait for longer by then,
-  /// and some items count no more.
+  /// When to look at which gate: never later than the gate's run is due. The run may be due later by then, and alarms
+  /// that `timed` does not name count no more.
   private var alarms = Heap<Alarm>()
   private var arrivals = 0
 
@@ -39,7 +39,7 @@ struct Gates<Run: GatedRun> {
     }
   }
 
-  /// When the time of what an alarm is about comes; nil when the alarm counts no more.
+  /// When the run of the alarm's gate is due; nil when the alarm counts no more.
   private func due(_ alarm: Alarm) -> MonotonicTime? {
     guard timed[alarm.key]?.alarm == alarm.due else { return nil }
     return gates[alarm.key]?.held?.due
@@ -50,12 +50,14 @@ struct Gates<Run: GatedRun> {
     alarms.insert(Alarm(due: due, key: key))
   }
 
-  /// Visits every run that is held for a time, and when that ends.
+  /// Calls `body` with every run that is held until a time, and with that time.
   func forEachTimed(_ body: (Run, _ due: MonotonicTime) -> Void) {
     for key in timed.keys { if let held = gates[key]?.held { body(held.run, held.due) } }
   }
 
-  /// After `advance` to the same time.
+  /// A run arrives at its gate. Call `advance` to the same time first.
+  ///
+  /// - Returns: see `TriggerGate.arrive`.
   mutating func arrive(
     _ run: Run, key: UInt64, options: TriggerOptions, at now: MonotonicTime
   ) -> (verdict: TriggerGate<Run>.Verdict, absorbed: (older: Run, newer: Run)?) {
@@ -63,7 +65,7 @@ struct Gates<Run: GatedRun> {
     gates[key, default: TriggerGate(options)].follow(options)
     let result = gates[key]!.arrive(run, at: now)
     if let held = gates[key]!.held {
-      // A gate is looked at when the first run that it held was due: an event costs no place in the heap.
+      // The gate's alarm stays at the time at which its first run was due, so that an event costs no place in the heap.
       if let known = timed[key], known.alarm <= held.due {
         timed[key]!.arrival = arrivals
       } else {
@@ -74,17 +76,17 @@ struct Gates<Run: GatedRun> {
     return result
   }
 
-  /// A run that had passed its gate, in another life of the host.
+  /// Notes a run that had passed its gate before the host was restarted.
   mutating func resume(_ run: Run, key: UInt64, options: TriggerOptions) {
     gates[key, default: TriggerGate(options)].resume(run)
   }
 
-  /// A run that failed is tried again: the other one goes on in its place.
+  /// Notes that `other` goes on in the place of `run`, which failed and is tried again.
   mutating func replace(_ run: Run, by other: Run, key: UInt64) { gates[key]?.replace(run, by: other) }
 
   /// The runs whose time has come, in the order of their due times, then of their arrival. O(log n) for each.
   ///
-  /// - Parameter most: runs that may come; the others do at the next call.
+  /// - Parameter most: the most runs to return. The next call returns the others.
   mutating func advance(
     to now: MonotonicTime, most: Int = .max
   ) -> [(run: Run, verdict: TriggerGate<Run>.Verdict)] {
@@ -105,12 +107,12 @@ struct Gates<Run: GatedRun> {
     return next
   }
 
-  /// A run ends with another one of its gate.
+  /// Notes that `run` goes on as part of `other`, a run of the same gate. Returns the waiting run that starts now.
   mutating func merge(_ run: Run, into other: Run, key: UInt64) -> Run? {
     gates[key]?.merge(run, into: other)
   }
 
-  /// Visits every run that is held. O(gates + held).
+  /// Calls `body` with every run that is held. O(gates + held).
   func forEach(_ body: (Run) -> Void) {
     for gate in gates.values { gate.forEachHeld(body) }
   }

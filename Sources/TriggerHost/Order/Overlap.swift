@@ -1,25 +1,28 @@
 import DequeModule
 import TriggerCore
 
-/// How many runs of one job or trigger may go on at once, and what becomes of the others. A pure state
-/// machine; every call is O(1), `end` O(instances).
+/// Bounds how many runs of one job or trigger go on at once, and decides what happens to the other runs. A pure state
+/// machine. Every call is O(1), except `end`, `merge` and `replace`: O(instances).
 struct Overlap<Run: Equatable> {
   enum Verdict: Equatable {
+    /// The run starts.
     case start
-    /// Nothing comes of it.
+    /// The run does not start.
     case drop
-    /// `end` will give it when its turn has come.
+    /// The run waits. `end` returns it when its turn has come.
     case wait
-    /// Starts in the place of `cancelling`.
+    /// The run starts in the place of `cancelling`.
     case replace(cancelling: Run)
   }
 
+  /// The most runs that wait. Further runs are dropped.
   static var waitingLimit: Int { 1000 }
 
   private(set) var mode: OverlapMode
   private(set) var maxInstances: Int
-  /// Oldest first.
+  /// The runs that go on, oldest first.
   private(set) var running: Deque<Run> = []
+  /// The runs that wait, oldest first.
   private(set) var waiting: Deque<Run> = []
 
   init(mode: OverlapMode, maxInstances: Int? = nil) {
@@ -27,18 +30,20 @@ struct Overlap<Run: Equatable> {
     self.maxInstances = max(1, maxInstances ?? mode.defaultInstances)
   }
 
-  /// A run that was admitted before goes on, whatever the limits.
+  /// Notes a run that was admitted before the host was restarted. The limits do not matter.
   mutating func resume(_ run: Run) { running.append(run) }
 
-  /// Other limits for those that come from now on.
+  /// Sets the limits for runs that come from now on.
   mutating func limit(to maxInstances: Int?, _ mode: OverlapMode) {
     self.mode = mode
     self.maxInstances = max(1, maxInstances ?? mode.defaultInstances)
   }
 
-  /// - Parameter mayReplace: whether the run may take another one's place; else it is dropped.
+  /// Decides what happens to a new run.
+  ///
+  /// - Parameter mayReplace: whether the run may replace the given run, in mode `restart`. If not, the run is dropped.
   mutating func admit(_ run: Run, mayReplace: (_ other: Run) -> Bool = { _ in true }) -> Verdict {
-    // Some may wait though there is room: the limit was another when they came.
+    // Runs may wait although there is room: the limit was lower when they came.
     guard running.count >= maxInstances || !waiting.isEmpty else {
       running.append(run)
       return .start
@@ -57,20 +62,20 @@ struct Overlap<Run: Equatable> {
     }
   }
 
-  /// A run goes on as part of another, which takes its place unless it has one. Returns the waiting one that starts
-  /// now.
+  /// Notes that `run` goes on as part of `other`. `other` takes the place of `run`, unless `other` goes on already.
+  /// Returns the waiting run that starts now.
   mutating func merge(_ run: Run, into other: Run) -> Run? {
     if running.contains(other) { return end(run) }
     if let index = running.firstIndex(of: run) { running[index] = other }
     return nil
   }
 
-  /// Another run goes on in the place of one that is going on.
+  /// Notes that `other` goes on in the place of `run`.
   mutating func replace(_ run: Run, by other: Run) {
     if let index = running.firstIndex(of: run) { running[index] = other }
   }
 
-  /// A run has ended, in whatever way. Returns the waiting one that starts now.
+  /// Notes that a run has ended, with any outcome. Returns the waiting run that starts now.
   mutating func end(_ run: Run) -> Run? {
     guard let index = running.firstIndex(of: run) else { return nil }  // replaced before
     running.remove(at: index)

@@ -1,11 +1,11 @@
-/// How far dequeue runs ahead of the frontier: far when attempts hardly conflict, for then workers never
-/// wait; hardly at all when most do, for an attempt on a snapshot that will not hold is work for nothing. A
-/// pure state machine.
+/// Says how far the queue may run ahead of the frontier. When attempts hardly conflict, far: then workers never wait.
+/// When most attempts conflict, hardly at all: an attempt on an old snapshot would be work for nothing. A pure state
+/// machine.
 struct Pace {
-  /// Share of attempts that conflicted lately, 0 to 1: an exponential mean over about 256 of them.
+  /// The share of attempts that conflicted lately, 0 to 1: an exponential mean over about 256 attempts.
   private var conflictShare = 0.0
   private let limit: Int
-  /// Most undecided seqs, 1 to the limit.
+  /// The most undecided seqs now, from 1 to the limit.
   private(set) var window: Int
 
   private static let memory = 256.0
@@ -25,9 +25,9 @@ struct Pace {
     adjust()
   }
 
-  /// With w attempts in flight that all want the same key, (w-1)/w of them conflict: window 2 is where that
-  /// case comes to rest. Where some keys are hot, batches count for more than a conflict now and then, so
-  /// the window grows faster than the share falls (the power 3/2 was the best of those tried).
+  /// Sets the window for the share of conflicts. When w attempts all want the same key, (w-1)/w of them conflict, and
+  /// the window comes to rest at 2. When only some keys are hot, large batches are worth more than a conflict now and
+  /// then. So the window grows faster than the share falls: the power 3/2 was the best of those tried.
   private mutating func adjust() {
     let odds = (1 - conflictShare) / max(conflictShare, 1e-6)
     window = max(1, Int(min(Double(limit), (2 * odds * odds.squareRoot()).rounded(.up))))

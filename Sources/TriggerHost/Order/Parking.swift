@@ -1,15 +1,17 @@
 import DequeModule
 
-/// Deferred operations: they run on without a seq and take a new one at the tail when they are finished
-/// and everything they must stay behind has taken its own.
+/// Deferred operations. A deferred operation is parked: it runs on without a seq. It gets a new seq when it is finished
+/// and when the operations that must come before it have their seqs. So a slow operation holds up the frontier once, at
+/// its first seq, and never again.
 ///
-/// An operation stays behind earlier parked ones with its order key, and behind the reservation when it
-/// ran into it. Where a failed operation keeps its place until it is tried again, its order key has a turn: only
-/// the operation whose turn it is goes on, parked or not, and the others follow one by one. There is one
-/// reservation at a time, and operations with its holder's order key are exempt from it, so nobody the holder
-/// waits for ever waits for the holder. Taking the seq only when finished
-/// means that a slow operation holds up the frontier once, at its first seq, and never again. A pure state
-/// machine; every call is O(1) amortized but `release`.
+/// - A parked operation stays behind earlier parked operations with its order key.
+/// - An operation that writes what the holder of the reservation has read waits until the holder is decided. There is
+///   one reservation at a time. It does not hold for operations with the holder's order key, so the holder never waits
+///   for an operation that waits for the holder.
+/// - While a failed operation keeps its place until it is tried again, its order key has a turn. Only the operation
+///   whose turn it is goes on, parked or not. The others follow one by one.
+///
+/// A pure state machine. Every call except `release` is O(1) amortized.
 struct Parking<Element: AnyObject> {
   private struct Spot {
     let operation: Element
@@ -20,25 +22,25 @@ struct Parking<Element: AnyObject> {
   }
 
   private var spots: [ObjectIdentifier: Spot] = [:]
-  /// Parked operations of one order key, by identity: the order in which they were dequeued.
+  /// The parked operations of each order key, in the order of their identities: the order in which they were dequeued.
   private var lines: [UInt64: Deque<ObjectIdentifier>] = [:]
-  /// Candidates for a seq: heads of their lines that may have become ready.
+  /// Operations that may have become ready for a seq.
   private var candidates: Deque<ObjectIdentifier> = []
-  /// Whose turn it is among the operations of an order key, the others wait; nil inside: a retry's that has not been
-  /// made yet.
+  /// The operation whose turn it is, for each order key that has a turn. The inner nil: it is the turn of a retry that
+  /// has not been made yet.
   private var turns: [UInt64: ObjectIdentifier?] = [:]
-  /// The operation whose read set is reserved: writers of it are deferred until it is decided.
+  /// The operation whose read set is reserved. Until it is decided, operations that write there are deferred.
   private(set) var holder: Element?
 
   var count: Int { spots.count }
   var isEmpty: Bool { spots.isEmpty && turns.isEmpty }
-  /// Something is parked that waits for no turn. O(order keys that have something parked).
+  /// True when an operation is parked that waits for no turn. O(order keys with parked operations).
   var isMoving: Bool {
     turns.isEmpty
       ? !lines.isEmpty : lines.contains { key, line in turns[key].map { $0 == line.first } ?? true }
   }
 
-  /// An operation that is dequeued must wait.
+  /// Whether an operation that is dequeued must wait.
   func holds(_ operation: Element, orderKey: UInt64) -> Bool {
     if let turn = turns[orderKey] { return turn != ObjectIdentifier(operation) }
     return lines[orderKey] != nil
@@ -46,26 +48,28 @@ struct Parking<Element: AnyObject> {
 
   // MARK: Turns
 
-  /// Others of the key wait until it is this operation's turn no more.
+  /// Whether it is the turn of another operation with the order key.
   func isBlocked(_ operation: Element, orderKey: UInt64) -> Bool {
     turns[orderKey].map { $0 != ObjectIdentifier(operation) } ?? false
   }
 
-  /// Keeps the key's turn for the retry of an operation that has failed. False when it is another one's.
+  /// Keeps the key's turn for the retry of a failed operation. False when it is the turn of another operation.
   mutating func keepTurn(of orderKey: UInt64, after failed: Element) -> Bool {
     if let turn = turns[orderKey], turn != ObjectIdentifier(failed) { return false }
     turns[orderKey] = .some(nil)
     return true
   }
 
-  /// Gives the operation the turn that was kept for it, or that nobody has. False when it is another one's.
+  /// Gives the operation a turn that was kept for a retry, or that no operation has. False when it is the turn of
+  /// another operation.
   mutating func takeTurn(of orderKey: UInt64, for operation: Element) -> Bool {
     if let turn = turns[orderKey], turn != nil { return false }
     turns[orderKey] = ObjectIdentifier(operation)
     return true
   }
 
-  /// The turn is over: it goes to the first that is parked. Nil when none is: then it is nobody's.
+  /// Passes the turn on to the first parked operation with the order key, and returns that operation. Nil when none is
+  /// parked: then the key has no turn any more.
   mutating func passTurn(of orderKey: UInt64) -> Element? {
     guard let next = lines[orderKey]?.first else {
       turns[orderKey] = nil
@@ -81,7 +85,7 @@ struct Parking<Element: AnyObject> {
   ) {
     let id = ObjectIdentifier(operation)
     var line = lines.removeValue(forKey: orderKey) ?? []
-    // Whose turn it is goes first: a retry's identity is younger than what waits for it.
+    // The operation whose turn it is goes first: a retry has a greater identity than the operations that wait for it.
     let place =
       turns[orderKey] == id ? 0 : line.lastIndex { spots[$0]!.identity < identity }.map { $0 + 1 } ?? 0
     line.insert(id, at: place)
@@ -99,17 +103,17 @@ struct Parking<Element: AnyObject> {
     candidates.append(id)
   }
 
-  /// The operation runs again before it may have a seq.
+  /// Notes that the operation runs again before it has a seq.
   mutating func restart(_ operation: Element) {
     spots[ObjectIdentifier(operation)]?.isFinished = false
   }
 
-  /// Makes the operation the holder when there is none.
+  /// Makes the operation the holder of the reservation, unless there is one.
   mutating func reserve(for operation: Element) {
     if holder == nil { holder = operation }
   }
 
-  /// The operation is decided: whoever waited for its reservation goes on. O(count).
+  /// Notes that the operation is decided. When it was the holder, the operations that waited for it go on. O(count).
   mutating func release(_ operation: Element) {
     guard holder === operation else { return }
     holder = nil
@@ -118,7 +122,7 @@ struct Parking<Element: AnyObject> {
       contentsOf: spots.values.sorted { $0.identity < $1.identity }.map { ObjectIdentifier($0.operation) })
   }
 
-  /// An operation that may have a new seq now; it stays parked until `leave`.
+  /// An operation that may have a new seq now. It stays parked until `leave`.
   mutating func nextReady() -> Element? {
     while let id = candidates.first {
       if let spot = spots[id], spot.isFinished, !spot.waitsForHolder, lines[spot.orderKey]?.first == id,
@@ -131,7 +135,8 @@ struct Parking<Element: AnyObject> {
     return nil
   }
 
-  /// Takes out an operation that `nextReady` gave. Returns true when nobody of its order key waits for anything here.
+  /// Removes an operation that `nextReady` gave. Returns true when its order key has no parked operation and no turn
+  /// left.
   mutating func leave(_ operation: Element) -> Bool {
     let id = ObjectIdentifier(operation)
     guard let spot = spots.removeValue(forKey: id), var line = lines.removeValue(forKey: spot.orderKey) else {

@@ -1,13 +1,12 @@
 import DequeModule
 
-/// The order in which operations are dequeued: four first-in-first-out lanes, one per priority, the most
-/// urgent first; but one dequeue in eight takes the oldest entry whatever its lane, so every wait is
-/// bounded. A pure state machine: no threads, no time. Every call is O(1) except
-/// `raise`, and the first `join` with a boost.
+/// The order in which operations are dequeued. There is one first-in-first-out lane per priority, and the most urgent
+/// lane goes first. One dequeue in eight takes the oldest entry of all lanes, so every wait is bounded. A pure state
+/// machine. Every call is O(1), except `raise`, and the first `join` of an entry that is more urgent than usual.
 ///
-/// Entries with equal order keys leave in the order they joined in: a later one never stands in a more urgent
-/// lane than an earlier one. As a rule all of a key have the same priority, and nothing needs to be known of it;
-/// keys for which it is otherwise are tracked.
+/// Entries with equal order keys leave in the order in which they joined: a later entry never stands in a more urgent
+/// lane than an earlier one. Usually all entries of an order key have the same priority, and nothing is kept about the
+/// key. Other keys are tracked.
 struct PriorityLanes<Element> {
   /// One dequeue in this many takes the oldest entry.
   static var fairness: Int { 8 }
@@ -19,27 +18,27 @@ struct PriorityLanes<Element> {
     var isTracked: Bool
   }
 
-  /// Later entries of an order key join no lane more urgent than `lane` while any of `count` is waiting.
+  /// While any of `count` entries of an order key waits, later entries of the key join no lane more urgent than `lane`.
   private struct Track {
     var lane: Int
     var count: Int
   }
 
   private var tracks: [UInt64: Track] = [:]
-  /// How many entries of each order key stand in each lane; nil until an entry is more urgent than most of its key, and
-  /// when the queue is empty again: as a rule nobody asks.
+  /// How many entries of each order key stand in each lane. Nil until an entry joins that is more urgent than usual for
+  /// its key, and again when the queue is empty: usually nobody asks.
   private var places: [UInt64: SIMD4<Int32>]?
-  /// Entries that were looked at so far by calls that look at many.
+  /// How many entries were searched so far, by calls that search the queue.
   var steps = 0
   private var lanes: [Deque<Entry>] = Array(repeating: [], count: Priority.allCases.count)
   private var arrivals: Int64 = 0
   private var dequeues = 0
   private(set) var count = 0
 
-  /// Adds an element behind all others of its priority, or of a less urgent lane when one with its order key
-  /// waits there.
+  /// Adds an element behind all others of its priority. When an entry with its order key waits in a less urgent lane,
+  /// the element joins that lane.
   ///
-  /// - Parameter usual: what most elements of its order key have for a priority.
+  /// - Parameter usual: the priority of most elements with its order key; nil: `priority`.
   mutating func join(_ element: Element, priority: Priority, orderKey: UInt64, usual: Priority? = nil) {
     var lane = Int(priority.rawValue)
     let usual = usual ?? priority
@@ -55,7 +54,8 @@ struct PriorityLanes<Element> {
     if places != nil { place(orderKey, lane, 1) }
   }
 
-  /// The least urgent lane, from `lowest` on, that has an entry of the key. O(1), and once O(count).
+  /// The least urgent lane with an entry of the order key, among the lanes up to `lowest`. O(1); the first call is
+  /// O(count).
   private mutating func lastLane(of orderKey: UInt64, from lowest: Int) -> Int? {
     if places == nil {
       places = [:]
@@ -83,10 +83,11 @@ struct PriorityLanes<Element> {
     if track.count == 1 { tracks[orderKey] = nil } else { tracks[orderKey]!.count -= 1 }
   }
 
-  /// The lane that `dequeue` took the last element from.
+  /// The lane of the element that was dequeued last.
   private(set) var lane = 0
 
-  /// What was just dequeued will be put back: what joins with its order key meanwhile stays behind it.
+  /// Keeps the place of the element that was dequeued last, because it will be put back: elements with its order key
+  /// that join meanwhile stay behind it.
   mutating func keepPlace(orderKey: UInt64) { _ = track(orderKey, lane) }
 
   /// Puts an element whose place was kept back into its lane, before all others.
@@ -102,8 +103,10 @@ struct PriorityLanes<Element> {
     return nil
   }
 
-  /// Takes the next element. `atLeast` limits it to that priority and above (a reserve worker's part);
-  /// those dequeues take no part in the fairness count.
+  /// Removes and returns the next element.
+  ///
+  /// - Parameter atLeast: the lowest priority to take, above `low` for a reserve worker. A dequeue above `low` does not
+  ///   count for `fairness`.
   mutating func dequeue(atLeast: Priority = .low) -> Element? {
     if count == 0 { return nil }
     if atLeast == .low {
@@ -114,7 +117,7 @@ struct PriorityLanes<Element> {
     return nil
   }
 
-  /// What the next `dequeue()` would take, without taking it.
+  /// The element that the next `dequeue()` would return.
   var next: Element? {
     if count == 0 { return nil }
     if (dequeues + 1) % Self.fairness == 0, let lane = oldestLane { return lanes[lane].first?.element }
@@ -122,7 +125,7 @@ struct PriorityLanes<Element> {
     return nil
   }
 
-  /// Visits everything that waits. O(count).
+  /// Calls `body` with every element that waits. O(count).
   func forEach(_ body: (Element) -> Void) {
     for lane in lanes { for entry in lane { body(entry.element) } }
   }
@@ -149,8 +152,8 @@ struct PriorityLanes<Element> {
     return entry.element
   }
 
-  /// Moves a waiting element to a higher lane (coalescing with a more urgent event), keeping its arrival
-  /// among the entries there; not past the lane of one with its order key that joined before it. O(count).
+  /// Moves a waiting element to a more urgent lane, because a more urgent event coalesced with it. There it stands by
+  /// its arrival. It does not pass the lane of an entry with its order key that joined before it. O(count).
   mutating func raise(where matches: (Element) -> Bool, to priority: Priority) {
     steps += count
     for lane in (Int(priority.rawValue) + 1)..<lanes.count {

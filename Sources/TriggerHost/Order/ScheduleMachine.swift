@@ -1,19 +1,20 @@
 import DequeModule
 import TriggerCore
 
-/// Decides which jobs fire when. A pure state machine: `advance` is told the time and returns what to do;
-/// no threads, no clock, no I/O.
+/// Decides which jobs fire when. A pure state machine without threads, clock or I/O: `advance` gets the time and
+/// returns what to do.
 ///
-/// A fire is identified by its job and its nominal instant, and none happens twice, whatever the clock does. Jobs of
-/// wall times (`cron`, `at`) go by the clock that people set, those of spans (`every`) by the one that nobody sets:
-/// their instants are what the wall shows then.
+/// A job and a nominal instant together name a fire. No fire happens twice, whatever the clock does. Jobs of wall times
+/// (`cron`, `at`) go by the clock that people set. Jobs of spans (`every`) go by the clock that nobody can set. Their
+/// instants are the wall times at those moments.
 struct ScheduleMachine {
   /// One fire of a job.
   struct Fire: Hashable, Sendable {
     var job: String
     /// The nominal instant, before jitter.
     var instant: Timestamp
-    /// No instant after this one and before `instant` is still to fire. Says nothing of which fire it is.
+    /// No instant after this one and before `instant` will fire any more. Fires with equal job and instant are equal,
+    /// whatever their `after`.
     var after: Timestamp
 
     init(job: String, instant: Timestamp, after: Timestamp? = nil) {
@@ -31,45 +32,45 @@ struct ScheduleMachine {
     }
   }
 
-  /// Several fires of a job that do not become runs.
+  /// Several fires of a job that do not run.
   struct Fires: Equatable, Sendable {
     var job: String
     var first: Timestamp
     var last: Timestamp
     var count = 1
-    /// There are more than `count`.
+    /// True when there are more fires than `count`.
     var isMore = false
   }
 
   enum Action: Equatable, Sendable {
     case start(Fire)
-    /// The run of `old` is to be cancelled, and `by` started.
+    /// Cancel the run of `old` and start `by`.
     case replace(old: Fire, by: Fire)
-    /// `ended` gives it when its turn has come.
+    /// The fire waits. `ended` returns it when its turn has come.
     case waits(Fire)
-    /// Not run: `max_instances` runs are going on.
+    /// The fire does not run, because `max_instances` runs go on.
     case dropped(Fire)
-    /// Not run: found out later than `misfire_grace_time` allows.
+    /// The fires do not run, because they are later than `misfire_grace_time` allows.
     case missed(Fires)
-    /// Not run: of several fires only the newest do, one of them (`coalesce`) or `catchUpLimit`.
+    /// The fires do not run, because of several due fires only the newest run: one (`coalesce`) or `catchUpLimit`.
     case leftOut(Fires)
-    /// The clock was set back behind what the job has fired: that does not fire again.
+    /// The clock was set back to before a fire that has happened. The fire does not happen again.
     case ahead(Fire, next: Timestamp?)
   }
 
-  /// Most fires of a job that run one after another when several are due.
+  /// The most fires of a job that run one after another when several are due.
   static let catchUpLimit = 100
-  /// Most fires that are counted one by one.
+  /// The most fires that are counted one by one.
   static let countLimit = 1000
 
   private struct Next {
     var instant: Timestamp
-    /// With jitter, on the wall.
+    /// The wall time with jitter.
     var due: Timestamp
-    /// On the clock that nobody sets, for a job of spans.
+    /// For a job of spans: the time on the clock that nobody can set.
     var monotonic: MonotonicTime?
 
-    /// How long ago it was due, in nanoseconds; below zero: it is not yet.
+    /// How long ago the fire was due, in nanoseconds. Below zero: it is not due yet.
     func lateness(at now: ClockReading) -> Int64 {
       monotonic.map { now.monotonic - $0 } ?? now.wall &- due.nanoseconds
     }
@@ -78,21 +79,21 @@ struct ScheduleMachine {
   private struct Waiting {
     var fire: Fire
     var next: Next
-    /// It came due while others before it were still to run: it may be too late when its turn comes.
+    /// True when the fire came due while earlier fires waited: then it may be too late when its turn comes.
     var mayExpire: Bool
   }
 
   private struct Entry {
     var job: ScheduledJob
-    /// The instant to come.
+    /// The next fire; nil when none comes.
     var next: Next?
     var overlap: Overlap<Fire>
-    /// What fires count from when none is known.
+    /// The time after which instants count while no fire is known.
     var since: Timestamp
     var fired: FiredInstants
-    /// The last fire, while nobody has set the clock since.
+    /// The instant of the last fire; nil when there is none, or somebody has set the clock since.
     var before: Timestamp?
-    /// Fires that were due together: they run one after another, oldest first.
+    /// Fires that were due together. They run one after another, oldest first.
     var catchUp: Deque<Waiting> = []
 
     var isElapsed: Bool {
@@ -103,17 +104,18 @@ struct ScheduleMachine {
     }
   }
 
-  /// In the order they were added: with equal due times the earlier one goes first.
+  /// The jobs, in the order in which they were added. Of two jobs with equal due times the earlier goes first.
   private var entries: [Entry] = []
-  /// What jobs have fired that are gone: one of the name may come back.
+  /// The fired instants of removed jobs, by name: a job of the same name may come back.
   private var removed: [String: FiredInstants] = [:]
   private var watch: ClockWatch?
-  /// To be said with the next actions.
+  /// Actions that `advance` returns before all others.
   private var notices: [Action] = []
 
   var jobs: [ScheduledJob] { entries.map(\.job) }
 
-  /// When `advance` has something to do next, on either clock. O(jobs).
+  /// When `advance` has something to do next: when one of the clocks has reached its time. Nil when nothing is to do.
+  /// O(jobs).
   var nextDue: ClockReading? {
     var due = ClockReading(wall: .max, monotonic: .never)
     for next in entries.compactMap(\.next) {
@@ -127,15 +129,15 @@ struct ScheduleMachine {
     return due.wall == .max && due.monotonic == .never ? nil : due
   }
 
-  /// The job's next fire, jitter included, on the wall.
+  /// The wall time of the job's next fire, with jitter; nil when none comes.
   func nextDue(of name: String) -> Timestamp? { entries.first { $0.job.name == name }?.next?.due }
 
-  /// Adds a job; its first fire is the first after `now` (`at` and `start` jobs: their own time).
+  /// Adds a job. Its first fire is the first instant after `now`; for `at` and `start` jobs, their own time.
   ///
   /// - Parameters:
-  ///   - since: a job that was known before goes on after its last fire, or after this time when it
-  ///     has not fired: what it missed meanwhile counts as missed. `start` jobs fire anew.
-  ///   - fired: what it has fired before.
+  ///   - since: for a job that was known before: since when. The job goes on after its last fire, or after this time
+  ///     when it has not fired. Fires that were due meanwhile count as missed. `start` jobs fire again.
+  ///   - fired: the instants that the job has fired before.
   /// - Returns: false when a job has the name already.
   mutating func add(
     _ job: ScheduledJob, at now: ClockReading, since: Timestamp? = nil, fired: FiredInstants? = nil
@@ -154,7 +156,7 @@ struct ScheduleMachine {
     case .every:
       let last = max(
         entries[index].since, fired.newest.map { Timestamp(nanoseconds: $0) } ?? entries[index].since)
-      // A fire that is ahead of the clock must not silence it for longer than its span.
+      // A last fire that is ahead of the clock must not silence the job for longer than its span.
       entries[index].job.rule = job.rule.anchored(at: min(last, wall))
       plan(after: min(last, wall), index, at: now)
     case .wall, .at: resume(index, at: now)
@@ -163,8 +165,8 @@ struct ScheduleMachine {
     return true
   }
 
-  /// Gives a job another form. One that fires by the same rule goes on where it is, any other begins anew; what has fired
-  /// does not fire again. False when there is none of the name.
+  /// Replaces the job of the same name. With the same rule and jitter the job goes on where it is. Otherwise it begins
+  /// anew, but no instant fires again. False when there is no job of the name.
   mutating func replace(_ job: ScheduledJob, at now: ClockReading) -> Bool {
     guard let index = entries.firstIndex(where: { $0.job.name == job.name }) else { return false }
     follow(now)
@@ -184,7 +186,7 @@ struct ScheduleMachine {
     return true
   }
 
-  /// Forgets a job, but not what it has fired; what it has started runs on. False when there is none of the name.
+  /// Removes a job. Its runs go on, and its fired instants are kept. False when there is no job of the name.
   mutating func remove(_ name: String) -> Bool {
     guard let index = entries.firstIndex(where: { $0.job.name == name }) else { return false }
     if removed.count >= Self.countLimit { removed = [:] }
@@ -192,7 +194,7 @@ struct ScheduleMachine {
     return true
   }
 
-  /// What is due at `now`. O(jobs + fires).
+  /// Returns what to do for everything that is due at `now`. O(jobs + fires).
   mutating func advance(to now: ClockReading) -> [Action] {
     follow(now)
     var found: [(due: Timestamp, action: Action)] = []
@@ -209,14 +211,14 @@ struct ScheduleMachine {
       }
     }
     defer { notices = [] }
-    // By due time; fires due together in the order of their jobs.
+    // By due time. Fires that are due together come in the order of their jobs.
     return notices
       + found.enumerated()
       .sorted { ($0.element.due, $0.offset) < ($1.element.due, $1.offset) }
       .map(\.element.action)
   }
 
-  /// A fire's run has ended. What waited for it may start now.
+  /// Notes that the run of a fire has ended. Fires that waited for it may start now.
   mutating func ended(_ fire: Fire, at now: ClockReading) -> [Action] {
     guard let index = entries.firstIndex(where: { $0.job.name == fire.job }) else { return [] }
     if let next = entries[index].overlap.end(fire) { return [.start(next)] }
@@ -225,7 +227,7 @@ struct ScheduleMachine {
 
   // MARK: The clock
 
-  /// Notices when somebody has set the wall clock, and heals: in both directions, at once.
+  /// Notices when somebody has set the wall clock, ahead or back, and moves every job to the new time at once.
   private mutating func follow(_ now: ClockReading) {
     guard watch != nil else { return watch = ClockWatch(now) }
     guard let step = watch!.look(now) else { return }
@@ -240,7 +242,8 @@ struct ScheduleMachine {
     }
   }
 
-  /// The next fire of a job of spans comes when it would have; only what the wall shows then is another time.
+  /// Moves the instants of a job of spans by `step`. Its next fire comes at the same moment as before, and only the
+  /// wall time of that moment is another.
   private mutating func shift(_ index: Int, by step: Int64) {
     guard let next = entries[index].next else { return }
     func moved(_ time: Timestamp) -> Timestamp { Timestamp(nanoseconds: time.nanoseconds &+ step) }
@@ -252,7 +255,7 @@ struct ScheduleMachine {
     }
   }
 
-  /// Instants of spans that come to lie on ones that have fired are moved by a nanosecond: they are others.
+  /// Moves the instants of a job of spans by nanoseconds until none of them is an instant that has fired.
   private mutating func makeUnused(_ index: Int) {
     guard case .every(let span, let from?) = entries[index].job.rule, let next = entries[index].next else {
       return
@@ -269,8 +272,8 @@ struct ScheduleMachine {
     entries[index].next!.due = Timestamp(nanoseconds: next.due.nanoseconds + by)
   }
 
-  /// A job of wall times goes on with the first instant that is not behind the clock and has not fired; what is behind
-  /// and has not fired either was missed.
+  /// Sets the next fire of a job of wall times: the first instant that has not fired, after the last fire or, for a job
+  /// without fires, after `since`. Instants that the clock has passed meanwhile count as missed.
   private mutating func resume(_ index: Int, at now: ClockReading) {
     let entry = entries[index]
     let last = entry.fired.last(notAfter: now.wall) ?? .min
@@ -305,7 +308,7 @@ struct ScheduleMachine {
     if entries[index].isElapsed { makeUnused(index) }
   }
 
-  /// Moves a job on behind `now`: what is to run, and what is said of the rest.
+  /// Moves a job on past `now`. Returns the fires that should run, and the actions that tell of the others.
   private mutating func takeDue(
     _ index: Int, at now: ClockReading
   ) -> (fires: [Waiting], said: [Action]) {
@@ -343,8 +346,8 @@ struct ScheduleMachine {
     fires!.count += 1
   }
 
-  /// Leaves out what would only be counted, for a host that slept for a year does not count its seconds: goes on with an
-  /// instant after which at least `kept` come up to `end`. False when there is none.
+  /// Passes over fires that would only be counted: a host that slept for a year does not count every second of it. The
+  /// job goes on at a time after which at least `kept` instants come up to `end`. False when there is no such time.
   private mutating func jump(
     _ index: Int, keeping kept: Int, notAfter end: Int64, at now: ClockReading, _ fires: inout Fires?
   ) -> Bool {
@@ -385,7 +388,7 @@ struct ScheduleMachine {
 
   // MARK: Several at once
 
-  /// Behind those that wait already, as far as there is room.
+  /// Puts fires behind the fires that wait already, up to `catchUpLimit`. Returns what tells of the others.
   private mutating func queue(_ fires: [Waiting], _ index: Int) -> [Action] {
     let isFirst = entries[index].catchUp.isEmpty
     var leftOut: Fires?
@@ -401,7 +404,7 @@ struct ScheduleMachine {
     return leftOut.map { [.leftOut($0)] } ?? []
   }
 
-  /// Starts the oldest that waits when no other run of the job is going on.
+  /// Starts the oldest waiting fire when no run of the job goes on.
   private mutating func runNext(_ index: Int, at now: ClockReading) -> [Action] {
     var missed: Fires?
     var started: [Action] = []

@@ -1,14 +1,14 @@
 import TriggerCore
 
-/// A job of the scheduler: when it fires, what that starts, and what happens to late and overlapping fires.
+/// A job of the scheduler: when it fires, what a fire enqueues, and what happens to late and overlapping fires.
 public struct ScheduledJob: Sendable, Equatable {
   /// When a job fires.
   public enum Rule: Sendable, Equatable {
     /// A cron expression in a time zone.
     case wall(WallSchedule)
-    /// Every so often by elapsed time, counted from `from`; nil: from when the job is added.
+    /// Each time this much time has passed, counted from `from`; nil: from the time at which the job is added.
     case every(Duration, from: Timestamp? = nil)
-    /// Once. A time that is past when the job is added does not fire.
+    /// Once, at this time. A time that is past when the job is added does not fire.
     case at(Timestamp)
     /// Once, when the job is added.
     case start
@@ -16,34 +16,34 @@ public struct ScheduledJob: Sendable, Equatable {
 
   /// What a fire enqueues.
   public enum Action: Sendable, Equatable {
-    /// One operation of the trigger of that name.
+    /// One operation of the trigger with this name.
     case trigger(String)
-    /// An event for all triggers bound to that name.
+    /// An event with this name, for all triggers that are bound to it.
     case event(String)
   }
 
-  /// Unique in a scheduler; fires and jitter are identified by it.
+  /// Unique in a scheduler. The name identifies the job's fires, and its jitter is computed from the name.
   public var name: String
   /// When it fires.
   public var rule: Rule
   /// What a fire enqueues.
   public var action: Action
-  /// The event's content. `job` and `fire_time` (RFC 3339) are added where it has none.
+  /// The content of the event. The scheduler adds `job` and `fire_time` (RFC 3339) when the payload has no such fields.
   public var payload: Value.Map = [:]
-  /// Default: what the trigger declares.
+  /// Nil: the priority that the trigger declares.
   public var priority: Priority?
-  /// At most this much is added to a fire's time, always the same for the same job and instant.
+  /// A fire comes later by at most this much. The delay is always the same for the same job and instant.
   public var jitter: Duration = .zero
-  /// How late a missed fire may still run; nil: one period, and any time for `at`.
+  /// How late a missed fire may still run; nil: until the next instant, and without limit when none comes.
   public var misfireGraceTime: Duration?
-  /// Of several missed fires only the newest runs.
+  /// True: of several missed fires only the newest runs.
   public var coalesce = true
-  /// What becomes of a fire while `maxInstances` runs of the job go on.
+  /// What happens to a fire while `maxInstances` runs of the job go on.
   public var mode = OverlapMode.single
-  /// Runs that may go on at once; nil: what `mode` has.
+  /// How many runs of the job may go on at once; nil: the default of the mode.
   public var maxInstances: Int?
 
-  /// A job without payload and jitter, of mode `single`; set the rest before it is added.
+  /// A job without payload and jitter, with mode `single`. Set the other fields before you add the job.
   public init(name: String, rule: Rule, action: Action) {
     self.name = name
     self.rule = rule
@@ -72,13 +72,13 @@ extension ScheduledJob.Rule {
     return self
   }
 
-  /// Whether two rules are one, wherever spans count from.
+  /// Whether two rules are equal. It does not matter from when `every` counts.
   func isSame(as other: Self) -> Bool {
     if case .every(let span, _) = self, case .every(let otherSpan, _) = other { return span == otherSpan }
     return self == other
   }
 
-  /// The next instant after `time`, nil when none comes.
+  /// The next instant after `time`; nil when none comes.
   public func next(after time: Timestamp) -> Timestamp? {
     switch self {
     case .wall(let schedule): return schedule.next(after: time)

@@ -1,19 +1,20 @@
 import TriggerCore
 
-/// What stands before the queue for a trigger with `debounce`, `throttle`, `mode` or `max_instances`: lets
-/// its runs pass, holds them, or drops them. A pure state machine.
+/// The gate before the queue for a trigger with `debounce`, `throttle`, `mode` or `max_instances`. It lets the
+/// trigger's runs pass, holds them, or drops them. A pure state machine.
 ///
-/// `debounce` waits until no event has come for its span and then lets the newest pass. `throttle` lets one
-/// pass per span; of those that come meanwhile the newest passes when the span is over. A run that tries an
-/// earlier one again is as old as that: it takes no newer one's place.
+/// With `debounce`, the newest run passes when no event has come for a span. With `throttle`, one run passes per span,
+/// and the newest of the runs that come meanwhile passes when the span is over. A retry counts as old as the first try:
+/// it does not take the place of a newer run.
 struct TriggerGate<Run: GatedRun> {
   enum Verdict {
-    /// Into the queue.
+    /// The run goes into the queue.
     case pass
-    /// `advance` or `end` gives it later.
+    /// The run waits. `advance` or `end` returns it later.
     case hold
+    /// The run does not start.
     case drop
-    /// Into the queue; the other one is to be cancelled.
+    /// The run goes into the queue. Cancel the other run.
     case replace(Run)
   }
 
@@ -26,8 +27,7 @@ struct TriggerGate<Run: GatedRun> {
 
   init(_ options: TriggerOptions) { follow(options) }
 
-  /// From now on it does what these options say, which may be of a newer version of the script, with the runs
-  /// it has.
+  /// Sets the options, for example those of a newer version of the script. The gate keeps the runs that it has.
   mutating func follow(_ options: TriggerOptions) {
     debounce = options.debounce?.nanoseconds ?? 0
     throttle = options.throttle?.nanoseconds ?? 0
@@ -37,12 +37,15 @@ struct TriggerGate<Run: GatedRun> {
     overlap!.limit(to: maxInstances, mode)
   }
 
-  /// Nothing here makes a difference to a run that comes at `now`: the gate can be forgotten.
+  /// True when the gate makes no difference to a run that comes at `now`, so that it can be forgotten.
   func isIdle(at now: MonotonicTime) -> Bool {
     held == nil && (overlap?.running.isEmpty ?? true) && lastPass.map { now - $0 >= throttle } ?? true
   }
 
-  /// A run arrives. `absorbed` is the older one of it and the one that was held: it ends with the newer.
+  /// Decides what happens to a run that arrives.
+  ///
+  /// - Returns: the verdict for the run; and, when the gate held another run, the older and the newer of the two. The
+  ///   older run is superseded by the newer.
   mutating func arrive(
     _ run: Run, at now: MonotonicTime
   ) -> (verdict: Verdict, absorbed: (older: Run, newer: Run)?) {
@@ -53,25 +56,25 @@ struct TriggerGate<Run: GatedRun> {
     return (.hold, absorbed)
   }
 
-  /// Until when a run is held that comes now; nil when it is not.
+  /// Until when the gate holds a run that comes now; nil when it lets the run pass.
   private func due(of run: Run, at now: MonotonicTime) -> MonotonicTime? {
     if debounce > 0 { return now + debounce }
     guard throttle > 0 else { return nil }
-    // After a start what waited passes as one, the newest for all: each by itself would be more than the span lets pass.
+    // After a start only the newest of the runs that waited passes. Each by itself would be more than one per span.
     guard let last = lastPass else { return run.hasWaited ? now : held?.due }
     guard now - last < throttle else { return nil }
     return last + throttle
   }
 
-  /// A run that has passed before goes on.
+  /// Notes a run that had passed the gate before the host was restarted.
   mutating func resume(_ run: Run) { overlap?.resume(ByIdentity(run: run)) }
 
-  /// A run that failed is tried again: the other one goes on in its place.
+  /// Notes that `other` goes on in the place of `run`, which failed and is tried again.
   mutating func replace(_ run: Run, by other: Run) {
     overlap?.replace(ByIdentity(run: run), by: ByIdentity(run: other))
   }
 
-  /// The held run, when its time has come, and what becomes of it.
+  /// The held run when its time has come, and the verdict for it.
   mutating func advance(to now: MonotonicTime) -> (run: Run, verdict: Verdict)? {
     guard let (run, due) = held, due <= now else { return nil }
     held = nil
@@ -88,10 +91,10 @@ struct TriggerGate<Run: GatedRun> {
     }
   }
 
-  /// A run is decided. Returns the waiting one whose turn has come.
+  /// Notes that a run is decided. Returns the waiting run whose turn has come.
   mutating func end(_ run: Run) -> Run? { overlap?.end(ByIdentity(run: run))?.run }
 
-  /// A run ends with another one that has passed before, and may have been replaced by it.
+  /// Notes that `run` goes on as part of `other`, which had passed before. Returns the waiting run that starts now.
   mutating func merge(_ run: Run, into other: Run) -> Run? {
     overlap?.merge(ByIdentity(run: run), into: ByIdentity(run: other))?.run
   }
@@ -107,17 +110,17 @@ struct TriggerGate<Run: GatedRun> {
   }
 }
 
-/// What passes a gate.
+/// A run that passes a gate.
 protocol GatedRun: AnyObject {
-  /// The seq of the failed run that it tries again; nil when it is the first try.
+  /// The seq of the failed run that this run tries again; nil for a first try.
   var retryOf: Int64? { get }
-  /// It came before the host's last stop, and its gate does not know of it.
+  /// True when the run came before the host's last stop and had no seq by then. Its gate does not know of it.
   var hasWaited: Bool { get }
 }
 
 extension GatedRun {
   var hasWaited: Bool { false }
-  /// Only a retry can be older than what has come before it.
+  /// Whether this run is older than `other`, which came before it. Only a retry can be.
   func isOlder(than other: Self) -> Bool {
     guard let retryOf else { return false }
     return other.retryOf.map { $0 > retryOf } ?? true

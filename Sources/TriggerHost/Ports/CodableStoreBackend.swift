@@ -17,8 +17,8 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend,
   private let state: Mutex<State>
   private let initial: Value.Map
 
-  /// - Throws: `StoreError` when the model does not encode as a keyed container of plain values;
-  ///   `EncodingError` or `ValueError` when a field has no place in JSON or is beyond 64 bits.
+  /// - Throws: `StoreError` when the model does not encode as a keyed container of plain values; `EncodingError` or
+  ///   `ValueError` when JSON or 64 bits cannot hold a field.
   public init(_ model: Model) throws {
     initial = try Self.encode(model)
     state = Mutex(State(model: model, values: initial))
@@ -52,7 +52,7 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend,
     }
   }
 
-  /// Makes `model` what the content says.
+  /// Replaces `model` by the model with these fields.
   public func replace(seq: Int64, with content: Value.Map) {
     state.withLock { Self.take(content, &$0) }
   }
@@ -65,8 +65,8 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend,
     if let model = try? decode(values) { state.model = model }
   }
 
-  /// The model with these fields. Throws `DecodingError` when they are not a `Model`, `ValueError` for what
-  /// JSON lacks.
+  /// The model with these fields. Throws `DecodingError` when the fields make no `Model`, and `ValueError` when JSON
+  /// cannot hold a field.
   public func content(of values: Value.Map) throws -> Model { try Self.decode(values) }
   /// The fields of a model by coding key. Throws like `init`.
   public func values(of content: Model) throws -> Value.Map { try Self.encode(content) }

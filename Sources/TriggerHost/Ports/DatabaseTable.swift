@@ -1,10 +1,10 @@
-/// What the table of a database store looks like: how it is called, and which fields of the values have a column
-/// of their own. A description only; `DatabaseStoreBackend` makes the table.
+/// Describes the table of a database store: the table's name, and the fields of the values that have a column of their
+/// own. `DatabaseStoreBackend` makes the table.
 ///
-/// Every table has `key` (the primary key), `value` (JSON of what has no column) and `version` (the seq that wrote
-/// the row) as well.
+/// Every table has three more columns: `key` (the primary key), `value` (the fields without a column, as JSON) and
+/// `version` (the seq that wrote the row).
 public struct DatabaseTable: Sendable, Hashable {
-  /// What a column holds, and which values fit.
+  /// The type of a column: which values it can hold.
   public enum ColumnType: String, Sendable, CaseIterable {
     /// Text in UTF-8.
     case text
@@ -20,11 +20,11 @@ public struct DatabaseTable: Sendable, Hashable {
     case blob
   }
 
-  /// A field of the values with a column of its own.
+  /// A column for a field of the values.
   public struct Column: Sendable, Hashable {
-    /// Name of the field and of the column.
+    /// The name of the field and of the column.
     public var name: String
-    /// What it holds.
+    /// The type of the values.
     public var type: ColumnType
 
     /// A column of that name and type.
@@ -36,15 +36,15 @@ public struct DatabaseTable: Sendable, Hashable {
 
   /// The table's name.
   public var name: String
-  /// In the order of the table.
+  /// The declared columns, in the order of the table.
   public var columns: [Column]
-  /// The columns of each index, besides the primary key's.
+  /// The names of the columns of each further index. The primary key always has an index.
   public var indexes: [[String]]
-  /// SQL that is run once each, in order, when the file is opened: views, triggers, further tables. What was run
-  /// once must stay as it is; a change is a new migration.
+  /// SQL statements for views, triggers and further tables. When the file is opened, each statement that has not yet
+  /// run there runs, in order. Never change a statement that has run: add a new one.
   public var migrations: [String]
 
-  /// A table of that name.
+  /// The description of a table. Check it with `fault`.
   public init(
     _ name: String, columns: [Column] = [], indexes: [[String]] = [], migrations: [String] = []
   ) {
@@ -54,11 +54,11 @@ public struct DatabaseTable: Sendable, Hashable {
     self.migrations = migrations
   }
 
-  /// Columns that every table has.
+  /// The names of the columns that every table has.
   public static let ownColumns = ["key", "value", "version"]
 
-  /// What is wrong with a name of a table or column, nil when nothing is: letters, digits and `_`, not beginning
-  /// with a digit, at most 64, so that nobody has to quote it.
+  /// What is wrong with the name of a table or column; nil when the name is good. A good name has 1 to 64 letters,
+  /// digits and `_`, and does not begin with a digit: nobody has to quote it in SQL. Some names are reserved.
   public static func fault(inName name: String) -> String? {
     if name.isEmpty { return "is empty" }
     if name.utf8.count > 64 { return "is longer than 64 bytes" }
@@ -73,12 +73,13 @@ public struct DatabaseTable: Sendable, Hashable {
     return lower.hasPrefix("sqlite_") || lower.hasPrefix("trigger_host") ? "is reserved" : nil
   }
 
-  /// What is wrong with the name of a declared column, nil when nothing is. SQL does not tell upper from lower case.
+  /// What is wrong with the name of a declared column; nil when the name is good. SQL does not tell upper from lower
+  /// case.
   public static func fault(inColumn name: String) -> String? {
     ownColumns.contains(name.lowercased()) ? "is a column of every table already" : fault(inName: name)
   }
 
-  /// The first thing that is wrong, nil when nothing is.
+  /// The first mistake in the description; nil when there is none.
   public var fault: String? {
     if let fault = Self.fault(inName: name) { return "the table name `\(name)` \(fault)" }
     var seen: Set<String> = []
@@ -95,7 +96,7 @@ public struct DatabaseTable: Sendable, Hashable {
     return nil
   }
 
-  /// True for a declared column and for those that every table has.
+  /// Whether the table has the column: a declared column, or one of `ownColumns`.
   public func isColumn(_ name: String) -> Bool {
     Self.ownColumns.contains(name) || columns.contains { $0.name == name }
   }

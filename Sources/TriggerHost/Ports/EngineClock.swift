@@ -2,12 +2,12 @@ import Glibc
 import Synchronization
 import TriggerCore
 
-/// Both times of one moment.
+/// The wall time and the monotonic time of one moment.
 public struct ClockReading: Sendable, Hashable {
-  /// What clocks on the wall show, in nanoseconds since 1970-01-01T00:00:00Z: for what leaves the process or is
-  /// written down. Somebody may set it.
+  /// The time that people know, in nanoseconds since 1970-01-01T00:00:00Z. For times that leave the process or are
+  /// written down. Somebody may set this clock.
   public var wall: Int64
-  /// What spans are measured with.
+  /// The time of a clock that nobody can set. For measuring spans.
   public var monotonic: MonotonicTime
 
   /// - Parameter wall: nanoseconds since 1970-01-01T00:00:00Z.
@@ -58,6 +58,7 @@ extension EngineClock {
 public struct SystemClock: EngineClock {
   private static let id = CLOCK_BOOTTIME
 
+  /// All are the same clock.
   public init() {}
 
   /// `CLOCK_REALTIME`. About 25 ns.
@@ -70,24 +71,24 @@ public struct SystemClock: EngineClock {
   public func sleep(until due: ClockReading) async throws {
     let now = read()
     if now.hasReached(due) { return }
-    // Neither is negative, and what is too far to be told is not the least.
+    // Neither clock has reached its time. A difference that overflows is below zero, so it is left out.
     let left = [1_000_000_000, due.monotonic - now.monotonic, due.wall &- now.wall].filter { $0 > 0 }.min()!
     try await Task.sleep(for: .nanoseconds(left))
   }
 }
 
 extension ClockReading {
-  /// Either clock is there.
+  /// True when one of the clocks has reached its time in `due`.
   func hasReached(_ due: ClockReading) -> Bool { wall >= due.wall || monotonic >= due.monotonic }
 }
 
-/// A clock that stands still until it is told to move: for tests and simulation.
+/// A clock that moves only when a test or simulation moves it.
 public final class ManualClock: EngineClock {
   private struct State {
     var time: ClockReading
     var newest = 0
     var waiting: [Int: (due: ClockReading, continuation: CheckedContinuation<Void, any Error>)] = [:]
-    /// Cancelled before they waited.
+    /// Sleepers that were cancelled before they waited.
     var cancelled: Set<Int> = []
 
     mutating func wake(all: Bool = false) {
@@ -99,7 +100,7 @@ public final class ManualClock: EngineClock {
   }
   private let state: Mutex<State>
 
-  /// - Parameter now: nanoseconds since 1970-01-01T00:00:00Z.
+  /// - Parameter now: the wall time at first, in nanoseconds since 1970-01-01T00:00:00Z.
   public init(now: Int64 = 0) {
     state = Mutex(State(time: ClockReading(wall: now, monotonic: MonotonicTime(nanoseconds: 0))))
   }
@@ -111,7 +112,7 @@ public final class ManualClock: EngineClock {
   /// Both.
   public func read() -> ClockReading { state.withLock { $0.time } }
 
-  /// Time passes: both clocks move on, and those wake whose time has come.
+  /// Lets time pass: both clocks move on, and the tasks wake whose time has come.
   public func advance(by duration: Duration) {
     state.withLock { state in
       state.time.wall += duration.nanoseconds
@@ -120,7 +121,8 @@ public final class ManualClock: EngineClock {
     }
   }
 
-  /// Somebody sets the wall clock, ahead or back; no time passes. All who sleep wake, to look again.
+  /// Sets the wall clock ahead or, with a negative duration, back. No time passes. All sleeping tasks wake and read the
+  /// clock again.
   public func step(by duration: Duration) {
     state.withLock { state in
       state.time.wall += duration.nanoseconds
@@ -128,7 +130,7 @@ public final class ManualClock: EngineClock {
     }
   }
 
-  /// How many tasks wait for the time to move on.
+  /// How many tasks sleep on this clock.
   public var sleeperCount: Int { state.withLock { $0.waiting.count } }
 
   /// Until somebody moves it there, or sets it.
@@ -161,11 +163,11 @@ public final class ManualClock: EngineClock {
   }
 }
 
-/// Somebody has set the wall clock.
+/// The news that somebody has set the wall clock.
 public struct ClockStep: Sendable, Hashable, CustomStringConvertible {
-  /// How far; below zero: back.
+  /// How far the clock was set ahead. Below zero: how far back.
   public let by: Duration
-  /// What it shows now.
+  /// The time that the clock shows now.
   public let to: Timestamp
 
   /// `the clock was set back by 3600.0 s, to 2026-01-01T08:00:00Z`.

@@ -1,13 +1,14 @@
 import TriggerCore
 
-/// A backend that keeps a copy of the store which outlives the process, and which may be slow, locked, behind or
-/// changed by others: a table of a database. It is not told each commit; it brings itself up to date.
+/// A backend with a copy of the store that outlives the process, like a table of a database. The copy may be slow,
+/// locked, behind, or changed by others. The engine does not tell this backend each commit. It shows the store as of
+/// one seq, and the backend brings its copy up to date.
 ///
-/// What it sees is durable already, so its copy is never ahead of the log it was made from.
+/// The commits that the backend sees are durable, so the copy is never ahead of its log.
 public protocol FollowingStoreBackend: StoreBackend {
-  /// Brings the copy to the store as of `view.seq`. Called when something changed, after `FollowStep.look`
-  /// without a change, and once when the engine stops; on a serial queue of the backend's own, so it may take
-  /// its time: no commit and no other backend waits.
+  /// Brings the copy up to the store as of `view.seq`. The engine calls this when the store has changed, after
+  /// `FollowStep.look` without a change, and once when the engine stops. It calls on a serial queue of the backend's
+  /// own, so a call may take long: no commit and no other backend waits for it.
   func follow(_ view: StoreView) -> FollowStep
 }
 
@@ -18,13 +19,13 @@ extension FollowingStoreBackend {
   public func replace(seq: Int64, with content: Value.Map) {}
 }
 
-/// How a backend's `follow` ended.
+/// How a call of a backend's `follow` ended, and when the engine calls again.
 public struct FollowStep: Sendable {
-  /// What kept the copy from being brought up to date, for people; nil: it is as of the view's seq.
+  /// Why the copy could not be brought up to date, for people; nil: the copy is as of the view's seq.
   public var obstacle: String?
-  /// How long the engine waits before it calls again; what changes meanwhile is gathered, one entry per key.
+  /// The shortest time until the engine calls again. The engine gathers the changes of that time, one entry per key.
   public var rest: Duration
-  /// Call again after this even when nothing changed; nil: not before something does.
+  /// The engine calls again after this time even when nothing has changed; nil: it waits for a change.
   public var look: Duration?
 
   /// - Parameter obstacle: nil when the copy is up to date.
@@ -35,16 +36,17 @@ public struct FollowStep: Sendable {
   }
 }
 
-/// One store as of one durable seq, for a backend that keeps a copy of it. Use it during the call only.
+/// One store as of one durable seq, for a backend that keeps a copy of the store. Valid during the call only.
 public struct StoreView {
-  /// The seq it shows.
+  /// The seq that the view shows.
   public let seq: Int64
-  /// The seq of the last view that was followed; at first the seq the engine started from.
+  /// The seq of the last view that the backend followed without an obstacle; at first the seq that the engine started
+  /// from.
   public let since: Int64
-  /// Every key that was changed after `since`, in byte order, whatever became of it; nil when more changed than
-  /// is kept: then any key may have.
+  /// Every key that was written or deleted after `since`, in byte order. Nil when the engine does not know them all:
+  /// then any key may have changed.
   public let changedKeys: [[UInt8]]?
-  /// The engine stops: there is no other call after this one.
+  /// True when the engine stops: this is its last call.
   public let isLast: Bool
 
   private let table: StoreTable
@@ -57,7 +59,7 @@ public struct StoreView {
     self.isLast = isLast
   }
 
-  /// The value of a key and the seq that wrote it; nil when there is none. O(size of the value).
+  /// The value of a key and the seq that wrote the value; nil when the key has none. O(size of the value).
   public func item(_ key: [UInt8]) -> (version: Int64, value: Value)? {
     key.withUnsafeBufferPointer { key in
       guard let base = key.baseAddress,

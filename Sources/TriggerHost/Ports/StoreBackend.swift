@@ -1,10 +1,10 @@
 import TriggerCore
 
-/// One changed key of a commit, as a backend sees it: `value` nil is a deletion.
+/// One changed key of a commit, as a backend is told.
 public struct StoreChange: Sendable, Hashable {
   /// The key, never empty.
   public var key: String
-  /// The key's value as of the commit.
+  /// The key's value as of the commit; nil when the commit deleted the key.
   public var value: Value?
   /// For tests of a backend; the engine makes its own.
   public init(key: String, value: Value?) {
@@ -13,40 +13,41 @@ public struct StoreChange: Sendable, Hashable {
   }
 }
 
-/// Where a store lives, besides the versions the engine keeps in memory.
+/// Keeps a copy of a store outside the engine, which has the versions of every store in memory.
 ///
-/// The engine calls `load` once, before the first commit, and then `apply` after each commit that changed
-/// the store, in seq order, never twice for one seq, from one thread at a time. `apply` is told what is
-/// already decided and durable: it cannot refuse it.
+/// The engine calls `load` once, before the first commit. Then it calls `apply` after each commit that changed the
+/// store: in seq order, never twice for one seq, from one thread at a time. These commits are decided and durable, so
+/// `apply` cannot refuse them.
 ///
-/// A backend that keeps a copy which outlives the process is a `FollowingStoreBackend`.
+/// A backend with a copy that outlives the process is a `FollowingStoreBackend`.
 public protocol StoreBackend: Sendable {
-  /// The whole content of the store as its users see it: a map of documents, or a model.
+  /// The type of the whole store as its users see it: a map of documents, or a model.
   associatedtype Content: Sendable
-  /// What is there before the first commit.
+  /// The keys and values of the store before the first commit.
   func load() throws -> Value.Map
-  /// Follows one commit: one change per key, in byte order of the keys. Called once the commit is durable, on a
-  /// serial queue of the backend's own: a slow one delays neither commits nor other backends. While more than
-  /// 1 MiB of changes wait for it, several commits come as one call, with the newest change of each key and the
-  /// newest seq.
+  /// Brings the copy up to one commit. `changes` has one change per key, in byte order of the keys. The engine calls
+  /// this when the commit is durable, on a serial queue of the backend's own: a slow backend delays neither commits nor
+  /// other backends. While more than 1 MiB of changes wait, one call stands for several commits. It has the newest
+  /// change of each key and the newest seq.
   func apply(seq: Int64, _ changes: [StoreChange])
-  /// The whole store as of a seq: what recovery found in a log, before the first commit after it; and in place
-  /// of the changes when more than 32 MiB of them waited. The default tells `apply` what differs from `load`.
+  /// Replaces the copy by the whole store as of a seq. The engine calls this before the first commit after a recovery,
+  /// and in place of `apply` when more than 32 MiB of changes waited. The default implementation calls `apply`.
   func replace(seq: Int64, with content: Value.Map)
-  /// The content for the keys and values of a snapshot. Throws when they are not a `Content`.
+  /// The content with the keys and values of a snapshot. Throws when the values make no `Content`.
   func content(of values: Value.Map) throws -> Content
-  /// The keys and values of a content; `content(of:)` of it gives it back.
+  /// The keys and values of a content. `content(of:)` makes an equal content of them.
   func values(of content: Content) throws -> Value.Map
-  /// Strings in values, of so many bytes or more, are likely to come again, as contents of files do: a log on disk
-  /// keeps each distinct one once, which costs it a lookup for each. Asked once. The default is `Int.max`: none.
+  /// The length in bytes from which on a string in a value is likely to come again, like the content of a file. A log
+  /// on disk keeps equal strings of this length or more only once, which costs a lookup for each. Asked once. The
+  /// default is `Int.max`: no string.
   var deduplicationThreshold: Int { get }
 }
 
 extension StoreBackend {
-  /// None is likely to come again.
+  /// `Int.max`: no string is likely to come again.
   public var deduplicationThreshold: Int { .max }
 
-  /// Tells `apply` every key of the content, and that those are gone which `load` gives besides.
+  /// Calls `apply` with every key of the content, and with a deletion of every other key that `load` gives.
   public func replace(seq: Int64, with content: Value.Map) {
     let keys = Set(content.keys).union(((try? load()) ?? [:]).keys)
     let sorted = keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
@@ -54,25 +55,25 @@ extension StoreBackend {
   }
 }
 
-/// A backend whose users cannot have every key and value: an execution that would commit one fails, with nothing
-/// applied. What is in the log is not asked about again.
+/// A backend that cannot hold every key and value. When an execution would commit a change that the backend refuses,
+/// the operation fails (`refused`), and nothing is applied. Recovery does not ask about changes that are in the log.
 public protocol CheckingStoreBackend: StoreBackend {
-  /// Why a change cannot be made; nil when it can. Asked under the engine's lock: be quick. The error reads
+  /// Why the backend refuses a change; nil when it does not. Be quick: the engine asks under its lock. The error reads
   /// `refused by store 'name': key: reason`.
   func refusal(of change: StoreChange) -> String?
-  /// Why the store cannot grow to so many keys, and bytes of keys and encoded values; nil when it can.
+  /// Why the store cannot grow to so many keys, and so many bytes of keys and encoded values; nil when it can.
   func refusal(ofKeys keys: Int, bytes: Int) -> String?
-  /// Keys are paths of files, with `/` between names: a path cannot come to be beside one that differs from it only by
-  /// case or Unicode form, or that would have to be a directory of it. Default: they are not.
+  /// True: keys are paths of files, with `/` between names. Then the store never gets two paths that differ only by
+  /// case or Unicode form, nor two of which one would be a directory of the other. Default: false.
   var keysAreFilePaths: Bool { get }
 }
 
 extension CheckingStoreBackend {
-  /// They are not.
+  /// False: keys are any texts.
   public var keysAreFilePaths: Bool { false }
 }
 
-/// A backend's rule, for its table.
+/// The rule by which a backend refuses changes, for the store's table.
 struct BackendRule<Backend: CheckingStoreBackend>: StoreRule {
   let backend: Backend
 
@@ -93,19 +94,19 @@ extension CheckingStoreBackend {
 /// Documents in memory: keys and values as they are. The readable definition of the contract.
 public struct MemoryStoreBackend: StoreBackend {
   private let initial: Value.Map
-  /// As it was given.
+  /// The threshold that the backend was made with, in bytes.
   public let deduplicationThreshold: Int
 
   /// - Parameters:
   ///   - initial: what the store holds before the first commit.
-  ///   - deduplicationThreshold: for documents with long strings that come again, in bytes.
+  ///   - deduplicationThreshold: set it for documents with long strings that come again, in bytes.
   public init(_ initial: Value.Map = [:], deduplicationThreshold: Int = .max) {
     self.initial = initial
     self.deduplicationThreshold = deduplicationThreshold
   }
   /// What the backend was made with.
   public func load() -> Value.Map { initial }
-  /// Does nothing, and the engine does not call it: its own versions are the store.
+  /// Does nothing, and the engine does not call it: the engine's versions are the store.
   public func apply(seq: Int64, _ changes: [StoreChange]) {}
   /// The keys and values as they are.
   public func content(of values: Value.Map) -> Value.Map { values }

@@ -11,95 +11,97 @@ public struct EngineConfiguration: Sendable {
     case refuse
   }
 
-  /// General worker threads, 1 to 64. Reserve workers for higher priorities come on top and sleep until
-  /// the general ones are all held up.
+  /// General worker threads, 1 to 64. The engine adds reserve workers for higher priorities. They sleep until all
+  /// general workers are held up.
   public var workers: Int
-  /// Most operations waiting in the queue. Events that commits emit pass this bound.
+  /// The most operations that wait in the queue. The bound does not hold for events that commits emit.
   public var queueCapacity = 100_000
-  /// For `TriggerQueue.enqueue` and `perform`; `offer` never waits.
+  /// What `TriggerQueue.enqueue` and `perform` do when the queue is full. `offer` never waits.
   public var whenFull = WhenFull.wait
-  /// `order: strict`: nothing is deferred, a slow operation holds up every later commit.
+  /// `order: strict`: the engine defers no operation, so a slow operation holds up every later commit.
   public var strictOrder = false
-  /// How long a finished operation waits before lower-priority ones ahead of it are deferred.
+  /// How long a finished operation waits before the engine defers operations of lower priority ahead of it.
   public var grace: Duration = .milliseconds(1)
-  /// How long anything may hold up a finished operation.
+  /// How long operations of any priority may hold up a finished operation before the engine defers them.
   public var hold: Duration = .milliseconds(10)
-  /// A script may only use stores that were registered.
+  /// True: a script may only use stores that were registered.
   public var strictStores = false
-  /// Seed of every `math.random`; part of what makes a run repeatable.
+  /// Seed of every `math.random`. A run that is repeated needs the same seed.
   public var seed: UInt64 = 0
-  /// Records of decided seqs kept in memory, a power of two; any other number traps.
+  /// How many records of decided seqs stay in memory: a power of two. Any other number traps.
   public var recordsKept = 65_536
 
-  /// Hops from one cause: an operation that far down a chain of emitted events fails (`loop`) when it emits
-  /// again. 1 to 250; what is set beyond counts as the nearest of these.
+  /// The most hops from one cause. An operation that is so many hops down a chain of emitted events fails (`loop`)
+  /// when it emits again. 1 to 250; a number outside becomes the nearest of these.
   public var maximumHops = 64 {
     didSet { maximumHops = min(max(maximumHops, 1), 250) }
   }
-  /// Events that one commit may emit; the operation fails beyond.
+  /// The most events that one commit may emit. An operation that emits more fails (`emits`).
   public var maximumEmits = 1000
-  /// Operations that may come of one cause, over all hops: two emits a hop would be 2^64. Beyond, what would
-  /// add more fails (`loop`).
+  /// The most operations that may come of one cause, over all hops. The bound on hops alone is not enough: with two
+  /// emits a hop, 64 hops make 2^64 operations. An operation that would add more fails (`offspring`).
   public var maximumOffspring = 100_000
 
-  /// Keys of senders that may be known at a time: those of a day. An event with a new one is refused beyond. Each
-  /// takes 24 bytes of memory. Where no log keeps them a key takes about 200, and a fifth as many may be known.
+  /// The most keys of senders that the engine knows at a time. It knows a key for a day. At the limit it refuses an
+  /// event with a new key. A key takes 24 bytes of memory. Where no log keeps the keys, a key takes about 200 bytes,
+  /// and the limit is a fifth.
   public var keys = 10_000_000
 
   package func keys(areInLog: Bool) -> Int { areInLog ? keys : max(1, keys / 5) }
 
-  /// Superseded versions that may be kept for snapshots. Beyond, the execution that holds the oldest one is a
-  /// conflict; when that happens to it again, it fails with `snapshot_too_old`.
+  /// The most superseded versions that the stores keep for snapshots. Beyond it, the execution with the oldest
+  /// snapshot loses the snapshot and runs again. The second time its operation fails (`snapshot_too_old`).
   public var retainedVersions = 1_000_000
 
-  /// How long an attempt of a Swift trigger may take. Beyond, it is given up: it fails, what it does later counts
-  /// nothing, and the trigger does not run again until the host is started again.
+  /// How long an attempt of a Swift trigger may take. After this the engine gives the attempt up: its operation fails
+  /// (`stuck`), its later results are ignored, and the trigger does not run again until the host is restarted.
   public var longestSwiftAttempt: Duration = .seconds(3600)
 
-  /// Attempts that could not be ended and go on, with the lowest priority: beyond, the host asks to be started again and
-  /// is not ready any more. By default two for each worker.
+  /// How many attempts may be stuck at a time. With more the host is not ready, and asks to be restarted. Default: two
+  /// per worker.
   public var mostStuck: Int {
     get { mostStuckSet ?? 2 * workers }
     set { mostStuckSet = newValue }
   }
   private var mostStuckSet: Int?
 
-  /// Receivers are called where an outcome is told, and not on threads of their own: where there are none, in a
-  /// simulation.
+  /// True: receivers are called on the thread that tells the outcome. For simulations, which have no other threads.
   package var tellsInPlace = false
   package var valueLimits = ValueLimits()
-  /// What may be in stores, by name: where the backend that would say so is not there, as in tests and replays.
+  /// Which keys and values a store refuses, by the store's name. For tests and replays, which run without the backend
+  /// that knows this.
   package var rules: [String: any StoreRule] = [:]
-  /// Most undecided seqs at a time, a power of two: what may pile up behind the frontier.
+  /// The most undecided seqs at a time, a power of two. So many may pile up behind a frontier that stands still.
   package var window = 16_384
-  /// Operations behind a conflict that are checked at once.
+  /// How many seqs behind a conflict are checked for conflicts at once.
   package var staleChecks: Int64 = 32
-  /// Most undecided seqs while the frontier moves.
+  /// The most undecided seqs while the frontier moves.
   package var runAhead = 256
-  /// Most operations a worker takes at a time, and about how much work (nanoseconds) that may be.
+  /// The most operations that a worker takes at a time, and about how much work they may be, in nanoseconds.
   package var batch = 16
   package var batchNanoseconds: Int64 = 100_000
   package var commitsPerReclaim = 256
   package var conflictsBeforeReservation: Int32 = 3
   package var maximumStores = 10_000
-  /// Every so many seqs a record says what the stores hold that have changed.
+  /// Every so many seqs a record contains the digests of the stores that have changed since.
   package var digestInterval: Int64 = 65_536
-  /// Events that a queued operation may take the place of, when each has somebody who waits for it; the next one is an
-  /// operation of its own.
+  /// How many events one queued operation may supersede while their senders wait for answers. The next event becomes
+  /// an operation of its own.
   package var mostAbsorbed = 10_000
   package var maximumIntents: UInt32 = 10_000
   package var maximumOutputBytes = 16 << 20
-  /// CPU time that an attempt may go on after its end was asked for (ten times that in wall time) before its
-  /// worker is given up. An attempt that is not stuck takes a fraction of a millisecond; freeing its memory, more.
+  /// How much CPU time an attempt may use after the engine has asked it to end, before the engine gives its worker up.
+  /// Ten times that in wall time counts too. An attempt that is not stuck ends in a fraction of a millisecond; freeing
+  /// its memory takes longer.
   package var abandonAfter: Duration = .seconds(10)
-  /// For tests: called on the worker before each look of a script at a store.
+  /// For tests: called on the worker's thread before a script reads a store.
   package var interruption: (@Sendable () -> Void)?
-  /// Measures for how long the engine lock is held, by this clock; nil: nobody asks.
+  /// The clock that measures for how long threads hold the engine lock; nil: nothing is measured.
   package var lockMeter: clockid_t?
   /// How often the watchdog looks while anything runs.
   package var tick: Duration = .microseconds(500)
 
-  /// - Parameter workers: default: one per core.
+  /// - Parameter workers: general worker threads, 1 to 64.
   public init(workers: Int) { self.workers = workers }
 }
 

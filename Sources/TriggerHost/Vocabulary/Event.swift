@@ -1,26 +1,26 @@
 import TriggerCore
 
-/// A named value that arrives.
+/// Something that happened: a name, a kind and a payload. The engine runs every trigger that is bound to the event.
 public struct Event: Sendable {
-  /// Decides together with `name` which triggers it reaches.
+  /// The kind and the name decide which triggers the event reaches.
   public var kind: EventKind
-  /// What the patterns of `on` are matched with, like `bars/EURUSD`.
+  /// The name that the patterns in `on` are compared with, like `bars/EURUSD`.
   public var name: String
-  /// Canonical encoding of the event.
+  /// The content of the event, in canonical encoding.
   public var payload: [UInt8]
-  /// Default: what each trigger declares.
+  /// Nil: the priority that each trigger declares.
   public var priority: Priority?
-  /// Events of one source keep their order at each trigger.
+  /// Any number that stands for the sender. Events of one source keep their order at each trigger.
   public var source: UInt64
-  /// What acknowledgements call it; nil: nobody asks.
+  /// The id in acknowledgements; nil when nobody waits for one.
   public var id: EventID?
-  /// What its source knows it by: recovery tells how far each source was.
+  /// The key by which its source knows the event. From these keys recovery tells how far each source had come.
   public var key: EventKey?
-  /// Once it is admitted the log keeps it until its operations are decided, whatever happens; `whenKept` says
-  /// from when on. An event that is not kept may be gone after a crash, but never in part.
+  /// True: the log keeps the event from its admission until all its operations are decided. `whenKept` is called when
+  /// the log has the event. A crash may lose an event that is not kept, but never a part of it.
   public var isKept = false
 
-  /// Encodes the payload. O(size); its limits are not checked (see `Value.validate`).
+  /// Encodes the payload, without a check of its limits (see `Value.validate`). O(size).
   public init(
     _ name: String, _ payload: Value = .map([:]), kind: EventKind = .event, priority: Priority? = nil,
     source: UInt64 = 0
@@ -29,7 +29,7 @@ public struct Event: Sendable {
       name, encoded: CanonicalEncoding.encode(payload), kind: kind, priority: priority, source: source)
   }
 
-  /// - Parameter encoded: canonical encoding of the event, as `CanonicalEncoding.encode` gives it.
+  /// - Parameter encoded: canonical encoding of the payload, as `CanonicalEncoding.encode` gives it.
   public init(
     _ name: String, encoded: [UInt8], kind: EventKind = .event, priority: Priority? = nil, source: UInt64 = 0
   ) {

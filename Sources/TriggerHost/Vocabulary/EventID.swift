@@ -1,14 +1,14 @@
 import TriggerCore
 
-/// Names an event that came from outside, for acknowledgements and resume tokens: unique for a data
-/// directory, because every start of a host opens an epoch of its own.
+/// Names an event that came from outside, for acknowledgements and resume tokens. Unique in a data directory,
+/// because every start of a host opens an epoch of its own.
 public struct EventID: Sendable, Hashable, Comparable, CustomStringConvertible {
   /// The epoch of the log in which a host accepted it, from 1; 0 for an event that a tool put back.
   public var epoch: Int64
-  /// From 1 in each epoch, in the order of admission.
+  /// Counted from 1 in each epoch, in the order of admission. In epoch 0: the seq that failed.
   public var number: Int64
 
-  /// An id that was given before.
+  /// An id that an engine has given before.
   public init(epoch: Int64, number: Int64) {
     self.epoch = epoch
     self.number = number
@@ -23,14 +23,15 @@ public struct EventID: Sendable, Hashable, Comparable, CustomStringConvertible {
   public var description: String { "\(epoch)-\(number)" }
 }
 
-/// What an event from outside is known by where it comes from: with it the same event is not taken twice.
+/// Identifies an event at its source, so that the engine does not take the same event twice.
 public enum EventKey: Sendable, Hashable {
-  /// What a sender chose (`Idempotency-Key`). `scope` says whose keys these are; `digest` is of the event's
-  /// name and payload, so that a key that comes again with another event is found out.
+  /// A key that a sender chose (`Idempotency-Key`). `scope` says whose key it is. `digest` is the digest of the event's
+  /// name and payload: it shows when a sender uses a key again for another event.
   case client(scope: String, key: String, digest: UInt64)
-  /// A row of a feed, counted from 1. Every row up to `floor` was decided when this one was admitted.
+  /// A row of a feed, counted from 1. Every row up to `floor` was decided when this row was admitted, so a restarted
+  /// feed reads on from there.
   case row(feed: String, number: Int64, floor: Int64)
-  /// A fire of a schedule: nominal instant in nanoseconds since 1970. No instant between `after` and it is still to
-  /// fire.
+  /// A fire of a schedule. `instant` is the time at which it was due, without jitter. Every instant after `after` and
+  /// before `instant` has fired, or will not fire. Both in nanoseconds since 1970.
   case fire(job: String, instant: Int64, after: Int64)
 }

@@ -1,39 +1,39 @@
-/// Why an operation failed, or was dropped: a short word that stays, for programs. Texts are for people and may be
-/// reworded.
+/// Why an operation failed, or was dropped: one word, for programs. The word never changes; the texts may.
 public enum FailureCode: String, Sendable, CaseIterable {
-  /// The script, or the Swift trigger, raised an error, did not load, or returned what is no list of intents.
+  /// The script or Swift trigger raised an error, did not load, or returned no list of intents.
   case error
-  /// It used up its time.
+  /// The execution used up its time.
   case timeout
-  /// It reached its limit of memory.
+  /// The execution reached its limit of memory.
   case memory
-  /// It was ended from outside: its task was cancelled, or the host stopped.
+  /// The task of the execution was cancelled, or the host stopped.
   case cancelled
   /// An intent does not apply to the value that is there, like adding a number to a text.
   case intent
-  /// The backend of a store does not take a key, a value or their number.
+  /// The backend of a store does not take the key, the value, or so many of them.
   case refused
-  /// It emits too many events in one commit (`limits.emits`).
+  /// The execution emits too many events in one commit (`limits.emits`).
   case emits
-  /// It is more hops from its cause than are allowed (`limits.hops`).
+  /// The operation is too many hops from its cause (`limits.hops`).
   case loop
-  /// Too many operations have come of its cause (`limits.offspring`).
+  /// Too many operations have come of one cause (`limits.offspring`).
   case offspring
-  /// Its snapshot was held for so long that too many versions had to be kept for it.
+  /// The execution held its snapshot for so long that the stores kept too many versions for it, twice.
   case snapshotTooOld = "snapshot_too_old"
-  /// It did not end when it was asked to, and was given up.
+  /// The execution did not end, and the engine gave it up.
   case stuck
-  /// An attempt of its trigger got stuck, so the trigger does not run until it is changed.
+  /// An execution of the trigger got stuck, so the trigger does not run until it is changed or the host is restarted.
   case quarantined
-  /// Its trigger's gate let it go: `max_instances` operations were going on. The seq is `skipped`, not failed.
+  /// The trigger's `mode` dropped the operation: `max_instances` operations were under way. A seq of the operation ends
+  /// `skipped`, not `failed`.
   case dropped
 }
 
-/// What went wrong: the word for programs, and the text for people.
+/// Why an operation failed, or was dropped: the code for programs, and the text for people.
 public struct Failure: Error, Sendable, Hashable, CustomStringConvertible {
-  /// Nothing but this is compared.
+  /// The code. Programs compare it; nobody compares the message.
   public let code: FailureCode
-  /// Message, and where a script raised it, the traceback.
+  /// The text for people. When a script raised the error, the traceback follows.
   public let message: String
 
   /// Any text goes with any code.

@@ -1,14 +1,15 @@
-/// How much is done at most while the engine lock is held, but for what is begun then: the rest waits until others had
-/// it. Steps are of about a tenth of a microsecond.
+/// The most work that one holder of the engine lock begins. The rest waits until other threads have had the lock. One
+/// step is about a tenth of a microsecond.
 package enum HoldBounds {
-  /// Deciding what the frontier allows.
+  /// Steps of deciding operations at the frontier.
   package static let decisions = 20_000
-  /// Admitting events: from outside, from commits, from gates, retries.
+  /// Operations that are admitted: of events from outside, of commits, from gates, of retries. For each of these alone.
   package static let arrivals = 2048
-  /// Steps of the queue in what has arrived: an event that makes another more urgent looks through it.
+  /// Steps of the queue while it admits what has arrived. An event that makes a queued operation more urgent searches
+  /// the queue.
   package static let queueSteps = 200_000
-  /// Bytes of events that are copied for the triggers that commits reach.
+  /// Bytes of events that the engine copies for the triggers that commits reach.
   package static let emittedBytes = 1 << 20
-  /// Versions that nobody reads any more, freed.
+  /// Versions that the engine frees because nobody reads them any more.
   package static let freed = 16_384
 }

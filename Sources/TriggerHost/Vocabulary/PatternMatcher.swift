@@ -1,33 +1,37 @@
 import Glibc
 
-/// Tells which names a pattern takes: `*` stands for any text without a slash, `**` for any text.
+/// Tells which names a pattern matches: `*` stands for any text without a slash, `**` for any text.
 ///
-/// Patterns and names come from strangers, so there is no backtracking: after each byte of the name a set of bits says
-/// how much of the pattern what has been read may be, and a word of 64 of them moves on in a few instructions.
+/// Patterns and names come from strangers, so the matcher does not backtrack. It compares the bytes before the first
+/// star as they are. For the rest, a set of bits says which beginnings of the pattern match the bytes of the name that
+/// have been read: bit `i` stands for the first `i` bytes that are no stars. Each byte of the name moves 64 of these
+/// bits on in a few instructions.
 package struct PatternMatcher: Sendable {
-  /// Before the first star.
+  /// The bytes before the first star.
   private let plain: [UInt8]
   private let end: End
 
   private enum End {
-    /// No star.
+    /// The pattern has no star.
     case nothing
-    /// One star, and it is the last.
+    /// The pattern ends with its only `*`, or with its only `**`.
     case anyName, anything
+    /// The pattern goes on after its first star.
     case parts(Parts)
   }
 
   private struct Parts {
-    /// Bytes of the pattern that are no stars.
+    /// How many bytes of the pattern, from the first star on, are no stars.
     var count = 0
-    /// Of a set of bits; bit `i`: what has been read may be the first `i` of these bytes.
+    /// How many words a set of bits has.
     var words = 0
-    /// By byte: which row of `masks` it has.
+    /// The row of `masks` for each byte.
     var rows = [UInt8](repeating: 0, count: 256)
-    /// Row by row: before which bits the byte stands. The first row is of bytes that the pattern lacks.
+    /// Row by row: the bits that move on when the byte is read. The first row is for bytes that the pattern lacks.
     var masks: [UInt64] = []
-    /// Bits that stay whatever is read, and those that stay unless it is a slash.
+    /// The bits with a `**` after them: they stay, whatever byte is read.
     var anything: [UInt64] = []
+    /// The bits with a star after them: they stay unless a slash is read.
     var anyName: [UInt64] = []
   }
 

@@ -1,12 +1,12 @@
-/// How urgent an operation is. Higher priorities are dequeued first; a finished operation is never held up
-/// for long by one of a lower priority.
+/// How urgent an operation is. The engine dequeues operations of higher priorities first. An operation of a lower
+/// priority does not hold up a finished operation for long.
 public enum Priority: UInt8, Sendable, Comparable, CaseIterable, CustomStringConvertible {
   case critical, high, normal, low
 
   /// `critical` is the greatest.
   public static func < (a: Priority, b: Priority) -> Bool { a.rawValue > b.rawValue }
 
-  /// The priority of that name, `critical` to `low`; nil for any other text, `Critical` too.
+  /// The priority of that name, `critical` to `low`. Nil for any other text, also for `Critical`.
   public init?(_ name: some StringProtocol) {
     guard let found = Self.allCases.first(where: { $0.description == name }) else { return nil }
     self = found

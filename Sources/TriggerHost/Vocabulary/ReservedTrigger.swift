@@ -1,5 +1,5 @@
-/// Names of triggers that are the engine's own.
+/// Names of triggers that the engine itself uses.
 package enum ReservedTrigger {
-  /// What stands in the log for an operation that puts scripts in force.
+  /// The name of the trigger, in the log, for an operation that puts scripts in force.
   package static let scripts = "scripts"
 }

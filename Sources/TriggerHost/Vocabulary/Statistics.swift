@@ -1,16 +1,16 @@
 import TriggerCore
 
-/// Counters of one trigger since start.
+/// Counters of one trigger since the start of the engine.
 public struct TriggerStats: Sendable, Equatable {
   /// Seqs that ended `committed`.
   public var committed = 0
   /// Seqs that ended `failed`.
   public var failed = 0
-  /// Seqs that ended `skipped`; events dropped at the trigger's gate had no seq and do not count.
+  /// Seqs that ended `skipped`. Events that the trigger's gate dropped before they had a seq do not count.
   public var skipped = 0
-  /// Attempts that were thrown away because what they read had changed.
+  /// Attempts that were thrown away because the values that they had read have changed.
   public var conflicts = 0
-  /// All zero.
+  /// All counters are zero.
   public init() {}
 
   package mutating func count(_ outcome: Outcome) {
@@ -30,9 +30,9 @@ public struct TriggerStats: Sendable, Equatable {
   }
 }
 
-/// Counters since start, and what is going on now.
+/// Counters since the start of the engine, and the state of the engine now.
 public struct EngineStats: Sendable {
-  /// The frontier: everything up to this seq is decided.
+  /// The frontier: every seq up to this one is decided.
   public var currentSeq: Int64 = 0
   /// Seqs that ended `committed`.
   public var committed = 0
@@ -44,67 +44,67 @@ public struct EngineStats: Sendable {
   public var skipped = 0
   /// Operations that have an outcome.
   package var decided: Int { committed &+ failed &+ skipped }
-  /// Seqs that ended `deferred`; their operations are counted again when they are decided.
+  /// Seqs that ended `deferred`. Their operations are counted again when they are decided.
   public var deferred = 0
-  /// Attempts that were thrown away because what they read had changed.
+  /// Attempts that were thrown away because the values that they had read have changed.
   public var conflicts = 0
-  /// Times that the last read set of an operation was reserved for it, after several conflicts.
+  /// How often the engine reserved the keys that a deferred operation reads, because the operation had several
+  /// conflicts. Operations that write these keys wait until it is decided.
   public var reservations = 0
-  /// Operations waiting in the queue.
+  /// Operations that wait in the queue.
   public var queued = 0
-  /// Finished operations waiting for the frontier.
+  /// Finished operations that wait for the frontier.
   public var pendingCommits = 0
   /// Undecided operations with a seq.
   public var undecided = 0
-  /// Deferred operations that run on without a seq.
+  /// Deferred operations that go on without a seq.
   public var parked = 0
-  /// Events whose place another took, in the queue or at a gate.
+  /// Events that a newer event superseded, in the queue or at a gate.
   public var coalesced = 0
-  /// Events that a trigger's `mode` let go.
+  /// Events that a trigger's `mode` dropped.
   public var dropped = 0
   /// Events that commits emitted.
   public var emitted = 0
-  /// Superseded versions kept for snapshots that are held.
+  /// Superseded versions that the stores keep for snapshots.
   public var retainedVersions = 0
-  /// The oldest seq that an execution still reads as of; far behind `currentSeq`, somebody runs for long.
+  /// The oldest seq that a running execution reads as of. Far behind `currentSeq`: an execution runs for long.
   public var oldestSnapshot: Int64 = 0
-  /// Attempts that lost their snapshot because too many versions had to be kept for it.
+  /// Attempts that lost their snapshot because the stores kept too many versions for it.
   public var expired = 0
-  /// Attempts that were given up, as they could not be ended: a script that was stuck in C, which is a defect of this
-  /// engine, or a Swift trigger that did not return. The thread, and what it has in memory, stays until it comes to its
-  /// end.
+  /// Attempts that the engine gave up because they did not end: a script that was stuck in C, which is a defect of this
+  /// engine, or a Swift trigger that did not return. Their threads and memory stay until they end.
   public var abandoned = 0
-  /// Of these, the ones that have not come to their end.
+  /// Abandoned attempts that have not ended yet.
   public var stuck = 0
-  /// Triggers that do not run because of that, by name.
+  /// Triggers that do not run because one of their attempts was abandoned, by name.
   public var quarantined: [String: Quarantine] = [:]
   /// Decided operations that observers (`TriggerQueue.observe`) were not told of, as they did not keep up; once for each
   /// observer.
   public var untold = 0
   /// Decided seqs that are not as durable as the log promises: nobody outside has seen them.
   public var logLag: Int64 = 0
-  /// The disk does not keep up: nothing new is taken from the queue until it does.
+  /// True while the disk does not keep up. Then queued operations wait.
   public var isLogBehind = false
-  /// How far the backends that follow the commits are, by store.
+  /// How far the backends have followed the commits, by store.
   public var backends: [String: BackendStats] = [:]
-  /// By trigger name.
+  /// Counters of each trigger, by name.
   public var triggers: [String: TriggerStats] = [:]
-  /// From admission to the decision, by priority; failed and skipped operations count too.
+  /// The time from admission to decision, by priority. Failed and skipped operations count too.
   public var latency: [Priority: LatencyHistogram] = [:]
-  /// All zero: the engine fills it in.
+  /// All counters are zero: the engine fills them in.
   public init() {}
 }
 
-/// Counts latencies in buckets that are 1/16 of a power of two wide: percentiles within 6 %.
+/// Counts latencies in buckets that are 1/16 of a power of two wide, so percentiles are at most 6 % off.
 public struct LatencyHistogram: Sendable {
   private var counts = [UInt64](repeating: 0, count: 64 * 16)
-  /// How many latencies were added.
+  /// How many latencies the histogram has counted.
   public private(set) var count: UInt64 = 0
 
-  /// Empty: 1024 buckets, 8 KiB.
+  /// An empty histogram: 1024 buckets, 8 KiB.
   public init() {}
 
-  /// Counts one latency; anything below 1 counts as 1. O(1).
+  /// Counts one latency. A latency below 1 counts as 1. O(1).
   @inline(__always)
   public mutating func add(nanoseconds: Int64) {
     let value = UInt64(max(nanoseconds, 1))
@@ -114,7 +114,7 @@ public struct LatencyHistogram: Sendable {
     count &+= 1
   }
 
-  /// Takes over all counts of another histogram.
+  /// Adds all counts of another histogram.
   public mutating func add(_ other: LatencyHistogram) {
     for index in counts.indices { counts[index] &+= other.counts[index] }
     count &+= other.count
@@ -128,7 +128,7 @@ public struct LatencyHistogram: Sendable {
     return added
   }
 
-  /// Upper edge of the bucket that holds the percentile (0...100), in nanoseconds; 0 when empty.
+  /// The upper edge of the bucket that contains the percentile (0...100), in nanoseconds; 0 when nothing was counted.
   public func percentile(_ percent: Double) -> Int64 {
     if count == 0 { return 0 }
     let wanted = UInt64((Double(count) * percent / 100).rounded(.up))
@@ -145,14 +145,14 @@ public struct LatencyHistogram: Sendable {
   }
 }
 
-/// How far the backend of a store is.
+/// How far the backend of a store has followed the commits.
 public struct BackendStats: Sendable, Equatable {
-  /// The seq its copy is at; 0 until a copy that outlives the process has been looked at.
+  /// The seq that the copy has reached. 0 before the first look at a copy that outlives the process.
   public var seq: Int64 = 0
-  /// Keys that changed since, as far as they were counted; nil when any key may have.
+  /// How many keys changed since, as far as counted; nil: any key may have changed.
   public var waiting: Int? = 0
-  /// Since when it cannot follow, nanoseconds since 1970; nil while it does.
+  /// Since when the backend cannot follow, in nanoseconds since 1970; nil while it follows.
   public var stuckSince: Int64?
-  /// Why it cannot.
+  /// Why the backend cannot follow, for people; nil while it follows.
   public var obstacle: String?
 }

@@ -1,6 +1,6 @@
-/// A store was used in a way it cannot be.
+/// A store was used wrongly, for example before it was registered.
 public struct StoreError: Error, CustomStringConvertible {
-  /// Names the store and says what was wrong.
+  /// The message for people. It names the store and says what was wrong.
   public let description: String
   package init(_ description: String) { self.description = description }
 }

@@ -1,15 +1,15 @@
 import TriggerCore
 
-/// A trigger that does not run, for an attempt of it never ended: each event for it fails at once, so that it takes one
-/// thread and not one for each. It ends when the script is changed, and with the host.
+/// A trigger that does not run, because one of its attempts never ended. The trigger's events fail at once, so only one
+/// thread is stuck. The quarantine ends when the script changes or the host restarts.
 public struct Quarantine: Sendable, Hashable, CustomStringConvertible {
-  /// Name of the trigger.
+  /// The name of the trigger.
   public let trigger: String
   /// The first seq of the operation whose attempt did not end.
   public let seq: Int64
-  /// Since when, nanoseconds since 1970.
+  /// When the quarantine began, in nanoseconds since 1970.
   public let since: Int64
-  /// A script, not a Swift trigger.
+  /// True for a script, false for a Swift trigger.
   public let isScript: Bool
 
   /// `t has not run since 2026-12-01T16:00:00Z, when its seq 17 got stuck ...`, and what to do.
@@ -21,7 +21,7 @@ public struct Quarantine: Sendable, Hashable, CustomStringConvertible {
         : "it runs again when the host is started again")
   }
 
-  /// What its events fail with.
+  /// The failure of the trigger's events during the quarantine.
   package var failure: Failure {
     Failure(
       .quarantined,
@@ -29,15 +29,16 @@ public struct Quarantine: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// What a host should hear of attempts that cannot be ended.
+/// What the engine tells a host about attempts that do not end.
 public enum StuckNotice: Sendable, CustomStringConvertible {
-  /// An attempt was given up, and its trigger does not run any more.
+  /// The engine has given an attempt up, and the attempt's trigger does not run any more.
   ///
-  /// - Parameter isLowered: its thread has the lowest priority now; false: it may take a core for itself.
+  /// - Parameter isLowered: whether the attempt's thread has the lowest priority now. If not, it may use up a core.
   case quarantined(Quarantine, isLowered: Bool)
-  /// A changed script was put in force: the trigger runs again.
+  /// A changed script is in force, so the trigger runs again.
   case lifted(Quarantine)
-  /// So many threads are stuck that the host should be started again. Said once a minute.
+  /// More attempts are stuck than `EngineConfiguration.mostStuck` allows, so the host should be restarted. Said once a
+  /// minute.
   case restartWanted(stuck: Int, allowed: Int)
 
   /// A line for the log.
@@ -56,8 +57,8 @@ public enum StuckNotice: Sendable, CustomStringConvertible {
 
 /// Whether a host should get work.
 public struct Readiness: Sendable, Hashable {
-  /// Why it should not, in words; empty when it should.
+  /// Why the host should get no work, in words; empty when it is ready.
   public var reasons: [String] = []
-  /// It should.
+  /// True when there is no such reason.
   public var isReady: Bool { reasons.isEmpty }
 }

@@ -1,45 +1,47 @@
 import TriggerCore
 
-/// What a trigger's author decides about it.
+/// The settings of a trigger, made by its author.
 public struct TriggerOptions: Sendable {
-  /// For events that bring no priority of their own.
+  /// The priority of events that have no priority of their own.
   public var priority = Priority.normal
-  /// CPU time of one attempt; ten times that in wall time is the backstop. Scripts only: nothing ends a Swift
-  /// trigger's attempt.
+  /// The most CPU time of one attempt. Ten times that in wall time ends the attempt too. Scripts only: nothing ends an
+  /// attempt of a Swift trigger.
   public var timeout: Duration = .milliseconds(200)
-  /// Live bytes an attempt may hold. Scripts only.
+  /// The most live bytes of one attempt. Scripts only.
   public var memory = 64 << 20
-  /// What it is bound to. Empty: only a schedule, or an enqueue of the trigger itself, runs it.
+  /// The events that the trigger is bound to. Empty: the trigger runs only when a schedule names it, or when a program
+  /// enqueues the trigger itself.
   public var on: [EventPattern] = []
-  /// Path into the event: operations with an equal value there keep their arrival order.
+  /// A path into the event. Operations with an equal value there keep the order in which they arrived.
   public var orderBy: [String]?
-  /// Path into the event: a queued operation with an equal value there takes the newer payload. An empty
-  /// path coalesces all events of the trigger.
+  /// A path into the event. A new event supersedes a queued operation with an equal value there. With an empty path it
+  /// supersedes any queued operation of the trigger.
   public var coalesce: [String]?
-  /// An event passes when none has come for this long; the newest one does.
+  /// When no event has come for this long, the newest event passes.
   public var debounce: Duration?
-  /// At most one event passes per span; the newest of the others follows when it is over.
+  /// At most one event passes in this span. The newest of the other events passes when the span is over.
   public var throttle: Duration?
-  /// What happens to an event when `maxInstances` operations of the trigger are undecided; nil: nothing, it
-  /// becomes an operation like every other. Counted by trigger, or by trigger and `orderBy` value.
+  /// What happens to an event while `maxInstances` operations of the trigger are undecided, or as many of them with an
+  /// equal `orderBy` value. Nil: the event becomes an operation, however many are undecided.
   public var mode: OverlapMode?
-  /// Nil: what `mode` has.
+  /// How many operations may be undecided before `mode` applies. Nil: the default of the mode.
   public var maxInstances: Int?
-  /// What happens to an operation that failed; nil: it stays failed.
+  /// How an operation that failed is tried again; nil: it is not.
   public var retry: RetryPolicy?
-  /// What the table of a script may ask for at most; nil: anything. Only of the defaults that a `ScriptTree` is made with.
+  /// The most that a script's table may ask for; nil: no limit. Counts only in the options that a `ScriptTree` is made
+  /// with.
   public var ceilings: Ceilings?
 
-  /// The most that a host lets its scripts have. One that asks for more is no trigger.
+  /// The most that a host grants its scripts. A script that asks for more is refused.
   public struct Ceilings: Sendable, Hashable {
-    /// CPU time of one attempt.
+    /// The most CPU time of one attempt.
     public var timeout: Duration
-    /// Live bytes of an attempt.
+    /// The most live bytes of one attempt.
     public var memory: Int
-    /// The most urgent priority.
+    /// The highest priority.
     public var priority: Priority
 
-    /// By default what hosts without a word about it allow.
+    /// The defaults are the ceilings of a host whose configuration sets none.
     public init(timeout: Duration = .seconds(600), memory: Int = 1 << 30, priority: Priority = .critical) {
       self.timeout = timeout
       self.memory = memory
@@ -52,41 +54,43 @@ public struct TriggerOptions: Sendable {
   /// - Parameter on: what it is bound to; by default nothing.
   public init(on: [EventPattern] = []) { self.on = on }
 
-  /// Events pass a gate before they reach the queue.
+  /// True when events pass a gate before they reach the queue.
   package var isGated: Bool { debounce != nil || throttle != nil || mode != nil }
 }
 
-/// How an operation that failed is tried again: as a new operation with the same event, under a seq of its
-/// own, after a pause that doubles each time.
+/// How an operation that failed is tried again. Each try is a new operation with the same event and a seq of its
+/// own. The pause before a try doubles each time.
 public struct RetryPolicy: Sendable, Hashable {
-  /// What becomes meanwhile of later operations with its order key.
+  /// What happens meanwhile to later operations of the same trigger from the same source, or with an equal `orderBy`
+  /// value.
   public enum Order: String, Sendable, CaseIterable {
-    /// They wait until the last try is decided: operations of one trigger from one source, or with an equal
-    /// `orderBy` value, are decided in the order in which they came, however often one is tried.
+    /// The later operations wait until the last try is decided. So all of them are decided in the order in which they
+    /// came, however often one is tried.
     case keep
-    /// They go on: a retry takes its place behind them.
+    /// The later operations go on. A retry takes its place behind them.
     case free
   }
 
-  /// Tries in all, the first included; 1 to 100.
+  /// The most tries in all, with the first one; 1 to 100.
   public var attempts: Int
-  /// Pause before the second try.
+  /// The pause before the second try.
   public var backoff: Duration
   /// The longest pause.
   public var longest: Duration
-  /// What becomes meanwhile of later operations with its order key.
+  /// What happens meanwhile to later operations with the same order key.
   public var order = Order.keep
 
-  /// Three tries, a second and two apart, unless said otherwise.
+  /// The defaults: three tries, with pauses of about one and two seconds.
   public init(attempts: Int = 3, backoff: Duration = .seconds(1), longest: Duration = .seconds(300)) {
     self.attempts = attempts
     self.backoff = backoff
     self.longest = longest
   }
 
-  /// The pause before a try, counted from 1 for the second one: doubled each time, and moved by up to a
-  /// quarter either way, so that what failed together is not tried together again. The same for the same
-  /// operation at any time.
+  /// The pause before a retry: doubled each time, plus or minus up to a quarter, so that operations that failed
+  /// together are not retried together. The same for the same operation.
+  ///
+  /// - Parameter retry: 1 for the second try.
   package func delay(before retry: Int, identity: Int64) -> Duration {
     let doublings = min(retry - 1, 40)
     let base = min(Double(backoff.nanoseconds) * Double(1 << doublings), Double(longest.nanoseconds))

@@ -7,7 +7,8 @@ import Testing
 
   /// Targets that programs can import, with everything that a host can do.
   private static let offered = [
-    "TriggerCore", "TriggerHost", "TriggerTestKit", "TriggerRuntime", "TriggerSQLite", "TriggerStores", "TriggerFiles",
+    "TriggerCore", "TriggerHost", "TriggerTestKit", "TriggerRuntime", "TriggerSQLite", "TriggerStores",
+    "TriggerFiles",
   ]
 
   private static func texts(below folder: String) throws -> [(path: String, text: String)] {
