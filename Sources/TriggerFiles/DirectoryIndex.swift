@@ -9,7 +9,7 @@ protocol DirectoryObserver: AnyObject {
   func leave(_ path: String)
   /// What a link leads to depends on these entries of directories; none: forget the link. The empty path is
   /// the root itself.
-  func follow(link path: String, through steps: Set<LinkTrail.Step>)
+  func watch(link path: String, through steps: Set<LinkTrail.Step>)
 }
 
 /// What a directory held when it was last looked at: its files with their contents, and what was wrong with
@@ -216,7 +216,7 @@ package struct DirectoryIndex {
   private mutating func lookAtRoot() -> FileStatus.Identity? {
     let status = FileStatus.of(root)
     isThere = status?.kind == .directory
-    observer?.follow(link: "", through: LinkTrail(absolutePath(root))?.steps ?? [])
+    observer?.watch(link: "", through: LinkTrail(absolutePath(root))?.steps ?? [])
     guard let status, isThere else {
       let message = status == nil ? "the directory does not exist" : "is not a directory"
       problems[""] = FileProblem(path: "", message: message)
@@ -242,10 +242,10 @@ package struct DirectoryIndex {
     guard var status = FileStatus.of(full(path), followsLinks: false) else { return gone(path) }
     let isLink = status.kind == .link
     if isLink {
-      guard let end = follow(path, name) else { return }
+      guard let end = resolveLink(path, name) else { return }
       status = end
     } else if links.remove(path) != nil {
-      observer?.follow(link: path, through: [])
+      observer?.watch(link: path, through: [])
     }
     switch status.kind {
     case .directory:
@@ -268,7 +268,7 @@ package struct DirectoryIndex {
   }
 
   /// The status of what a link leads to; nil when it is not followed.
-  private mutating func follow(_ path: String, _ name: some StringProtocol) -> FileStatus? {
+  private mutating func resolveLink(_ path: String, _ name: some StringProtocol) -> FileStatus? {
     // One that leads nowhere (yet, or for the moment) may be that of a directory.
     let kind = FileStatus.of(full(path))?.kind
     guard includes(path) || kind == nil || kind == .directory else {
@@ -284,7 +284,7 @@ package struct DirectoryIndex {
       return nil
     }
     links.insert(path)
-    observer?.follow(link: path, through: trail.steps)
+    observer?.watch(link: path, through: trail.steps)
     if policy.links == .inside, !trail.isInside(LinkTrail(absolutePath(root))?.target ?? root) {
       fail(path, "the link leaves the directory (it leads to \(trail.target))")
       return nil
@@ -394,7 +394,7 @@ package struct DirectoryIndex {
   private mutating func forget(_ path: String) {
     problems[path] = nil
     leftOut.remove(path)
-    if links.remove(path) != nil { observer?.follow(link: path, through: []) }
+    if links.remove(path) != nil { observer?.watch(link: path, through: []) }
     forgetFile(path)
     forgetDirectory(path)
   }

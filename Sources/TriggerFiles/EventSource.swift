@@ -28,9 +28,9 @@ final class EventSource: DirectoryObserver {
     if let unused = table.leave(path) { inotify.unwatch(unused) }
   }
 
-  func follow(link path: String, through steps: Set<LinkTrail.Step>) {
+  func watch(link path: String, through steps: Set<LinkTrail.Step>) {
     let watched = steps.compactMap { step in watch(step.directory).map { (watch: $0, name: step.name) } }
-    for unused in table.follow(link: path, through: watched) { inotify.unwatch(unused) }
+    for unused in table.watch(link: path, through: watched) { inotify.unwatch(unused) }
   }
 
   private func watch(_ directory: String) -> Int32? {

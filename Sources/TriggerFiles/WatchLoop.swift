@@ -134,7 +134,7 @@ final class WatchLoop: @unchecked Sendable {
     return min(settling.deadline ?? .max, pollDue, jobs)
   }
 
-  private func takeEvents(at now: Int64) {
+  private func handleEvents(at now: Int64) {
     let isOverflown = mailbox.withLock { mailbox in
       defer { mailbox.isOverflown = false }
       return mailbox.isOverflown
@@ -169,7 +169,7 @@ final class WatchLoop: @unchecked Sendable {
     wake.wait(and: source?.file, until: nextDue())
     if mailbox.withLock({ $0.isStopping }) { return nil }
     let now = Self.now()
-    takeEvents(at: now)
+    handleEvents(at: now)
     pollIfDue(at: now)
     return settling.settled(at: now).flatMap { report(of: $0) }
   }
@@ -180,7 +180,7 @@ final class WatchLoop: @unchecked Sendable {
     if !dirt.temporaries.isEmpty { mailbox.withLock { $0.onTemporaries }?(dirt.temporaries) }
     let report = look(dirt)
     let now = Self.now()
-    takeEvents(at: now)
+    handleEvents(at: now)
     let start = heldSince ?? now
     heldSince = settling.isIdle || now - start >= options.longest.nanoseconds ? nil : start
     return heldSince == nil ? report : nil

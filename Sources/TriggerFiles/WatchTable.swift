@@ -60,7 +60,7 @@ struct WatchTable {
   }
 
   /// - Returns: watches that nobody uses any more.
-  mutating func follow(link: String, through steps: [(watch: Int32, name: String)]) -> [Int32] {
+  mutating func watch(link: String, through steps: [(watch: Int32, name: String)]) -> [Int32] {
     let old = stepsOfLink.updateValue(steps, forKey: link) ?? []
     if steps.isEmpty { stepsOfLink[link] = nil }
     for step in old {

@@ -106,7 +106,7 @@ struct EmittedOperations {
 
     /// The place of the first emission of that name to the trigger that was not taken before; nil when
     /// history has none.
-    mutating func take(_ event: EmittedEvent, _ trigger: String) -> Int? {
+    mutating func claim(_ event: EmittedEvent, _ trigger: String) -> Int? {
       if emissions.isEmpty { return nil }
       let name = Name(kind: event.kind, event: event.name, trigger: trigger)
       let found = emissions[(next[name] ?? 0)...].firstIndex { emission in

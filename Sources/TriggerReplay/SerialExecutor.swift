@@ -34,7 +34,7 @@ final class SerialExecutor {
   }
 
   /// Takes intents as a record has them, in the place of an execution.
-  func take(_ record: RecordView) throws {
+  func applyIntents(of record: RecordView) throws {
     attempt.reset()
     try state.add(record, to: &attempt.writes)
   }

@@ -120,7 +120,7 @@ public final class WhatIf {
     let record = try LogRecord(view, intents: false)
     if record.isFromOutside { summary.outside += 1 }
     newAtOnce = 0
-    try follow(try plan(record), record, view)
+    try carryOut(try plan(record), record, view)
     while let next = queue.popFirst() { try run(next, at: view.seq) }
   }
 
@@ -227,13 +227,13 @@ public final class WhatIf {
     return "'\(record.trigger)' is not bound to \(record.kind) \(record.event)"
   }
 
-  private func follow(_ plan: Plan, _ record: LogRecord, _ view: RecordView) throws {
+  private func carryOut(_ plan: Plan, _ record: LogRecord, _ view: RecordView) throws {
     switch plan {
     case .run(let operation): try execute(operation, record, view)
     case .take(let operation):
       summary.kept += 1
       let executor = other!.executor
-      try executor.take(view)
+      try executor.applyIntents(of: view)
       if executor.commit(operation, seq: record.seq) { try admitEvents(of: operation, record) }
     case .skip: summary.skipped += 1
     case .drop(let reason):
@@ -337,7 +337,7 @@ public final class WhatIf {
     for event in events {
       for trigger in event.triggers {
         let hops = Int(operation.hops) + 1
-        if let place = places.take(event, trigger.name) {
+        if let place = places.claim(event, trigger.name) {
           emitted.add(
             event, trigger, hops: hops, family: operation.family,
             cause: LogRecord.Cause(seq: record!.seq, index: place),

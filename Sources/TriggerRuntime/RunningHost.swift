@@ -80,7 +80,7 @@ public final class RunningHost: Sendable {
     let tree = try scripts.begin(reload, hasErrors: found.findings.contains(where: \.isError))
     sayWhatRuns(tree)
     schedules.begin(tree)
-    follower.follow(tree)
+    follower.begin(with: tree)
     return follower
   }
 

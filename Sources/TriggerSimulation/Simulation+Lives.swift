@@ -170,7 +170,7 @@ extension Simulation {
     } else if life.engine.holdsBatch(worker) {
       begin(worker)
     } else {
-      take(worker)
+      exchange(worker)
     }
   }
 

@@ -7,7 +7,7 @@ extension Simulation {
     switch action {
     case .send: try send()
     case .resend: try resend()
-    case .take: take()
+    case .take: exchange()
     case .begin: begin()
     case .end: end()
     case .stall: stall()
@@ -122,14 +122,14 @@ extension Simulation {
     life.engine.workers.filter(condition).randomElement(using: &random)
   }
 
-  private func take() {
+  private func exchange() {
     guard let worker = pick({ life.engine.running($0) == nil && !life.engine.holdsBatch($0) }) else { return }
     // Workers that wait for urgent work alone are rarely awake.
     if !life.engine.generalWorkers.contains(worker), chance(2, in: 3) { return }
-    take(worker)
+    exchange(worker)
   }
 
-  func take(_ worker: Int) { note("worker \(worker) takes \(life.engine.take(worker))") }
+  func exchange(_ worker: Int) { note("worker \(worker) takes \(life.engine.exchange(worker))") }
 
   private func begin() {
     guard let worker = pick({ life.engine.running($0) == nil && life.engine.holdsBatch($0) }) else { return }

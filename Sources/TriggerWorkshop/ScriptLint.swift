@@ -268,10 +268,10 @@ package struct ScriptLint {
   /// Modules that need each other while they load.
   private mutating func lookAtCycles() {
     var done: Set<String> = []
-    for path in scans.keys.sorted() { follow(path, [], &done) }
+    for path in scans.keys.sorted() { visitRequires(path, [], &done) }
   }
 
-  private mutating func follow(
+  private mutating func visitRequires(
     _ path: String, _ chain: [(path: String, line: Int)], _ done: inout Set<String>
   ) {
     if let start = chain.firstIndex(where: { $0.path == path }) {
@@ -290,7 +290,7 @@ package struct ScriptLint {
       guard let file = tree.file(ofModule: require.name),
         !done.contains(file) || chain.contains(where: { $0.path == file }) || file == path
       else { continue }
-      follow(file, chain + [(path, require.line)], &done)
+      visitRequires(file, chain + [(path, require.line)], &done)
     }
   }
 

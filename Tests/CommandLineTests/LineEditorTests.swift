@@ -11,7 +11,7 @@ import Testing
     var keys = KeyReader()
     var action = LineEditor.Action.none
     for byte in text.utf8 {
-      if let key = keys.take(byte) { action = editor.take(key) }
+      if let key = keys.read(byte) { action = editor.handle(key) }
     }
     return (editor, action)
   }
@@ -60,7 +60,7 @@ import Testing
     #expect(type("a\u{1b}[99;99~\u{1b}Zb\u{00}").editor.text == "ab")
     var keys = KeyReader()
     var found: [LineEditor.Key] = []
-    for byte in [0xff, 0xc3, 0x28, 0x41] as [UInt8] { if let key = keys.take(byte) { found.append(key) } }
+    for byte in [0xff, 0xc3, 0x28, 0x41] as [UInt8] { if let key = keys.read(byte) { found.append(key) } }
     #expect(found == [.unknown, .unknown, .text("A")], "bytes that are no UTF-8")
   }
 

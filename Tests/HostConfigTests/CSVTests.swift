@@ -200,8 +200,8 @@ private struct Random {
       let bytes = Array(text.utf8)
       for cut in bytes.indices {
         var search = JSONMember("id")
-        search.take(bytes[..<cut])
-        search.take(bytes[cut...])
+        search.read(bytes[..<cut])
+        search.read(bytes[cut...])
         values.insert(search.value.map { String(decoding: $0, as: UTF8.self) })
       }
       return values.count == 1 ? values.first! : "differs: \(values)"

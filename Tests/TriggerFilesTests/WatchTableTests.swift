@@ -52,13 +52,13 @@ import Testing
   }
 
   @Test mutating func linksDependOnEntries() {
-    #expect(table.follow(link: "a", through: [(watch: 1, name: "..data"), (watch: 9, name: "a")]).isEmpty)
+    #expect(table.watch(link: "a", through: [(watch: 1, name: "..data"), (watch: 9, name: "a")]).isEmpty)
     #expect(table.meaning(of: WatchEvent(watch: 1, kind: .appeared, name: "..data")).dirt.links)
     #expect(table.meaning(of: WatchEvent(watch: 9, kind: .written, name: "a")).dirt.links)
     #expect(!table.meaning(of: WatchEvent(watch: 9, kind: .written, name: "b")).dirt.links)
-    #expect(table.follow(link: "a", through: [(watch: 1, name: "..data")]) == [9])
+    #expect(table.watch(link: "a", through: [(watch: 1, name: "..data")]) == [9])
     // The directory is still in use.
-    #expect(table.follow(link: "a", through: []).isEmpty)
+    #expect(table.watch(link: "a", through: []).isEmpty)
     #expect(!table.meaning(of: WatchEvent(watch: 1, kind: .appeared, name: "..data")).dirt.links)
   }
 }

@@ -48,11 +48,11 @@ private struct Bump: Trigger {
     let engine = SteppedEngine(queue)
     defer { engine.end() }
     for _ in 0..<3 { #expect(try queue.offer(Event("x")) == 1) }
-    #expect(engine.take(0) == 1 && engine.begin(0))
+    #expect(engine.exchange(0) == 1 && engine.begin(0))
     clock.advance(by: .seconds(1))
     _ = engine.watch(stuck: [(0, cpuTaken: 0)])
-    try #require(engine.take(1) == 0)
+    try #require(engine.exchange(1) == 0)
     _ = engine.watch(stuck: [(0, cpuTaken: 1_000_000)])
-    #expect(engine.take(1) > 0)
+    #expect(engine.exchange(1) > 0)
   }
 }

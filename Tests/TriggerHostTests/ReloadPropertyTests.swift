@@ -122,7 +122,7 @@ import TriggerCore
       } else {
         changes["broken.lua"] = .removed
       }
-      let step = reload.take(changes)
+      let step = reload.apply(changes)
       #expect(!step.problems.isEmpty == isBroken, "seed \(seed): \(step.problems)")
       if isBroken { refusals += 1 }
       // What was saved together with the broken file waits for it.

@@ -26,7 +26,7 @@ import TriggerCore
       queue.bind([], scripts: tree)
       for _ in 0..<2 { _ = try queue.offer(Event("e")) }
       while engine.unfinished > 0 {
-        _ = engine.take(0)
+        _ = engine.exchange(0)
         while engine.begin(0) { engine.end(0) }
       }
       read.append(coordinator.engine.triggersInForce.tree!.sources.pathsRead)

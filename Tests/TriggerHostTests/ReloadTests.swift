@@ -147,7 +147,7 @@ import TriggerCore
       _ = (0..<100).map { _ in Self.tree(99) }
     }
     while engine.unfinished > 0 {
-      guard engine.take(0) > 0 else { continue }
+      guard engine.exchange(0) > 0 else { continue }
       while engine.begin(0) { engine.end(0) }
     }
     let record = try #require(after.all.first)

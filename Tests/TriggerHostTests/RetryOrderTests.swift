@@ -53,7 +53,7 @@ import TriggerCore
     func run() {
       for _ in 0..<20 {
         _ = engine.watch()
-        for worker in engine.generalWorkers where engine.take(worker) > 0 {
+        for worker in engine.generalWorkers where engine.exchange(worker) > 0 {
           while engine.begin(worker) { engine.end(worker) }
         }
       }

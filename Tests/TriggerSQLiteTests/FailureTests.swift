@@ -53,8 +53,8 @@ import TriggerHost
     #expect(records[0].error?.contains("no 1") == true)
     do {
       let directory = try DataDirectory(path: path)
-      try directory.settle(dead: [records[0]], .dropped)
-      try directory.settle(dead: [records[1]], .requeued)
+      try directory.mark(dead: [records[0]], as: .dropped)
+      try directory.mark(dead: [records[1]], as: .requeued)
     }
     #expect(try letters.seqs() == [3])
     let mended = [

@@ -320,7 +320,7 @@ import TriggerCore
       #expect(try dead.seqs() == [retry.isEmpty ? 1 : 2])
       do {
         let directory = try DataDirectory(path: path)
-        try directory.settle(dead: try dead.seqs().map { try #require(try dead.record($0)) }, .requeued)
+        try directory.mark(dead: try dead.seqs().map { try #require(try dead.record($0)) }, as: .requeued)
         directory.close()
       }
       #expect(try dead.seqs() == [])

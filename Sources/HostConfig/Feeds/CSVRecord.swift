@@ -28,7 +28,7 @@ struct CSVRecord {
     var index = line.startIndex
     if isQuoted {
       field += self.ending
-      guard takeQuoted(line, &index) else { return self.ending = ending }
+      guard readQuoted(line, &index) else { return self.ending = ending }
     }
     while true {
       if !isQuoted {
@@ -36,9 +36,9 @@ struct CSVRecord {
         if start < line.endIndex, line[start] == Self.quote {
           index = start + 1
           isQuoted = true
-          guard takeQuoted(line, &index) else { return self.ending = ending }
+          guard readQuoted(line, &index) else { return self.ending = ending }
         } else {
-          takePlain(line, &index)
+          readPlain(line, &index)
           if case .broken = state { return }
         }
       }
@@ -59,7 +59,7 @@ struct CSVRecord {
     return index
   }
 
-  private mutating func takePlain(_ line: [UInt8], _ index: inout Int) {
+  private mutating func readPlain(_ line: [UInt8], _ index: inout Int) {
     let start = index
     while index < line.endIndex, line[index] != delimiter {
       if line[index] == Self.quote {
@@ -73,7 +73,7 @@ struct CSVRecord {
   }
 
   /// Goes on inside quotes; true when the quote is closed and a delimiter or the line's end follows.
-  private mutating func takeQuoted(_ line: [UInt8], _ index: inout Int) -> Bool {
+  private mutating func readQuoted(_ line: [UInt8], _ index: inout Int) -> Bool {
     while index < line.endIndex {
       let byte = line[index]
       index += 1

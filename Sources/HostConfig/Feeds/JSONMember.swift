@@ -16,12 +16,12 @@ package struct JSONMember {
   package init(_ name: String) { self.name = Array(name.utf8) }
 
   /// Takes the next bytes of the text.
-  package mutating func take(_ bytes: some Sequence<UInt8>) {
-    for byte in bytes { take(byte) }
+  package mutating func read(_ bytes: some Sequence<UInt8>) {
+    for byte in bytes { read(byte) }
   }
 
-  private mutating func take(_ byte: UInt8) {
-    if isInString { return takeInString(byte) }
+  private mutating func read(_ byte: UInt8) {
+    if isInString { return readInString(byte) }
     switch byte {
     case UInt8(ascii: "\""):
       isInString = true
@@ -45,7 +45,7 @@ package struct JSONMember {
     }
   }
 
-  private mutating func takeInString(_ byte: UInt8) {
+  private mutating func readInString(_ byte: UInt8) {
     if isEscaped {
       isEscaped = false
     } else if byte == UInt8(ascii: "\\") {

@@ -72,7 +72,7 @@ package final class LineReader {
       hasBegun = true
       let rest = block[position..<end]
       let stop = rest.firstIndex { $0 == Self.feed || ending == .any && $0 == Self.carriageReturn }
-      take(rest[..<(stop ?? end)], &line, &search)
+      append(rest[..<(stop ?? end)], &line, &search)
       position = stop ?? end
       if stop != nil {
         line.ending = takeEnding()
@@ -91,7 +91,7 @@ package final class LineReader {
     returned += lines.reversed()
   }
 
-  private func take(_ piece: ArraySlice<UInt8>, _ line: inout Line, _ search: inout JSONMember?) {
+  private func append(_ piece: ArraySlice<UInt8>, _ line: inout Line, _ search: inout JSONMember?) {
     let room = cap - line.bytes.count
     line.bytes += piece.prefix(room)
     if piece.count <= room { return }
@@ -99,9 +99,9 @@ package final class LineReader {
     guard let member else { return }
     if search == nil {
       search = JSONMember(member)
-      line.bytes.withUnsafeBufferPointer { search?.take($0) }
+      line.bytes.withUnsafeBufferPointer { search?.read($0) }
     }
-    search?.take(piece.dropFirst(room))
+    search?.read(piece.dropFirst(room))
   }
 
   /// Passes over what ends a line; a carriage return may be the last byte of a block.

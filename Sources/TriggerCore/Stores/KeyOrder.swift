@@ -29,7 +29,7 @@ final class KeyOrder {
   }
 
   @inline(__always)
-  private static func follow(_ entry: UnsafeMutablePointer<Entry>, _ level: Int) -> UnsafeMutablePointer<
+  private static func next(after entry: UnsafeMutablePointer<Entry>, _ level: Int) -> UnsafeMutablePointer<
     Entry
   >? {
     UnsafeMutablePointer(bitPattern: Entry.forward(entry, level).pointee.loadAcquiring())
@@ -40,10 +40,10 @@ final class KeyOrder {
     var entry = head
     var found: UnsafeMutablePointer<Entry>?
     for level in stride(from: Self.maximumLevels - 1, through: 0, by: -1) {
-      found = Self.follow(entry, level)
+      found = Self.next(after: entry, level)
       while let next = found, Entry.compare(next, key, count) < 0 {
         entry = next
-        found = Self.follow(entry, level)
+        found = Self.next(after: entry, level)
       }
     }
     // The one that was compared. The link may lead elsewhere by now: to a new key, which is below.
@@ -52,9 +52,11 @@ final class KeyOrder {
 
   /// The entry after `entry`; any thread.
   @inline(__always)
-  func next(_ entry: UnsafeMutablePointer<Entry>) -> UnsafeMutablePointer<Entry>? { Self.follow(entry, 0) }
+  func next(_ entry: UnsafeMutablePointer<Entry>) -> UnsafeMutablePointer<Entry>? {
+    Self.next(after: entry, 0)
+  }
 
-  var first: UnsafeMutablePointer<Entry>? { Self.follow(head, 0) }
+  var first: UnsafeMutablePointer<Entry>? { Self.next(after: head, 0) }
 
   /// Writer only. O(log n).
   func insert(_ entry: UnsafeMutablePointer<Entry>) {
@@ -64,7 +66,9 @@ final class KeyOrder {
     withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Entry>.self, capacity: levels) { befores in
       var before = head
       for level in stride(from: Self.maximumLevels - 1, through: 0, by: -1) {
-        while let next = Self.follow(before, level), Entry.compare(next, key, count) < 0 { before = next }
+        while let next = Self.next(after: before, level), Entry.compare(next, key, count) < 0 {
+          before = next
+        }
         guard level < levels else { continue }
         befores[level] = before
         Entry.forward(entry, level).pointee.storeRelaxed(Entry.forward(before, level).pointee.loadRelaxed())
@@ -82,8 +86,8 @@ final class KeyOrder {
     let count = Int(entry.pointee.keyLength)
     var before = head
     for level in stride(from: Self.maximumLevels - 1, through: 0, by: -1) {
-      while let next = Self.follow(before, level), Entry.compare(next, key, count) < 0 { before = next }
-      if Self.follow(before, level) == entry {
+      while let next = Self.next(after: before, level), Entry.compare(next, key, count) < 0 { before = next }
+      if Self.next(after: before, level) == entry {
         Entry.forward(before, level).pointee.storeReleasing(Entry.forward(entry, level).pointee.loadRelaxed())
       }
     }

@@ -25,7 +25,7 @@ struct CanonicalDecoder {
     let argument = try self.argument(initial, at: start)
     switch major {
     case Major.unsigned, Major.negative: return try integer(major, argument, at: start)
-    case Major.bytes: return .bytes(Array(try take(argument, at: start)))
+    case Major.bytes: return .bytes(Array(try bytes(argument, at: start)))
     case Major.text: return .string(try text(argument, at: start))
     default:
       guard depthLeft > 0 else { throw error(.tooDeep, "nested too deep", at: start) }
@@ -86,7 +86,7 @@ struct CanonicalDecoder {
   }
 
   private mutating func text(_ argument: UInt64, at start: Int) throws(ValueError) -> String {
-    let slice = try take(argument, at: start)
+    let slice = try bytes(argument, at: start)
     let units = slice.bindMemory(to: UInt8.self)
     guard let text = String(validating: units, as: UTF8.self) else {
       throw error(.badUTF8, "the text is not valid UTF-8", at: start)
@@ -162,7 +162,7 @@ struct CanonicalDecoder {
     return integer
   }
 
-  private mutating func take(
+  private mutating func bytes(
     _ argument: UInt64, at start: Int
   ) throws(ValueError) -> UnsafeRawBufferPointer {
     let count = try self.count(argument, bytesEach: 1, at: start)

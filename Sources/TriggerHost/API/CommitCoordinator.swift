@@ -59,7 +59,7 @@ public final class CommitCoordinator: Sendable {
     if let reader = store.backend as? any StoreReader {
       reader.read(from: engine.newestContent(of: table))
     } else if !(store.backend is MemoryStoreBackend) {
-      try engine.follow(table, with: store.backend)
+      try engine.attach(store.backend, to: table)
     }
     return store
   }

@@ -69,11 +69,11 @@ final class BackendLine: Sendable {
     let step = work.step(isLast: false)
     // Something that is in the way does not go away at once.
     let rest = step.obstacle == nil ? step.rest : max(step.rest, .milliseconds(1))
-    if rest == .zero { return settle(step) }
-    after(rest) { $0.settle(step) }
+    if rest == .zero { return finish(step) }
+    after(rest) { $0.finish(step) }
   }
 
-  private func settle(_ step: FollowStep) {
+  private func finish(_ step: FollowStep) {
     if step.obstacle != nil { return run() }
     // Reads what the last `wake` wrote, so either this sees that there is something, or that `wake` finds the
     // line free.

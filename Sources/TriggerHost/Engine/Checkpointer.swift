@@ -123,7 +123,7 @@ public final class Checkpointer: @unchecked Sendable {
     // Nothing comes in: what a burst has left takes no more room than it must.
     let newest = log.durable
     if newest == lookedAt, newest != settled {
-      log.settle()
+      log.compact()
       settled = newest
     }
     lookedAt = newest

@@ -147,7 +147,7 @@ extension Engine {
     let place = SenderKey(scope: scope, key: key)
     let digest = XXH64.of(UnsafeRawBufferPointer(payload)) ^ StableHash.of(arrival.name)
     let id = arrival.id ?? makeEventID()
-    let verdict = try keys.take(place, id: id, digest: digest, now: keyTime, first: results) {
+    let verdict = try keys.claim(place, id: id, digest: digest, now: keyTime, first: results) {
       id, known in
       results(id, known)
       whenKept?(id)

@@ -46,7 +46,7 @@ extension Engine {
   }
 
   /// Brings the commits to the backend of a store.
-  func follow(_ table: StoreTable, with backend: any StoreBackend) throws {
+  func attach(_ backend: any StoreBackend, to table: StoreTable) throws {
     let line = try backends.add(backend, of: table)
     guard hasStarted else { return }
     let seq = withState { state in

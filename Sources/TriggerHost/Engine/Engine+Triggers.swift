@@ -27,12 +27,12 @@ extension Engine {
   func install(_ set: TriggerSet) {
     lock.withLock {
       state.put(set)
-      followSet(&state)
+      publishSet(&state)
     }
   }
 
   /// The intake and the workers learn of a set that was put in force. Engine lock; takes the intake lock.
-  func followSet(_ state: inout EngineState) {
+  func publishSet(_ state: inout EngineState) {
     guard let set = state.justPut else { return }
     state.justPut = nil
     intakeLock.lock()

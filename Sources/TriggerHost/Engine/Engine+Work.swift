@@ -19,7 +19,7 @@ extension Engine {
     let undecidedBefore = state.stats.decided
     let moved = state.advance(at: now)
     if moved || !state.emissions.isEmpty { route(&state) }
-    takeIncoming(&state, at: now)
+    admitIncoming(&state, at: now)
     let share = max(
       1, min(configuration.batch, (state.lanes.count + configuration.workers - 1) / configuration.workers))
     worker.clearBatch()
@@ -31,7 +31,7 @@ extension Engine {
       taken += before - state.lanes.count - state.heldCount
       if state.justPut == nil, !state.hasRefused { break }
       state.hasRefused = false
-      followSet(&state)
+      publishSet(&state)
       if state.advance(at: now) { route(&state) }
       rounds += 1
     } while worker.batch.isEmpty && rounds < 8
@@ -44,13 +44,13 @@ extension Engine {
     let mightGoOn = state.hasMore
     lock.unlock()
     if let durable { outbox.tell(upTo: durable, announce) }
-    settle(taken: taken + coalesced, decided: decided + coalesced)
+    count(taken: taken + coalesced, decided: decided + coalesced)
     if mightFeedAnother || mightGoOn { wakeWorker() }
     if isDrained { drained.wake() }
     return true
   }
 
-  private func takeIncoming(_ state: inout EngineState, at now: MonotonicTime) {
+  private func admitIncoming(_ state: inout EngineState, at now: MonotonicTime) {
     if state.nextArrived == state.arrived.count {
       state.arrived.removeAll(keepingCapacity: true)
       state.nextArrived = 0
@@ -144,7 +144,7 @@ extension Engine {
     state.retries.removeAll(keepingCapacity: true)
   }
 
-  private func settle(taken: Int, decided: Int) {
+  private func count(taken: Int, decided: Int) {
     if taken > 0 {
       let left = queued.wrappingSubtract(taken, ordering: .relaxed).newValue
       if left <= configuration.queueCapacity / 2 { resumeWaitingForRoom() }
@@ -276,7 +276,7 @@ extension Engine {
       state.giveUpDetached(at: now)
     }
     for (worker, cpuTaken) in stuck { worker.giveUpBatch(to: &state, at: now, cpuTaken: cpuTaken) }
-    takeIncoming(&state, at: now)
+    admitIncoming(&state, at: now)
     let decidedBefore = state.stats.decided
     var moved = state.advance(at: now)
     if defers { state.adaptRunAhead(at: now) }
@@ -297,7 +297,7 @@ extension Engine {
     if defers { askForRestart(stuck: stuckCount, at: now) }
     if let step { clockObserver(ClockStep(by: .nanoseconds(step.by), to: Timestamp(nanoseconds: step.to))) }
     if let durable { outbox.tell(upTo: durable, announce) }
-    settle(taken: coalesced, decided: decided + coalesced)
+    count(taken: coalesced, decided: decided + coalesced)
     if hasWork { wakeWorker() }
     if isDrained { drained.wake() }
     return Turn(waiting: waiting, isActive: isActive, gateDue: gateDue)

@@ -113,7 +113,7 @@ extension EngineState {
       attempt.failure = loop
     } else {
       // Applying hands the values over to the stores, so the log takes the intents first.
-      recorder?.take(attempt)
+      recorder?.encodeIntents(of: attempt)
       do throws(Failure) {
         let changed = try committer.apply(
           attempt.writes, seq: operation.seq, tellsKeys: wantsChangedKeys, isNew: true)

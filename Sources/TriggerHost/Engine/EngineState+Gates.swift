@@ -5,7 +5,7 @@ import TriggerCore
 extension EngineState {
   /// An operation from the intake: to its gate, or straight into the queue.
   mutating func arrive(_ operation: Operation, at now: MonotonicTime) {
-    if operation.turnKey != 0 { takeTurn(operation, at: now) }
+    if operation.turnKey != 0 { claimTurn(operation, at: now) }
     let mayWait = operation.turnKey == 0 || !operation.isCancelled
     if let due = operation.due, due > now, mayWait {
       return delayed.insert(Delayed(due: due, operation: operation))
@@ -14,9 +14,9 @@ extension EngineState {
   }
 
   /// It tries again what has kept its place, in the queue and at its gate.
-  private mutating func takeTurn(_ operation: Operation, at now: MonotonicTime) {
+  private mutating func claimTurn(_ operation: Operation, at now: MonotonicTime) {
     let failed = operation.retryOf.flatMap { keptAtGate.removeValue(forKey: $0) }
-    if !parking.takeTurn(of: operation.turnKey, for: operation) { operation.turnKey = 0 }
+    if !parking.claimTurn(of: operation.turnKey, for: operation) { operation.turnKey = 0 }
     if let failed, failed.gateKey == operation.gateKey {
       gates.replace(failed, by: operation, key: operation.gateKey)
     } else {
@@ -57,13 +57,13 @@ extension EngineState {
     let (verdict, absorbed) = gates.arrive(
       operation, key: operation.gateKey, options: operation.trigger.options, at: now)
     if let absorbed { absorb(absorbed.older, into: absorbed.newer) }
-    follow(verdict, for: operation, at: now)
+    carryOut(verdict, for: operation, at: now)
   }
 
   /// Lets those pass whose time has come.
   mutating func openGates(at now: MonotonicTime) {
     for (operation, verdict) in gates.advance(to: now, most: HoldBounds.arrivals) {
-      follow(verdict, for: operation, at: now)
+      carryOut(verdict, for: operation, at: now)
     }
   }
 
@@ -78,7 +78,7 @@ extension EngineState {
     if let next = gates.merge(operation, into: waiting, key: operation.gateKey) { admit(next, at: now) }
   }
 
-  private mutating func follow(
+  private mutating func carryOut(
     _ verdict: TriggerGate<Operation>.Verdict, for operation: Operation, at now: MonotonicTime
   ) {
     switch verdict {

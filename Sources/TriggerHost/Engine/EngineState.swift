@@ -259,7 +259,7 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
     if let parked = parking.passTurn(of: orderKey) { return parked.turnKey = orderKey }
     guard let (operation, lane) = firstHeld(of: orderKey) else { return }
     // Behind it others may wait still: one by one, so that each failure puts off few.
-    _ = parking.takeTurn(of: orderKey, for: operation)
+    _ = parking.claimTurn(of: orderKey, for: operation)
     operation.turnKey = orderKey
     lanes.putBack(operation, lane: lane, orderKey: orderKey)
   }
@@ -276,7 +276,7 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
   }
 
   /// An operation that a worker had taken and not begun.
-  mutating func takeBack(_ operation: Operation) {
+  mutating func putBack(_ operation: Operation) {
     operation.isRunning = false
     operation.attempts &-= 1
     reruns.append(operation)

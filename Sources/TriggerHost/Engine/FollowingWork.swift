@@ -58,7 +58,7 @@ final class FollowingWork: BackendLine.Work, @unchecked Sendable {
       changed.removeAll()
       if let unknown = unknownUpTo, unknown <= seq { unknownUpTo = nil }
     }
-    notes.settle(left: unknownUpTo ?? nextSeq ?? .max)
+    notes.acknowledge(left: unknownUpTo ?? nextSeq ?? .max)
     publish(step)
     return step
   }

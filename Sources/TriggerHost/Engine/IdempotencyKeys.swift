@@ -77,7 +77,7 @@ final class IdempotencyKeys: Sendable {
   ///   - first: gets the results when it is the first of its key.
   ///   - again: gets them when it is not.
   /// - Throws: when what came of the first one cannot be read.
-  func take(
+  func claim(
     _ key: SenderKey, id: EventID, digest: UInt64, now: Int64, first: @escaping Results,
     again: @escaping Results
   ) throws -> Verdict {
@@ -235,21 +235,21 @@ final class IdempotencyKeys: Sendable {
   }
 
   /// The log has a part now: its rows are found there.
-  func settle(_ part: KeyPart, number: Int64, now: Int64) {
+  func handOver(_ part: KeyPart, number: Int64, now: Int64) {
     state.withLock { $0.index.begin(part: number, size: part.rows.count) }
     // Nobody waits for long.
     for start in stride(from: 0, to: part.rows.count, by: 128) {
       state.withLock { state in
         for row in part.rows[start..<min(start + 128, part.rows.count)] {
           state.index.add(
-            row.key.hash(seed: state.seed), time: Self.settle(row, &state) ?? min(row.admitted, now))
+            row.key.hash(seed: state.seed), time: Self.drop(row, &state) ?? min(row.admitted, now))
         }
       }
     }
   }
 
   /// - Returns: when the row was admitted, on this host's clock; nil when it was before its start.
-  private static func settle(_ row: KeyRow, _ state: inout State) -> Int64? {
+  private static func drop(_ row: KeyRow, _ state: inout State) -> Int64? {
     if let seq = row.amends {
       guard let place = state.amendments[row.key]?.firstIndex(where: { $0.amends == seq && $0.id == row.id })
       else { return nil }

@@ -45,7 +45,7 @@ struct KeyPartWriter {
     next += Int64(parts.count)
     try log.perform([.keyParts(parts, from: first, through: through, seed: seed)])
     for (number, part) in zip(first..., parts) {
-      engine.keys.settle(part, number: number, now: engine.keyTime)
+      engine.keys.handOver(part, number: number, now: engine.keyTime)
     }
   }
 

@@ -38,7 +38,7 @@ final class LogRecorder {
 
   /// Takes the intents of an attempt that is about to be applied.
   @inline(__always)
-  func take(_ attempt: Attempt) {
+  func encodeIntents(of attempt: Attempt) {
     intents.removeAll()
     if !contents.isEmpty { contents.removeAll(keepingCapacity: true) }
     LogCoding.writeIntents(attempt, to: intents, contents: &contents)

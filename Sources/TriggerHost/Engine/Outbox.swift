@@ -31,7 +31,7 @@ final class Outbox: @unchecked Sendable {  // guarded by `lock`
     durable = max(durable, seq)
     if isTelling { return lock.unlock() }
     isTelling = true
-    while takeReady() {
+    while claimReady() {
       let batch = batch
       lock.unlock()
       body(batch)
@@ -43,7 +43,7 @@ final class Outbox: @unchecked Sendable {  // guarded by `lock`
     for continuation in resumed { continuation.resume() }
   }
 
-  private func takeReady() -> Bool {
+  private func claimReady() -> Bool {
     batch.removeAll(keepingCapacity: true)
     while let first = announcements.first, first.seq <= durable { batch.append(announcements.removeFirst()) }
     return !batch.isEmpty

@@ -85,7 +85,7 @@ package final class SteppedEngine {
   package func isInLua(_ worker: Int) -> Bool { seats[worker].isInLua }
 
   /// Hands in what the worker has run, moves the frontier, takes the next batch. How many operations it has.
-  package func take(_ worker: Int) -> Int {
+  package func exchange(_ worker: Int) -> Int {
     precondition(seats[worker].running == nil && !seats[worker].holdsBatch, "worker \(worker) is at work")
     engine.exchange(seats[worker].worker)
     seats[worker].worker.forgetSets()

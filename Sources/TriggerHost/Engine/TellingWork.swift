@@ -46,7 +46,7 @@ final class TellingWork: BackendLine.Work, @unchecked Sendable {
       tellAll()
     }
     if wholeFrom == nil { tell(upTo: visible) }
-    notes.settle(left: wholeFrom ?? nextSeq ?? .max)
+    notes.acknowledge(left: wholeFrom ?? nextSeq ?? .max)
     published.withLock { $0 = BackendStats(seq: max($0.seq, told), waiting: 0) }
     return FollowStep()
   }

@@ -196,7 +196,7 @@ final class Worker: @unchecked Sendable {  // fields: see the comments
     // First, so that it begins nothing else: what is asked to end below is what it is stuck in, or nothing.
     let begun = claimed.exchange(batch.count, ordering: .acquiringAndReleasing)
     let end = min(kept, batch.count)
-    for operation in batch[min(begun, end)..<end] { state.takeBack(operation) }
+    for operation in batch[min(begun, end)..<end] { state.putBack(operation) }
     kept = min(begun, end)
     handIn(to: &state, at: now)
     guard handedIn < kept else { return }

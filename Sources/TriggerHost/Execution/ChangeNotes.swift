@@ -66,7 +66,7 @@ package final class ChangeNotes: StoreFollower {
   }
 
   /// The line has dealt with what it took, except for what begins at `left`.
-  package func settle(left: Int64) {
+  package func acknowledge(left: Int64) {
     state.withLock { due.store(min(left, $0.oldest), ordering: .releasing) }
   }
 }

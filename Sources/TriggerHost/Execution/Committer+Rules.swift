@@ -38,7 +38,7 @@ extension Committer {
     }
     // A commit of the host's own tells of files that are there.
     let refuses = isNew && !stage.slots.contains { $0.table._withUnsafeGuaranteedRef { $0.isInternal } }
-    try takeNames(sums.filter { $0.table.rule!.keysAreFilePaths }.map(\.names), refuses: refuses)
+    try reserveNames(sums.filter { $0.table.rule!.keysAreFilePaths }.map(\.names), refuses: refuses)
   }
 
   private func refused(by table: StoreTable, _ reason: String) -> Failure {
@@ -62,9 +62,9 @@ extension Committer {
   }
 
   /// Last of all: nothing is refused afterwards.
-  private func takeNames(_ names: [FileNames], refuses: Bool) throws(Failure) {
+  private func reserveNames(_ names: [FileNames], refuses: Bool) throws(Failure) {
     for (index, item) in names.enumerated() where !item.new.isEmpty || !item.gone.isEmpty {
-      guard let refusal = item.take(refuses: refuses) else { continue }
+      guard let refusal = item.reserve(refuses: refuses) else { continue }
       for taken in names[..<index] { taken.giveBack() }
       throw refused(by: item.table, refusal)
     }

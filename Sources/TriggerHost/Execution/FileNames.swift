@@ -17,7 +17,7 @@ package struct FileNames {
   ///
   /// - Parameter refuses: off where the files are there already: then it must be.
   /// - Returns: which path cannot come in, and why; nothing is changed then. Nil when all can.
-  package func take(refuses: Bool) -> String? {
+  package func reserve(refuses: Bool) -> String? {
     prepare()
     for path in gone { table.spellings!.remove(Self.text(path)) }
     let (leaves, left) = (Set(new), Set(gone))

@@ -31,11 +31,11 @@ package final class Router {
     matchers = triggers.map { $0.options.on.map { ($0.kind, $0.matcher) } }
     bindings = triggers.map { Binding(name: $0.name, patterns: $0.options.on) }
     unheard = old?.unheard
-    if let old, old.bindings == bindings { takeOver(old) }
+    if let old, old.bindings == bindings { inherit(from: old) }
   }
 
   /// The same names lead to what has taken the place of the triggers before. O(names in the cache).
-  private func takeOver(_ old: Router) {
+  private func inherit(from old: Router) {
     let places = Dictionary(
       uniqueKeysWithValues: old.triggers.enumerated().map { (ObjectIdentifier($1), $0) })
     routes = old.routes.map { names in
@@ -50,7 +50,7 @@ package final class Router {
     if let known = routes[kind.index][exact] { return known }
     let bytes = Array(name.utf8)
     let found = triggers.indices.filter { place in
-      matchers[place].contains { $0.kind.takes(kind) && $0.names.matches(bytes) }
+      matchers[place].contains { $0.kind.accepts(kind) && $0.names.matches(bytes) }
     }.map { triggers[$0] }
     if found.isEmpty { unheard?.note(kind, name) }
     // Names that nobody uses any more make room for others: whoever sends many costs a look at the patterns at times.

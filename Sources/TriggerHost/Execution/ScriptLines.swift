@@ -34,7 +34,7 @@ package final class ScriptLines: @unchecked Sendable {
     offered.lines += 1
     offered.bytes += size
     bytes += more
-    guard dropped == 0, memory.take(more) else {
+    guard dropped == 0, memory.reserve(more) else {
       dropped += 1
       return
     }
@@ -54,7 +54,7 @@ package final class LineMemory: Sendable {
   /// Bytes that are taken.
   package var used: Int { taken.load(ordering: .relaxed) }
 
-  fileprivate func take(_ bytes: Int) -> Bool {
+  fileprivate func reserve(_ bytes: Int) -> Bool {
     if taken.wrappingAdd(bytes, ordering: .relaxed).newValue <= most { return true }
     taken.wrappingSubtract(bytes, ordering: .relaxed)
     return false

@@ -212,13 +212,13 @@ package struct CBORReader {
     return true
   }
 
-  package mutating func blob() throws(LogDamage) -> UnsafeRawBufferPointer { try take(try head(2, "bytes")) }
+  package mutating func blob() throws(LogDamage) -> UnsafeRawBufferPointer { try bytes(try head(2, "bytes")) }
   package mutating func text() throws(LogDamage) -> String { try textBytes().utf8Text }
   package mutating func textBytes() throws(LogDamage) -> UnsafeRawBufferPointer {
-    try take(try head(3, "text"))
+    try bytes(try head(3, "text"))
   }
 
-  private mutating func take(_ count: UInt64) throws(LogDamage) -> UnsafeRawBufferPointer {
+  private mutating func bytes(_ count: UInt64) throws(LogDamage) -> UnsafeRawBufferPointer {
     guard count <= UInt64(bytes.count - offset) else {
       throw LogDamage("ends in the middle of a record", offset: offset)
     }
@@ -237,7 +237,7 @@ package struct CBORReader {
         throw LogDamage("an array is longer than the log", offset: start)
       }
       switch major {
-      case 2, 3: _ = try take(value)
+      case 2, 3: _ = try bytes(value)
       case 4: open += value
       case 5: open += value * 2
       case 6: open += 1

@@ -144,10 +144,10 @@ package final class GroupWriter: CommitLog {
   }
 
   /// Lets the store settle after the next group, since nothing comes in. Any thread, returns at once.
-  package func settle() {
+  package func compact() {
     change {
       $0.kept.append { [self] in
-        do throws(LogFailure) { try store.settle(newest: durable) } catch { fail(error) }
+        do throws(LogFailure) { try store.compact(newest: durable) } catch { fail(error) }
       }
     }
   }

@@ -28,7 +28,7 @@ package protocol LogStore: AnyObject, Sendable {
   /// Called on the writing thread when nothing has come for a while: what was written may take less room from now on.
   ///
   /// - Parameter seq: the newest that is written.
-  func settle(newest seq: Int64) throws(LogFailure)
+  func compact(newest seq: Int64) throws(LogFailure)
 
   /// Looks whether the store is still there. Called on the writing thread about once a second while there is nothing to
   /// write.
@@ -42,6 +42,6 @@ package protocol LogStore: AnyObject, Sendable {
 
 extension LogStore {
   package func tidy() throws(LogFailure) {}
-  package func settle(newest seq: Int64) throws(LogFailure) {}
+  package func compact(newest seq: Int64) throws(LogFailure) {}
   package func look() throws(LogFailure) {}
 }

@@ -19,7 +19,7 @@ package final class MemoryLogStore: LogStore {
     let failure: LogFailure? = kept.withLock { kept in
       // On a copy, so that nothing stays of a group that is refused.
       var changed = kept
-      do throws(LogFailure) { try changed.take(group, epoch: epoch) } catch { return error }
+      do throws(LogFailure) { try changed.apply(group, epoch: epoch) } catch { return error }
       kept = changed
       return nil
     }
@@ -61,7 +61,7 @@ private struct Kept: Sendable {
   var epoch: Int64 { epochs.last?.number ?? 0 }
   var end: LogPosition { blocks.last?.end ?? LogPosition() }
 
-  mutating func take(_ group: LogGroup, epoch: Int64) throws(LogFailure) {
+  mutating func apply(_ group: LogGroup, epoch: Int64) throws(LogFailure) {
     if group.isEmpty { return }
     guard epoch == self.epoch else { throw .fenced }
     changes += 1
@@ -70,7 +70,7 @@ private struct Kept: Sendable {
       try require(accepted.updateValue(event, forKey: id) == nil, "event \(id) is kept already")
     }
     for id in group.settled { accepted[id] = nil }
-    for job in group.jobs { try take(job) }
+    for job in group.jobs { try apply(job) }
   }
 
   private mutating func append(_ group: LogGroup, epoch: Int64) throws(LogFailure) {
@@ -81,7 +81,7 @@ private struct Kept: Sendable {
     blocks.append(LogBlock(group, after: end, epoch: epoch, bytes: group.records))
   }
 
-  private mutating func take(_ job: LogJob) throws(LogFailure) {
+  private mutating func apply(_ job: LogJob) throws(LogFailure) {
     switch job {
     case .part(let part, let checksum, let number, let checkpoint):
       let before = parts[checkpoint, default: [:]].updateValue((checksum, part.bytes), forKey: number)

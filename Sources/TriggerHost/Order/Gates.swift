@@ -62,7 +62,7 @@ struct Gates<Run: GatedRun> {
     _ run: Run, key: UInt64, options: TriggerOptions, at now: MonotonicTime
   ) -> (verdict: TriggerGate<Run>.Verdict, absorbed: (older: Run, newer: Run)?) {
     arrivals += 1
-    gates[key, default: TriggerGate(options)].follow(options)
+    gates[key, default: TriggerGate(options)].adopt(options)
     let result = gates[key]!.arrive(run, at: now)
     if let held = gates[key]!.held {
       // The gate's alarm stays at the time at which its first run was due, so that an event costs no place in the heap.

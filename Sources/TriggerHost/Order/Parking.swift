@@ -62,7 +62,7 @@ struct Parking<Element: AnyObject> {
 
   /// Gives the operation a turn that was kept for a retry, or that no operation has. False when it is the turn of
   /// another operation.
-  mutating func takeTurn(of orderKey: UInt64, for operation: Element) -> Bool {
+  mutating func claimTurn(of orderKey: UInt64, for operation: Element) -> Bool {
     if let turn = turns[orderKey], turn != nil { return false }
     turns[orderKey] = ObjectIdentifier(operation)
     return true

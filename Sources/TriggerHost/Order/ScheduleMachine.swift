@@ -143,7 +143,7 @@ struct ScheduleMachine {
     _ job: ScheduledJob, at now: ClockReading, since: Timestamp? = nil, fired: FiredInstants? = nil
   ) -> Bool {
     guard !entries.contains(where: { $0.job.name == job.name }) else { return false }
-    follow(now)
+    adjust(to: now)
     let fired = fired ?? removed.removeValue(forKey: job.name) ?? FiredInstants()
     let wall = Timestamp(nanoseconds: now.wall)
     let entry = Entry(
@@ -169,7 +169,7 @@ struct ScheduleMachine {
   /// anew, but no instant fires again. False when there is no job of the name.
   mutating func replace(_ job: ScheduledJob, at now: ClockReading) -> Bool {
     guard let index = entries.firstIndex(where: { $0.job.name == job.name }) else { return false }
-    follow(now)
+    adjust(to: now)
     let old = entries[index]
     let isSameRule = job.rule.isSame(as: old.job.rule)
     guard isSameRule, job.jitter == old.job.jitter else {
@@ -196,11 +196,11 @@ struct ScheduleMachine {
 
   /// Returns what to do for everything that is due at `now`. O(jobs + fires).
   mutating func advance(to now: ClockReading) -> [Action] {
-    follow(now)
+    adjust(to: now)
     var found: [(due: Timestamp, action: Action)] = []
     for index in entries.indices {
       guard let next = entries[index].next, next.lateness(at: now) >= 0 else { continue }
-      let (fires, said) = takeDue(index, at: now)
+      let (fires, said) = passDue(index, at: now)
       found += said.map { (next.due, $0) }
       guard let first = fires.first else { continue }
       if fires.count == 1, entries[index].catchUp.isEmpty {
@@ -228,7 +228,7 @@ struct ScheduleMachine {
   // MARK: The clock
 
   /// Notices when somebody has set the wall clock, ahead or back, and moves every job to the new time at once.
-  private mutating func follow(_ now: ClockReading) {
+  private mutating func adjust(to now: ClockReading) {
     guard watch != nil else { return watch = ClockWatch(now) }
     guard let step = watch!.look(now) else { return }
     for index in entries.indices {
@@ -309,7 +309,7 @@ struct ScheduleMachine {
   }
 
   /// Moves a job on past `now`. Returns the fires that should run, and the actions that tell of the others.
-  private mutating func takeDue(
+  private mutating func passDue(
     _ index: Int, at now: ClockReading
   ) -> (fires: [Waiting], said: [Action]) {
     let job = entries[index].job

@@ -25,10 +25,10 @@ struct TriggerGate<Run: GatedRun> {
   private(set) var held: (run: Run, due: MonotonicTime)?
   private var lastPass: MonotonicTime?
 
-  init(_ options: TriggerOptions) { follow(options) }
+  init(_ options: TriggerOptions) { adopt(options) }
 
   /// Sets the options, for example those of a newer version of the script. The gate keeps the runs that it has.
-  mutating func follow(_ options: TriggerOptions) {
+  mutating func adopt(_ options: TriggerOptions) {
     debounce = options.debounce?.nanoseconds ?? 0
     throttle = options.throttle?.nanoseconds ?? 0
     guard let mode = options.mode ?? overlap?.mode else { return }

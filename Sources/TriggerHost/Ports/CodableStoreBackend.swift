@@ -33,7 +33,7 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend,
     state.withLock { state in
       if let source = state.source, let newest = source.read(state.seq) {
         state.seq = newest.seq
-        Self.take(newest.values, &state)
+        Self.replace(newest.values, &state)
       }
       return state.model
     }
@@ -48,18 +48,18 @@ public final class CodableStoreBackend<Model: Codable & Sendable>: StoreBackend,
     state.withLock { state in
       var values = state.values
       for change in changes { values[change.key] = change.value }
-      Self.take(values, &state)
+      Self.replace(values, &state)
     }
   }
 
   /// Replaces `model` by the model with these fields.
   public func replace(seq: Int64, with content: Value.Map) {
-    state.withLock { Self.take(content, &$0) }
+    state.withLock { Self.replace(content, &$0) }
   }
 
   func read(from source: NewestContent) { state.withLock { $0.source = source } }
 
-  private static func take(_ values: Value.Map, _ state: inout State) {
+  private static func replace(_ values: Value.Map, _ state: inout State) {
     state.values = values
     // Keys that do not fit the model stay in the store; the model keeps its last fitting state.
     if let model = try? decode(values) { state.model = model }

@@ -37,8 +37,8 @@ package struct LuaTokens {
     case "[" where longBracket != nil:
       let begin = line
       add(.string, readLong(level: longBracket!), begin)
-    case "a"..."z", "A"..."Z", "_": add(.word, take { $0.isName })
-    case "0"..."9": add(.other, take { $0.isName || $0 == UInt8(ascii: ".") })
+    case "a"..."z", "A"..."Z", "_": add(.word, read { $0.isName })
+    case "0"..."9": add(.other, read { $0.isName || $0 == UInt8(ascii: ".") })
     case "=", "~", "<", ">":
       let length = peek(1) == UInt8(ascii: "=") ? 2 : 1
       add(.other, text(position, position + length))
@@ -65,7 +65,7 @@ package struct LuaTokens {
     String(decoding: source[start..<end], as: UTF8.self)
   }
 
-  private mutating func take(while isPart: (UInt8) -> Bool) -> String {
+  private mutating func read(while isPart: (UInt8) -> Bool) -> String {
     let start = position
     while let byte = peek(), isPart(byte) { position += 1 }
     return text(start, position)
@@ -73,7 +73,7 @@ package struct LuaTokens {
 
   private mutating func skipComment() {
     position += 2
-    if let level = longBracket { _ = readLong(level: level) } else { _ = take { !$0.endsLine } }
+    if let level = longBracket { _ = readLong(level: level) } else { _ = read { !$0.endsLine } }
   }
 
   /// The number of `=` in a bracket that begins a long string here.

@@ -120,7 +120,7 @@ public struct ScriptReload: Sendable {
   /// Takes the changes of a burst. O(what has changed and what waits).
   ///
   /// - Parameter problems: what is wrong with files now. One that cannot be read waits like one with a mistake.
-  public mutating func take(_ changes: FileChanges, problems: [FileProblem] = []) -> Step {
+  public mutating func apply(_ changes: FileChanges, problems: [FileProblem] = []) -> Step {
     let errors = problems.filter { $0.severity == .error }
     join(changes.paths + errors.filter { !unread.contains($0) }.map(\.path))
     directory.apply(changes)

@@ -23,7 +23,7 @@ public enum EventKind: String, Sendable, CaseIterable {
   case start
 
   /// Whether an event of the kind `arriving` reaches a binding to this kind.
-  package func takes(_ arriving: EventKind) -> Bool {
+  package func accepts(_ arriving: EventKind) -> Bool {
     self == arriving || (self == .event && (arriving == .message || arriving == .data))
       || (arriving == .event && (self == .message || self == .data))
   }

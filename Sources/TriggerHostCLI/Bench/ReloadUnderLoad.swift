@@ -52,7 +52,7 @@ struct ReloadUnderLoad {
       var changes = FileChanges()
       changes[Self.path(7)] = .written(FileContent(Self.script(7) + "-- \(time)\n"))
       let start = ContinuousClock.now
-      var tree = reload.take(changes).update.tree
+      var tree = reload.apply(changes).update.tree
       tree.identity = try engine.disk?.keep(tree.files)
       try await engine.queue.replaceScripts(with: tree)
       spans.append(ContinuousClock.now - start)

@@ -62,11 +62,11 @@ struct DeadCommand: ParsableCommand {
       if trigger != nil, !all { throw ValidationError("--trigger goes with --all.") }
     }
 
-    func settle(_ action: DeadMark) throws {
+    func mark(as action: DeadMark) throws {
       let letters = DeadLetters(try LogReader(path: kept.path()))
       let records = try all ? letters.records(trigger: trigger) : letters.records(seqs)
       if action == .requeued { try sayWhatIsGone(records) }
-      try DataDirectory(path: kept.path()).settle(dead: records, action)
+      try DataDirectory(path: kept.path()).mark(dead: records, as: action)
       Output.result("\(counted(records.count, "operation")) \(action.rawValue).")
     }
 
@@ -88,14 +88,14 @@ struct DeadCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Run them again when the host starts, with the scripts it has then. No host may be running.")
     @OptionGroup var selection: Selection
-    func run() throws { try selection.settle(.requeued) }
+    func run() throws { try selection.mark(as: .requeued) }
   }
 
   struct Drop: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Take them off the list; the log still has them. No host may be running.")
     @OptionGroup var selection: Selection
-    func run() throws { try selection.settle(.dropped) }
+    func run() throws { try selection.mark(as: .dropped) }
   }
 }
 

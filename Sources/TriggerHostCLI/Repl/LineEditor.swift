@@ -41,7 +41,7 @@ struct LineEditor {
   var text: String { String(line) }
   var textBeforeCursor: String { String(line[..<cursor]) }
 
-  mutating func take(_ key: Key) -> Action {
+  mutating func handle(_ key: Key) -> Action {
     switch key {
     case .text(let text): insert(text)
     case .enter: return .submit(text)
@@ -123,7 +123,7 @@ struct KeyReader {
   private var bytes: [UInt8] = []
 
   /// - Returns: the keys that are complete with this byte.
-  mutating func take(_ byte: UInt8) -> LineEditor.Key? {
+  mutating func read(_ byte: UInt8) -> LineEditor.Key? {
     bytes.append(byte)
     guard let key = key() else { return nil }
     bytes = []

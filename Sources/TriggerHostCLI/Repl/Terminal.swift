@@ -79,8 +79,8 @@ final class LineInput {
     var keys = KeyReader()
     draw(prompt, editor)
     while let byte = Self.byte() {
-      guard let key = keys.take(byte) else { continue }
-      switch editor.take(key) {
+      guard let key = keys.read(byte) else { continue }
+      switch editor.handle(key) {
       case .redraw: draw(prompt, editor)
       case .complete:
         complete(&editor, prompt)

@@ -59,7 +59,7 @@ package final class EventLines: Service {
       let lines = LineReader(descriptor: descriptor, cap: Feed.rowLimit, lookingFor: "id")
       while let line = lines.next() {
         answers.waitForRoom()
-        take(line)
+        handle(line)
         // What comes after is not even read: there may be no end of it.
         if queue.isStopped { break }
       }
@@ -69,7 +69,7 @@ package final class EventLines: Service {
     for await _ in ends {}
   }
 
-  private func take(_ line: LineReader.Line) {
+  private func handle(_ line: LineReader.Line) {
     if line.isCut {
       return refuse([
         "id": Self.id(line.member) ?? .int(Int64(line.number)),
@@ -91,7 +91,7 @@ package final class EventLines: Service {
   /// The `id` of a line that is no JSON: its sender waits for an answer all the same.
   private static func id(in line: some Sequence<UInt8>) -> Value? {
     var search = JSONMember("id")
-    search.take(line)
+    search.read(line)
     return id(search.value)
   }
 

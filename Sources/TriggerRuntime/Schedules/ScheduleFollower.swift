@@ -81,7 +81,7 @@ final class ScheduleFollower: Service {
   /// Puts the schedules that were read in force.
   ///
   /// - Parameter tree: the scripts in force.
-  func take(_ change: Change, _ scripts: HostScripts, _ tree: ScriptTree) async {
+  func putInForce(_ change: Change, _ scripts: HostScripts, _ tree: ScriptTree) async {
     let notices = scripts.notices
     guard case .read(let loaded) = change else {
       return notices.say(.info, "schedules: nothing has changed", code: .schedulesUnchanged)

@@ -116,13 +116,13 @@ final class HostScripts: Sendable {
   /// Why an event reaches no trigger, and what was meant perhaps; nil when one is bound to it.
   func hint(for kind: EventKind, _ name: String) -> String? {
     let patterns = bindings.withLock { $0 }
-    if patterns.contains(where: { $0.kind.takes(kind) && $0.matches(name) }) { return nil }
+    if patterns.contains(where: { $0.kind.accepts(kind) && $0.matches(name) }) { return nil }
     let text = "no trigger has on = { \(kind) = \"\(name)\" }"
     if let other = patterns.first(where: { [.event, .data, .message].contains($0.kind) && $0.matches(name) })
     {
       return "\(text), but one has it as \(other.kind): say \"kind\": \"\(other.kind)\""
     }
-    let names = patterns.filter { $0.kind.takes(kind) && !$0.pattern.contains("*") }.map(\.pattern)
+    let names = patterns.filter { $0.kind.accepts(kind) && !$0.pattern.contains("*") }.map(\.pattern)
     return text + Suggestion.clause(for: name, among: names)
   }
 }

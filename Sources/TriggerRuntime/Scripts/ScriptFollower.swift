@@ -54,7 +54,7 @@ final class ScriptFollower: Service {
   }
 
   /// Says what waits beside the tree that has come into force, and follows it from then on.
-  func follow(_ tree: ScriptTree) {
+  func begin(with tree: ScriptTree) {
     state.withLock { state in
       if let identity = tree.identity { state?.reload.identify(identity) }
     }
@@ -67,7 +67,7 @@ final class ScriptFollower: Service {
     guard var state = state.withLock({ $0.take() }) else { return }
     await withDiscardingTaskGroup { group in
       if config.reload.watch != .off { group.addTask { [schedules] in await schedules.run() } }
-      for await item in items { await take(item, &state) }
+      for await item in items { await handle(item, &state) }
       group.cancelAll()
     }
   }
@@ -92,10 +92,10 @@ final class ScriptFollower: Service {
     var known: [FileProblem]
   }
 
-  private func take(_ news: News, _ state: inout State) async {
+  private func handle(_ news: News, _ state: inout State) async {
     switch news {
     case .schedules(let change):
-      await schedules.take(change, scripts, state.reload.tree)
+      await schedules.putInForce(change, scripts, state.reload.tree)
     case .files(let report):
       state.files = report.tree
       for problem in report.problems where problem.severity == .warning && !state.known.contains(problem) {
@@ -103,7 +103,7 @@ final class ScriptFollower: Service {
       }
       let isNews = !report.changes.isEmpty || Self.errors(report.problems) != Self.errors(state.known)
       state.known = report.problems
-      if isNews { await take(report.changes, report.problems, &state.reload) }
+      if isNews { await handle(report.changes, report.problems, &state.reload) }
     case .look:
       var index = DirectoryIndex(
         directory, policy: ScriptDirectory.policy, includes: ScriptDirectory.isScript)
@@ -114,7 +114,7 @@ final class ScriptFollower: Service {
       }
       state.files = index.tree
       state.known = index.sortedProblems
-      await take(changes, index.sortedProblems, &state.reload)
+      await handle(changes, index.sortedProblems, &state.reload)
     }
   }
 
@@ -137,10 +137,10 @@ final class ScriptFollower: Service {
 
   private func finding(_ problem: FileProblem) -> Finding { Finding(ConfigProblem(problem, in: directory)) }
 
-  private func take(_ changes: FileChanges, _ problems: [FileProblem], _ reload: inout ScriptReload) async {
+  private func handle(_ changes: FileChanges, _ problems: [FileProblem], _ reload: inout ScriptReload) async {
     let (old, waited) = (reload.tree, reload.held)
     let known = Set(reload.problems.map(\.description))
-    var step = reload.take(changes, problems: problems)
+    var step = reload.apply(changes, problems: problems)
     // What was said and has not been touched is not said again.
     let isSaid = step.held.allSatisfy { waited.contains($0) && changes[$0.path] == nil }
     if !isSaid || step.update.files.isEmpty {

@@ -67,7 +67,8 @@ package struct Scripts {
       EventKind(rawValue: feed.kind.rawValue).map { (config.file, feed.line, $0, feed.event) }
     }
     let patterns = tree.triggers.flatMap(\.options.on)
-    return events.filter { event in !patterns.contains { $0.kind.takes(event.kind) && $0.matches(event.name) }
+    return events.filter { event in
+      !patterns.contains { $0.kind.accepts(event.kind) && $0.matches(event.name) }
     }
     .map { event in
       Finding(

@@ -44,7 +44,7 @@ public final class DataDirectory: @unchecked Sendable {
     guard code == 0 || access(path, F_OK) == 0 else {
       throw StorageError("\(path): cannot be made: \(String(cString: strerror(code)))")
     }
-    lock = try Self.takeLock(path)
+    lock = try Self.acquireLock(path)
     do {
       if !acceptsLoss { try Self.refuseLoneWriteAheadLog(path) }
       let newest = try Self.newest(in: path)
@@ -102,7 +102,7 @@ public final class DataDirectory: @unchecked Sendable {
   }
 
   /// The file lock goes with the process, however it ends.
-  private static func takeLock(_ path: String) throws(StorageError) -> Int32 {
+  private static func acquireLock(_ path: String) throws(StorageError) -> Int32 {
     let file = open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard file >= 0 else {
       if errno == ENOTDIR { throw StorageError("\(path) is a file; name a directory to keep everything in") }
@@ -202,7 +202,7 @@ public final class DataDirectory: @unchecked Sendable {
 
   /// Moves what is in the write-ahead log into the database, and empties it, so that sizes can be compared. Fails
   /// while somebody writes. Any thread.
-  package func settle() throws {
+  package func compact() throws {
     try Database(path: path + "/log.sqlite").run("PRAGMA wal_checkpoint(TRUNCATE)")
   }
 
@@ -269,7 +269,7 @@ extension DataDirectory {
   /// when this returns. Without a log that writes.
   ///
   /// - Throws: `StorageError`.
-  package func settle(dead records: [LogRecord], _ action: DeadMark) throws {
+  package func mark(dead records: [LogRecord], as action: DeadMark) throws {
     try database.run("PRAGMA synchronous = FULL")
     try SQLiteLogStore.write(
       LogGroup(settling: records, action, time: clock.now()), after: LogPosition(), to: database, epoch: epoch

@@ -103,7 +103,7 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
     }
   }
 
-  package func settle(newest seq: Int64) throws(LogFailure) {
+  package func compact(newest seq: Int64) throws(LogFailure) {
     try refusing {
       // A reader's old state puts it off.
       if try directory.emptyWriteAheadLog(wait: 0) { directory.note(newest: seq) }

@@ -100,7 +100,7 @@ public final class FileStoreBackend: CheckingStoreBackend {
   ///
   /// - Throws: `FileProblem` when another host has the directory.
   public func load() throws -> Value.Map {
-    try writer.takeLock()
+    try writer.acquireLock()
     if keepsMark { return [:] }
     return try initial.withLock { initial in
       if case .read(let tree) = initial { return Value.Map(tree.files.mapValues(\.value)) }

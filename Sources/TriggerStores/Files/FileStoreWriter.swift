@@ -51,7 +51,7 @@ final class FileStoreWriter: @unchecked Sendable {
   // MARK: Before the start
 
   /// - Throws: `FileProblem` when another host has the directory.
-  func takeLock() throws(FileProblem) { try lock.hold() }
+  func acquireLock() throws(FileProblem) { try lock.hold() }
 
   /// Without a mark of an earlier run: what the store begins with.
   func loaded(_ tree: FileTree) throws {
@@ -116,7 +116,7 @@ final class FileStoreWriter: @unchecked Sendable {
     for item in left where asides[item.aside] == nil { try drop(item.aside) }
     for name in state.temporaries.keys { asides.ended(name) }
     try tell()
-    for commit in later { take(commit) }
+    for commit in later { apply(commit) }
     try writeOut(&index)
     // The store has them.
     index.forgetContents()
@@ -237,12 +237,12 @@ final class FileStoreWriter: @unchecked Sendable {
     schedule()
   }
 
-  private func take(_ commit: FileStoreMailbox.Commit) {
+  private func apply(_ commit: FileStoreMailbox.Commit) {
     switch commit {
-    case .changes(let seq, let changes): take(seq, changes)
+    case .changes(let seq, let changes): apply(seq, changes)
     case .whole(let seq, let values):
       let gone = plan.paths.filter { values[$0] == nil }.map { StoreChange(key: $0, value: nil) }
-      take(seq, gone + values.map { StoreChange(key: $0.key, value: $0.value) })
+      apply(seq, gone + values.map { StoreChange(key: $0.key, value: $0.value) })
     case .edits(let burst, let seq): committed.append((burst, seq))
     }
     // After the changes that a burst made: until then the file differs from the store because of it.
@@ -252,7 +252,7 @@ final class FileStoreWriter: @unchecked Sendable {
     }
   }
 
-  private func take(_ seq: Int64, _ changes: [StoreChange]) {
+  private func apply(_ seq: Int64, _ changes: [StoreChange]) {
     for change in changes {
       if let reason = rule.refusal(of: change) {
         plan.refuse(seq: seq, path: change.key, because: reason)
@@ -266,7 +266,7 @@ final class FileStoreWriter: @unchecked Sendable {
   private func writeOut(_ index: inout DirectoryIndex) throws {
     // Another directory may have come in the place of the one that is locked.
     try lock.hold()
-    for commit in mailbox.take() { take(commit) }
+    for commit in mailbox.take() { apply(commit) }
     for (aside, waiting) in asides.kept {
       if case .commit(let content) = waiting, !plan.isTold(aside.path, content) { try drop(aside) }
     }

@@ -66,7 +66,7 @@ import TriggerCore
   private func run(_ engine: SteppedEngine) {
     for _ in 0..<4 {
       _ = engine.watch()
-      if engine.take(0) > 0 { while engine.begin(0) { engine.end(0) } }
+      if engine.exchange(0) > 0 { while engine.begin(0) { engine.end(0) } }
     }
   }
 

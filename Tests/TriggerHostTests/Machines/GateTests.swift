@@ -186,7 +186,7 @@ import TriggerCore
     let engine = SteppedEngine(queue)
     func run() {
       for _ in 0..<3 {
-        if engine.take(0) > 0 { while engine.begin(0) { engine.end(0) } }
+        if engine.exchange(0) > 0 { while engine.begin(0) { engine.end(0) } }
       }
     }
     func send(_ n: Int64) { _ = try? queue.offer(Event("n", ["n": .int(n)])) }
@@ -215,7 +215,7 @@ import TriggerCore
     queue.bind([], scripts: ScriptTree(files: ["s.lua": Array(script.utf8)]))
     let engine = SteppedEngine(queue)
     func send(_ n: Int64) { _ = try? queue.offer(Event("n", ["n": .int(n)])) }
-    func take(_ worker: Int) { #expect(engine.take(worker) == 1 && engine.begin(worker)) }
+    func take(_ worker: Int) { #expect(engine.exchange(worker) == 1 && engine.begin(worker)) }
     send(1)
     take(0)
     send(2)
@@ -228,7 +228,7 @@ import TriggerCore
     engine.end(1)
     engine.end(0)
     for worker in 0...1 where engine.holdsBatch(worker) { #expect(!engine.begin(worker)) }
-    for worker in 0...1 { _ = engine.take(worker) }
+    for worker in 0...1 { _ = engine.exchange(worker) }
     #expect(try coordinator.store("seen").get("all") == [4])
     #expect(coordinator.stats.skipped == 2 && engine.unfinished == 0)
     engine.end()

@@ -178,7 +178,7 @@ import TriggerHost
             text.map { .written(FileContent($0.lua(isModule: Self.isModule(path)))) } ?? .removed
         }
         directory.apply(changes)
-        let taken = reload.take(changes)
+        let taken = reload.apply(changes)
         let comment: Comment = "seed \(seed), project \(project), step \(step)"
         let expected = FileTree(
           Dictionary(

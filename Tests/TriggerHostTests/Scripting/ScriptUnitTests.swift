@@ -45,7 +45,7 @@ import TriggerHost
     @discardableResult
     mutating func save(_ changes: FileChanges, _ problems: [FileProblem] = []) -> ScriptReload.Step {
       directory.apply(changes)
-      let step = reload.take(changes, problems: problems)
+      let step = reload.apply(changes, problems: problems)
       #expect(restarted(problems).tree.contents == reload.tree.contents)
       return step
     }
@@ -114,7 +114,7 @@ import TriggerHost
     // Back to what runs.
     project.reload.identify(ScriptTree.Identity(number: 4, time: 1, seed: 2))
     project.save(changes(["a.lua": "("]))
-    let step = project.reload.take(changes(["a.lua": Self.trigger("a4")]))
+    let step = project.reload.apply(changes(["a.lua": Self.trigger("a4")]))
     #expect(step.update.files.isEmpty && step.update.tree.identity?.number == 4 && step.held.isEmpty)
   }
 
