@@ -36,7 +36,8 @@ extension Exec {
     for await result in results { seq = result.seq }
     guard let seq, let record = try History(data!).record(seq) else {
       Output.problem(
-        "the log has failed, and nothing is committed: \(host.queue.failure ?? "no reason given")")
+        "the log has failed, and nothing is committed: \(host.queue.failure.map { "\($0)" } ?? "no reason given")"
+      )
       throw ExitCode(1)
     }
     let (lines, dropped) = logs.withLock { $0[seq] ?? ([], 0) }

@@ -1,8 +1,9 @@
 import Synchronization
+import TriggerHost
 
 /// The log can take no more records, or the host ends: whoever waits for either goes on. Any thread.
 final class HostFailure: Sendable {
-  private let text = Mutex<String?>(nil)
+  private let failure = Mutex<LogFailure?>(nil)
   /// Ends with the first of both; one reader.
   let isOver: AsyncStream<Void>
   private let over: AsyncStream<Void>.Continuation
@@ -10,10 +11,10 @@ final class HostFailure: Sendable {
   init() { (isOver, over) = AsyncStream.makeStream() }
 
   /// Why the log takes nothing more; nil while it does.
-  var reason: String? { text.withLock { $0 } }
+  var reason: LogFailure? { failure.withLock { $0 } }
 
-  func come(_ reason: String) {
-    text.withLock { $0 = $0 ?? reason }
+  func come(_ reason: LogFailure) {
+    failure.withLock { $0 = $0 ?? reason }
     over.finish()
   }
 
@@ -23,6 +24,8 @@ final class HostFailure: Sendable {
 
 /// The log of a running host could take no more records, so the host has stopped.
 public struct HostFailed: Error, Sendable, CustomStringConvertible {
-  /// What the disk says.
-  public let description: String
+  /// What the log could not do, for programs.
+  public let reason: LogFailure
+  /// The error of the disk, for people.
+  public var description: String { reason.description }
 }

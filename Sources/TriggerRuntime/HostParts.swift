@@ -21,14 +21,14 @@ struct HostParts: Sendable {
 extension HostParts {
   /// What of the engine is said from the beginning.
   func observe(_ directory: DataDirectory?) {
-    coordinator.whenFailed { [notices, failure] message in
+    coordinator.whenFailed { [notices, failure] reason in
       // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
       notices.problem(
         directory?.isGone == true
-          ? "\(message). Stopping: nothing more could be kept. What was acknowledged is where the directory is now."
-          : "the log cannot be written: \(message)\nNothing acknowledged is lost. Stopping; start again when the disk is well.",
+          ? "\(reason). Stopping: nothing more could be kept. What was acknowledged is where the directory is now."
+          : "the log cannot be written: \(reason)\nNothing acknowledged is lost. Stopping; start again when the disk is well.",
         code: .logFailed)
-      failure.come(message)
+      failure.come(reason)
     }
     coordinator.whenClockSteps { [notices] in
       notices.warning(

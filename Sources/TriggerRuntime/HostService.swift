@@ -33,7 +33,7 @@ extension RunningHost: Service {
       return result
     }
     await stop()
-    if let reason = failure.reason { throw HostFailed(description: reason) }
+    if let reason = failure.reason { throw HostFailed(reason: reason) }
     try result?.get()
   }
 }

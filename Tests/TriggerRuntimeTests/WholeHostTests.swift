@@ -135,9 +135,9 @@ import TriggerHost
     let options = HostOptions(Heard<HostNotice>())
     let host = try await OpenedHost(HostPlaces(directory: project.path), options).recover().start()
     let end = Task { try await host.run() }
-    host.failure.come("the disk is full")
+    host.failure.come(.refused("the disk is full"))
     let failed = await #expect(throws: HostFailed.self) { try await end.value }
-    #expect(failed?.description == "the disk is full")
+    #expect(failed?.reason == .refused("the disk is full") && failed?.description == "the disk is full")
     #expect(host.queue.isStopped)
   }
 

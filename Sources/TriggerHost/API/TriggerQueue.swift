@@ -155,7 +155,7 @@ public final class TriggerQueue: Sendable {
 
   /// Nobody waits for room that never comes.
   private func checkTakes() throws {
-    if let message = engine.failureMessage { throw LogFailed(description: message) }
+    if let reason = engine.logFailure { throw LogFailed(reason: reason) }
     if engine.isEnding { throw QueueStopped(wasTaken: false) }
   }
 
@@ -244,7 +244,7 @@ public final class TriggerQueue: Sendable {
   public func makeEventID() -> EventID { engine.makeEventID() }
 
   /// Why the queue takes no more events; nil while it does.
-  public var failure: String? { engine.failureMessage }
+  public var failure: LogFailure? { engine.logFailure }
 
   /// Admits an event for one trigger in force, whatever that is bound to (a schedule names its trigger).
   /// Waits for room like `enqueue`. Returns false when no trigger has the name.
@@ -377,7 +377,7 @@ public final class TriggerQueue: Sendable {
       if results.count == count { return results.sorted { $0.seq < $1.seq } }
     }
     try Task.checkCancellation()
-    if let message = engine.failureMessage { throw LogFailed(description: message) }
+    if let reason = engine.logFailure { throw LogFailed(reason: reason) }
     throw QueueStopped(wasTaken: true)
   }
 

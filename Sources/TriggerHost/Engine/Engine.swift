@@ -70,9 +70,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   let epoch = Atomic<Int64>(1)
   let eventNumber = Atomic<Int64>(0)
   /// Why the log takes no more records; nil while it does.
-  let failure = Mutex<String?>(nil)
+  let failure = Mutex<LogFailure?>(nil)
   let hasFailed = Atomic<Bool>(false)
-  let failureObserver = Listener<String>()
+  let failureObserver = Listener<LogFailure>()
   /// How often the wall clock was seen to be set.
   let clockSteps = Atomic<Int>(0)
   let clockObserver = Listener<ClockStep>()
@@ -100,7 +100,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     router.unheard = unheard
     state.router.unheard = unheard
     log?.whenDurable { [weak self] in self?.tellDurable($0) }
-    log?.whenFailed { [weak self] in self?.fail("\($0)") }
+    log?.whenFailed { [weak self] in self?.fail($0) }
   }
 
   // MARK: Life
@@ -145,20 +145,20 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   /// Nothing becomes durable any more: intake ends, those who wait for room or an outcome learn why, and the
   /// engine stops. What was acknowledged is in the log.
-  private func fail(_ message: String) {
-    failure.withLock { $0 = message }
+  private func fail(_ reason: LogFailure) {
+    failure.withLock { $0 = reason }
     hasFailed.store(true, ordering: .releasing)
     resumeWaitingForRoom()
     // Whatever the observer does, the engine ends.
-    Thread.detach(name: "failed") { self.failureObserver(message) }
+    Thread.detach(name: "failed") { self.failureObserver(reason) }
     Thread.detach(name: "stop") { self.stop() }
   }
 
   /// Why the engine takes no more events; nil while it does.
-  var failureMessage: String? { hasFailed.load(ordering: .acquiring) ? failure.withLock { $0 } : nil }
+  var logFailure: LogFailure? { hasFailed.load(ordering: .acquiring) ? failure.withLock { $0 } : nil }
 
   /// - Parameter body: called once, when the log fails, on a thread of its own.
-  func setFailureObserver(_ body: (@Sendable (String) -> Void)?) { failureObserver.set(body) }
+  func setFailureObserver(_ body: (@Sendable (LogFailure) -> Void)?) { failureObserver.set(body) }
 
   // MARK: Looking in from outside
 

@@ -115,7 +115,7 @@ extension Engine {
   /// Whether events should come here.
   var readiness: Readiness {
     var readiness = Readiness()
-    if let message = failureMessage { readiness.reasons.append("the log cannot be written: \(message)") }
+    if let logFailure { readiness.reasons.append("the log cannot be written: \(logFailure)") }
     if isEnding { readiness.reasons.append("it stops") }
     if !hasStarted { readiness.reasons.append("it has not started") }
     let stuck = withState { $0.stuck.count }

@@ -2,8 +2,10 @@ import TriggerCore
 
 /// The log can take no more records, so the queue takes no more events.
 public struct LogFailed: Error, Sendable, CustomStringConvertible {
+  /// What the log could not do, for programs.
+  public let reason: LogFailure
   /// The error of the disk, for people.
-  public let description: String
+  public var description: String { reason.description }
 }
 
 /// The queue is stopped: by `TriggerQueue.stop`, or with its host.

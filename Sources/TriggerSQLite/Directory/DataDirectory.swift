@@ -202,7 +202,7 @@ public final class DataDirectory: @unchecked Sendable {
 
   /// Moves what is in the write-ahead log into the database, and empties it, so that sizes can be compared. Fails
   /// while somebody writes. Any thread.
-  package func compact() throws {
+  package func emptyWriteAheadLog() throws {
     try Database(path: path + "/log.sqlite").run("PRAGMA wal_checkpoint(TRUNCATE)")
   }
 
