@@ -197,6 +197,19 @@ import TriggerHost
     #expect(try LogReader(path: path).tree(3) == nil)
   }
 
+  /// Two processes write the same tree alike, though dictionaries have an order of their own in each.
+  @Test func filesOfATreeAreWrittenInTheirOrder() throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let files = Dictionary(uniqueKeysWithValues: (10..<40).map { ("\($0).lua", [UInt8($0)]) })
+    _ = try DataDirectory(path: path).keep(files, now: 5, seed: 6)
+    var contents: [Int64] = []
+    try Database(path: path + "/log.sqlite").run("SELECT content FROM script_files ORDER BY path") {
+      contents.append($0.int(0))
+    }
+    #expect(contents.count == 30 && contents == contents.sorted())
+  }
+
   /// No bytes crash the reader.
   @Test func damagedRecordsAreRefused() async throws {
     let seed = UInt64.random(in: .min ... .max)

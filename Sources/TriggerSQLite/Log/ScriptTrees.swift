@@ -51,11 +51,12 @@ struct ScriptTrees {
     try database.run(
       "INSERT INTO script_trees VALUES (?, ?, ?, ?)",
       [number, .int(identity.time), .int(Int64(bitPattern: identity.seed)), .int(seq)])
-    for (path, bytes) in changed {
+    // In an order: what is on the disk must not depend on how a process hashes.
+    for (path, bytes) in changed.sorted(by: { $0.key < $1.key }) {
       let content = try bytes.withUnsafeBytes { try Contents(database: database).id(of: $0) }
       try database.run("INSERT INTO script_files VALUES (?, ?, ?)", [.text(path), number, .int(content)])
     }
-    for path in removed {
+    for path in removed.sorted() {
       try database.run("INSERT INTO script_files VALUES (?, ?, NULL)", [.text(path), number])
     }
   }
