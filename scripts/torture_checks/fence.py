@@ -166,7 +166,7 @@ def fence(round: Round) -> None:
     rng = round.rng
     ticks = rng.random() < 0.4
     table = rng.random() < 0.4
-    config = f"log: {{ checkpoint: {rng.choice(['200ms', '5m'])} }}\n"
+    config = f"log: {{ checkpoint: {rng.choice(['200ms', '5m'])} }}\ndurability: {rng.choice(['group', 'group', 'async'])}\n"
     config += "stores: { s: { backend: database }, done: { backend: database } }\n" if table else ""
     scripts = {name: text for name, text in SCRIPTS.items() if ticks or name != "tick"}
     root = project(round.directory / "project", scripts, config)
@@ -199,5 +199,5 @@ def fence(round: Round) -> None:
         raise Fault(f"a start afterwards ends with {last.code}: {last.words}")
     verify(round, root / "data")
     check_one_log(round, root, told)
-    round.note(f"{len(told.acknowledged())} acknowledged; {'; '.join(told_how)}{', a table' if table else ''}"
+    round.note(f"{len(told.acknowledged())} acknowledged; {'; '.join(told_how)}{', a table' if table else ''}{', async' if 'async' in config else ''}"
                f"{', ticks' if ticks else ''}")
