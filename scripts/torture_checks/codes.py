@@ -173,9 +173,6 @@ def by_age(round: Round) -> str | None:
         host.send({"event": "many", "payload": {"n": n}})
     result = host.await_answers(long, 150)[0]["results"][0]
     host.stop(20)
-    failed = [a for i, a in host.answers.items() if i not in long and outcome_of(a) != "committed"]
-    if failed:
-        round.fault(f"{len(failed)} that ran for milliseconds fail beside a long one: {failed[0]}")
     return result.get("code")
 
 
@@ -202,3 +199,18 @@ def codes(round: Round) -> None:
     if tried - reached:
         round.fault(f"documented and not reached: {', '.join(sorted(tried - reached))}")
     round.note(f"reached: {', '.join(sorted(reached))}")
+
+
+@check("large", limit=240)
+def large(round: Round) -> None:
+    """Large commits one after another, as large as the pages allow: none fails because of versions that others made."""
+    intents = round.rng.choice([6000, 9000])
+    root = project(round.directory / "project", {"many": MANY.replace("2000", str(intents))},
+                   f"workers: {round.rng.choice([1, 2, 4])}\n")
+    host = Host(round, root, arguments=["--memory"])
+    answers = host.ask(*[{"event": "many", "payload": {"n": n}} for n in range(300)], within=200)
+    host.stop(20)
+    failed = [answer for answer in answers if outcome_of(answer) != "committed"]
+    if failed:
+        round.fault(f"{len(failed)} of {len(answers)} commits of {intents} intents fail: {failed[0]}")
+    round.note(f"{intents} intents each")
