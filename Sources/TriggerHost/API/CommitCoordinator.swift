@@ -82,7 +82,9 @@ public final class CommitCoordinator: Sendable {
 
   /// - Parameter body: called once, when the log can take no more records, with the reason, on a thread of its
   ///   own. The engine takes no more events then and stops; what was acknowledged is in the log.
-  public func whenFailed(_ body: (@Sendable (_ reason: LogFailure) -> Void)?) { engine.setFailureObserver(body) }
+  public func whenFailed(_ body: (@Sendable (_ reason: LogFailure) -> Void)?) {
+    engine.setFailureObserver(body)
+  }
 
   /// - Parameter body: called when somebody has set the wall clock, soon after, on a thread of the engine. Spans take
   ///   no notice of it; what happens at wall times goes by the new one.

@@ -401,6 +401,10 @@ public final class TriggerQueue: Sendable {
   public func observe(
     buffer: Int = 10_000, whenFull: Observation.WhenFull = .leaveOut, _ body: @escaping Observation.Body
   ) -> Observation {
-    engine.observers.add(buffer: buffer, whenFull: whenFull, body)
+    engine.observers.add(buffer: buffer, whenFull: whenFull) { decided in
+      var result = decided.result
+      result.logLinesDropped = decided.logs?.dropped ?? 0
+      body(result, decided.logs?.lines ?? [])
+    }
   }
 }

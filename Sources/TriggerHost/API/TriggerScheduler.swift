@@ -62,7 +62,6 @@ public final class TriggerScheduler: Sendable {
     /// Swift triggers of jobs that name none in force, by job.
     var triggers: [String: any Trigger] = [:]
     var cancellations: [ScheduleMachine.Fire: Cancellation] = [:]
-    var observer: (@Sendable (Notice) -> Void)?
     /// Fires that are decided and not yet admitted.
     var firing = 0
     var waitingForFired: [CheckedContinuation<Void, Never>] = []
@@ -71,6 +70,7 @@ public final class TriggerScheduler: Sendable {
   private let queue: TriggerQueue
   private let clock: any EngineClock
   private let state = Mutex(State())
+  private let observers = Observers<Notice>()
 
   private let hasTimer: Bool
 
@@ -176,9 +176,18 @@ public final class TriggerScheduler: Sendable {
   /// The job's next fire, jitter included; nil when none comes.
   public func nextFire(of name: String) -> Timestamp? { state.withLock { $0.machine.nextDue(of: name) } }
 
-  /// Called for every fire that does not become a run, one call after another, on a thread for that; while 10,000
-  /// wait for it, no more come. Takes the place of the observer before it; nil for none.
-  public func observe(_ body: (@Sendable (Notice) -> Void)?) { state.withLock { $0.observer = body } }
+  /// Calls `body` for every fire that does not become a run, one call after another, on a thread for that. Any number may
+  /// observe, each with a buffer of its own.
+  ///
+  /// - Parameters:
+  ///   - buffer: notices that may wait for `body`.
+  ///   - whenFull: what becomes of those that come while so many wait.
+  /// - Returns: what ends it. It goes on without anybody keeping that.
+  @discardableResult
+  public func observe(
+    buffer: Int = 10_000, whenFull: Observation.WhenFull = .leaveOut,
+    _ body: @escaping @Sendable (Notice) -> Void
+  ) -> Observation { observers.add(buffer: buffer, whenFull: whenFull, body) }
 
   // MARK: Life
 
@@ -338,8 +347,13 @@ public final class TriggerScheduler: Sendable {
   }
 
   private func report(_ notice: Notice) {
-    guard let observer = state.withLock({ $0.observer }) else { return }
-    _ = queue.engine.receivers.offer(.scheduler, weight: 1) { observer(notice) }
+    for observer in observers.all {
+      let observation = observer.observation
+      let isTaken = queue.engine.receivers.offer(observation.line, weight: 1, upTo: observation.buffer) {
+        observer.tell([notice])
+      }
+      if !isTaken { observation.leaveOut(1) }
+    }
   }
 
   private func ended(_ fire: ScheduleMachine.Fire) {

@@ -202,12 +202,15 @@ extension Engine {
     for observer in observers { tell(seen, to: observer) }
   }
 
-  private func tell(_ seen: [DecidedOperation], to observer: Observation) {
+  private func tell(_ seen: [DecidedOperation], to observer: Observers<DecidedOperation>.Observer) {
     if configuration.tellsInPlace { return observer.tell(seen) }
-    if !receivers.offer(observer.line, weight: seen.count, upTo: observer.buffer, { observer.tell(seen) }) {
-      untold.wrappingAdd(seen.count, ordering: .relaxed)
-      observer.leaveOut(seen.count)
+    let observation = observer.observation
+    let isTaken = receivers.offer(observation.line, weight: seen.count, upTo: observation.buffer) {
+      observer.tell(seen)
     }
+    if isTaken { return }
+    untold.wrappingAdd(seen.count, ordering: .relaxed)
+    observation.leaveOut(seen.count)
   }
 
   // MARK: Waking

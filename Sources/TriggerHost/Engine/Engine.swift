@@ -46,7 +46,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   var hasStarted: Bool { isStarted.load(ordering: .acquiring) }
 
   /// See every announcement (errors, logs of decided attempts).
-  let observers = Observers()
+  let observers = Observers<DecidedOperation>()
   let lineMemory = LineMemory()
   /// Calls what users gave to be called.
   let receivers = Receivers()

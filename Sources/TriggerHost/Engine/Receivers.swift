@@ -9,12 +9,10 @@ import Glibc
 final class Receivers: @unchecked Sendable {  // guarded by `lock`
   /// Who is called one after another.
   enum Line: Hashable {
-    /// `TriggerQueue.observe`: one of them.
-    case observer(Int)
+    /// `TriggerQueue.observe`, `TriggerScheduler.observe`: one `Observation` of them.
+    case observer(ObjectIdentifier)
     /// `CommitCoordinator.whenStuck`.
     case stuck
-    /// `TriggerScheduler.observe`.
-    case scheduler
     /// What is said once.
     case notices
     /// Completions of the events of one source.

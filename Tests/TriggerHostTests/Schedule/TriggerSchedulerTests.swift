@@ -89,7 +89,10 @@ import TriggerHost
     let (_, queue, scheduler, clock) = try host()
     defer { queue.stop() }
     let notices = Mutex<[String]>([])
+    // The second took the place of the first.
     scheduler.observe { notice in notices.withLock { $0.append("\(notice)") } }
+    scheduler.observe { _ in }.cancel()
+    scheduler.observe { _ in }
     try scheduler.add(ScheduledJob(name: "lost", rule: .every(.seconds(1)), action: .trigger("nobody")))
     scheduler.start()
     try await wait(for: "the scheduler") { clock.sleeperCount > 0 }
