@@ -39,7 +39,9 @@ import TriggerCore
       _ = try await TriggerQueue(coordinator!).perform(Count(store: store))
       coordinator = nil
     }
-    await withCheckedContinuation { over in engine.whenOver { over.resume() } }
+    let (over, end) = AsyncStream.makeStream(of: Void.self)
+    engine.whenOver { end.finish() }
+    for await _ in over {}
     #expect(try store.get("n") == 1, "a store that is kept can be read")
   }
 }
