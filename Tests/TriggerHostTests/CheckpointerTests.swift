@@ -45,7 +45,7 @@ import TriggerReplay
     try again.recover { try reader.recover($0) }
     #expect(again.digests() == coordinator.digests() && again.digests().seq == 1200)
     checkpointer.close()
-    queue.stop()
+    await queue.stop()
     writer.close()
   }
 }

@@ -121,4 +121,37 @@ import TriggerCore
       break
     }
   }
+
+  /// Versions that could be freed are nobody's fault: 40 of these commits make more of them in a moment than may be kept,
+  /// and no script runs for long.
+  @Test(arguments: [false, true]) func manyLargeCommitsCostNobodyAnAttempt(besideALongScript: Bool)
+    async throws
+  {
+    var configuration = EngineConfiguration(workers: 2)
+    configuration.retainedVersions = 8000
+    let coordinator = CommitCoordinator(configuration)
+    let queue = TriggerQueue(coordinator)
+    queue.bind(
+      [],
+      scripts: ScriptTree(files: [
+        "many.lua": Array(
+          "return { on = { event = 'many' }, execute = function(event, ctx) local s, list = ctx:store('s'), {} for i = 1, 200 do list[i] = s:put('k' .. i, event.n) end return list end }"
+            .utf8),
+        "spin.lua": Array(
+          "return { on = { event = 'spin' }, timeout = '60s', execute = function(event, ctx) local s = ctx:store('s') s:get('k1') while true do s:get('k1') end end }"
+            .utf8),
+      ]))
+    queue.start()
+    if besideALongScript { try await queue.enqueue(Event("spin")) }
+    for n in 0..<400 { try await queue.enqueue(Event("many", ["n": .int(Int64(n))])) }
+    while coordinator.stats.committed < 400, coordinator.stats.failed <= 1 {
+      // Nothing waits for long beside a script that does not end but the end of this.
+      _ = try await queue.perform(Event("many", ["n": -1]))
+    }
+    let stats = coordinator.stats
+    #expect(
+      stats.failed <= (besideALongScript ? 1 : 0),
+      "\(stats.failed) failed, \(stats.expired) snapshots were taken away")
+    await queue.stop()
+  }
 }

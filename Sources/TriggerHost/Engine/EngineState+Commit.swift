@@ -379,14 +379,16 @@ extension EngineState {
   /// Takes the snapshot away from whoever holds the oldest, when too many versions are kept for it.
   mutating func expireOldest() {
     guard reclaimer.waiting > configuration.retainedVersions else { return }
+    // What merely waits to be freed, or for the disk, or for one that is about to end, is nobody's fault.
+    let (isDone, horizon) = reclaim()
+    guard isDone, reclaimer.waiting > configuration.retainedVersions else { return }
     var oldest: Operation?
     func look(_ operation: Operation) {
-      guard operation.isRunning, let attempt = operation.attempt, !attempt.isExpired else { return }
-      // Of equal ones the first, whatever the order they are visited in.
-      let held = oldest?.attempt?.snapshot ?? order.frontier
-      if attempt.snapshot < held || attempt.snapshot == held && operation.identity < oldest?.identity ?? 0 {
-        oldest = operation
-      }
+      guard operation.isRunning, let attempt = operation.attempt, !attempt.isExpired,
+        attempt.snapshot == horizon, horizon < order.frontier
+      else { return }
+      // The first of them, whatever the order they are visited in.
+      if operation.identity < oldest?.identity ?? .max { oldest = operation }
     }
     order.forEachUndecided { _, operation, _ in look(operation) }
     parking.visit { operation, _ in look(operation) }
@@ -412,10 +414,18 @@ extension EngineState {
     showDurable()
     backends.wake()
     commitsSinceReclaim += Int(moved)
-    if commitsSinceReclaim >= configuration.commitsPerReclaim { reclaim() }
+    if commitsSinceReclaim >= configuration.commitsPerReclaim
+      || reclaimer.waiting - leftByReclaim >= HoldBounds.freed
+    {
+      reclaim()
+    }
   }
 
-  private mutating func reclaim() {
+  /// Frees versions that nobody reads any more, as many as may be freed at a time.
+  ///
+  /// - Returns: whether these were all, and the oldest seq that somebody reads as of.
+  @discardableResult
+  private mutating func reclaim() -> (isDone: Bool, horizon: Int64) {
     commitsSinceReclaim = 0
     var lowest = order.frontier
     func look(_ attempt: Attempt?) {
@@ -429,10 +439,12 @@ extension EngineState {
     look(reserved)
     for attempt in stuck.attempts { look(attempt) }
     stats.oldestSnapshot = lowest
-    let isDone = reclaimer.reclaim(
-      horizon: registry.advanceHorizon(undecided: lowest), frontier: order.frontier, most: HoldBounds.freed)
+    let horizon = registry.advanceHorizon(undecided: lowest)
+    let isDone = reclaimer.reclaim(horizon: horizon, frontier: order.frontier, most: HoldBounds.freed)
+    leftByReclaim = reclaimer.waiting
     // The rest soon, and not now.
     if !isDone { commitsSinceReclaim = configuration.commitsPerReclaim }
+    return (isDone, horizon)
   }
 }
 

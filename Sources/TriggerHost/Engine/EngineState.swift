@@ -45,6 +45,8 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
 
   var freeAttempts: [Attempt] = []
   var commitsSinceReclaim = 0
+  /// Versions that waited to be freed when that was done last.
+  var leftByReclaim = 0
   /// The last read set of the reservation's holder; writers of these keys are deferred behind it.
   var reserved: Attempt?
   var stuck = Stuck()

@@ -28,7 +28,9 @@ import Testing
   }
 
   /// What executes history again, and what helps who writes scripts, is for the command line.
-  @Test(arguments: ["HostConfig", "TriggerFiles", "TriggerHost", "TriggerRuntime", "TriggerStorage"])
+  @Test(arguments: [
+    "HostConfig", "TriggerFiles", "TriggerHost", "TriggerRuntime", "TriggerSQLite", "TriggerStores",
+  ])
   func aRunningHostNeedsNeitherReplayNorWorkshop(target: String) throws {
     let directory = Self.sources.appending(path: target)
     let files = try FileManager.default.subpathsOfDirectory(atPath: directory.path).filter {
