@@ -6,7 +6,7 @@ import TriggerTestKit
 @testable import TriggerHost
 
 /// How many executions an operation took: the same number wherever it is told.
-@Suite(.timeLimit(.minutes(1))) struct AttemptsTests {
+@Suite(.timeLimit(.minutes(10))) struct AttemptsTests {
   /// Reads, and in its first attempt waits until it may go on.
   private struct Slow: Trigger {
     let store: VersionedStore<MemoryStoreBackend>

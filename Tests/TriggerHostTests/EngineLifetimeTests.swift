@@ -4,7 +4,7 @@ import TriggerCore
 @testable import TriggerHost
 
 /// An engine lives as long as anybody can enqueue: a coordinator or a queue of it is there, and nobody has stopped it.
-@Suite(.timeLimit(.minutes(1))) struct EngineLifetimeTests {
+@Suite(.timeLimit(.minutes(10))) struct EngineLifetimeTests {
   private struct Count: Trigger {
     let store: VersionedStore<MemoryStoreBackend>
     func execute() -> [CommitIntent] { [store.add("n", 1)] }

@@ -5,7 +5,7 @@ import TriggerCore
 import TriggerHost
 
 /// Any number observe a queue, and none costs another anything.
-@Suite(.timeLimit(.minutes(1))) struct ObservationTests {
+@Suite(.timeLimit(.minutes(10))) struct ObservationTests {
   private struct Fail: Trigger {
     func execute() throws -> [CommitIntent] { throw CancellationError() }
   }

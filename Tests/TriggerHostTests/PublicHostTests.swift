@@ -5,7 +5,7 @@ import TriggerHost
 import TriggerTestKit
 
 /// Public things of the engine that nothing else here uses by itself.
-@Suite(.timeLimit(.minutes(1))) struct PublicHostTests {
+@Suite(.timeLimit(.minutes(10))) struct PublicHostTests {
   private struct Note: Trigger {
     let store: VersionedStore<MemoryStoreBackend>
     func execute() -> [CommitIntent] { [store.append("fires", .string(ExecutionContext.current!.eventName))] }

@@ -5,7 +5,7 @@ import TriggerCore
 @testable import TriggerHost
 
 /// How an engine is ended, and what whoever comes later is told.
-@Suite(.timeLimit(.minutes(1))) struct StoppingTests {
+@Suite(.timeLimit(.minutes(10))) struct StoppingTests {
   private struct Count: Trigger {
     let store: VersionedStore<MemoryStoreBackend>
     func execute() -> [CommitIntent] { [store.add("n", 1)] }

@@ -4,7 +4,7 @@ import TriggerHost
 import TriggerRuntime
 
 /// A program of one's own around a host: a model, a Swift trigger, a job, and a clock that the test moves.
-@Suite(.timeLimit(.minutes(1))) struct EmbedderTests {
+@Suite(.timeLimit(.minutes(10))) struct EmbedderTests {
   private struct Account: Codable, Sendable {
     var balance: Int64 = 0
     var interest: Int64 = 0

@@ -5,7 +5,7 @@ import TriggerHost
 import TriggerRuntime
 
 /// Who judges scripts that are saved is handed in; a host runs without.
-@Suite(.timeLimit(.minutes(1))) struct JudgeTests {
+@Suite(.timeLimit(.minutes(10))) struct JudgeTests {
   private static let files: KeyValuePairs<String, String> = [
     "host.yaml": "scripts: { directory: triggers, watch: off, verify_last: 3 }\ndata: data\n",
     "triggers/visit.lua": visit("first"),

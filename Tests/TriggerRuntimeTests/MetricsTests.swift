@@ -6,7 +6,7 @@ import TriggerHost
 import TriggerRuntime
 
 /// What an engine counts, as its embedder's metrics have it.
-@Suite(.timeLimit(.minutes(1))) struct MetricsTests {
+@Suite(.timeLimit(.minutes(10))) struct MetricsTests {
   private struct Count: Trigger {
     let store: VersionedStore<MemoryStoreBackend>
     var fails = false

@@ -4,7 +4,7 @@ import TriggerHost
 import TriggerRuntime
 
 /// Public things of a host that nothing else here uses by itself.
-@Suite(.timeLimit(.minutes(1))) struct PublicRuntimeTests {
+@Suite(.timeLimit(.minutes(10))) struct PublicRuntimeTests {
   private struct Flaky: Trigger {
     var options: TriggerOptions {
       var options = TriggerOptions(on: [EventPattern(.event, "x")])

@@ -8,7 +8,7 @@ import TriggerHost
 @testable import TriggerRuntime
 
 /// A host from its configuration to its end, and again, within this process.
-@Suite(.timeLimit(.minutes(1))) struct WholeHostTests {
+@Suite(.timeLimit(.minutes(10))) struct WholeHostTests {
   private static let files: KeyValuePairs<String, String> = [
     "host.yaml": """
     scripts: { directory: triggers, watch: off }

@@ -71,7 +71,7 @@ import TriggerReplay
   /// As `exec` runs it: what ends it, and says how, takes little beside the script's own time. A signal that marks
   /// half a million frames again and again, or a traceback that looks for its last levels from the top, takes
   /// seconds or does not end.
-  @Test(.timeLimit(.minutes(1)), arguments: HostileScript.deep + HostileScript.nested)
+  @Test(.timeLimit(.minutes(10)), arguments: HostileScript.deep + HostileScript.nested)
   func theEndOfADeepStackCostsLittle(script: HostileScript) async throws {
     let (result, seconds) = try await execute(script)
     let error = try #require(result?.error)
@@ -81,7 +81,7 @@ import TriggerReplay
   }
 
   /// As `exec` runs it: no host around it that others could wait for.
-  @Test(.timeLimit(.minutes(1)), arguments: HostileScript.internals)
+  @Test(.timeLimit(.minutes(10)), arguments: HostileScript.internals)
   func execEndsIt(script: HostileScript) async throws {
     let (result, seconds) = try await execute(script)
     #expect((result?.error == nil) == (script.error == nil), "\(result?.error?.prefix(300) ?? "")")
