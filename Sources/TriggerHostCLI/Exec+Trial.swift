@@ -20,13 +20,15 @@ extension Exec {
 
   func prepare() throws -> Prepared {
     guard let data else { return try prepareAlone() }
-    let history = try History(data)
+    // Recorded scripts run as they would here now; files bring a configuration of their own.
+    let here = namesFiles ? nil : try HostConfig.ofKeptData(nil)
+    let history = try History(data, config: here)
     try history.require(seq)
     try history.require(at)
     let record = try seq.map { try recorded($0, history) }
     let place = at ?? seq.map { $0 - 1 } ?? history.last
     let (name, scripts, config) = try scripts(history, record, at: place)
-    let replayer = try history.state(at: place, config: config)
+    let replayer = try history.state(at: place, config: config ?? here)
     let trial = try trial(name, record, clock: try clock(history, record))
     let places = config.map { ScriptPlaces(root: $0.scripts.resolved) }
     return Prepared(trial: trial, scripts: scripts, places: places, replayer: replayer, seq: place)
@@ -78,12 +80,17 @@ extension Exec {
 
   // MARK: Which script
 
+  /// The script comes from files: the command line says where they are, or the script is one.
+  private var namesFiles: Bool {
+    if project.config != nil || project.scripts != nil { return true }
+    return script.map { $0.contains("/") || FileManager.default.fileExists(atPath: $0) } ?? false
+  }
+
   /// Files when the command line names some, else what was in force.
   private func scripts(
     _ history: History, _ record: LogRecord?, at place: Int64
   ) throws -> (name: String, scripts: ScriptTree, config: HostConfig?) {
-    let namesFiles = project.config != nil || project.scripts != nil
-    if let script, namesFiles || script.contains("/") || FileManager.default.fileExists(atPath: script) {
+    if let script, namesFiles {
       let (config, path) = try locate(script)
       let (name, tree) = try trigger(path, config)
       return (name, tree, config)

@@ -23,6 +23,10 @@ struct Exec: AsyncParsableCommand {
         trigger-host exec strategy.lua --data data --seq 812  # another script on it
         trigger-host exec report --data data --at 1000        # after seq 1000
         trigger-host exec report --data data --scripts triggers --commit
+
+      With --data, limits, strict_stores and stores are those of --config, else of the host.yaml beside the script's \
+      tree, else of the host.yaml here, also with --scripts. Without any of them the usual limits hold, and the \
+      stores are those that were written.
       """)
 
   @Argument(
@@ -102,6 +106,10 @@ struct Exec: AsyncParsableCommand {
       // A host.yaml beside the tree knows its stores and limits.
       place = FilePath.parent(of: root)
     }
+    // Without one, what a host has kept has those of the host here.
+    let isBeside =
+      place.map { FileManager.default.fileExists(atPath: FilePath.join($0, "host.yaml")) } ?? false
+    if data != nil, options.config == nil, !isBeside { options.config = HostConfig.fileHere }
     guard let loaded = options.load(in: place) else {
       throw ValidationError(
         "\(script): no such file; give the script's path, or its name with --scripts DIR or --config FILE")

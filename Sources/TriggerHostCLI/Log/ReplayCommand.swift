@@ -31,7 +31,8 @@ struct Replay: ParsableCommand {
     completion: .directory)
   var with: String?
   @Option(
-    help: "A configuration whose limits apply (--with: default the host.yaml beside the directory).",
+    help:
+      "A configuration whose limits and stores apply. Default: for --with the host.yaml in its directory or beside it; else the host.yaml here; else the usual limits, and the stores that were written.",
     completion: .file(extensions: ["yaml", "yml"]))
   var config: String?
   @Option(help: "Threads of --verify. Default: one per core.") var workers: Int?

@@ -8,22 +8,26 @@ import TriggerReplay
 /// `replay --verify`.
 extension Replay {
   func verifyHistory() throws {
-    let loaded = config.map { HostConfig.load(path: $0) }
-    if let loaded { try report(loaded.report) }
-    let history = try History(kept.path(), config: loaded?.config)
+    let path = try kept.path()
+    let config = try HostConfig.ofKeptData(config)
+    let history = try History(path, config: config)
     try history.require(to)
     let first = try history.first(from)
     let threads = workers ?? ProcessInfo.processInfo.activeProcessorCount
     let started = ContinuousClock.now
     let verification = Verification(
-      workers: threads, stores: loaded?.config.emptyStores ?? [:],
-      configuration: try EngineConfiguration(limitsOf: loaded?.config), scripts: history.tree)
+      workers: threads, stores: config?.emptyStores ?? [:],
+      configuration: try EngineConfiguration(limitsOf: config), scripts: history.tree)
     try history.reader.replay(into: verification.recovery, to: first - 1) { try verification.apply($0) }
     try history.visitViews(from: first, to: to ?? history.last) { try verification.check($0) }
     let verdict = verification.finish()
     let seconds = (ContinuousClock.now - started) / .seconds(1)
     let notes = verdict.difference == nil ? [] : try history.environmentNotes()
-    if json { try sayJSON(verdict, first, notes) } else { say(verdict, first, notes, seconds, threads) }
+    if json {
+      try sayJSON(verdict, first, notes)
+    } else {
+      say(verdict, first, notes, seconds, threads, limits: config?.file)
+    }
     if verdict.difference != nil { throw ExitCode(1) }
   }
 
@@ -42,14 +46,15 @@ extension Replay {
   }
 
   private func say(
-    _ verdict: Verification.Verdict, _ first: Int64, _ notes: [String], _ seconds: Double, _ threads: Int
+    _ verdict: Verification.Verdict, _ first: Int64, _ notes: [String], _ seconds: Double, _ threads: Int,
+    limits file: String?
   ) {
     if let difference = verdict.difference {
       Output.result("differs: \(difference)")
       for note in notes { Output.result("note: \(note)") }
-      if config == nil {
-        Output.result("note: limits are not in the log; where they were not the usual ones, say --config")
-      }
+      Output.result(
+        "note: limits are not in the log; \(file.map { "those of \($0) were taken" } ?? "the usual ones were taken"); where others held, say --config"
+      )
       return
     }
     if first > 1, from == nil { Output.result("The log begins later: verified from seq \(first) on.") }

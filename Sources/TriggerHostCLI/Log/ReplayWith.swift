@@ -45,7 +45,7 @@ extension Replay {
   /// Differences and keys to print.
   private var limit: Int { all ? .max : 20 }
 
-  /// The scripts' configuration: `--config`, the host.yaml in the directory or beside it, or none.
+  /// The scripts' configuration: `--config`, the host.yaml in the directory, beside it or here, or none.
   private func configuration(for directory: String) throws -> HostConfig {
     var options = ProjectOptions()
     (options.config, options.scripts, options.cron) = (config, directory, nil)
@@ -55,6 +55,8 @@ extension Replay {
       let isProject = FileManager.default.fileExists(atPath: own)
       place = isProject ? directory : FilePath.parent(of: directory)
       if isProject { options.scripts = nil }
+      let beside = place.map { FilePath.join($0, "host.yaml") } ?? own
+      if !FileManager.default.fileExists(atPath: beside) { options.config = HostConfig.fileHere }
     }
     guard let loaded = options.load(in: place) else {
       throw ValidationError("--with \(directory): no such directory")

@@ -14,7 +14,8 @@ struct ReplCommand: ParsableCommand {
     discussion: """
       What triggers have is there, with ctx and store "name". Nothing is ever changed: intents are shown. With \
       --data, the stores are those of a data directory, also while a host runs, and modules those of its scripts at \
-      that seq, unless --config or --scripts names others.
+      that seq, unless --config or --scripts names others. Stores that a host.yaml here declares are there too, empty \
+      when nothing has written them.
 
         trigger-host repl --config mine/host.yaml
         trigger-host repl --data data --at 1000
@@ -49,19 +50,25 @@ struct ReplCommand: ParsableCommand {
     var places: ScriptPlaces?
     if let history, wantsRecorded {
       tree = try history.tree(history.treeInForce(at: snapshot.seq)) ?? tree
-    } else if let loaded = project.load() {
+      if let here = try HostConfig.ofKeptData(nil) { snapshot.add(here.emptyStores) }
+    } else if let loaded = projectOfData.load() {
       try report(loaded.report)
       let scripts = Scripts(loaded.config)
       for finding in scripts.findings where finding.isError { Output.say(finding) }
       tree = scripts.tree
       places = ScriptPlaces(root: loaded.config.scripts.resolved)
-      for name in loaded.config.stores.keys.sorted() where snapshot.stores[name] == nil {
-        snapshot.stores[name] = Snapshot.Store(version: 0, content: [:])
-      }
+      snapshot.add(loaded.config.emptyStores)
     }
     let console = ReplConsole(snapshot, scripts: tree, at: places)
     if console.isTerminal { Output.result("\(greeting(snapshot))") }
     if !console.serve() { throw ExitCode(1) }
+  }
+
+  /// With a data directory, --scripts leaves the configuration here in force.
+  private var projectOfData: ProjectOptions {
+    var options = project
+    if data != nil, options.config == nil { options.config = HostConfig.fileHere }
+    return options
   }
 
   private func greeting(_ snapshot: Snapshot) -> String {
@@ -98,6 +105,13 @@ struct ReplCommand: ParsableCommand {
       }
       return given
     } catch let error as ValueError { throw ValidationError("--stores: \(error.message)") }
+  }
+}
+
+extension Snapshot {
+  /// Adds stores that are not there yet, empty.
+  fileprivate mutating func add(_ declared: [String: Value.Map]) {
+    for name in declared.keys where stores[name] == nil { stores[name] = Store(version: 0, content: [:]) }
   }
 }
 

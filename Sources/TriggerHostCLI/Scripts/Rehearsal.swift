@@ -9,6 +9,7 @@ import TriggerSQLite
 struct Rehearsal {
   private let tree: ScriptTree
   private let configuration: EngineConfiguration
+  private let stores: [String: Value.Map]
   private let reader: LogReader
 
   /// Differences that are told one by one.
@@ -17,8 +18,12 @@ struct Rehearsal {
   private static let longest = Duration.seconds(5)
   private struct Enough: Error {}
 
-  init(_ tree: ScriptTree, _ configuration: EngineConfiguration, path: String) throws {
+  /// - Parameter stores: as they are before the first commit.
+  init(
+    _ tree: ScriptTree, _ configuration: EngineConfiguration, stores: [String: Value.Map], path: String
+  ) throws {
     self.tree = tree
+    self.stores = stores
     self.configuration = configuration
     reader = try LogReader(path: path)
   }
@@ -27,7 +32,7 @@ struct Rehearsal {
     let end = try reader.lastSeq()
     let start = max(end - count + 1, try reader.firstExecutable())
     guard start <= end else { return [] }
-    let replayer = Replayer(configuration: configuration) { _ in tree }
+    let replayer = Replayer(stores: stores, configuration: configuration) { _ in tree }
     try reader.replay(into: replayer.recovery, to: start - 1) { try replayer.apply($0) }
     var (executed, failures, others) = (0, [String](), [String]())
     var left = ""

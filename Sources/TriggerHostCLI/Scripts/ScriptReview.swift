@@ -20,7 +20,7 @@ struct ScriptReview: ScriptJudge {
     _ tree: ScriptTree, last count: Int64, in data: String, _ config: HostConfig
   ) throws -> [(level: Logger.Level, text: String)] {
     let configuration = try EngineConfiguration(config, workers: nil)
-    return try Rehearsal(tree, configuration, path: data).lines(last: count)
+    return try Rehearsal(tree, configuration, stores: config.emptyStores, path: data).lines(last: count)
   }
 }
 
