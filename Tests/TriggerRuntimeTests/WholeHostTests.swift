@@ -88,16 +88,58 @@ import TriggerHost
   }
 
   /// Sends lines, as standard input would, and waits for what comes back.
-  private static func answers(of host: RunningHost, to lines: [String]) async throws -> [String] {
+  private static func answers(of host: RunningHost, to lines: [String], waits: Bool = true) async throws
+    -> [String]
+  {
     let (pipe, heard) = (Pipe(), Heard<String>())
     let answers = Answers { heard.hear($0) }
     let input = EventLines(host, reading: dup(pipe.fileHandleForReading.fileDescriptor), answers)
     pipe.fileHandleForWriting.write(Data(lines.map { $0 + "\n" }.joined().utf8))
     try pipe.fileHandleForWriting.close()
     await input.run()
-    await host.queue.waitUntilIdle()
+    if waits { await host.queue.waitUntilIdle() }
     answers.finish { false }
     return heard.all
+  }
+
+  /// An answer is the last word about a line: what an ending host does not take has none, the first line like those
+  /// after it.
+  @Test func anEndingHostAnswersNoLineThatItDoesNotTake() async throws {
+    let project = try ProjectDirectory(Self.files)
+    let host = try await OpenedHost(HostPlaces(directory: project.path), HostOptions(Heard<HostNotice>()))
+      .recover().start()
+    host.stopTaking()
+    let lines = (1...3).map { #"{"event": "visit", "payload": {"page": "a"}, "key": "\#($0)"}"# }
+    #expect(try await Self.answers(of: host, to: lines, waits: false) == [])
+    await host.stop()
+  }
+
+  /// Why a line is not taken is a word for programs.
+  @Test func refusedLinesHaveCodes() async throws {
+    let project = try ProjectDirectory(Self.files)
+    try project.write(
+      "host.yaml", "scripts: { directory: triggers, watch: off }\ndata: data\nlimits: { keys: 2 }\n")
+    let host = try await OpenedHost(HostPlaces(directory: project.path), HostOptions(Heard<HostNotice>()))
+      .recover().start()
+    func visit(_ page: String, _ key: String) -> String {
+      #"{"event": "visit", "payload": {"page": "\#(page)"}, "key": "\#(key)"}"#
+    }
+    let lines = [
+      visit("a", "k1"), visit("b", "k1"), visit("c", "k2"), visit("d", "k3"), "{", "7",
+      #"{"event": "visit", "keys": "k"}"#,
+    ]
+    var codes: [Int64: String] = [:]
+    for line in try await Self.answers(of: host, to: lines) {
+      guard case .map(let answer) = try JSON.parse(line), case .int(let id)? = answer["id"],
+        answer["error"] != nil
+      else { continue }
+      codes[id] = answer["code"]?.stringValue ?? ""
+    }
+    #expect(
+      codes == [
+        2: "key_reused", 4: "keys_full", 5: "bad_line", 6: "bad_line", 7: "bad_line",
+      ])
+    await host.stop()
   }
 
   @Test func savedSchedulesOfADirectoryAreTakenUp() async throws {

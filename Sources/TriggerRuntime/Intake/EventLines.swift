@@ -26,12 +26,12 @@ import TriggerHost
 ///
 /// With `"wait": "accepted"` the answer is `{"id": 7, "event_id": "3-7", "accepted": true}`, as soon as the
 /// event is sure to be run, whatever happens. A `key` that has come within a day is answered like the first
-/// time, and nothing is run again. What is wrong is answered at once with `{"id": 7, "error": "..."}`. `id` is
-/// whatever was sent, the line number by default.
+/// time, and nothing is run again. What is wrong is answered at once with
+/// `{"id": 7, "code": "bad_line", "error": "..."}` (`Refusal`). `id` is whatever was sent, the line number by default.
 ///
-/// No answer is ever left out. While too many wait for who reads them, no more lines are read. When the host ends, a
-/// line that it has not taken is answered with an error; what it has taken and not decided gets no answer: send that
-/// again, with its key.
+/// No answer is ever left out. While too many wait for who reads them, no more lines are read. When the host ends, what
+/// it has not taken gets no answer, whether it was read or not, and neither does what it has taken and not decided: send
+/// that again, with its key. So any answer to a line is the last word about it.
 package final class EventLines: Service {
   private let queue: TriggerQueue
   private let scripts: HostScripts
@@ -71,20 +71,18 @@ package final class EventLines: Service {
 
   private func handle(_ line: LineReader.Line) {
     if line.isCut {
-      return refuse([
-        "id": Self.id(line.member) ?? .int(Int64(line.number)),
-        "error": .string("line \(line.number) is longer than \(Feed.rowLimit >> 20) MiB"),
-      ])
+      let id = Self.id(line.member) ?? .int(Int64(line.number))
+      return refuse(id, .badLine, "line \(line.number) is longer than \(Feed.rowLimit >> 20) MiB")
     }
     do {
       let text = try String(text: line.bytes)
       if text.allSatisfy(\.isWhitespace) { return }
       try admit(line: text, number: line.number)
     } catch let error as LineError {
-      refuse(["id": error.id, "error": .string(error.message)])
+      refuse(error.id, error.code, error.message)
     } catch {
       let id = Self.id(in: line.bytes) ?? .int(Int64(line.number))
-      refuse(["id": id, "error": .string("line \(line.number): \(error)")])
+      refuse(id, .badLine, "line \(line.number): \(error)")
     }
   }
 
@@ -99,8 +97,30 @@ package final class EventLines: Service {
     text.flatMap { try? String(text: $0) }.flatMap { try? JSON.parse($0) }
   }
 
+  /// Why nothing of a line has happened: one word, for programs. The word never changes.
+  package enum Refusal: String, CaseIterable {
+    /// The line is no event: sent again, it is refused again.
+    case badLine = "bad_line"
+    /// The key came with another event.
+    case keyReused = "key_reused"
+    /// As many keys are known as may be (`limits.keys`).
+    case keysFull = "keys_full"
+    /// What the first event with the key has come to cannot be read from the disk.
+    case storage
+
+    /// - Parameter error: of an event that was not taken.
+    fileprivate init(_ error: any Error) {
+      switch error {
+      case is KeyReused: self = .keyReused
+      case is KeysFull: self = .keysFull
+      default: self = .storage
+      }
+    }
+  }
+
   private struct LineError: Error {
     var id: Value
+    var code = Refusal.badLine
     var message: String
   }
 
@@ -158,13 +178,14 @@ package final class EventLines: Service {
       }
       key = text
     }
-    let isTaken: Bool
-    do { isTaken = try send(event, key: key, id: id) } catch { throw refuse("\(error)") }
-    if !isTaken { throw refuse("not taken, as the host is ending: send it when it has started again") }
+    do { try send(event, key: key, id: id) } catch {
+      throw LineError(id: id, code: Refusal(error), message: "line \(number): \(error)")
+    }
   }
 
-  /// False when the host ends: nothing of the event is there.
-  private func send(_ event: Event, key: String?, id: Value) throws -> Bool {
+  /// When the host ends, nothing of the event is there, and nobody is answered: its sender cannot know which of the
+  /// lines after it were read, and sends all of them again.
+  private func send(_ event: Event, key: String?, id: Value) throws {
     var event = event
     let eventID = queue.makeEventID()
     event.id = eventID
@@ -184,17 +205,16 @@ package final class EventLines: Service {
       if let key {
         let first = try queue.offer(
           event, scope: event.name, key: key, keeping: whenKept, telling: whenDecided)
-        if first != nil { return true }
+        if first != nil { return }
       } else {
         let count = queue.offer(telling: { receipt.add($0) }, event, keeping: { whenKept(eventID) })
         if let count {
           receipt.expect(count)
-          return true
+          return
         }
       }
       waitForRoom()
     }
-    return false
   }
 
   private func waitForRoom() {
@@ -228,9 +248,9 @@ package final class EventLines: Service {
     self.answer(.map(answer))
   }
 
-  private func refuse(_ value: Value) {
+  private func refuse(_ id: Value, _ code: Refusal, _ message: String) {
     refusals.wrappingAdd(1, ordering: .relaxed)
-    answer(value)
+    answer(["id": id, "code": .string(code.rawValue), "error": .string(message)])
   }
 
   private func answer(_ value: Value) { answers.add(value) }
