@@ -45,7 +45,9 @@ struct Exec: AsyncParsableCommand {
   @Flag(help: "With --data: let a host take the event, and keep what comes of it.") var commit = false
   @Flag(help: "Print each line that runs, and what it changed, to standard error.") var trace = false
   @OptionGroup var project: ProjectOptions
-  @Flag(help: "Print one JSON object: outcome, error, intents, reads, log.") var json = false
+  @Flag(
+    help: "Print one JSON object: trigger, outcome, code, error, intents, reads, log; at or seq with --data.")
+  var json = false
 
   func validate() throws {
     if data == nil {

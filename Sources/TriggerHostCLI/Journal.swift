@@ -25,6 +25,7 @@ extension HostNotice {
       object["seq"] = .int(origin.seq)
       object["attempt"] = .int(Int64(origin.attempt))
     }
+    if let failure { object["code"] = .string(failure.rawValue) }
     if isScripts, !fields.isEmpty { object.add(.map(fields), as: "fields") }
     return Value.map(object).jsonText.withJSONEscapes
   }

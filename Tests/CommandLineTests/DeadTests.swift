@@ -55,6 +55,9 @@ import Testing
     let list = try await dead(directory, "list", "--json").jsonLines()
     let seq = try #require(list.first?["seq"] as? Int)
     #expect(list.count == 1 && list[0]["trigger"] as? String == "pay")
+    #expect(try await dead(directory, "list").output.contains("  pay  failed (error)  pay.lua:2: the bank"))
+    #expect(
+      try await dead(directory, "show", "\(seq)").lines.first?.contains("  pay  failed (error)  ") == true)
     // The same answer for the same key.
     #expect(try results(try await run(directory, "order.jsonl")) == ["pay": "failed", "count": "committed"])
     _ = try await run(directory, "open.jsonl")
@@ -79,6 +82,8 @@ import Testing
     #expect(causes.map { $0["trigger"] as? String } == ["pay", "pay"])
     #expect(causes.map { $0["outcome"] as? String } == ["committed", "failed"])
     #expect(causes[0]["retry_of"] as? Int == seq)
+    let said = try await RunningCommand(["why", "shipped", "cake", "--data", directory("data")]).end()
+    #expect(said.output.contains("  failed (error)  "), "\(said)")
     // One order, and nothing of it differs when it is run again, with the same scripts as others too.
     let orders = try await RunningCommand(["why", "orders", "n", "--json", "--data", directory("data")]).end()
     #expect(try orders.jsonLines().first?["value"] as? Int == 1)

@@ -89,7 +89,8 @@ import TriggerHost
     let ended = try await till("log", "cat", "--outcome", "failed")
     #expect(ended.lines.count == 2 && !ended.output.contains("\u{1b}"))
     #expect(
-      ended.lines[0].contains("  report  event large {\"item\":\"piano\",\"price\":9000}  failed  tree 1"))
+      ended.lines[0].contains(
+        "  report  event large {\"item\":\"piano\",\"price\":9000}  failed (error)  tree 1"))
     #expect(ended.lines[1] == "    report.lua:4: too large: piano")
     let colours = try await RunningCommand(
       ["log", "cat", "--data", till.data, "--outcome", "failed"], output: .terminal,

@@ -78,6 +78,7 @@ import Testing
     // Whole, with its lines.
     let failure = try #require(entries.first { ($0["message"] as? String)?.contains("visit.lua:4") == true })
     #expect(failure["level"] as? String == "error" && failure["seq"] as? Int == 2)
+    #expect(failure["code"] as? String == "error")
     #expect((failure["message"] as? String)?.contains("two\nstack traceback:\n\t") == true)
     let broken = try #require(entries.first { $0["file"] as? String == "triggers/broken.lua" }, "\(entries)")
     #expect(broken["line"] as? Int == 2)

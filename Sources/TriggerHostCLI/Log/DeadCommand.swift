@@ -124,10 +124,12 @@ extension LogRecord {
   }
 
   fileprivate var deadLine: TerminalText {
-    let first =
-      error?.split(separator: "\n").first ?? (outcome == .skipped ? "skipped: its trigger was gone" : "")
+    let first = error?.split(separator: "\n").first ?? ""
+    let end =
+      outcome == .skipped && error == nil
+      ? "skipped: its trigger was gone" : "\(outcome)\(codeText)  \(first)"
     let count = tries > 0 ? "  try \(tries + 1)" : isRequeued ? "  seq \(retryOf!) put back" : ""
-    return "seq \(seq)  \(Timestamp(nanoseconds: admitted))  \(trigger)\(count)  \(first)"
+    return "seq \(seq)  \(Timestamp(nanoseconds: admitted))  \(trigger)\(count)  \(end)"
   }
 
   fileprivate var deadJSON: Value {

@@ -27,7 +27,7 @@ struct RecordStyle {
     let time = paint.faint("\(Timestamp(nanoseconds: record.admitted))")
     let event = "\(record.kind) \(record.event) \("\(decoded(record.payload))".cut(after: 100))"
     var text: TerminalText =
-      "seq \(record.seq)  \(time)  \(paint.strong("\(record.trigger)"))  \(event)  \(outcome)"
+      "seq \(record.seq)  \(time)  \(paint.strong("\(record.trigger)"))  \(event)  \(outcome)\(record.codeText)"
     if record.identity != record.seq { text += "  first seq \(record.identity)" }
     if record.attempts > 1 { text += "  \(record.attempts) attempts" }
     if let failed = record.retryOf {

@@ -59,6 +59,9 @@ extension LogRecord.Intent {
 }
 
 extension LogRecord {
+  /// The word for why, behind an outcome: ` (timeout)`; nothing where there is none.
+  var codeText: String { code.map { " (\($0.rawValue))" } ?? "" }
+
   var json: Value {
     var fields: Value.Map = [
       "seq": .int(seq), "identity": .int(identity), "outcome": .string("\(outcome)"),

@@ -1,6 +1,7 @@
 import HostConfig
 import Logging
 import TriggerCore
+import TriggerHost
 
 /// One thing that a host says while it opens, runs and ends.
 ///
@@ -10,7 +11,7 @@ public struct HostNotice: Sendable {
   public enum Code: String, Sendable, Hashable, CaseIterable {
     /// A script has logged a line.
     case log
-    /// An operation has failed.
+    /// An operation has failed; `HostNotice.failure` says why in a word.
     case failure
     /// Something is wrong or doubtful in a file that a person wrote.
     case finding
@@ -79,6 +80,8 @@ public struct HostNotice: Sendable {
   package var message: TerminalText
   /// The trigger that it is about, if there is one.
   public var origin: Origin?
+  /// Why the operation has failed, where that is what it is about.
+  public var failure: FailureCode?
   /// What `ctx:log` was given beside the message; what the host knows beside it.
   public var fields: Value.Map
 
@@ -122,6 +125,7 @@ extension HostNotice {
       metadata["seq"] = "\(origin.seq)"
       metadata["attempt"] = "\(origin.attempt)"
     }
+    if let failure { metadata["failure"] = "\(failure.rawValue)" }
     // What a script names could pass for what the host says.
     if isScripts {
       if !fields.isEmpty { metadata["fields"] = "\(Value.map(fields))" }

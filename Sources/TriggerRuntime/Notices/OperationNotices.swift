@@ -21,8 +21,10 @@ final class OperationNotices: Sendable {
       for line in logs { say(line, of: result) }
       limit.drop(result.logLinesDropped, of: result.trigger)
       if let error = result.error, limit.passes(error.utf8.count, of: result.trigger, .failures) {
-        notices.say(
-          HostNotice(.failure, level: .error, message: "\(places.named(error))", origin: result.origin))
+        var notice = HostNotice(
+          .failure, level: .error, message: "\(places.named(error))", origin: result.origin)
+        notice.failure = result.failure?.code
+        notices.say(notice)
       }
     }
   }
