@@ -17,7 +17,8 @@ struct TriggerHostCommand: AsyncParsableCommand {
         trigger-host new mine                            # a working starter project
         trigger-host run mine
 
-      Exit codes: 0 good, 1 the thing checked or run is bad, 2 usage, 70 a defect of trigger-host itself.
+      Exit codes: 0 good, 1 the thing checked or run is bad, 2 usage, 70 a defect of trigger-host itself, \
+      130 ended at once by a second Ctrl-C or SIGTERM.
       Completion scripts: trigger-host --generate-completion-script bash|zsh|fish
       """,
     version: "0.1.0\n\(EnvironmentVersions.lua)",

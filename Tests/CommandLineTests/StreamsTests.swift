@@ -46,6 +46,15 @@ import Testing
     #expect(state.output == "{\"s\":{\"n\":1}}\n")
   }
 
+  /// A directory in which earlier hosts have committed nothing is not new, and not of any seq.
+  @Test func aDirectoryWithoutCommitsSaysSo() async throws {
+    let directory = try project("")
+    for state in ["new", "nothing is committed yet", "nothing is committed yet"].enumerated() {
+      let said = try await run(directory, "--data", "data").errorLines
+      #expect(said.first == "data: \(state.element), epoch \(state.offset + 1)")
+    }
+  }
+
   @Test func quietLeavesWarningsAndErrors() async throws {
     let ended = try await run(try project(), "--quiet")
     #expect(ended.lines.count == 2)

@@ -118,11 +118,18 @@ package final class HostStorage: Sendable {
     if !parts.isStepped { checkpointer.start { notices.problem("\($0)", code: .storage) } }
     let left = recovery.fold.unfinished.count
     summary =
-      recovery.lastSeq == 0
-      ? "\(directory.path): new, epoch \(epoch)"
-      : String(
+      recovery.lastSeq > 0
+      ? String(
         format: "%@: recovered up to seq %lld in %.2f s, %@ to go on with, epoch %lld", directory.path,
         recovery.lastSeq, seconds, counted(left, "operation"), epoch)
+      : Self.summaryOfNothing(directory.path, epoch, left: left)
+  }
+
+  /// An earlier host may have taken events, and ended before any of them had a seq.
+  private static func summaryOfNothing(_ path: String, _ epoch: Int64, left: Int) -> String {
+    let state = epoch == 1 ? "new" : "nothing is committed yet"
+    return
+      "\(path): \(state)\(left == 0 ? "" : ", \(counted(left, "operation")) to go on with"), epoch \(epoch)"
   }
 
   /// The scripts directory beside the tree that was in force when the last host ended.
