@@ -55,6 +55,21 @@ import Testing
     }
   }
 
+  /// Nothing is taken where nothing is known of the scripts.
+  @Test func unreadableScriptsAreRefusedBeforeAnyEvent() async throws {
+    let directory = try project()
+    // Root reads everything, unless it gives that up.
+    let line = """
+      chmod 000 triggers; host=("$host")
+      [ "$(id -u)" = 0 ] && host=(setpriv --bounding-set=-dac_override,-dac_read_search "${host[@]}")
+      "${host[@]}" run --stdin < in.jsonl; status=$?
+      chmod 700 triggers; exit $status
+      """
+    let ended = try await RunningCommand(shell: line, in: directory.path).end()
+    #expect(ended.status == 1 && ended.output == "", "\(ended)")
+    #expect(ended.errors.contains("triggers: "), "\(ended)")
+  }
+
   @Test func quietLeavesWarningsAndErrors() async throws {
     let ended = try await run(try project(), "--quiet")
     #expect(ended.lines.count == 2)

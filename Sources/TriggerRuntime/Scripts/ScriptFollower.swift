@@ -131,8 +131,12 @@ final class ScriptFollower: Service {
   private func found(_ reload: ScriptReload, _ report: DirectoryWatcher.Report) -> Scripts {
     let found = report.problems.map(finding) + reload.problems.map { Finding($0, in: directory) }
     let isThere = FileManager.default.fileExists(atPath: directory)
+    // Of one that cannot be listed nothing is known. What an earlier run had in force stays in force; where there is
+    // nothing of that, events would be taken and reach nobody.
+    let isUnread = report.problems.contains { $0.path.isEmpty && $0.severity == .error }
     return Scripts(
-      config, reload.tree, directory: report.tree, found: found, isComplete: isThere)
+      config, reload.tree, directory: report.tree, found: found,
+      isComplete: isThere && !(isUnread && reload.tree.files.isEmpty))
   }
 
   private func finding(_ problem: FileProblem) -> Finding { Finding(ConfigProblem(problem, in: directory)) }
