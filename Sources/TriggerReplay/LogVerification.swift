@@ -52,18 +52,12 @@ public struct LogVerification: Sendable {
     // Whoever looks at trees says why they cannot be read.
     let trees = (try? reader.source.scriptTrees()).map { Set($0.map(\.identity.number)).union([0]) }
     var missing: Set<Int> = []
-    var end = LogPosition?.none
+    var sequence = BlockSequence?.none
     for block in try heads(reader) {
-      let (first, last) = (block.first, block.last)
-      let place = "the block of seqs \(first) to \(last)"
-      if let end, first != end.seq &+ 1 {
-        found.add(block: "the log", "seqs \(end.seq &+ 1) to \(first &- 1) are missing")
-      } else if let problem = end.flatMap({ block.problem(after: $0) }) {
-        found.add(block: place, problem)
-      }
-      end = block.end
+      let place = "the block of seqs \(block.first) to \(block.last)"
+      var (seqs, isDamaged) = (ClosedRange<Int64>?.none, false)
       do {
-        try reader.visitViews(from: first, to: last) { view in
+        try reader.visitViews(of: block) { view in
           let record = try LogRecord(view)
           // One that has come since then is none that is missing.
           if let trees, !trees.contains(record.tree), missing.insert(record.tree).inserted,
@@ -73,7 +67,21 @@ public struct LogVerification: Sendable {
           }
           found.note(view.seq)
         }
-      } catch { found.add(block: place, "\(error)") }
+      } catch {
+        (seqs, isDamaged) = (reader.seqs(of: block), true)
+        found.add(block: place, "\(error)")
+      }
+      if sequence == nil {
+        sequence = BlockSequence(after: try reader.start(of: block))
+        let first = min(block.first, seqs?.lowerBound ?? block.first)
+        if let problem = try reader.problem(ofBeginning: first) { found.add("the log", problem) }
+      }
+      switch sequence?.add(block, seqs: seqs, isDamaged: isDamaged) {
+      case .missing(let seqs)?:
+        found.add(block: "the log", "seqs \(seqs.lowerBound) to \(seqs.upperBound) are missing")
+      case .damage(let problem)?: found.add(block: place, problem)
+      case nil: break
+      }
     }
   }
 

@@ -117,4 +117,63 @@ import TriggerHost
       "UPDATE blocks SET chain = 0 WHERE first = ?", [.int(block.first)])
     try check(path, "\(block.first) to \(block.last)", "it has no chain")
   }
+
+  /// Blocks of three seqs each.
+  private func makeEvenLog(_ path: String) async throws -> [LogBlock] {
+    let records = try await makeLog(path).flatMap(\.bytes!)
+    let directory = try DataDirectory(path: path)
+    try directory.database.run("DELETE FROM blocks")
+    let store = try SQLiteLogStore(directory, durability: .async)
+    let epoch = try store.beginEpoch(time: 1, seed: 0, versions: "test")
+    try records.withUnsafeBytes { records in
+      var group = LogGroup()
+      try LogRecord.visit(in: records) { record in
+        record.encoded.withUnsafeBytes { group.append(seq: record.seq, $0) }
+        if group.count < 3 { return }
+        try store.write(group, epoch: epoch)
+        group = LogGroup()
+      }
+    }
+    let source = try directory.openSource()
+    defer { source.close() }
+    directory.close()
+    return try source.blocks(after: 0, through: .max, bytes: .max)
+  }
+
+  /// One column of one block is changed: that block is named, and none beside it.
+  @Test(arguments: [
+    ("last = last + 2", "its records end with seq"), ("last = last + 1000", "its records end with seq"),
+    ("last = last - 1", "its records go on with seq"), ("first = first - 1", "is where"),
+    ("first = first + 1", "is where"), ("chain = chain + 1", "its chain does not fit"),
+    ("chain = 0", "it has no chain"), ("epoch = epoch + 5", "its chain does not fit"),
+    ("epoch = epoch - 1", "it is "), ("checksum = checksum + 1", "its checksum does not fit"),
+  ])
+  func aBlockIsNotNamedForItsNeighbour(change: String, what: String) async throws {
+    let path = temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let blocks = try await makeEvenLog(path)
+    #expect(blocks.count > 5)
+    #expect(try damages(in: path).isEmpty)
+    // A first block may begin a chain.
+    let isForFirst = !change.hasPrefix("first") && change != "chain = 0"
+    for block in [blocks[0], blocks[2], blocks[blocks.count - 1]] where block.first > 1 || isForFirst {
+      let database = try Database(path: path + "/log.sqlite")
+      try database.run("BEGIN")
+      try database.run("UPDATE blocks SET \(change) WHERE first = ?", [.int(block.first)])
+      let changed = try database.integer("SELECT max(first) FROM blocks WHERE first <= \(block.first + 1)")
+      let last = try database.integer("SELECT last FROM blocks WHERE first = \(changed!)")
+      try database.run("COMMIT")
+      let found = try damages(in: path).filter { $0.place != "the end of the log" }.map(\.description)
+      let place = "the block of seqs \(changed!) to \(last!)"
+      #expect(found.count == 1 && found[0].contains(place) && found[0].contains(what), "\(found)")
+      try database.run(
+        "UPDATE blocks SET first = ?, last = ?, epoch = ?, checksum = ?, chain = ? WHERE first = ?",
+        [
+          .int(block.first), .int(block.last), .int(block.epoch), .int(block.checksum), .int(block.chain),
+          .int(changed!),
+        ])
+      database.close()
+    }
+    #expect(try damages(in: path).isEmpty)
+  }
 }

@@ -73,9 +73,12 @@ extension LogReader {
     let first = try firstSeq()
     guard first > since + 1 else { return }
     let unusable = damaged.map { "\n\($0)" }.joined()
+    let checkpoint =
+      since > 0
+      ? "the checkpoint ends with seq \(since)"
+      : "there is no \(damaged.isEmpty ? "" : "other ")checkpoint of the state before it"
     throw LogError(
-      "\(path): the log begins with seq \(first)\(since > 0 ? " and the checkpoint ends with seq \(since)" : ""); what was before is not kept any more (log.retain)\(unusable)"
-    )
+      "\(path): the log begins with seq \(first), and \(checkpoint): \(try fate(before: first))\(unusable)")
   }
 
   package func visitInbox(_ body: (AcceptedEvent) throws -> Void) throws {

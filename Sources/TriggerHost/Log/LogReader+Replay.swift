@@ -8,10 +8,26 @@ extension LogReader {
     if first <= 1 { return 1 }
     guard let oldest = try source.checkpoints().last(where: { $0.since >= first - 1 }) else {
       throw LogError(
-        "\(path): the log begins with seq \(first) and there is no checkpoint of the state before any later one; what was before is not kept any more (log.retain)"
+        "\(path): the log begins with seq \(first), and there is no checkpoint of the state before any later one: \(try fate(before: first))"
       )
     }
     return oldest.last + 1
+  }
+
+  /// Why the records before the first one that is kept are not there, as far as the log notes it.
+  package func fate(before first: Int64) throws -> String {
+    let cut = try source.cut()?.seq ?? 0
+    if cut &+ 1 >= first { return "what was before is not kept any more (log.retain)" }
+    return "seqs \(cut &+ 1) to \(first &- 1) are missing"
+  }
+
+  /// What is wrong with where a log begins: no host can start on it. Nil when nothing is.
+  ///
+  /// - Parameter first: the first seq that is kept.
+  package func problem(ofBeginning first: Int64) throws -> String? {
+    guard first > 1, try !source.checkpoints().contains(where: { $0.since >= first &- 1 }) else { return nil }
+    return
+      "it begins with seq \(first), and there is no checkpoint of the state before it: \(try fate(before: first))"
   }
 
   /// Every start of a host, in order.

@@ -58,7 +58,7 @@ package final class LogReader {
     while next <= to {
       let blocks = try source.blocks(after: next - 1, through: to, bytes: Self.bytesAtOnce)
       for block in blocks {
-        if before != nil, block.first != next { throw try missing(next, block.first - 1) }
+        if before != nil { try require(block, beginsWith: next) }
         try check(block, after: before)
         try visit(block) { record in if record.seq >= from, record.seq <= to { try body(record) } }
         (next, before) = (block.last + 1, block.end)
@@ -76,6 +76,14 @@ package final class LogReader {
     }
   }
 
+  private func require(_ block: LogBlock, beginsWith seq: Int64) throws {
+    if block.first > seq { throw try missing(seq, block.first - 1) }
+    if block.first < seq {
+      throw damage(
+        block, "it begins with seq \(block.first), and the block before it ends with seq \(seq - 1)")
+    }
+  }
+
   private func missing(_ first: Int64, _ last: Int64) throws -> LogError {
     let reason =
       try firstSeq() > first ? "were let go while they were read (log.retain)" : "are missing from the log"
@@ -89,7 +97,7 @@ package final class LogReader {
   }
 
   /// Where the block before it ended, when that is known without reading that.
-  private func start(of block: LogBlock) throws -> LogPosition? {
+  package func start(of block: LogBlock) throws -> LogPosition? {
     if block.first == 1 { return LogPosition() }
     guard let cut = try source.cut(), block.first == cut.seq &+ 1 else { return nil }
     return cut
@@ -109,17 +117,49 @@ package final class LogReader {
       var next = block.first
       do {
         try RecordView.visit(in: bytes) { record in
-          guard record.seq == next, next <= block.last else {
-            throw damage("seq \(record.seq) is where \(next) should be")
-          }
+          guard record.seq == next else { throw damage("seq \(record.seq) is where \(next) should be") }
+          guard next <= block.last else { throw damage("its records go on with seq \(next)") }
           next += 1
           try body(record)
         }
       } catch let damage as LogDamage {
         throw LogError("\(path): the block of seqs \(block.first) to \(block.last) is \(damage)")
       }
-      if next != block.last + 1 { throw damage("it ends with seq \(next - 1)") }
+      if next != block.last + 1 { throw damage("its records end with seq \(next - 1)") }
     }
+  }
+
+  // MARK: One block
+
+  /// Calls `body` with the records of one block, whatever is before and after it.
+  ///
+  /// - Parameter head: what `LogSource.visitHeads` gave.
+  /// - Throws: `LogError` when its bytes are not what was written; every error of `body`.
+  package func visitViews(of head: LogBlock, _ body: (RecordView) throws -> Void) throws {
+    guard head.first > 0 else { throw damage(head, "there are no such seqs") }
+    guard let block = try block(head) else {
+      // A running host lets go of old blocks meanwhile.
+      if try firstSeq() > head.first { return }
+      throw try missing(head.first, head.last)
+    }
+    try visit(block, body)
+  }
+
+  /// The seqs that the records of a block have, whatever its row says. Nil when its bytes are not what was written.
+  package func seqs(of head: LogBlock) -> ClosedRange<Int64>? {
+    guard head.first > 0, let block = try? block(head), let bytes = block.bytes else { return nil }
+    var seqs: [Int64] = []
+    try? bytes.withUnsafeBytes { bytes in
+      guard LogBlock.checksum(bytes) == block.checksum else { return }
+      try RecordView.visit(in: bytes) { seqs.append($0.seq) }
+    }
+    guard let first = seqs.first, let last = seqs.last, first <= last else { return nil }
+    return first...last
+  }
+
+  private func block(_ head: LogBlock) throws -> LogBlock? {
+    let block = try source.blocks(after: head.first - 1, through: head.first, bytes: 1).first
+    return block?.first == head.first ? block : nil
   }
 
   // MARK: Script trees
