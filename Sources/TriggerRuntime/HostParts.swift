@@ -23,11 +23,7 @@ extension HostParts {
   func observe(_ directory: DataDirectory?) {
     coordinator.whenFailed { [notices, failure] reason in
       // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
-      notices.problem(
-        directory?.isGone == true
-          ? "\(reason). Stopping: nothing more could be kept. What was acknowledged is where the directory is now."
-          : "the log cannot be written: \(reason)\nNothing acknowledged is lost. Stopping; start again when the disk is well.",
-        code: .logFailed)
+      notices.problem(Self.text(of: reason, directory), code: .logFailed)
       failure.come(reason)
     }
     coordinator.whenClockSteps { [notices] in
@@ -41,5 +37,19 @@ extension HostParts {
         notices.problem("\(notice)", code: .stuck)
       }
     }
+  }
+
+  /// Why the log takes no more records, and what to do.
+  private static func text(of failure: LogFailure, _ directory: DataDirectory?) -> TerminalText {
+    if directory?.isGone == true {
+      return
+        "\(failure). Stopping: nothing more could be kept. What was acknowledged is where the directory is now."
+    }
+    if failure == .fenced {
+      return
+        "another host has \(directory?.path ?? "the log"): it has begun a newer epoch, so this one writes no more\nNothing acknowledged is lost. Stopping; leave the directory to the other host, or stop that one first."
+    }
+    return
+      "the log cannot be written: \(failure)\nNothing acknowledged is lost. Stopping; start again when the disk is well."
   }
 }

@@ -177,8 +177,13 @@ package struct LogStoreContract {
     var other = try Written(open())
     // The first one goes on until the second has begun.
     try log.append(log.group(1))
+    try log.store.look(epoch: log.epoch)
     other.epoch = try other.store.beginEpoch(time: 3, seed: 4, versions: "other")
     try require(other.epoch > log.epoch, "an epoch has a higher number than those before")
+    try fences("an older epoch that has nothing to write learns it when it looks") {
+      try log.store.look(epoch: log.epoch)
+    }
+    try other.store.look(epoch: other.epoch)
     (other.last, other.records) = (log.last, log.records)
     let event = LogStoreContract.event(99)
     var accepting = LogGroup()

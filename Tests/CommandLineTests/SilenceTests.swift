@@ -48,6 +48,25 @@ import Testing
     }
   }
 
+  /// Somebody removes the lock, and another host takes the directory: the first one ends with a word, also when it has
+  /// nothing to do.
+  @Test func aDataDirectoryThatAnotherHostHasTaken() async throws {
+    let directory = try TemporaryDirectory(["triggers/greeter.lua": Self.greeter])
+    let arguments = ["run", "--scripts", directory("triggers"), "--data", directory("data")]
+    let host = try RunningCommand(arguments)
+    try await host.line(containing: "Serving")
+    try FileManager.default.removeItem(atPath: directory("data/lock"))
+    let other = try RunningCommand(arguments)
+    try await other.line(containing: "Serving")
+    let ended = try await host.end()
+    #expect(ended.status == 1, "\(ended)")
+    #expect(ended.errors.contains("another host has \(directory("data"))"), "\(ended)")
+    #expect(!ended.errors.contains("disk"), "\(ended)")
+    #expect(other.isRunning)
+    other.signal(SIGTERM)
+    #expect(try await other.end().status == 0)
+  }
+
   /// Schedules are taken up as they are saved; of the rest of host.yaml it is said that it needs a start.
   @Test func schedulesThatAreSaved() async throws {
     func job(_ name: String, _ every: String, _ payload: String = "{}") -> String {

@@ -47,6 +47,7 @@ final class FaultyStore: LogStore {
     case writesTwice = "records from seq"
     case losesJobs = "a group is there wholly: a script tree"
     case givesEpochsTwice = "an epoch has a higher number"
+    case neverLooks = "an older epoch that has nothing to write"
   }
 
   private let store: MemoryLogStore
@@ -73,6 +74,10 @@ final class FaultyStore: LogStore {
       if fault == .keepsHalfOfAGroup { try store.write(changed, epoch: epoch) }
       throw error
     }
+  }
+
+  func look(epoch: Int64) throws(LogFailure) {
+    if fault != .neverLooks { try store.look(epoch: epoch) }
   }
 
   func openSource() throws -> any LogSource { try store.openSource() }

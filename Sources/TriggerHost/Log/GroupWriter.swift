@@ -238,7 +238,7 @@ package final class GroupWriter: CommitLog {
       if shared.isClosing || !waits { return nil }
       shared.isIdle = true
       shared.condition.wait(for: Self.lookInterval)
-      if shared.gathered.isEmpty { try store.look() }
+      if shared.gathered.isEmpty { try look() }
     }
     shared.isIdle = false
     if waits { gather() }
@@ -247,6 +247,13 @@ package final class GroupWriter: CommitLog {
     swap(&gathered, &shared.gathered)
     shared.isWriting = true
     return gathered
+  }
+
+  /// Asks an idle writer's store. The lock is free meanwhile, for the engine waits for it.
+  private func look() throws(LogFailure) {
+    shared.condition.unlock()
+    defer { shared.condition.lock() }
+    try store.look(epoch: epoch)
   }
 
   /// Waits for more records while the load is high, until `interval` after the start of the group before. Few large

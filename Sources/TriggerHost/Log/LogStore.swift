@@ -30,11 +30,12 @@ package protocol LogStore: AnyObject, Sendable {
   /// - Parameter seq: the newest that is written.
   func compact(newest seq: Int64) throws(LogFailure)
 
-  /// Looks whether the store is still there. Called on the writing thread about once a second while there is nothing to
-  /// write.
+  /// Looks whether the store is still there, and its writer's. Called on the writing thread about once a second while
+  /// there is nothing to write.
   ///
-  /// - Throws: when nobody would find what is written.
-  func look() throws(LogFailure)
+  /// - Parameter epoch: what `beginEpoch` gave.
+  /// - Throws: `fenced` when a newer epoch has begun; `refused` when nobody would find what is written.
+  func look(epoch: Int64) throws(LogFailure)
 
   /// Opens a source to read with while groups are written. Any thread.
   func openSource() throws -> any LogSource
@@ -43,5 +44,4 @@ package protocol LogStore: AnyObject, Sendable {
 extension LogStore {
   package func tidy() throws(LogFailure) {}
   package func compact(newest seq: Int64) throws(LogFailure) {}
-  package func look() throws(LogFailure) {}
 }

@@ -26,6 +26,10 @@ package final class MemoryLogStore: LogStore {
     if let failure { throw failure }
   }
 
+  package func look(epoch: Int64) throws(LogFailure) {
+    if now.epoch != epoch { throw .fenced }
+  }
+
   package func openSource() throws -> any LogSource { MemoryLogSource(self) }
 
   /// A copy of everything that is kept, as of now.

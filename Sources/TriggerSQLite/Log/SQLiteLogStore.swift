@@ -68,7 +68,7 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
       try requirePlace(of: group, epoch)
       let end = try Self.write(group, after: tail, to: directory.database, epoch: epoch)
       // What nobody will find is not kept, and must not be acknowledged.
-      try look()
+      try requireFiles()
       tail = end
     }
     groupBytes = group.records.count
@@ -85,7 +85,12 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
       "\(directory.path): seqs \(group.first) to \(group.last) do not follow seq \(tail.seq)")
   }
 
-  package func look() throws(LogFailure) {
+  package func look(epoch: Int64) throws(LogFailure) {
+    try requireFiles()
+    try refusing { try Self.requireNewest(epoch, directory.database) }
+  }
+
+  private func requireFiles() throws(LogFailure) {
     guard directory.isGone else { return }
     throw .refused("\(directory.path): the data directory was removed, moved or replaced while the host ran")
   }
