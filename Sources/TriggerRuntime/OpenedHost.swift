@@ -45,6 +45,7 @@ public struct OpenedHost: ~Copyable {
         $0, seed: configuration.seed, retention: config.log.retention, clock: options.clock)
     }
     let notices = options.notices
+    if let conversion = directory?.directory.conversion { notices.warning("\(conversion)", code: .converted) }
     let coordinator = CommitCoordinator(configuration, clock: options.clock, log: directory?.log)
     let files = try coordinator.register(config, following: directory, notices)
     self.init(

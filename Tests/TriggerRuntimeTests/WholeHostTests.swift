@@ -43,6 +43,27 @@ import TriggerHost
     """
   }
 
+  /// The older version refuses the directory from then on, so whoever upgrades is told.
+  @Test func thatADirectoryIsConvertedIsSaidOnce() async throws {
+    let project = try ProjectDirectory(["triggers/visit.lua": Self.visit("first")])
+    let data = project.path + "/data"
+    let old = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("../TriggerSQLiteTests/Fixtures/format-4")
+    try FileManager.default.copyItem(atPath: old.path, toPath: data)
+    for isOld in [true, false] {
+      let heard = Heard<HostNotice>()
+      var options = HostOptions(heard)
+      options.data = .directory(data)
+      let host = try OpenedHost(HostPlaces(directory: project.path), options)
+      let said = heard.all.filter { $0.code == .converted }.map(\.text)
+      #expect(said.count == (isOld ? 1 : 0), "\(said)")
+      if isOld {
+        #expect(said.first?.hasPrefix("\(data) was of format 4 and is of format 5 now: ") == true, "\(said)")
+      }
+      await (try host.recover().start()).stop()
+    }
+  }
+
   @Test func itIsFedReloadsStopsAndGoesOn() async throws {
     let project = try ProjectDirectory(Self.files)
     let (heard, clock) = (Heard<HostNotice>(), ManualClock(now: 1_800_000_000_000_000_000))

@@ -18,7 +18,11 @@ import TriggerHost
     defer { try? FileManager.default.removeItem(atPath: path) }
     try FileManager.default.copyItem(atPath: Self.fixtures.appendingPathComponent(name).path, toPath: path)
     let expected = try JSON.parse(String(contentsOfFile: path + "/state.json", encoding: .utf8))
-    for _ in 0..<2 {  // migrated, and then opened once more
+    for isOld in [true, false] {  // migrated, and then opened once more
+      let directory = try DataDirectory(path: isOld ? path : path + "-new")
+      defer { if !isOld { try? FileManager.default.removeItem(atPath: path + "-new") } }
+      #expect(directory.convertedFormat == (isOld ? 4 : nil))
+      directory.close()
       let host = try DataHost(path)
       await host.queue.waitUntilIdle()
       let contents = try host.contents().filter { $0.key != "watch" }.mapValues { Value.map($0) }

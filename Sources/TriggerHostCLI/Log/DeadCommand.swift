@@ -66,7 +66,9 @@ struct DeadCommand: ParsableCommand {
       let letters = DeadLetters(try LogReader(path: kept.path()))
       let records = try all ? letters.records(trigger: trigger) : letters.records(seqs)
       if action == .requeued { try sayWhatIsGone(records) }
-      try DataDirectory(path: kept.path()).mark(dead: records, as: action)
+      let directory = try DataDirectory(path: kept.path())
+      if let conversion = directory.conversion { Output.problem("warning: \(conversion)") }
+      try directory.mark(dead: records, as: action)
       Output.result("\(counted(records.count, "operation")) \(action.rawValue).")
     }
 

@@ -19,6 +19,8 @@ public struct HostNotice: Sendable {
     case recovered
     /// Something in the data directory is damaged or lost, and the host goes on.
     case damage
+    /// The data directory was of an older format: it is converted, and older versions refuse it from now on.
+    case converted
     /// A script tree came into force; `fields` has its `seq` and, when it is kept, its `tree`.
     case scriptsInForce = "scripts_in_force"
     /// Scripts were saved, and those before stay in force.

@@ -24,6 +24,8 @@ public final class DataDirectory: @unchecked Sendable {
   public private(set) var logID: Int64 = 0
   /// What the directory had and has no more, and may begin without (`acceptsLoss`).
   public private(set) var loss: LogLoss?
+  /// The older format that the directory had until it was opened; nil when it was as this version writes it.
+  package private(set) var convertedFormat: Int64?
   private var newestFile: NewestFile?
   /// Which file the log is: what a path leads to may change.
   private var logFile: (device: dev_t, inode: ino_t)?
@@ -61,7 +63,7 @@ public final class DataDirectory: @unchecked Sendable {
       lastEpoch = max(epoch, loss?.lostEpoch ?? 0)
       database = try Database(path: path + "/log.sqlite", isPrivate: true)
       if database.isReadOnly { throw Self.cannotWrite(path + "/log.sqlite", EACCES) }
-      try DataFormat.prepare(database, path: path)
+      convertedFormat = try DataFormat.prepare(database, path: path)
       logID = try Self.logID(of: database)
       newestFile = try NewestFile(directory: path)
       logFile = Self.identity(path + "/log.sqlite")
@@ -88,6 +90,13 @@ public final class DataDirectory: @unchecked Sendable {
   }
 
   deinit { close() }
+
+  /// What to tell people of `convertedFormat`: older versions refuse the directory from then on.
+  package var conversion: String? {
+    convertedFormat.map {
+      "\(path) was of format \($0) and is of format \(Self.format) now: older versions of trigger-host refuse it"
+    }
+  }
 
   /// Lets another process have the directory. Nothing may be written afterwards.
   public func close() {

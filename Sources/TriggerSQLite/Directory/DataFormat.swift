@@ -32,8 +32,12 @@ enum DataFormat {
   ///   - path: for messages.
   ///   - most: bytes of a file whose blocks get chains. Not all of a longer one is gone through when its format becomes
   ///     another.
+  /// - Returns: the older format that was brought up; nil when there was none.
   /// - Throws: `StorageError` when the format is newer, or older than any release's.
-  static func prepare(_ database: Database, path: String, chainingUpTo most: Int64 = 1 << 30) throws {
+  @discardableResult
+  static func prepare(
+    _ database: Database, path: String, chainingUpTo most: Int64 = 1 << 30
+  ) throws -> Int64? {
     let format = try of(database)
     if let format { try check(format, path) }
     if format == nil { try setPages(database) }
@@ -54,6 +58,7 @@ enum DataFormat {
     for table in ["chunks", "fold_parts"] {
       try database.run("DELETE FROM \(table) WHERE checkpoint NOT IN (SELECT id FROM checkpoints)")
     }
+    return format == current ? nil : format
   }
 
   /// How a file's pages are. Before anything is written; later it takes a `VACUUM`, outside of the write-ahead mode.
