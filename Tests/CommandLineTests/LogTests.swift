@@ -182,6 +182,43 @@ import TriggerHost
     #expect(try await unread.end().status == 0)
   }
 
+  /// Another history in the place of the log that is followed: what is printed is of one history, and that is said.
+  @Test(arguments: ["overwritten", "replaced", "removed"])
+  func aLogThatIsReplacedIsNotFollowedOn(way: String) async throws {
+    func sale(_ price: Int) -> String {
+      #"{"event": "sale", "payload": {"item": "milk", "price": \#(price)}}"#
+    }
+    let till = try await KeptHost.till()
+    let (files, kept, other) = (FileManager.default, till.directory("kept"), till.directory("other"))
+    try files.copyItem(atPath: till.data, toPath: kept)
+    try await till.run([sale(2), sale(3), sale(4)])
+    try files.moveItem(atPath: till.data, toPath: other)
+    try files.moveItem(atPath: kept, toPath: till.data)
+    let follower = try RunningCommand(["log", "export", "--data", till.data, "--follow", "--from", "8"])
+    try await follower.line(containing: "\"seq\":8")
+    try await till.run([sale(1)])
+    try await follower.line(containing: "\"seq\":9")
+    if way == "overwritten" {
+      for name in ["log.sqlite", "newest"] {
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: "\(till.data)/\(name)"))
+        try file.truncate(atOffset: 0)
+        try file.write(contentsOf: Data(contentsOf: URL(fileURLWithPath: "\(other)/\(name)")))
+        try file.close()
+      }
+      try await till.run([sale(5)])
+    } else {
+      try files.moveItem(atPath: till.data, toPath: kept)
+      if way == "replaced" { try files.moveItem(atPath: other, toPath: till.data) }
+    }
+    let ended = try await follower.end()
+    #expect(ended.status == 1 && ended.lines.count == 2, "\(ended)")
+    let what =
+      way == "overwritten"
+      ? "what was followed up to seq 9 is not what the log has"
+      : "the log was removed, moved or replaced while it was read, up to seq 9"
+    #expect(ended.errors.contains(what), "\(ended)")
+  }
+
   // MARK: Why
 
   @Test func whyTellsWriterScriptAndCause() async throws {

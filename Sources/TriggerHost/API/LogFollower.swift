@@ -52,27 +52,14 @@ package final class LogFollower {
   /// - Throws: `LogFailure.lostTail` when what it has applied is not in the log any more: whoever goes on must begin
   ///   anew, with another follower. `LogError` for damage, and when the records that come next were let go.
   package func follow() throws -> Bool {
-    let end = try reader.source.end()
-    if end.seq == position.seq, position.chain == 0 || end.chain == position.chain { return false }
-    guard end.seq > position.seq else {
-      throw lost("the log ends with seq \(end.seq), or with another history")
-    }
+    guard try reader.hasMore(after: position) else { return false }
     let next = try reader.source.blocks(after: position.seq, through: .max, bytes: 1).first
-    if let next, next.first == position.seq + 1, position.chain != 0,
-      let problem = next.problem(after: position)
-    {
-      throw lost("of the block of seqs \(next.first) to \(next.last): \(problem)")
-    }
     if let next, next.first > position.seq + 1 {
       throw LogError("\(reader.path): the seqs after \(position.seq) are not kept any more (log.retain)")
     }
     try reader.visitViews(after: &position) { try recovery.apply($0) }
     show()
     return true
-  }
-
-  private func lost(_ what: String) -> LogFailure {
-    .lostTail("\(reader.path): what was followed up to seq \(position.seq) is not what the log has: \(what)")
   }
 
   /// Lets others see what is applied.

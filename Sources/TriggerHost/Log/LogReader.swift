@@ -38,6 +38,17 @@ package final class LogReader {
     try visitBlocks(from: from, to: to, after: &end, body)
   }
 
+  /// The same, and tells where the last block ended that was read. A follower of a log begins with this.
+  ///
+  /// - Parameter end: gets that position; nil before the first block.
+  package func visitViews(
+    from: Int64, to: Int64 = .max, reading end: inout LogPosition?, _ body: (RecordView) throws -> Void
+  ) throws {
+    var known = LogPosition?.none
+    defer { end = known ?? end }
+    try visitBlocks(from: from, to: to, after: &known, body)
+  }
+
   /// Calls `body` with the records after a position, in order, up to the end of the log. A follower of a log goes on
   /// with this.
   ///
@@ -48,6 +59,31 @@ package final class LogReader {
     var known = end.chain == 0 && end.seq > 0 ? nil : end
     defer { end = known ?? end }
     try visitBlocks(from: end.seq + 1, to: .max, after: &known, body)
+  }
+
+  /// Whether the log goes on after a position that was read up to.
+  ///
+  /// - Throws: `LogFailure.lostTail` when the log has not been at that position, as far as the chain tells: it was
+  ///   replaced, or its end was lost.
+  package func hasMore(after position: LogPosition) throws -> Bool {
+    func lost(_ what: String) -> LogFailure {
+      .lostTail("\(path): what was followed up to seq \(position.seq) is not what the log has: \(what)")
+    }
+    let (end, hasChain) = (try source.end(), position.chain != 0)
+    if end.seq == position.seq, !hasChain || end.chain == position.chain { return false }
+    guard end.seq > position.seq else {
+      throw lost("the log ends with seq \(end.seq), or with another history")
+    }
+    guard hasChain, let next = try source.blocks(after: position.seq, through: .max, bytes: 1).first else {
+      return true
+    }
+    if next.first <= position.seq {
+      throw lost("the block of seqs \(next.first) to \(next.last) goes over it")
+    }
+    if next.first == position.seq + 1, let problem = next.problem(after: position) {
+      throw lost("of the block of seqs \(next.first) to \(next.last): \(problem)")
+    }
+    return true
   }
 
   /// - Parameter before: where the block before ended; nil when this is not known.

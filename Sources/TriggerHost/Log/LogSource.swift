@@ -12,6 +12,9 @@ package protocol LogSource: AnyObject {
   func logID() throws -> Int64
   /// A function that opens another source of the same log, for the thread that calls it. Any thread may call it.
   var another: @Sendable () throws -> any LogSource { get }
+  /// True when the log that the source reads is not the one in its place any more: somebody has removed, moved or
+  /// replaced it. Cheap.
+  var isReplaced: Bool { get }
   /// Closes the source: nothing can be read afterwards. Safe to call twice.
   func close()
   /// True for an error of this source that says that a part of the log is not what was written, or cannot be read.
@@ -100,6 +103,10 @@ package protocol LogSource: AnyObject {
   func keyRows(ofPart number: Int64) throws -> (checksum: Int64, rows: [UInt8])?
   /// The number for the next part, and the seq up to which all rows are in parts.
   func newestKeyPart() throws -> (next: Int64, through: Int64)
+}
+
+extension LogSource {
+  package var isReplaced: Bool { false }
 }
 
 /// A start of a host, and what it writes under: a newer one fences it off. Of each log, of ids of events and for users

@@ -95,6 +95,33 @@ struct History {
     } catch is Enough {}
   }
 
+  /// The records from a seq on that have come since the last call, until `body` returns false.
+  ///
+  /// - Parameter end: where the last block ended that was read. It moves on; nil before the first.
+  /// - Throws: `LogFailure.lostTail` when the log is another one since then.
+  func visitNewViews(
+    after end: inout LogPosition?, from: Int64, to: Int64, while body: (RecordView) throws -> Bool
+  ) throws {
+    func visit(_ record: RecordView) throws {
+      guard try body(record) else { throw Enough() }
+    }
+    do {
+      guard var known = end else { return try reader.visitViews(from: from, to: to, reading: &end, visit) }
+      defer { end = known }
+      guard try reader.hasMore(after: known) else { return }
+      try reader.visitViews(after: &known) { if $0.seq <= to { try visit($0) } }
+    } catch is Enough {}
+  }
+
+  /// Checks that what is read is still the log in its place.
+  ///
+  /// - Throws: `LogFailure.lostTail`.
+  func requirePlace(readUpTo seq: Int64) throws {
+    guard reader.source.isReplaced else { return }
+    throw LogFailure.lostTail(
+      "\(reader.path): the log was removed, moved or replaced while it was read, up to seq \(seq)")
+  }
+
   /// The first seq to execute: the given one, or the first that can be.
   ///
   /// - Throws: `ExitCode` when the given one cannot be, which has been said.

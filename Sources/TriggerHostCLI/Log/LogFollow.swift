@@ -17,13 +17,14 @@ struct LogPrinter {
     let compiled = try filter.compiled()
     var left = filter.limit ?? .max
     // What is there already is of interest when somebody says from where.
-    var next = filter.from ?? (follows ? history.last + 1 : 1)
+    var end = follows && filter.from == nil ? try history.reader.source.end() : nil
+    var next = filter.from ?? end.map { $0.seq + 1 } ?? 1
     var changes: Int64?
     while true {
       let now = follows ? try history.reader.changeCount() : 0
       if now != changes {
         changes = now
-        try history.visitViews(from: next, to: filter.to ?? .max) { view in
+        try history.visitNewViews(after: &end, from: next, to: filter.to ?? .max) { view in
           next = view.seq + 1
           guard let record = try compiled.pass(view) else { return true }
           try write(record, out)
@@ -33,6 +34,7 @@ struct LogPrinter {
         try out.flush()
       }
       if !follows || left == 0 || next > filter.to ?? .max || Self.isClosed(waiting: Self.pause) { return }
+      try history.requirePlace(readUpTo: next - 1)
     }
   }
 

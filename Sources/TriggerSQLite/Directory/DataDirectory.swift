@@ -28,7 +28,7 @@ public final class DataDirectory: @unchecked Sendable {
   package private(set) var convertedFormat: Int64?
   private var newestFile: NewestFile?
   /// Which file the log is: what a path leads to may change.
-  private var logFile: (device: dev_t, inode: ino_t)?
+  private var logFile: FileIdentity?
   /// No epoch up to it is given out again: the newest that has begun, or one that is lost.
   private var lastEpoch: Int64 = 0
   /// The newest epoch that has begun; 0 before the first.
@@ -66,7 +66,7 @@ public final class DataDirectory: @unchecked Sendable {
       convertedFormat = try DataFormat.prepare(database, path: path)
       logID = try Self.logID(of: database)
       newestFile = try NewestFile(directory: path)
-      logFile = Self.identity(path + "/log.sqlite")
+      logFile = FileIdentity(path + "/log.sqlite")
     } catch {
       Glibc.close(lock)
       lock = -1
@@ -152,13 +152,8 @@ public final class DataDirectory: @unchecked Sendable {
   /// file that nobody will find. Two calls of the system; any thread.
   public var isGone: Bool {
     guard let logFile else { return false }
-    guard let now = Self.identity(path + "/log.sqlite"), now == logFile else { return true }
+    guard FileIdentity(path + "/log.sqlite") == logFile else { return true }
     return access(path + "/log.sqlite-wal", F_OK) != 0 && errno == ENOENT
-  }
-
-  private static func identity(_ path: String) -> (device: dev_t, inode: ino_t)? {
-    var status = stat()
-    return stat(path, &status) == 0 ? (status.st_dev, status.st_ino) : nil
   }
 
   private static func size(_ path: String) -> Int {

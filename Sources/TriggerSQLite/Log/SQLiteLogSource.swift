@@ -9,12 +9,15 @@ package final class SQLiteLogSource: LogSource {
   package let path: String
   /// Of the database when that is not in the system's files.
   private let fileSystem: String?
+  /// Which file it reads; nil when that is not in the system's files.
+  private let file: FileIdentity?
 
   /// - Throws: `StorageError` when there is no log, or its format is another.
   package init(path: String) throws {
     self.path = path
     fileSystem = nil
     let file = path + "/log.sqlite"
+    self.file = FileIdentity(file)
     guard access(file, F_OK) == 0 else {
       throw StorageError("\(path): no log is there (\(file)); trigger-host run --data makes one")
     }
@@ -25,6 +28,7 @@ package final class SQLiteLogSource: LogSource {
   init(path: String, fileSystem: String) throws {
     self.path = path
     self.fileSystem = fileSystem
+    file = nil
     database = try Database(path: path, creates: false, isReadOnly: true, fileSystem: fileSystem)
   }
 
@@ -53,6 +57,8 @@ package final class SQLiteLogSource: LogSource {
       return try SQLiteLogSource(path: path, fileSystem: fileSystem)
     }
   }
+
+  package var isReplaced: Bool { file.map { FileIdentity(path + "/log.sqlite") != $0 } ?? false }
 
   package func close() { database.close() }
 
