@@ -161,8 +161,6 @@ class Sender:
         for id in [id for id in self.open if id in answers]:
             line, n = self.open.pop(id)
             answer, outcome = answers[id], outcome_of(answers[id])
-            if "not taken" in outcome and "ending" in outcome:
-                continue  # As if there were no answer: it goes to the next host.
             if outcome not in ("committed", "accepted"):
                 self.round.fault(f"life {self.lives}: an event was answered {answer}")
             self.acknowledged += 1
