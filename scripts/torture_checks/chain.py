@@ -233,7 +233,7 @@ def chain(round: Round) -> None:
                f"{'' if kept else f' from {blocks[0].first} on'}; damaged: {', '.join(done)}")
 
 
-@check("beginning", limit=60)
+@check("beginning", limit=60, quick=True)
 def beginning(round: Round) -> None:
     """A log that lost its first blocks: where a host refuses to start, `log verify` does not call it intact."""
     root = project(round.directory / "project", {"visit": VISIT})

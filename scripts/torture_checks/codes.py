@@ -201,14 +201,14 @@ def codes(round: Round) -> None:
     round.note(f"reached: {', '.join(sorted(reached))}")
 
 
-@check("large", limit=240)
+@check("large", limit=240, quick=True)
 def large(round: Round) -> None:
     """Large commits one after another, as large as the pages allow: none fails because of versions that others made."""
     intents = round.rng.choice([6000, 9000])
     root = project(round.directory / "project", {"many": MANY.replace("2000", str(intents))},
                    f"workers: {round.rng.choice([1, 2, 4])}\n")
     host = Host(round, root, arguments=["--memory"])
-    answers = host.ask(*[{"event": "many", "payload": {"n": n}} for n in range(300)], within=200)
+    answers = host.ask(*[{"event": "many", "payload": {"n": n}} for n in range(100 if round.quick else 300)], within=200)
     host.stop(20)
     failed = [answer for answer in answers if outcome_of(answer) != "committed"]
     if failed:
