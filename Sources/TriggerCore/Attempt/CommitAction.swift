@@ -1,6 +1,7 @@
 /// How an intent changes a store.
 ///
 /// Raw values are what log records and the Lua side have.
+@frozen
 public enum ChangeKind: UInt8, Sendable, Hashable, CaseIterable {
   /// Sets a key.
   case put = 1
@@ -38,6 +39,10 @@ extension ChangeKind: CustomStringConvertible {
 
 /// What one intent of a commit does. `Store` is how a store is known where the intent is: by its table while an attempt
 /// runs, by its name in a record.
+///
+/// Everything here can be inlined: what is generic and called from another module would look up its types at run time, which
+/// cost a tenth of an operation.
+@frozen
 public enum CommitAction<Store> {
   /// Changes a store.
   case change(ChangeKind, Store)
@@ -61,17 +66,19 @@ extension CommitAction: CustomStringConvertible {
 
 extension CommitAction {
   /// The store that it changes; nil when it changes none.
+  @inlinable
   public var store: Store? {
     if case .change(_, let store) = self { store } else { nil }
   }
 
   /// How it changes the store; nil when it changes none.
+  @inlinable
   public var change: ChangeKind? {
     if case .change(let change, _) = self { change } else { nil }
   }
 
   /// The same, with the store known in another way.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func mapStore<Other, Thrown: Error>(
     _ body: (Store) throws(Thrown) -> Other
   ) throws(Thrown) -> CommitAction<Other> {
@@ -81,10 +88,12 @@ extension CommitAction {
     }
   }
 
-  private static var emitCode: UInt8 { 8 }
+  @usableFromInline static var emitCode: UInt8 {
+    @inlinable get { 8 }
+  }
 
   /// As log records and the Lua side have it.
-  @inline(__always)
+  @inlinable @inline(__always)
   package var code: UInt8 {
     switch self {
     case .change(let change, _): change.rawValue
@@ -94,7 +103,7 @@ extension CommitAction {
 
   /// - Parameter store: nil when there is none.
   /// - Returns: nil when no action has that code, or has it with or without a store.
-  @inline(__always)
+  @inlinable @inline(__always)
   package init?(code: UInt8, store: Store?) {
     switch (ChangeKind(rawValue: code), store) {
     case (let change?, let store?): self = .change(change, store)
