@@ -110,7 +110,7 @@ extension Engine {
 
   /// The next operation of an emission.
   private func admit(_ event: EmittedEvent, of emission: EngineState.Emission) {
-    let source = EventSource.emitted(event.kind, by: emission.source.nameHash)
+    let source = EmissionSource.emitted(event.kind, by: emission.source.nameHash)
     let arrival = Arrival(
       kind: event.kind, name: event.name, source: source,
       hops: emission.hops + 1,

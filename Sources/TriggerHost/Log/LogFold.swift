@@ -137,7 +137,7 @@ package struct LogFold: Sendable, Equatable {
       operation.payload = emission.payload
       operation.hops = record.hops + 1
       operation.cause = LogRecord.Cause(seq: record.seq, index: index)
-      operation.source = EventSource.emitted(emission.kind, by: StableHash.of(record.trigger))
+      operation.source = EmissionSource.emitted(emission.kind, by: StableHash.of(record.trigger))
       for trigger in emission.triggers {
         operation.trigger = trigger
         pending[Slot(origin: .commit(operation.cause!), trigger: trigger)] = operation
