@@ -155,8 +155,10 @@ import TriggerHost
   @Test func property() {
     let seed = testSeed()
     var random = SplitMix64Seeded(seed)
-    var (waits, lives) = (0, 0)
-    for project in 0..<Self.projects {
+    var (waits, lives, project) = (0, 0, 0)
+    // Some projects are broken from beginning to end: one seed in a hundred gives six that say little.
+    while project < Self.projects || project < 100 && (waits <= 10 || lives <= 10) {
+      defer { project += 1 }
       var model = Model()
       var directory = FileTree()
       var reload = ScriptReload(directory)
