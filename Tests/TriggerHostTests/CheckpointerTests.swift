@@ -15,14 +15,14 @@ import TriggerReplay
 
   @Test func aLogInMemoryIsCheckpointedAndShortened() async throws {
     let store = MemoryLogStore()
-    let epoch = try store.beginEpoch(time: 1, seed: 0, versions: "test")
+    let epoch = store.beginEpoch(time: 1, seed: 0, versions: "test")
     let writer = GroupWriter(store, epoch: epoch, lastSeq: 0, clock: SystemClock())
     writer.start()
-    let source = try store.openSource()
+    let source = store.openSource()
     let coordinator = CommitCoordinator(EngineConfiguration(workers: 2), log: writer)
     let recovery = try coordinator.recover { _ in }
     let queue = TriggerQueue(coordinator)
-    let notes = LogNotes(try store.openSource(), clock: SystemClock())
+    let notes = LogNotes(store.openSource(), clock: SystemClock())
     var tree = ScriptTree(files: Self.scripts.mapValues { Array($0.utf8) })
     tree.identity = try notes.keep(tree.files, now: 1, seed: 2, seq: 1)
     try writer.perform(notes.takeJobs())

@@ -32,18 +32,18 @@ import TriggerHost
 
   private func inMemory() throws -> Writer {
     let store = MemoryLogStore()
-    let epoch = try store.beginEpoch(time: 1, seed: 0, versions: "test")
+    let epoch = store.beginEpoch(time: 1, seed: 0, versions: "test")
     let writer = GroupWriter(store, epoch: epoch, lastSeq: 0, clock: SystemClock())
     writer.start()
     let coordinator = CommitCoordinator(EngineConfiguration(workers: 2), log: writer)
     let queue = TriggerQueue(coordinator)
     var tree = ScriptTree(files: Self.scripts.mapValues { Array($0.utf8) })
-    let notes = LogNotes(try store.openSource(), clock: SystemClock())
+    let notes = LogNotes(store.openSource(), clock: SystemClock())
     tree.identity = try notes.keep(tree.files, now: 1, seed: 2)
     try writer.perform(notes.takeJobs())
     queue.bind([], scripts: tree)
     queue.start()
-    return Writer(coordinator: coordinator, queue: queue, source: try store.openSource()) {
+    return Writer(coordinator: coordinator, queue: queue, source: store.openSource()) {
       queue.stop()
       writer.close()
     }

@@ -57,7 +57,7 @@ final class FaultyStore: LogStore {
 
   func beginEpoch(time: Int64, seed: UInt64, versions: String) throws(LogFailure) -> Int64 {
     if fault == .givesEpochsTwice, let newest = newestEpoch { return newest }
-    return try store.beginEpoch(time: time, seed: seed, versions: versions)
+    return store.beginEpoch(time: time, seed: seed, versions: versions)
   }
 
   private var newestEpoch: Int64? { try? store.openSource().epochs().last?.number }
@@ -80,5 +80,5 @@ final class FaultyStore: LogStore {
     if fault != .neverLooks { try store.look(epoch: epoch) }
   }
 
-  func openSource() throws -> any LogSource { try store.openSource() }
+  func openSource() throws -> any LogSource { store.openSource() }
 }

@@ -1,3 +1,4 @@
+import DequeModule
 import Synchronization
 import TriggerCore
 
@@ -5,9 +6,15 @@ import TriggerCore
 package final class MemoryLogStore: LogStore {
   private let kept: Mutex<Kept>
 
-  package init() { kept = Mutex(Kept()) }
+  private let limit: Int
 
-  package func beginEpoch(time: Int64, seed: UInt64, versions: String) throws(LogFailure) -> Int64 {
+  /// - Parameter limit: with more bytes of records it lets go of the oldest blocks.
+  package init(keeping limit: Int = .max) {
+    kept = Mutex(Kept())
+    self.limit = limit
+  }
+
+  package func beginEpoch(time: Int64, seed: UInt64, versions: String) -> Int64 {
     kept.withLock { kept in
       kept.changes += 1
       kept.epochs.append(LogEpoch(number: kept.epoch + 1, started: time, versions: versions))
@@ -17,23 +24,33 @@ package final class MemoryLogStore: LogStore {
 
   package func write(_ group: LogGroup, epoch: Int64) throws(LogFailure) {
     let failure: LogFailure? = kept.withLock { kept in
-      // On a copy, so that nothing stays of a group that is refused.
-      var changed = kept
-      do throws(LogFailure) { try changed.apply(group, epoch: epoch) } catch { return error }
-      kept = changed
+      do throws(LogFailure) {
+        if group.jobs.isEmpty {
+          // Refused before anything of it is there. Not on a copy: that would cost every group all blocks.
+          try kept.apply(group, epoch: epoch)
+        } else {
+          // On a copy, so that nothing stays of a group that is refused.
+          var changed = kept
+          try changed.apply(group, epoch: epoch)
+          kept = changed
+        }
+      } catch { return error }
+      kept.letGo(toKeep: limit)
       return nil
     }
     if let failure { throw failure }
   }
 
   package func look(epoch: Int64) throws(LogFailure) {
-    if now.epoch != epoch { throw .fenced }
+    if read({ $0.epoch }) != epoch { throw .fenced }
   }
 
-  package func openSource() throws -> any LogSource { MemoryLogSource(self) }
+  package func openSource() -> any LogSource { MemoryLogSource(self) }
 
-  /// A copy of everything that is kept, as of now.
-  fileprivate var now: Kept { kept.withLock { $0 } }
+  /// What is kept, as of now.
+  fileprivate func read<Result>(_ body: (Kept) -> Result) -> Result {
+    kept.withLock { body($0) }
+  }
 }
 
 /// Everything that a log keeps.
@@ -49,7 +66,9 @@ private struct Kept: Sendable {
   let id = Int64.random(in: 1 ... .max)
   var changes: Int64 = 0
   var epochs: [LogEpoch] = []
-  var blocks: [LogBlock] = []
+  var blocks: Deque<LogBlock> = []
+  /// Of the records of all blocks.
+  var bytes = 0
   var cut: LogPosition?
   var accepted: [EventID: [UInt8]] = [:]
   var checkpoints: [Checkpoint] = []
@@ -60,6 +79,7 @@ private struct Kept: Sendable {
   var trees: [(tree: KeptScriptTree, files: [String: [UInt8]])] = []
   var waiting: [ScriptReload.Waiting] = []
   var schedules: [String: (rule: String, since: Int64)] = [:]
+  var confirmed: [String: Int64] = [:]
   var marks: [Int64: DeadMark] = [:]
 
   var epoch: Int64 { epochs.last?.number ?? 0 }
@@ -68,11 +88,10 @@ private struct Kept: Sendable {
   mutating func apply(_ group: LogGroup, epoch: Int64) throws(LogFailure) {
     if group.isEmpty { return }
     guard epoch == self.epoch else { throw .fenced }
-    changes += 1
+    for id in group.accepted.keys { try require(accepted[id] == nil, "event \(id) is kept already") }
     if !group.records.isEmpty { try append(group, epoch: epoch) }
-    for (id, event) in group.accepted {
-      try require(accepted.updateValue(event, forKey: id) == nil, "event \(id) is kept already")
-    }
+    changes += 1
+    accepted.merge(group.accepted) { $1 }
     for id in group.settled { accepted[id] = nil }
     for job in group.jobs { try apply(job) }
   }
@@ -83,6 +102,28 @@ private struct Kept: Sendable {
       blocks.isEmpty || group.first == end.seq + 1,
       "seqs \(group.first) to \(group.last) do not follow seq \(end.seq)")
     blocks.append(LogBlock(group, after: end, epoch: epoch, bytes: group.records))
+    bytes += group.records.count
+  }
+
+  /// Lets go of the oldest blocks but for the newest one, while there are more bytes of records.
+  mutating func letGo(toKeep limit: Int) {
+    while bytes > limit, blocks.count > 1 { dropFirst() }
+  }
+
+  private mutating func dropFirst() {
+    let block = blocks.removeFirst()
+    bytes -= block.bytes?.count ?? 0
+    cut = block.end
+  }
+
+  /// The place of the first block that ends after `seq`. O(log blocks).
+  func place(after seq: Int64) -> Int {
+    var (low, high) = (0, blocks.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if blocks[middle].last > seq { high = middle } else { low = middle + 1 }
+    }
+    return low
   }
 
   private mutating func apply(_ job: LogJob) throws(LogFailure) {
@@ -111,11 +152,10 @@ private struct Kept: Sendable {
       }
     case .waiting(let files): waiting = files.sorted { $0.path < $1.path }
     case .schedule(let name, let rule, let since): schedules[name] = (rule, since)
+    case .confirmed(let receiver, let seq): confirmed[receiver] = seq
     case .mark(let seq, let mark, _):
       try require(marks.updateValue(mark, forKey: seq) == nil, "seq \(seq) has a mark already")
-    case .dropBlocks(let seq):
-      cut = blocks.last { $0.last <= seq }?.end ?? cut
-      blocks.removeAll { $0.last <= seq }
+    case .dropBlocks(let seq): while let first = blocks.first, first.last <= seq { dropFirst() }
     case .dropCheckpoint(let id): checkpoints.removeAll { $0.head.id == id }
     case .dropParts(let id, let most):
       for number in (parts[id] ?? [:]).keys.sorted().prefix(most) { parts[id]?[number] = nil }
@@ -146,7 +186,8 @@ private struct Kept: Sendable {
 /// Reads what a `MemoryLogStore` keeps.
 private final class MemoryLogSource: LogSource {
   private let store: MemoryLogStore
-  private var kept: Kept { store.now }
+  /// A copy, which costs who writes next.
+  private var kept: Kept { store.read { $0 } }
 
   init(_ store: MemoryLogStore) { self.store = store }
 
@@ -157,27 +198,29 @@ private final class MemoryLogSource: LogSource {
   func isDamage(_ error: any Error) -> Bool { false }
 
   func blocks(after seq: Int64, through last: Int64, bytes limit: Int) -> [LogBlock] {
-    var (found, bytes): ([LogBlock], Int) = ([], 0)
-    for block in kept.blocks where block.last > seq && block.first <= last {
-      if bytes >= limit, !found.isEmpty { break }
-      bytes += block.bytes?.count ?? 0
-      found.append(block)
+    store.read { kept in
+      var (found, bytes): ([LogBlock], Int) = ([], 0)
+      for block in kept.blocks[kept.place(after: seq)...] {
+        if block.first > last || bytes >= limit && !found.isEmpty { break }
+        bytes += block.bytes?.count ?? 0
+        found.append(block)
+      }
+      return found
     }
-    return found
   }
 
   func visitHeads(after seq: Int64, _ body: (_ head: LogBlock, _ size: Int) throws -> Bool) throws {
-    for var block in kept.blocks where block.last > seq {
+    for var block in store.read({ $0.blocks }) where block.last > seq {
       let size = block.bytes?.count ?? 0
       block.bytes = nil
       if try !body(block, size) { return }
     }
   }
 
-  func end() -> LogPosition { kept.end }
-  func firstSeq() -> Int64 { kept.blocks.first?.first ?? 0 }
+  func end() -> LogPosition { store.read { $0.end } }
+  func firstSeq() -> Int64 { store.read { $0.blocks.first?.first ?? 0 } }
   func cut() -> LogPosition? { kept.cut }
-  func changeCount() -> Int64 { kept.changes }
+  func changeCount() -> Int64 { store.read { $0.changes } }
   func epochs() -> [LogEpoch] { kept.epochs }
 
   func room() -> LogRoom {
@@ -221,6 +264,7 @@ private final class MemoryLogSource: LogSource {
 
   func deadMarks() -> [Int64: DeadMark] { kept.marks }
   func schedule(_ name: String) -> (rule: String, since: Int64)? { kept.schedules[name] }
+  func confirmed(receiver: String) -> Int64? { kept.confirmed[receiver] }
   func scriptTrees() -> [KeptScriptTree] { kept.trees.map(\.tree) }
   func newestTree() -> ScriptTree.Identity? { kept.trees.last?.tree.identity }
 
