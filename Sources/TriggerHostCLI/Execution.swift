@@ -53,7 +53,7 @@ struct Execution {
     }
     for intent in intents {
       let target = ([intent.store] + [String(decoding: intent.key, as: UTF8.self)]).filter { !$0.isEmpty }
-      let kind = intent.kind.padding(toLength: 7, withPad: " ", startingAt: 0)
+      let kind = intent.kind + String(repeating: " ", count: max(1, 7 - intent.kind.count))
       let content = intent.value.isEmpty ? "" : " = \(decoded(intent.value))"
       Output.result("\(kind)\(target.joined(separator: "/"))\(content)")
     }

@@ -34,6 +34,42 @@ static int ctx_emit(lua_State *L) {
   return th_prepared(L);
 }
 
+// --- messages
+
+// What the host adds to a message, and what belongs to its protocol, is not the script's to say.
+static void check_message(lua_State *L, const char *method, const th_output *o) {
+  TH_EFFECT(L, 0);
+  size_t offset = o->intents[o->intents_length].value_offset, length = o->bytes_length - offset, n;
+  const uint8_t *message = o->bytes + offset;
+  if (*message >> 5 != 5) luaL_error(L, "ctx:%s: the message must be a table with names, like { type = \"news\" }", method);
+  if (th_map_field(L, message, length, "token", &n))
+    luaL_error(L, "ctx:%s: the message has a field 'token', which the host adds; use another name", method);
+  const uint8_t *type = th_map_field(L, message, length, "type", &n);
+  if (!type) return;
+  if (*type >> 5 != 3) luaL_error(L, "ctx:%s: the message's type must be a text", method);
+  unsigned low = *type & 31;
+  size_t head = low < 24 ? 1 : 1 + ((size_t)1 << (low - 24));
+  if (n > head && type[head] == '$')
+    luaL_error(L, "ctx:%s: the message's type begins with '$', as those of the host do; use another one", method);
+}
+
+static int message_to(lua_State *L, int kind, const char *method, const char *what) {
+  check_ctx(L, method);
+  th_worker *w = th_worker_of(L);
+  size_t length;
+  const char *key = th_check_key(L, 2, &length, what);
+  lua_settop(L, 3);
+  if (lua_type(L, 3) != LUA_TTABLE && lua_type(L, 3) != LUA_TUSERDATA)
+    luaL_error(L, "ctx:%s: the message must be a table, not %s", method, luaL_typename(L, 3));
+  th_prepare(L, kind, NULL, key, length);
+  th_encode_named(L, 3, w->output, w->limits, "message");
+  check_message(L, method, w->output);
+  return th_prepared(L);
+}
+
+static int ctx_send(lua_State *L) { return message_to(L, TH_SEND, "send", "ctx:send: the session"); }
+static int ctx_broadcast(lua_State *L) { return message_to(L, TH_BROADCAST, "broadcast", "ctx:broadcast: the topic"); }
+
 // --- log
 
 enum { LOG_MOST = 64 * 1024 };
@@ -255,7 +291,8 @@ static int read_only(lua_State *L) { return luaL_error(L, "ctx cannot be changed
 
 static void make_ctx(lua_State *L) {
   TH_EFFECT(L, 0);
-  static const luaL_Reg methods[] = {{"now", ctx_now}, {"emit", ctx_emit}, {"log", ctx_log}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"now", ctx_now},   {"emit", ctx_emit},           {"send", ctx_send},
+                                      {"log", ctx_log}, {"broadcast", ctx_broadcast}, {NULL, NULL}};
   struct th_runner *r = th_worker_of(L)->runner;
   lua_newuserdatauv(L, 1, 0);
   lua_createtable(L, 0, 5);

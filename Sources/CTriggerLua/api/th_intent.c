@@ -70,7 +70,7 @@ static int64_t intent_index(lua_State *L, int index) {
 }
 
 static const char *const kinds[] = {"", "put", "delete", "add", "max", "min", "append", "replace", "emit",
-                                    "append_text"};
+                                    "append_text", "send", "broadcast"};
 
 int th_intent_fields(lua_State *L) {
   int64_t i = lua_islightuserdata(L, 1) && lua_touserdata(L, 1) ? intent_index(L, 1) : -1;

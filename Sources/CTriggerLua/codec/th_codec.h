@@ -23,5 +23,7 @@ _Noreturn void th_refuse_value(
 // --- th_decode.c
 // Pushes the decoded value. Raises on malformed bytes or memory.
 void th_decode(lua_State *L, const uint8_t *bytes, size_t length);
+// The encoded value of a field of an encoded map; NULL when it has no such field. Raises on malformed bytes.
+const uint8_t *th_map_field(lua_State *L, const uint8_t *map, size_t length, const char *name, size_t *value_length);
 
 #endif

@@ -114,3 +114,35 @@ void th_decode(lua_State *L, const uint8_t *bytes, size_t length) {
   decode_value(&d, 0);
   if (d.p != d.end) malformed(L);
 }
+
+static void skip(decoder *d) {
+  for (uint64_t left = 1; left > 0; left--) {
+    if (d->p == d->end) malformed(d->L);
+    unsigned first = *d->p++, major = first >> 5;
+    uint64_t n = argument(d, first);
+    if (major < 2 || major == 7) continue;  // the argument was all of it
+    if (n > (uint64_t)(d->end - d->p)) malformed(d->L);
+    if (major < 4) d->p += n;
+    else left += major == 5 ? 2 * n : n;
+  }
+}
+
+const uint8_t *th_map_field(lua_State *L, const uint8_t *map, size_t length, const char *name, size_t *value_length) {
+  TH_EFFECT(L, 0);
+  decoder d = {L, map, map + length};
+  size_t name_length = strlen(name);
+  unsigned first = *d.p++;
+  uint64_t n = argument(&d, first);
+  for (uint64_t i = 0; i < n; i++) {
+    if (d.p == d.end) malformed(L);
+    first = *d.p++;
+    uint64_t key_length = argument(&d, first);
+    if (key_length > (uint64_t)(d.end - d.p)) malformed(L);
+    const uint8_t *key = d.p, *value = d.p += key_length;
+    skip(&d);
+    if (key_length != name_length || memcmp(key, name, name_length)) continue;
+    *value_length = (size_t)(d.p - value);
+    return value;
+  }
+  return NULL;
+}

@@ -18,6 +18,8 @@ enum th_intent_kind {
   TH_REPLACE,  // whole store: value is a CBOR map of key to value, base the seq it was read at
   TH_EMIT,     // key is the event name, value its payload; store is NULL
   TH_APPEND_TEXT,
+  TH_SEND,       // key is the session, value the message, a map; store is NULL
+  TH_BROADCAST,  // the same with a topic
 };
 
 typedef struct th_intent {

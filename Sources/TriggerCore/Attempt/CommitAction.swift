@@ -37,6 +37,27 @@ extension ChangeKind: CustomStringConvertible {
   }
 }
 
+/// Where an intent goes that leaves the host.
+///
+/// Raw values are what log records and the Lua side have.
+@frozen
+public enum EffectKind: UInt8, Sendable, Hashable, CaseIterable {
+  /// A message to one session.
+  case send = 10
+  /// A message to every session that has subscribed to a topic.
+  case broadcast = 11
+}
+
+extension EffectKind: CustomStringConvertible {
+  /// The method of `ctx` that prepares it in a script.
+  public var description: String {
+    switch self {
+    case .send: "send"
+    case .broadcast: "broadcast"
+    }
+  }
+}
+
 /// What one intent of a commit does. `Store` is how a store is known where the intent is: by its table while an attempt
 /// runs, by its name in a record.
 ///
@@ -48,6 +69,8 @@ public enum CommitAction<Store> {
   case change(ChangeKind, Store)
   /// Admits an event.
   case emit
+  /// Leaves the host, once the commit is durable.
+  case effect(EffectKind)
 }
 
 extension CommitAction: Sendable where Store: Sendable {}
@@ -60,6 +83,7 @@ extension CommitAction: CustomStringConvertible {
     switch self {
     case .change(let change, _): "\(change)"
     case .emit: "emit"
+    case .effect(let effect): "\(effect)"
     }
   }
 }
@@ -77,6 +101,12 @@ extension CommitAction {
     if case .change(let change, _) = self { change } else { nil }
   }
 
+  /// Where it goes when it leaves the host; nil when it stays.
+  @inlinable
+  public var effect: EffectKind? {
+    if case .effect(let effect) = self { effect } else { nil }
+  }
+
   /// The same, with the store known in another way.
   @inlinable @inline(__always)
   package func mapStore<Other, Thrown: Error>(
@@ -85,6 +115,7 @@ extension CommitAction {
     switch self {
     case .change(let change, let store): .change(change, try body(store))
     case .emit: .emit
+    case .effect(let effect): .effect(effect)
     }
   }
 
@@ -98,6 +129,7 @@ extension CommitAction {
     switch self {
     case .change(let change, _): change.rawValue
     case .emit: Self.emitCode
+    case .effect(let effect): effect.rawValue
     }
   }
 
@@ -108,6 +140,9 @@ extension CommitAction {
     switch (ChangeKind(rawValue: code), store) {
     case (let change?, let store?): self = .change(change, store)
     case (nil, nil) where code == Self.emitCode: self = .emit
+    case (nil, nil):
+      guard let effect = EffectKind(rawValue: code) else { return nil }
+      self = .effect(effect)
     default: return nil
     }
   }

@@ -14,7 +14,7 @@ package struct WriteSet: ~Copyable {
     package var content: UInt64
     /// Of an append: how deep arrays and maps are nested in the operand.
     package var depth: Int32 = 0
-    /// put: the new version. delete: a deletion. Others: a version whose bytes are the operand, or an event's payload.
+    /// put: the new version. delete: a deletion. Others: a version whose bytes are the operand, an event's payload, or a message.
     package var version: UnsafeMutablePointer<Version>?
 
     package var operand: UnsafeBufferPointer<UInt8> {
@@ -38,6 +38,8 @@ package struct WriteSet: ~Copyable {
   /// True when every write is of one key, in stores that take anything.
   package private(set) var isByKey = true
   package private(set) var emits = 0
+  /// How many leave the host.
+  package private(set) var effects = 0
   /// Of all values.
   package private(set) var bytes = 0
   /// Some write is to a stand-in for a store that is not there yet.
@@ -56,6 +58,7 @@ package struct WriteSet: ~Copyable {
     isPlain = true
     isByKey = true
     emits = 0
+    effects = 0
     bytes = 0
     hasStandIns = false
   }
@@ -70,8 +73,8 @@ package struct WriteSet: ~Copyable {
   /// No reference to the table is counted: all workers share it, and would wait for one another's caches.
   ///
   /// - Parameters:
-  ///   - key: of the store, or the event's name.
-  ///   - value: encoded: what to put, the operand, or the event's payload; empty for a deletion.
+  ///   - key: of the store, the event's name, or the session or topic that a message goes to.
+  ///   - value: encoded: what to put, the operand, the event's payload, or the message; empty for a deletion.
   package mutating func add(
     _ action: CommitAction<Unmanaged<StoreTable>>, key: UnsafeBufferPointer<UInt8>,
     value: UnsafeRawBufferPointer
@@ -81,6 +84,7 @@ package struct WriteSet: ~Copyable {
       action: action, entry: nil, key: nil, keyCount: Int32(key.count), hash: 0, content: 0, version: nil)
     switch action {
     case .emit: emits &+= 1
+    case .effect: effects &+= 1
     case .change(let change, let table): prepare(&write, change, table, key, value)
     }
     if write.entry == nil, key.count > 0 {

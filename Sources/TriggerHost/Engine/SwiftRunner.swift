@@ -50,6 +50,9 @@ enum SwiftRunner {
           "\(place): the value takes \(intent.value.count) bytes, the limit is \(configuration.valueLimits.encodedBytes)"
         )
       }
+      if intent.action.effect != nil, let problem = Effect.problem(ofMessage: intent.value) {
+        throw StoreError("\(place): \(problem)")
+      }
       let depth = intent.value.withUnsafeBytes { EncodedItem.depth(of: $0) }
       if depth > configuration.valueLimits.depth {
         throw StoreError(

@@ -26,7 +26,7 @@ extension Trigger {
 public struct CommitIntent: Sendable {
   /// Stores are known by their names.
   package var action: CommitAction<String>
-  /// Key of the store, or the event's name.
+  /// Key of the store, the event's name, or the session or topic of a message.
   package var key: String
   package var value: [UInt8]
 
@@ -35,6 +35,21 @@ public struct CommitIntent: Sendable {
   /// (`offspring`) from one cause.
   public static func emit(_ name: String, _ payload: Value = .map([:])) -> CommitIntent {
     CommitIntent(action: .emit, key: name, value: CanonicalEncoding.encode(payload))
+  }
+
+  /// Sends a message to a session once the commit is durable, exactly once in the session's order. A message to a session
+  /// that is over, or never was, is dropped.
+  ///
+  /// - Parameters:
+  ///   - session: its id, as events of the session have it in the field `session`.
+  ///   - message: the host adds the field `token`; a `type` does not begin with `$`. Else the operation fails.
+  public static func send(_ session: String, _ message: Value.Map) -> CommitIntent {
+    CommitIntent(action: .effect(.send), key: session, value: CanonicalEncoding.encode(.map(message)))
+  }
+
+  /// The same to every session that has subscribed to a topic.
+  public static func broadcast(_ topic: String, _ message: Value.Map) -> CommitIntent {
+    CommitIntent(action: .effect(.broadcast), key: topic, value: CanonicalEncoding.encode(.map(message)))
   }
 }
 

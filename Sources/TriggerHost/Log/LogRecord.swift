@@ -8,9 +8,9 @@ public struct LogRecord: Sendable, Hashable {
   public struct Intent: Sendable, Hashable {
     /// What it does; stores are known by their names.
     public var action: CommitAction<String>
-    /// The key in UTF-8; for `emit`, the event's name.
+    /// The key in UTF-8; for `emit`, the event's name; for `send` and `broadcast`, the session or the topic.
     public var key: [UInt8]
-    /// The value, operand or payload in canonical encoding; empty for `delete`.
+    /// The value, operand, payload or message in canonical encoding; empty for `delete`.
     public var value: [UInt8]
 
     package init(action: CommitAction<String>, key: [UInt8], value: [UInt8]) {

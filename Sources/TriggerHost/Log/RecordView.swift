@@ -127,7 +127,7 @@ package struct RecordView {
   package struct Intent {
     /// Stores are known by their names.
     package var action: CommitAction<UnsafeRawBufferPointer>
-    /// Key of the store, or the event's name.
+    /// Key of the store, the event's name, or the session or topic of a message.
     package var key: UnsafeRawBufferPointer
     /// Empty for `delete`.
     package var value: UnsafeRawBufferPointer

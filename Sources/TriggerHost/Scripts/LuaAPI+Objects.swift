@@ -42,6 +42,21 @@ extension LuaAPI {
         example: Example(
           "return { ctx:emit(\"order.placed\", { units = 10 }) }  --> emits order.placed { units = 10 }")),
       Function(
+        "send(session: string, message: table): Intent",
+        "Prepares a message to one session: the conversation with one client. Return it from `execute`: the message leaves when the commit is on disk, exactly once, in the order of the commits.",
+        details:
+          "Events that come from a session have its id in the field `session`. A message is a table with names; the host adds the field `token`. Its `type` must not begin with `$`. A message to a session that is over is dropped. Of an execution that fails, or is tried again, nothing leaves.",
+        example: Example(
+          "return { ctx:send(\"s-1\", { type = \"hello\", n = 1 }) }  --> sends to s-1 { n = 1, type = \"hello\" }"
+        )),
+      Function(
+        "broadcast(topic: string, message: table): Intent",
+        "Prepares a message to every session that has subscribed to a topic. Return it from `execute`.",
+        details: "Otherwise like `send`.",
+        example: Example(
+          "return { ctx:broadcast(\"news\", { type = \"headline\" }) }  --> broadcasts on news { type = \"headline\" }"
+        )),
+      Function(
         "log(level: \"debug\"|\"info\"|\"warn\"|\"warning\"|\"error\", message: any, fields?: table)",
         "Writes a line to the host's log, with the trigger, the seq and the attempt. Levels are `debug`, `info`, `warning` (or `warn`) and `error`.",
         details:

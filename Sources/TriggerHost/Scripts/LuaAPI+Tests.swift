@@ -111,6 +111,7 @@ extension LuaAPI {
           "The intents that the trigger returned, in order. `{}` when it failed."
         ),
         Field("emitted", "ResultEvent[]", "The events that the trigger emitted."),
+        Field("sent", "ResultMessage[]", "The messages that the trigger sent or broadcast, in order."),
         Field("logs", "ResultLog[]", "The lines that the trigger logged."),
         Field(
           "stores", "table<string, table<string, any>>",
@@ -130,6 +131,14 @@ extension LuaAPI {
       name: "ResultEvent", variable: "result.emitted[1]", summary: "An event that a trigger emitted.",
       fields: [
         Field("name", "string", "The event's name."), Field("payload", "any", "The event's content."),
+      ],
+      methods: []),
+    Class(
+      name: "ResultMessage", variable: "result.sent[1]",
+      summary: "A message that a trigger sent or broadcast.",
+      fields: [
+        Field("session", "string?", "The session that it goes to."),
+        Field("topic", "string?", "The topic of a broadcast."), Field("message", "table", "The message."),
       ],
       methods: []),
     Class(

@@ -186,15 +186,23 @@ final class ScriptTestHost {
       "trigger": .string(record.trigger), "event": .string(record.event), "seq": .int(record.seq),
       "try": .int(Int64(record.tries + 1)),
       "outcome": .string("\(record.outcome)"),
-      "intents": .array(record.intents.filter { $0.kind != "emit" }.map(Self.intent)),
+      "intents": .array(record.intents.filter { $0.action.change != nil }.map(Self.intent)),
       "emitted": .array(
-        record.intents.filter { $0.kind == "emit" }
+        record.intents.filter { $0.action == .emit }
           .map {
             [
               "name": .string(String(decoding: $0.key, as: UTF8.self)),
               "payload": Self.value($0.value) ?? .null,
             ]
           }),
+      "sent": .array(
+        record.intents.compactMap { intent in
+          guard let effect = intent.action.effect else { return nil }
+          return [
+            effect == .send ? "session" : "topic": .string(String(decoding: intent.key, as: UTF8.self)),
+            "message": Self.value(intent.value) ?? .null,
+          ]
+        }),
       "logs": .array(logs[record.seq].map(Self.line)),
     ]
     if let code = record.code { fields["code"] = .string(code.rawValue) }

@@ -105,7 +105,7 @@ import TriggerTestKit
       }
       let result = try await host.send(Event("page/visit"))[0]
       var shown = logs.withLock { $0 }
-      let changes = try changes(host, before) + emitted(host)
+      let changes = try changes(host, before) + emitted(host) + sent(host)
       if !changes.isEmpty { shown.append(changes.joined(separator: "; ")) }
       return (shown, result.error)
     }
@@ -120,6 +120,16 @@ import TriggerTestKit
       host.log.all.flatMap(\.emissions).map { event in
         let payload = try? event.payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }
         return "emits \(event.name) \(LuaText.text(payload ?? .null))"
+      }
+    }
+
+    private func sent(_ host: TestHost) -> [String] {
+      host.log.all.flatMap(\.intents).compactMap { intent in
+        guard let effect = intent.action.effect else { return nil }
+        let message = try? intent.value.withUnsafeBytes { try CanonicalEncoding.decode($0) }
+        let target = String(decoding: intent.key, as: UTF8.self)
+        return
+          "\(effect == .send ? "sends to" : "broadcasts on") \(target) \(LuaText.text(message ?? .null))"
       }
     }
 
