@@ -26,6 +26,8 @@ public struct HostOptions: Sendable {
   public var workers: Int?
   /// Swift triggers beside the scripts, bound by their options.
   public var triggers: [any Trigger] = []
+  /// Where the effects of commits go, by receiver. Each is given all of them, in order.
+  public var receivers: [any EffectReceiver] = []
   /// What admission times, schedules and gates go by.
   public var clock: any EngineClock = SystemClock()
   /// Looks at scripts that are saved while the host runs; nil: nobody does.

@@ -14,6 +14,8 @@ struct HostParts: Sendable {
   let failure: HostFailure
   /// Reads the configuration anew, for schedules that are saved while the host runs.
   let reading: @Sendable () -> HostConfig.Loaded?
+  /// Nil when nobody could read it: nothing is kept, or a program keeps it.
+  var log: HostLog?
   /// Nothing runs by itself: `SteppedHost`.
   var isStepped = false
 }

@@ -46,12 +46,15 @@ public struct OpenedHost: ~Copyable {
     }
     let notices = options.notices
     if let conversion = directory?.directory.conversion { notices.warning("\(conversion)", code: .converted) }
-    let coordinator = CommitCoordinator(configuration, clock: options.clock, log: directory?.log)
+    let log = directory.map { HostLog($0) } ?? Self.memoryLog(options)
+    let coordinator = CommitCoordinator(
+      configuration, clock: options.clock, log: directory?.log ?? log?.writer)
     let files = try coordinator.register(config, following: directory, notices)
     self.init(
       HostParts(
         config: config, options: options, notices: notices, coordinator: coordinator,
-        queue: TriggerQueue(coordinator), files: files, failure: HostFailure(), reading: reading),
+        queue: TriggerQueue(coordinator), files: files, failure: HostFailure(), reading: reading,
+        log: log),
       directory)
   }
 
@@ -59,18 +62,24 @@ public struct OpenedHost: ~Copyable {
   ///
   /// - Parameters:
   ///   - log: gets every decided seq; nil: nothing is kept. What is in it already is not read.
-  ///   - options: those that say where something is kept mean nothing here.
+  ///   - options: those that say where something is kept mean nothing here. Receivers of effects need `log` to be nil.
   public init(
     _ configuration: EngineConfiguration, log: (any CommitLog)? = nil, _ options: HostOptions = HostOptions()
   ) {
     let notices = options.notices
-    let coordinator = CommitCoordinator(configuration, clock: options.clock, log: log)
+    let memory = log == nil ? Self.memoryLog(options) : nil
+    let coordinator = CommitCoordinator(configuration, clock: options.clock, log: log ?? memory?.writer)
     self.init(
       HostParts(
         config: HostConfig(file: HostConfig.ofCommandLine), options: options, notices: notices,
         coordinator: coordinator, queue: TriggerQueue(coordinator), files: FileStores([], notices),
-        failure: HostFailure(), reading: { nil }),
+        failure: HostFailure(), reading: { nil }, log: memory),
       nil)
+  }
+
+  /// What receivers read in a host that keeps nothing.
+  private static func memoryLog(_ options: HostOptions) -> HostLog? {
+    options.receivers.isEmpty ? nil : HostLog(inMemory: options.clock)
   }
 
   /// A host that its holder moves on by hand: `RecoveredHost.step` comes after `recover`.

@@ -78,6 +78,12 @@ extension RunningHost {
     end.isWritten = stage("the log: what was committed last is not on disk", Bound.written, &end) { [queue] in
       queue.flushLog()
     }
+    if !stage(
+      "a receiver of effects: what it has not taken comes again at the next start", Bound.followed, &end,
+      { [effects] in effects.finish() })
+    {
+      effects.abandon()
+    }
     stage("the metrics", Bound.written, &end) { [self] in stopMeasuring() }
     queue.release()
     stage("a store that follows: it is brought up at the next start", Bound.followed, &end) { [queue] in
@@ -89,6 +95,7 @@ extension RunningHost {
         [storage] in storage?.close()
       }
     }
+    effects.close()
     return end
   }
 

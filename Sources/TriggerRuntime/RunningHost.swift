@@ -25,6 +25,7 @@ public final class RunningHost: Sendable {
   let scripts: HostScripts
   let schedules: HostSchedules
   let files: FileStores
+  let effects: HostEffects
   let failure: HostFailure
   let ending = OneEnd()
   private let follower = Mutex<ScriptFollower?>(nil)
@@ -43,6 +44,7 @@ public final class RunningHost: Sendable {
     (coordinator, queue, config) = (parts.coordinator, parts.queue, parts.config)
     (notices, files, failure) = (parts.notices, parts.files, parts.failure)
     self.storage = storage
+    effects = HostEffects(parts, storage)
     schedules = HostSchedules(parts, storage)
     scripts = HostScripts(parts, storage, schedules)
     (reading, clock) = (parts.reading, parts.options.clock)
@@ -59,6 +61,7 @@ public final class RunningHost: Sendable {
     let follower = try await onOwnThread("start") { [self] in try beginScripts() }
     following.withLock { $0 = Task { try? await follower.run() } }
     giveBackFreedMemory()
+    try effects.start()
     queue.start()
     try await files.start(queue)
     schedules.start()
@@ -90,6 +93,7 @@ public final class RunningHost: Sendable {
   ) async throws {
     queue.observe(observer)
     _ = try scripts.begin(reload)
+    try effects.start()
     queue.start()
     try await files.start(queue)
   }
@@ -102,6 +106,7 @@ public final class RunningHost: Sendable {
     if let observer { queue.observe(observer) }
     try schedules.begin(jobs, tree)
     if let tree { _ = try scripts.begin(tree) } else { scripts.begin(kept: nil) }
+    try effects.start()
     queue.start()
     schedules.start()
     measure()

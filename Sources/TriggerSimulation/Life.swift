@@ -6,6 +6,8 @@ import TriggerSQLite
 /// One life of a host, from its start to a crash: what a process has in memory, and its open files.
 final class Life {
   let log: WatchedLog
+  /// Opens the log to read what it keeps; nil when it keeps nothing.
+  private let openSource: (@Sendable () throws -> any LogSource)?
   /// Once it has recovered.
   private var recovered: RecoveredHost?
   /// From `bind` on.
@@ -45,6 +47,7 @@ final class Life {
       directory.scripts = tree
       return directory
     }
+    openSource = directory?.source
     let log = WatchedLog(directory?.log, acknowledgesEarly: defects.acknowledgesEarly, decided)
     self.log = log
     var isOpen = false
@@ -60,6 +63,20 @@ final class Life {
     (lastSeq, unfinished) = recovered.leftovers
     self.recovered = consume recovered
     isOpen = true
+  }
+
+  /// The effects of all commits that the log keeps, as who delivers them reads them, and the first of these commits.
+  func effects() throws -> (first: Int64, effects: [Effect]) {
+    guard let openSource else { return (.max, []) }
+    var (first, effects): (Int64, [Effect]) = (1, [])
+    let reader = EffectReader(try openSource(), after: 0)
+    defer { reader.close() }
+    while true {
+      let batch = try reader.next(through: .max, atMost: 10)
+      if batch.effects.isEmpty, batch.lost.isEmpty { return (first, effects) }
+      if !batch.lost.isEmpty { first = batch.lost.upperBound }
+      effects += batch.effects
+    }
   }
 
   /// Takes a checkpoint.

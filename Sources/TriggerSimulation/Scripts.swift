@@ -159,6 +159,8 @@ enum Scripts {
         intents[#intents + 1] = intent
       end
       if event.n then intents[#intents + 1] = ctx:store("results"):put("r" .. event.n % 30, "result " .. digest % 7) end
+      if digest % 3 == 0 then intents[#intents + 1] = ctx:send("s" .. digest % 5, { type = "sum", sum = digest }) end
+      if digest % 7 == 0 then intents[#intents + 1] = ctx:broadcast("sums", { sum = digest, by = ctx.trigger }) end
       for _, emit in ipairs(event.emits or {}) do
         intents[#intents + 1] = ctx:emit(emit.event, {
           n = emit.n, by = (event.by or "") .. "/" .. ctx.trigger, seed = digest, key = emit.key,

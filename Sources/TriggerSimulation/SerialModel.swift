@@ -73,6 +73,16 @@ struct SerialModel {
       intents.append(
         Intent(kind: "put", store: "results", key: "r\(n % 30)", value: .string("result \(digest % 7)")))
     }
+    if digest % 3 == 0 {
+      intents.append(
+        Intent(kind: "send", key: "s\(digest % 5)", value: .map(["type": "sum", "sum": .int(digest)])))
+    }
+    if digest % 7 == 0 {
+      intents.append(
+        Intent(
+          kind: "broadcast", key: "sums",
+          value: .map(["sum": .int(digest), "by": .string(record.trigger)])))
+    }
     let by = (event["by"]?.stringValue ?? "") + "/" + record.trigger
     for emit in event["emits"]?.arrayValue ?? [] {
       intents.append(emission(emit, named: emit["event"]!.stringValue!, by: by, seed: digest))
@@ -155,7 +165,7 @@ struct SerialModel {
   mutating func apply(_ intents: [Intent], seq: Int64) -> (changed: Set<Place>, refusal: String?) {
     var new = stores
     var changed: Set<Place> = []
-    for intent in intents where intent.kind != "emit" {
+    for intent in intents where !intent.store.isEmpty {
       let place = Place(store: intent.store, key: intent.key)
       let old = new[intent.store]?.content[intent.key]
       switch Self.combine(intent, old) {

@@ -127,7 +127,24 @@ extension Simulation {
     if let left = history.unfinished.first { throw Violation("everything is decided, but not \(left)") }
     try checkPromises()
     try checkDigests()
+    try checkEffects()
     try replay()
+  }
+
+  /// Who delivers effects finds those of the commits that the log keeps: all, in order, each once.
+  private func checkEffects() throws {
+    let (first, found) = try life.effects()
+    let expected = history.records.filter { $0.seq >= first }.flatMap { record in
+      record.intents.enumerated().filter { $0.element.kind == "send" || $0.element.kind == "broadcast" }
+        .map { "\(record.seq)/\($0.offset) \($0.element.kind) \($0.element.key) \($0.element.value)" }
+    }
+    let read = found.map { "\($0.id.seq)/\($0.id.index) \($0.kind) \(Array($0.target.utf8)) \($0.message)" }
+    if let (one, other) = zip(read, expected).first(where: { $0 != $1 }) {
+      throw Violation("effects: the log gives \(one), the commits had \(other)")
+    }
+    if read.count != expected.count {
+      throw Violation("effects: the log gives \(read.count), the commits had \(expected.count)")
+    }
   }
 
   /// What senders were told to be kept has its outcomes.

@@ -324,6 +324,10 @@ package struct LogStoreContract {
     try require(known?.rule == "r20" && known?.since == 20, "a schedule has its newest note")
     try require(try log.source.schedule("t") == nil, "a schedule that nobody noted is not known")
 
+    for seq in [Int64(7), 6] { try log.write(.confirmed(receiver: "r", seq: seq)) }
+    try require(try log.source.confirmed(receiver: "r") == 6, "a receiver is where it said last that it is")
+    try require(try log.source.confirmed(receiver: "q") == nil, "a receiver that said nothing is nowhere")
+
     let file = ScriptReload.Waiting(path: "c.lua", burst: 1, content: FileContent.ID(size: 3, hash: .max))
     let gone = ScriptReload.Waiting(path: "d.lua", burst: 1, content: nil)
     try log.write(.waiting([gone, file]))

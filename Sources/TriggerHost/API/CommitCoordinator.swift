@@ -123,6 +123,9 @@ public final class CommitCoordinator: Sendable {
   /// and left out.
   public var storeNames: [String] { engine.stores.existing.filter { !$0.isInternal }.map(\.name) }
 
+  /// Which commits have effects.
+  package var effects: EffectWatch { engine.effects }
+
   /// What every store holds, in 64 bits each, as of the frontier: of two hosts, or of a host and a copy, that are at
   /// one seq, stores with equal digests are equal (`StoreDigest`). Some of it may not be durable yet. Any thread;
   /// O(stores), under the engine's lock.

@@ -182,6 +182,7 @@ extension Engine {
     registry.visible.max(seq, ordering: .releasing)
     backends.wake()
     outbox.tell(upTo: seq, announce)
+    effects.tell(upTo: seq)
   }
 
   /// Tells who waits for an outcome, and who observes. The outbox's turn: nothing of a user's is called here.

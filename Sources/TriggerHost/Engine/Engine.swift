@@ -55,6 +55,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
 
   let log: (any CommitLog)?
   let outbox: Outbox
+  let effects: EffectWatch
   /// The engine is over: it has stopped, or does not start any more. And who is called then.
   let ends = Mutex<(isOver: Bool, bodies: [@Sendable () -> Void])>((false, []))
   let stopWatches = Mutex<(newest: Int, bodies: [Int: @Sendable () -> Void])>((0, [:]))
@@ -94,6 +95,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       configuration: configuration, registry: registry, stores: stores, log: log, backends: backends,
       clock: clock.read())
     draining = state.draining
+    effects = state.effects
     self.log = log
     keys = IdempotencyKeys { configuration.keys(areInLog: $0) }
     outbox = Outbox(durable: log == nil ? .max : 0)

@@ -123,6 +123,8 @@ extension EngineState {
         attempt.failure = error
       }
     }
+    // Before the log has it: from then on it may be durable at any time.
+    if attempt.writes.effects > 0, outcome == .committed { effects.note(operation.seq) }
     let pause = outcome == .failed ? pause(before: operation) : nil
     let retryAt = pause.map { clock.wall(at: now + $0) } ?? 0
     recorder?.append(

@@ -19,6 +19,7 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
   /// Nil when there is no log.
   let recorder: LogRecorder?
   let backends: BackendFeed
+  let effects = EffectWatch()
 
   var lanes = PriorityLanes<Operation>()
   var order: CommitOrder<Operation>

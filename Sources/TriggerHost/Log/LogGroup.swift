@@ -81,6 +81,8 @@ package enum LogJob: Sendable {
   case waiting([ScriptReload.Waiting])
   /// Since when the host knows a schedule with this rule, in nanoseconds since 1970.
   case schedule(name: String, rule: String, since: Int64)
+  /// Up to which seq a receiver has taken the effects of commits. Takes the place of what it had said before.
+  case confirmed(receiver: String, seq: Int64)
   /// That an operation that failed for good is put back or let go, and when, in nanoseconds since 1970.
   case mark(seq: Int64, DeadMark, time: Int64)
 

@@ -112,6 +112,25 @@ package final class LogReader {
     }
   }
 
+  /// Calls `body` with the records of the next block after a position, with the block's epoch.
+  ///
+  /// - Parameters:
+  ///   - end: the position. It moves to the end of the block. Without a chain the block before is not checked.
+  ///   - last: leaves out a block that begins after this seq.
+  /// - Returns: the seqs between the position and the block: they are not kept any more. Nil when there is no block.
+  /// - Throws: `LogError` for damage; every error of `body`, and the position stays.
+  package func visitBlock(
+    after end: inout LogPosition, through last: Int64, _ body: (RecordView, _ epoch: Int64) throws -> Void
+  ) throws -> Range<Int64>? {
+    guard let block = try source.blocks(after: end.seq, through: last, bytes: 1).first else { return nil }
+    let isNext = block.first == end.seq + 1 && (end.chain != 0 || end.seq == 0)
+    try check(block, after: isNext ? end : nil)
+    try visit(block) { record in if record.seq > end.seq { try body(record, block.epoch) } }
+    let missing = min(end.seq + 1, block.first)..<block.first
+    end = block.end
+    return missing
+  }
+
   private func require(_ block: LogBlock, beginsWith seq: Int64) throws {
     if block.first > seq { throw try missing(seq, block.first - 1) }
     if block.first < seq {

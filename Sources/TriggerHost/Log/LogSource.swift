@@ -80,6 +80,9 @@ package protocol LogSource: AnyObject {
   /// The rule of a schedule, and since when the host knows it, in nanoseconds since 1970. Nil for an unknown schedule.
   func schedule(_ name: String) throws -> (rule: String, since: Int64)?
 
+  /// Up to which seq a receiver has taken the effects of commits; nil for one that has said nothing.
+  func confirmed(receiver: String) throws -> Int64?
+
   /// Every script tree that was ever kept, oldest first. O(trees and their changes).
   func scriptTrees() throws -> [KeptScriptTree]
   /// The number and identity of the newest tree; nil when there is none.

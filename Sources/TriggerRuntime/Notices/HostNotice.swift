@@ -45,6 +45,8 @@ public struct HostNotice: Sendable {
     case storage
     /// An event reaches no trigger.
     case unheard
+    /// A receiver of effects has not taken them.
+    case receiver
     /// Somebody has set the wall clock.
     case clock
     /// An attempt could not be ended, or that is over.

@@ -22,6 +22,8 @@ package struct OpenDirectory {
   let reader: LogReader
   package let log: DurableLog
   let epoch: Int64
+  /// Opens the log for another reader.
+  package var source: @Sendable () throws -> any LogSource { reader.source.another }
   /// Script trees of earlier runs by their numbers; nil: those of the log.
   package var scripts: ((_ tree: Int) throws -> ScriptTree?)?
 

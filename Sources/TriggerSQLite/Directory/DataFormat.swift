@@ -138,6 +138,8 @@ enum DataFormat {
       "chunks (checkpoint INTEGER, number INTEGER, checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (checkpoint, number))",
       // Since when a schedule is known, so that a restart does not begin its span anew.
       "schedules (name TEXT PRIMARY KEY, rule TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
+      // Up to which seq a receiver has taken the effects of commits.
+      "receivers (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID",
       // What became of operations that failed for good: 'requeued' or 'dropped'.
       "dead_marks (seq INTEGER PRIMARY KEY, action TEXT NOT NULL, time INTEGER NOT NULL)",
       KeyParts.table, FoldParts.table, ScriptTrees.waitingTable,

@@ -24,6 +24,8 @@ extension LogJob {
     case .schedule(let name, let rule, let since):
       try database.run(
         "INSERT OR REPLACE INTO schedules VALUES (?, ?, ?)", [.text(name), .text(rule), .int(since)])
+    case .confirmed(let receiver, let seq):
+      try database.run("INSERT OR REPLACE INTO receivers VALUES (?, ?)", [.text(receiver), .int(seq)])
     case .mark(let seq, let mark, let time):
       try database.run(
         "INSERT INTO dead_marks VALUES (?, ?, ?)", [.int(seq), .text(mark.rawValue), .int(time)])

@@ -208,6 +208,12 @@ package final class SQLiteLogSource: LogSource {
     return known
   }
 
+  package func confirmed(receiver: String) throws -> Int64? {
+    var seq: Int64?
+    try database.run("SELECT seq FROM receivers WHERE name = ?", [.text(receiver)]) { seq = $0.int(0) }
+    return seq
+  }
+
   // MARK: Keys of senders
 
   package func visitKeyParts(
