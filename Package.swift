@@ -15,13 +15,18 @@ let package = Package(
     .library(name: "TriggerTestKit", targets: ["TriggerTestKit"]),
     .library(
       name: "TriggerRuntime", targets: ["TriggerRuntime", "TriggerSQLite", "TriggerStores", "TriggerFiles"]),
+    .library(name: "TriggerServer", targets: ["TriggerServer"]),
     .executable(name: "trigger-host", targets: ["trigger-host"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
@@ -108,10 +113,25 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
+    // A running host on the network: HTTP and WebSocket, and who may come in.
+    .target(
+      name: "TriggerServer",
+      dependencies: [
+        "TriggerRuntime", "TriggerHost", "TriggerCore", "HostConfig",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdTLS", package: "hummingbird"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOWebSocket", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: strict),
     .executableTarget(
       name: "trigger-host",
       dependencies: [
-        "TriggerRuntime", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerSQLite", "TriggerStores",
+        "TriggerServer", "TriggerRuntime", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerSQLite", "TriggerStores",
         "TriggerFiles", "HostConfig", "TriggerTestKit", .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -161,6 +181,13 @@ let package = Package(
         .product(name: "MetricsTestKit", package: "swift-metrics"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TriggerServerTests",
+      dependencies: [
+        "TriggerServer", "TriggerRuntime", "TriggerHost", "TriggerCore", "HostConfig", "TestSupport",
+        .product(name: "HummingbirdTesting", package: "hummingbird"),
       ],
       swiftSettings: strict),
     .testTarget(
