@@ -26,6 +26,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -117,13 +118,14 @@ let package = Package(
     .target(
       name: "TriggerServer",
       dependencies: [
-        "TriggerRuntime", "TriggerHost", "TriggerCore", "HostConfig",
+        "TriggerRuntime", "TriggerHost", "TriggerCore", "TriggerFiles", "HostConfig",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "NIOWebSocket", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
@@ -131,7 +133,8 @@ let package = Package(
     .executableTarget(
       name: "trigger-host",
       dependencies: [
-        "TriggerServer", "TriggerRuntime", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerSQLite", "TriggerStores",
+        "TriggerServer", "TriggerRuntime", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerSQLite",
+        "TriggerStores",
         "TriggerFiles", "HostConfig", "TriggerTestKit", .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -187,7 +190,12 @@ let package = Package(
       name: "TriggerServerTests",
       dependencies: [
         "TriggerServer", "TriggerRuntime", "TriggerHost", "TriggerCore", "HostConfig", "TestSupport",
+        .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "HummingbirdTesting", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOTLS", package: "swift-nio"),
       ],
       swiftSettings: strict),
     .testTarget(
