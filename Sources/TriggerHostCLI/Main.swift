@@ -25,7 +25,7 @@ struct TriggerHostCommand: AsyncParsableCommand {
     subcommands: [
       Run.self, New.self, Check.self, Test.self, Exec.self, ReplCommand.self, CronCommand.self,
       ScriptsCommand.self, Annotations.self, Replay.self, LogCommand.self, Why.self, DeadCommand.self,
-      Bench.self,
+      TokenCommand.self, Bench.self,
     ])
 
   static func main() async {

@@ -9,7 +9,7 @@ import Testing
     ["bench"], ["test"], ["repl"], ["scripts"], ["scripts", "log"], ["scripts", "show"], ["scripts", "diff"],
     ["scripts", "rollback"], ["annotations"], ["replay"], ["log"], ["log", "cat"], ["log", "export"],
     ["log", "verify"], ["why"], ["dead"], ["dead", "list"], ["dead", "show"], ["dead", "requeue"],
-    ["dead", "drop"],
+    ["dead", "drop"], ["token"], ["token", "create"], ["token", "list"], ["token", "revoke"],
   ])
   func helpIsGood(_ command: [String]) async throws {
     let ended = try await RunningCommand(command + ["--help"]).end()
