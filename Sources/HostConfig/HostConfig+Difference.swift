@@ -11,7 +11,7 @@ extension HostConfig {
   private var texts: [String: String] {
     let names = [
       "reload": "scripts", "strictStores": "strict_stores", "stopTimeout": "stop_timeout",
-      "logLevel": "log_level",
+      "logLevel": "log_level", "hostNames": "host_names", "serverLimits": "server_limits",
     ]
     var found: [String: String] = [:]
     for child in Mirror(reflecting: self).children {

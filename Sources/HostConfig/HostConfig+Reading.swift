@@ -46,7 +46,7 @@ extension HostConfig {
 
   static let keys = [
     "scripts", "cron", "order", "workers", "strict_stores", "queue", "limits", "data", "durability", "log",
-    "stop_timeout", "stores", "log_level", "feeds", "schedules",
+    "stop_timeout", "stores", "log_level", "feeds", "schedules", "host_names", "cors", "tls", "server_limits",
   ]
 
   private mutating func read(_ map: MapReader) {
@@ -69,6 +69,7 @@ extension HostConfig {
     logLevel = map.choice("log_level") ?? logLevel
     readFeeds(map)
     schedules = map.schedules("schedules")
+    readServer(map)
   }
 
   /// A directory, or a map with one.
@@ -205,6 +206,11 @@ extension HostConfig.Loaded {
       if let files = store.files {
         _ = exists(files.directory, kind: .directory, what: "directory of store '\(name)',")
       }
+    }
+    if let tls = config.tls {
+      _ = exists(tls.certificate, kind: .file, what: "certificate")
+      _ = exists(tls.key, kind: .file, what: "key")
+      if let authority = tls.clientCA { _ = exists(authority, kind: .file, what: "client_ca") }
     }
     for problem in config.overlaps(data: config.data?.resolved) { report.add(problem) }
   }

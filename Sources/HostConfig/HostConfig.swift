@@ -125,6 +125,13 @@ package struct HostConfig: Sendable {
   /// By name.
   package var stores: [String: Store] = [:]
   package var logLevel = LogLevel.info
+  /// Names under which the host is reached over the network, beside IP addresses and `localhost`.
+  package var hostNames: [String] = []
+  /// Pages of these origins may use the host.
+  package var cors: [WebOrigin] = []
+  /// What a host encrypts with; nil: it does not.
+  package var tls: TLS?
+  package var serverLimits = ServerLimits()
   package var feeds: [FeedSettings] = []
   /// The config's own jobs first, then those of the cron files; names are unique when the report is good.
   package var schedules: [ScheduleEntry] = []
