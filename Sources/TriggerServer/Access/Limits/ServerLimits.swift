@@ -1,0 +1,68 @@
+import HostConfig
+import TriggerCore
+
+/// How much may come in over the network. Each limit bounds what one caller costs the others.
+public struct ServerLimits: Hashable, Sendable {
+  /// Open connections in all.
+  public var connections = 20_000
+  /// Open connections of one address, IPv6 by /64; this machine's own are not bounded.
+  public var addressConnections = 256
+  /// Bytes of the head of a request: method, path, names and values of fields.
+  public var headerBytes = 32 << 10
+  /// Fields in the head of a request.
+  public var headerFields = 100
+  /// From the first byte of a request to the end of its head.
+  public var headerTime = Duration.seconds(10)
+  /// Bytes of the body of a request.
+  public var bodyBytes = 16 << 20
+  /// How long a body may take that comes at `bodyRate` or less; whoever is quicker has longer.
+  public var bodyTime = Duration.seconds(30)
+  /// Bytes a second: each byte of a body gives its sender so much more time.
+  public var bodyRate = 1 << 10
+  /// How long a connection may be open between two requests.
+  public var idleTime = Duration.seconds(120)
+  /// Requests and messages a second of one token; nil: any number.
+  public var tokenRate: Int?
+  /// Requests a second of one address, IPv6 by /64; nil: any number. This machine's own are not bounded.
+  public var addressRate: Int? = 2_000
+  /// For how many seconds of a rate somebody may send at once who has sent little.
+  public var burst = 2
+  /// Callers whose rate is remembered at once.
+  public var rememberedCallers = 65_536
+
+  /// The usual limits.
+  public init() {}
+
+  /// What a host's configuration says.
+  package init(_ limits: HostConfig.ServerLimits) {
+    connections = limits.connections
+    addressConnections = limits.addressConnections
+    headerBytes = limits.header
+    headerTime = limits.headerTime
+    bodyBytes = limits.body
+    bodyTime = limits.bodyTime
+    idleTime = limits.idleTime
+    tokenRate = limits.tokenRate
+    addressRate = limits.addressRate
+  }
+}
+
+/// What a host's configuration says about who may come in, and how much of it.
+public struct AccessSettings: Hashable, Sendable {
+  /// Names under which the host is reached, beside IP addresses and `localhost`, without ports.
+  public var hostNames: [String] = []
+  /// Pages of these origins may use the host with a token of their own, such as `https://app.example.org`.
+  public var origins: [String] = []
+  /// How much may come in.
+  public var limits = ServerLimits()
+
+  /// Nothing but the usual limits.
+  public init() {}
+
+  /// What a host's configuration says.
+  package init(_ config: HostConfig) {
+    hostNames = config.hostNames
+    origins = config.cors.map(\.description)
+    limits = ServerLimits(config.serverLimits)
+  }
+}
