@@ -212,7 +212,7 @@ import TriggerHost
 
   /// No bytes crash the reader.
   @Test func damagedRecordsAreRefused() async throws {
-    let seed = UInt64.random(in: .min ... .max)
+    let seed = testSeed()
     var random = SplitMix64(seed: seed)
     let log = MemoryCommitLog(wantsReads: true)
     let coordinator = CommitCoordinator(EngineConfiguration(workers: 1), log: log)

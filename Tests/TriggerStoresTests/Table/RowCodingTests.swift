@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import TriggerCore
 import TriggerHost
@@ -71,7 +72,7 @@ import TriggerHost
 
   /// Random values through a real table come back as they were, apart from the kind of numbers in columns.
   @Test func randomValuesComeBack() throws {
-    let seed = UInt64.random(in: .min ... .max)
+    let seed = testSeed()
     var random = SplitMix64(seed: seed)
     let db = try Database(path: ":memory:")
     let columns: [DatabaseTable.Column] = DatabaseTable.ColumnType.allCases.map { .init("\($0)", $0) }
