@@ -44,6 +44,32 @@ import TriggerHost
     #expect(seen.withLock { $0 } == ["a": [1, 2, 3, 4], "b": [1, 2, 3], "c": [1, 2, 3, 4]])
   }
 
+  /// Of events that nobody takes, too: each name once, to all who observe then.
+  @Test func everybodyHearsOfEventsThatNobodyTakes() async throws {
+    let (coordinator, queue) = host()
+    defer { queue.stop() }
+    let seen = Mutex<[String: [String]]>([:])
+    func observe(_ observer: String) -> Observation {
+      coordinator.whenUnheard { kind, name in
+        seen.withLock { $0[observer, default: []].append("\(kind) \(name)") }
+      }
+    }
+    // A name is told when it comes for the first time, to whoever observes then.
+    _ = try await queue.perform(Event("one"))
+    let first = observe("a")
+    _ = observe("b")
+    for name in ["one", "two", "two"] { _ = try await queue.perform(Event(name)) }
+    await queue.waitUntilIdle()
+    first.cancel()
+    _ = observe("c")
+    for name in ["two", "three"] { _ = try await queue.perform(Event(name)) }
+    await queue.waitUntilIdle()
+    #expect(
+      seen.withLock { $0 } == [
+        "a": ["event two"], "b": ["event two", "event three"], "c": ["event three"],
+      ])
+  }
+
   @Test func oneThatHangsCostsItself() async throws {
     let (coordinator, queue) = host()
     defer { queue.stop() }

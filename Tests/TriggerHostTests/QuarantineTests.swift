@@ -43,6 +43,8 @@ import TriggerLua
     let coordinator = CommitCoordinator(configuration, log: log)
     let heard = Heard()
     coordinator.whenStuck { heard.add($0) }
+    // Another one takes nobody's place.
+    coordinator.whenStuck { _ in }
     let queue = TriggerQueue(coordinator)
     queue.bind([], scripts: Self.tree(Self.files))
     queue.start()

@@ -86,13 +86,32 @@ public final class CommitCoordinator: Sendable {
     engine.setFailureObserver(body)
   }
 
-  /// - Parameter body: called when somebody has set the wall clock, soon after, on a thread of the engine. Spans take
-  ///   no notice of it; what happens at wall times goes by the new one.
-  public func whenClockSteps(_ body: (@Sendable (ClockStep) -> Void)?) { engine.clockObserver.set(body) }
+  /// Calls `body` soon after somebody has set the wall clock. Spans take no notice of that; what happens at wall times
+  /// goes by the new one. Any number may observe; each is called in order, on a thread for that.
+  ///
+  /// - Parameters:
+  ///   - buffer: steps that may wait for `body`.
+  ///   - whenFull: what becomes of those that come while so many wait.
+  /// - Returns: what ends it. It goes on without anybody keeping that.
+  @discardableResult
+  public func whenClockSteps(
+    buffer: Int = 10_000, whenFull: Observation.WhenFull = .leaveOut,
+    _ body: @escaping @Sendable (ClockStep) -> Void
+  ) -> Observation { engine.clockObservers.add(buffer: buffer, whenFull: whenFull, body) }
 
-  /// - Parameter body: called when an attempt could not be ended and its trigger was put in quarantine, when that ends,
-  ///   and once a minute while so many are stuck that the host should be started again; on a thread for that.
-  public func whenStuck(_ body: (@Sendable (StuckNotice) -> Void)?) { engine.stuckObserver.set(body) }
+  /// Calls `body` when an attempt could not be ended and its trigger was put in quarantine, when that ends, and once a
+  /// minute while so many are stuck that the host should be started again. Any number may observe; each is called in
+  /// order, on a thread for that.
+  ///
+  /// - Parameters:
+  ///   - buffer: notices that may wait for `body`.
+  ///   - whenFull: what becomes of those that come while so many wait.
+  /// - Returns: what ends it. It goes on without anybody keeping that.
+  @discardableResult
+  public func whenStuck(
+    buffer: Int = 10_000, whenFull: Observation.WhenFull = .leaveOut,
+    _ body: @escaping @Sendable (StuckNotice) -> Void
+  ) -> Observation { engine.stuckObservers.add(buffer: buffer, whenFull: whenFull, body) }
 
   /// Whether the host should get work, and why not: its log has failed, it stops, or too many attempts are stuck.
   /// Any thread.
@@ -102,10 +121,20 @@ public final class CommitCoordinator: Sendable {
   /// measured.
   package func takeLongestHold() -> Int64 { engine.lock.takeLongestHold() }
 
-  /// - Parameter body: called once for each name of an event that no trigger takes, from outside or emitted; for the first
-  ///   1,000 of them, on a thread of its own. Such an event leaves nothing behind.
-  public func whenUnheard(_ body: (@Sendable (_ kind: EventKind, _ name: String) -> Void)?) {
-    engine.unheard.observe(body)
+  /// Calls `body` once for each name of an event that no trigger takes, from outside or emitted, for the first 1,000 names.
+  /// Such an event leaves nothing behind. Any number may observe; a name is told to those who observe when it comes for the
+  /// first time. Each is called in order, on a thread for that.
+  ///
+  /// - Parameters:
+  ///   - buffer: names that may wait for `body`.
+  ///   - whenFull: what becomes of those that come while so many wait.
+  /// - Returns: what ends it. It goes on without anybody keeping that.
+  @discardableResult
+  public func whenUnheard(
+    buffer: Int = 10_000, whenFull: Observation.WhenFull = .leaveOut,
+    _ body: @escaping @Sendable (_ kind: EventKind, _ name: String) -> Void
+  ) -> Observation {
+    engine.unheardObservers.add(buffer: buffer, whenFull: whenFull) { body($0.kind, $0.name) }
   }
 
   /// A store by name, as documents, whatever its backend. It need not exist yet.

@@ -347,13 +347,7 @@ public final class TriggerScheduler: Sendable {
   }
 
   private func report(_ notice: Notice) {
-    for observer in observers.all {
-      let observation = observer.observation
-      let isTaken = queue.engine.receivers.offer(observation.line, weight: 1, upTo: observation.buffer) {
-        observer.tell([notice])
-      }
-      if !isTaken { observation.leaveOut(1) }
-    }
+    observers.tell([notice], through: queue.engine.receivers)
   }
 
   private func ended(_ fire: ScheduleMachine.Fire) {

@@ -200,19 +200,18 @@ extension Engine {
       if observers.isEmpty { continue }
       seen.append(DecidedOperation(result: result, logs: item.logs))
     }
-    for observer in observers { tell(seen, to: observer) }
+    for observer in observers {
+      untold.wrappingAdd(observer.tell(seen, through: lineOfObservers), ordering: .relaxed)
+    }
   }
 
-  private func tell(_ seen: [DecidedOperation], to observer: Observers<DecidedOperation>.Observer) {
-    if configuration.tellsInPlace { return observer.tell(seen) }
-    let observation = observer.observation
-    let isTaken = receivers.offer(observation.line, weight: seen.count, upTo: observation.buffer) {
-      observer.tell(seen)
-    }
-    if isTaken { return }
-    untold.wrappingAdd(seen.count, ordering: .relaxed)
-    observation.leaveOut(seen.count)
+  /// Tells who observes. Not under the engine lock where it tells in place; whoever observes holds up nobody.
+  func tell<Message>(_ messages: [Message], to observers: Observers<Message>) {
+    observers.tell(messages, through: lineOfObservers)
   }
+
+  /// Nil: they are told in place.
+  private var lineOfObservers: Receivers? { configuration.tellsInPlace ? nil : receivers }
 
   // MARK: Waking
 
@@ -297,9 +296,11 @@ extension Engine {
     let (notices, stuckCount) = (state.stuck.notices, state.stuck.count)
     if !notices.isEmpty { state.stuck.notices = [] }
     lock.unlock()
-    if !notices.isEmpty { tell(notices) }
+    if !notices.isEmpty { tell(notices, to: stuckObservers) }
     if defers { askForRestart(stuck: stuckCount, at: now) }
-    if let step { clockObserver(ClockStep(by: .nanoseconds(step.by), to: Timestamp(nanoseconds: step.to))) }
+    if let step {
+      tell([ClockStep(by: .nanoseconds(step.by), to: Timestamp(nanoseconds: step.to))], to: clockObservers)
+    }
     if let durable { outbox.tell(upTo: durable, announce) }
     count(taken: coalesced, decided: decided + coalesced)
     if hasWork { wakeWorker() }

@@ -76,8 +76,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   let failureObserver = Listener<LogFailure>()
   /// How often the wall clock was seen to be set.
   let clockSteps = Atomic<Int>(0)
-  let clockObserver = Listener<ClockStep>()
-  let stuckObserver = Listener<StuckNotice>()
+  let clockObservers = Observers<ClockStep>()
+  let stuckObservers = Observers<StuckNotice>()
+  let unheardObservers = Observers<(kind: EventKind, name: String)>()
   var restartAsked: MonotonicTime?  // the watchdog's thread
   let unheard: UnheardEvents
 
@@ -90,7 +91,9 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
     stores = StoreDirectory(
       isStrict: configuration.strictStores, limit: configuration.maximumStores, rules: configuration.rules)
     backends = BackendFeed(registry)
-    unheard = UnheardEvents { [receivers] in receivers.call(.notices, $0) }
+    unheard = UnheardEvents(isObserved: { [unheardObservers] in !unheardObservers.all.isEmpty }) {
+      [unheardObservers, receivers] in unheardObservers.tell([($0, $1)], through: receivers)
+    }
     state = EngineState(
       configuration: configuration, registry: registry, stores: stores, log: log, backends: backends,
       clock: clock.read())

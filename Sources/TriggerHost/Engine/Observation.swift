@@ -1,18 +1,19 @@
 import Synchronization
 
-/// Somebody who observes what a queue decides (`TriggerQueue.observe`), or which fires of a scheduler do not run
-/// (`TriggerScheduler.observe`). It goes on until `cancel`, or the end of the engine, whether anybody keeps this token or not.
-/// Any thread.
+/// The token of one observer: of what a queue decides (`TriggerQueue.observe`), of fires that do not run
+/// (`TriggerScheduler.observe`), of events that nobody takes, triggers that are stuck and clocks that are set
+/// (`CommitCoordinator.whenUnheard`, `whenStuck`, `whenClockSteps`). The observation goes on until `cancel`, or the end of
+/// the engine, whether anybody keeps the token or not. Any thread.
 public final class Observation: Sendable {
-  /// What becomes of what comes while the buffer is full. Whoever commits never waits.
+  /// What becomes of a message that comes while the buffer is full. Whoever commits never waits.
   public enum WhenFull: Sendable, Hashable {
-    /// It is not told, and counted (`untold`). What comes later is told again.
+    /// The observer is not told of it, and it is counted (`untold`). Once there is room, messages are told again.
     case leaveOut
     /// The observation ends: for who could do nothing with a part.
     case end
   }
 
-  /// Receives an operation, and what it logged.
+  /// Receives an operation that a queue has decided, and what it logged.
   public typealias Body = @Sendable (OperationResult, [ExecutionLog]) -> Void
 
   /// A line of its own among the receivers'.
@@ -30,10 +31,11 @@ public final class Observation: Sendable {
   /// False once it was cancelled, or its buffer was full while `whenFull` was `end`.
   public var isActive: Bool { isOn.load(ordering: .acquiring) }
 
-  /// How much it was not told of, because its buffer was full.
+  /// The number of messages that the observer was not told of, because its buffer was full.
   public var untold: Int { untoldCount.load(ordering: .relaxed) }
 
-  /// Ends it: what waits in its buffer is not told any more. A call that is under way goes on. Safe to call twice.
+  /// Ends the observation. Messages that wait in the buffer are not told any more; a call that is under way goes on. Safe
+  /// to call twice, and from the observer itself.
   public func cancel() {
     isOn.store(false, ordering: .releasing)
     remove(self)
@@ -48,10 +50,25 @@ public final class Observation: Sendable {
 /// Who observes. Any thread.
 final class Observers<Message: Sendable>: Sendable {
   struct Observer: Sendable {
-    let observation: Observation
+    fileprivate let observation: Observation
     fileprivate let body: @Sendable (Message) -> Void
 
-    func tell(_ messages: [Message]) {
+    /// - Parameter receivers: whose threads call the observer; nil: it is called here.
+    /// - Returns: how many of the messages it is not told of, as its buffer is full.
+    func tell(_ messages: [Message], through receivers: Receivers?) -> Int {
+      guard let receivers else {
+        call(messages)
+        return 0
+      }
+      let isTaken = receivers.offer(
+        observation.line, weight: messages.count, upTo: observation.buffer
+      ) { call(messages) }
+      if isTaken { return 0 }
+      observation.leaveOut(messages.count)
+      return messages.count
+    }
+
+    private func call(_ messages: [Message]) {
       for message in messages where observation.isActive { body(message) }
     }
   }
@@ -62,8 +79,13 @@ final class Observers<Message: Sendable>: Sendable {
   private let state = Mutex(State())
   private let isEmpty = Atomic<Bool>(true)
 
-  /// Without a lock while there is none.
+  /// Takes no lock while nobody observes.
   var all: [Observer] { isEmpty.load(ordering: .acquiring) ? [] : state.withLock { $0.items } }
+
+  /// Tells all of them, like `Observer.tell`.
+  func tell(_ messages: [Message], through receivers: Receivers?) {
+    for observer in all { _ = observer.tell(messages, through: receivers) }
+  }
 
   func add(
     buffer: Int, whenFull: Observation.WhenFull, _ body: @escaping @Sendable (Message) -> Void

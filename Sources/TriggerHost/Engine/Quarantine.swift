@@ -99,17 +99,12 @@ extension EngineState {
 }
 
 extension Engine {
-  /// Tells of what is stuck. No lock; whoever listens holds up nobody.
-  func tell(_ notices: [StuckNotice]) {
-    for notice in notices { receivers.call(.stuck) { [stuckObserver] in stuckObserver(notice) } }
-  }
-
   /// Asks for a new start when too many are stuck; once a minute. The watchdog's thread.
   func askForRestart(stuck: Int, at now: MonotonicTime) {
     guard stuck > configuration.mostStuck else { return restartAsked = nil }
     if let restartAsked, now - restartAsked < 60_000_000_000 { return }
     restartAsked = now
-    tell([.restartWanted(stuck: stuck, allowed: configuration.mostStuck)])
+    tell([.restartWanted(stuck: stuck, allowed: configuration.mostStuck)], to: stuckObservers)
   }
 
   /// Whether events should come here.

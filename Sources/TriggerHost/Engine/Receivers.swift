@@ -9,12 +9,8 @@ import Glibc
 final class Receivers: @unchecked Sendable {  // guarded by `lock`
   /// Who is called one after another.
   enum Line: Hashable {
-    /// `TriggerQueue.observe`, `TriggerScheduler.observe`: one `Observation` of them.
+    /// One `Observation`.
     case observer(ObjectIdentifier)
-    /// `CommitCoordinator.whenStuck`.
-    case stuck
-    /// What is said once.
-    case notices
     /// Completions of the events of one source.
     case source(UInt64)
   }

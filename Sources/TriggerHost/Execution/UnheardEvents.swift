@@ -4,30 +4,26 @@ import TriggerCore
 /// Tells, once for each name, of events that no trigger takes. Any thread, also under the engine lock: names come here when
 /// a router meets them for the first time.
 package final class UnheardEvents: Sendable {
-  private struct State {
-    var told: Set<ExactText> = []
-    var observer: (@Sendable (EventKind, String) -> Void)?
-  }
-
-  /// Names come from outside.
+  /// Names come from outside, so their number has a bound.
   private static let most = 1000
-  private let state = Mutex(State())
-  private let tell: @Sendable (@escaping @Sendable () -> Void) -> Void
+  private let told = Mutex<Set<ExactText>>([])
+  private let isObserved: @Sendable () -> Bool
+  private let tell: @Sendable (EventKind, String) -> Void
 
-  /// - Parameter tell: has its argument called, on a thread for that.
-  package init(tell: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void) { self.tell = tell }
-
-  package func observe(_ body: (@Sendable (EventKind, String) -> Void)?) {
-    state.withLock { $0.observer = body }
+  /// - Parameters:
+  ///   - isObserved: whether anybody would be told.
+  ///   - tell: tells who observes, on threads of theirs: the caller may hold the engine lock.
+  package init(
+    isObserved: @escaping @Sendable () -> Bool, tell: @escaping @Sendable (EventKind, String) -> Void
+  ) {
+    (self.isObserved, self.tell) = (isObserved, tell)
   }
 
   package func note(_ kind: EventKind, _ name: String) {
-    let observer = state.withLock { state in
-      guard state.observer != nil, state.told.count < Self.most else {
-        return nil as (@Sendable (EventKind, String) -> Void)?
-      }
-      return state.told.insert(ExactText("\(kind) \(name)")).inserted ? state.observer : nil
+    guard isObserved() else { return }
+    let isNew = told.withLock { told in
+      told.count < Self.most && told.insert(ExactText("\(kind) \(name)")).inserted
     }
-    if let observer { tell { observer(kind, name) } }
+    if isNew { tell(kind, name) }
   }
 }

@@ -1,4 +1,4 @@
-import Synchronization
+import Dispatch
 import TestSupport
 import Testing
 import TriggerCore
@@ -135,19 +135,37 @@ import TriggerCore
   }
 
   /// Latencies are of what passed: those that saw the clock being set are left out.
-  @Test func latenciesAreOfWhatPassed() throws {
+  @Test func latenciesAreOfWhatPassed() async throws {
     let clock = ManualClock(now: 1_767_225_600_000_000_000)
     let (coordinator, queue) = queue(#"priority = "normal""#, clock)
     let engine = SteppedEngine(queue)
     defer { engine.end() }
-    let count = Atomic<Int>(0)
-    coordinator.whenClockSteps { _ in count.wrappingAdd(1, ordering: .relaxed) }
+    let (steps, heard) = AsyncStream.makeStream(of: Duration.self)
+    coordinator.whenClockSteps { heard.yield($0.by) }
     for n in 0..<3 { #expect(try queue.offer(Event("n", ["n": .int(Int64(n))])) == 1) }
     clock.step(by: .seconds(86_400))
     _ = engine.watch()
     run(engine)
-    #expect(count.load(ordering: .relaxed) == 1)
+    #expect(await steps.first { _ in true } == .seconds(86_400))
     #expect(coordinator.stats.latency[.normal]?.count ?? 0 == 0)
     #expect(coordinator.stats.committed == 3)
+  }
+
+  /// Any number hear that the clock was set. One that hangs holds up neither the others nor the watchdog.
+  @Test func everybodyHearsOfAClockThatIsSet() async throws {
+    let clock = ManualClock(now: 1_767_225_600_000_000_000)
+    let (coordinator, queue) = queue(#"priority = "normal""#, clock)
+    let engine = SteppedEngine(queue)
+    defer { engine.end() }
+    let goOn = DispatchSemaphore(value: 0)
+    defer { goOn.signal() }
+    coordinator.whenClockSteps { _ in goOn.wait() }
+    let observers = (0..<2).map { _ in AsyncStream.makeStream(of: Duration.self) }
+    for (_, heard) in observers { coordinator.whenClockSteps { heard.yield($0.by) } }
+    #expect(try queue.offer(Event("n", ["n": .int(1)])) == 1)
+    clock.step(by: .seconds(86_400))
+    _ = engine.watch()
+    for (steps, _) in observers { #expect(await steps.first { _ in true } == .seconds(86_400)) }
+    run(engine)
   }
 }
