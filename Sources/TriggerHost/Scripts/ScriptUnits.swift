@@ -54,12 +54,14 @@ struct ScriptUnits {
   }
 
   /// What is wrong with the tree. A module that only broken files require looks like a trigger that is none: that is not
-  /// its fault, and it is looked at again when they are taken out.
+  /// its fault, and it is looked at again when they are taken out. Any other mistake of a module is its own, whoever else
+  /// is broken.
   private func faults(_ before: RequireGraph) -> [ScriptTree.Fault] {
     let all = tree.found.filter { $0.problem.severity == .error }
     let broken = Set(all.map(\.path)).intersection(applied)
     let own = all.filter { fault in
-      !broken.contains { $0 != fault.path && before.needs(of: $0).contains(fault.path) }
+      tree.checks[fault.path]?.isNoTrigger != true
+        || !broken.contains { $0 != fault.path && before.needs(of: $0).contains(fault.path) }
     }
     return own.isEmpty ? all : own
   }

@@ -82,6 +82,22 @@ import TriggerHost
     #expect(project.events == ["bad": "b3"] && !project.reload.isWaiting)
   }
 
+  /// A module with a mistake of its own is at fault, though a broken file in force has required it: whoever was saved with
+  /// it waits for it when it is saved again.
+  @Test func aBrokenModuleOfABrokenFileIsAtFault() {
+    var project = Project([
+      "lib/m.lua": "return {}", "user.lua": Self.trigger("u1", needs: "lib.m"),
+      "other.lua": Self.trigger("o1"),
+    ])
+    project.save(changes(["lib/m.lua": "(", "other.lua": "return {"]))
+    project.save(changes(["user.lua": "return {"]))
+    #expect(project.held == ["lib/m.lua": .broken, "other.lua": .broken, "user.lua": .broken])
+    #expect(project.said.map { $0.prefix { $0 != ":" } } == ["lib/m.lua", "other.lua", "user.lua"])
+    project.save(changes(["lib/m.lua": "return { new = true }"]))
+    #expect(
+      project.held == ["lib/m.lua": .savedWith("other.lua"), "other.lua": .broken, "user.lua": .broken])
+  }
+
   /// A rename of a broken file does not stop what runs.
   @Test func renamed() {
     var project = Project(["bad.lua": Self.trigger("b1")])
