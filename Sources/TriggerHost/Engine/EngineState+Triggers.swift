@@ -12,7 +12,8 @@ extension EngineState {
       if operation.identity != 0 { inUse.insert(operation.trigger.set) }
     }
     lanes.forEach(queued)
-    for line in held.values { for (operation, _) in line { queued(operation) } }
+    // In an order that is the same in each run, as everything that a seed is to give again.
+    for key in held.keys.sorted() { for (operation, _) in held[key]! { queued(operation) } }
     for item in delayed.unordered { queued(item.operation) }
     gates.forEach(queued)
     for operation in arrived[nextArrived...] { queued(operation) }
