@@ -60,7 +60,7 @@ struct Execution {
     if let error { Output.problem(TerminalText(named(error))) }
     let noun = intents.count == 1 ? "intent" : "intents"
     let place = place.map { ", \($0.words) \($0.seq)" } ?? ""
-    let verdict = isTrial && outcome == .committed ? "would commit" : "\(outcome)"
+    let verdict = isTrial && outcome == .committed ? "would commit" : "\(outcome)\(code.inBrackets)"
     Output.result("\(trigger): \(verdict), \(intents.count) \(noun)\(place)")
   }
 

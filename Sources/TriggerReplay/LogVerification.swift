@@ -78,7 +78,7 @@ public struct LogVerification: Sendable {
       }
       switch sequence?.add(block, seqs: seqs, isDamaged: isDamaged) {
       case .missing(let seqs)?:
-        found.add(block: "the log", "seqs \(seqs.lowerBound) to \(seqs.upperBound) are missing")
+        found.add(block: "the log", SeqText.missing(seqs.lowerBound, seqs.upperBound))
       case .damage(let problem)?: found.add(block: place, problem)
       case nil: break
       }

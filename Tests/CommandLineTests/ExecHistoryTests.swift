@@ -75,7 +75,7 @@ import Testing
       #"{"item": "ship", "price": 7000}"#, "--commit")
     #expect(
       failed.status == 1 && failed.errors.hasPrefix("triggers/report.lua:4: too large: ship\n"), "\(failed)")
-    #expect(failed.lines == ["report: failed, 0 intents, as seq 11"])
+    #expect(failed.lines == ["report: failed (error), 0 intents, as seq 11"])
   }
 
   @Test func linesAreTraced() async throws {

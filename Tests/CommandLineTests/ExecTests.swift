@@ -109,7 +109,7 @@ import Testing
     let directory = try project()
     let ended = try await triggerHost("exec", "p/triggers/failing.lua", in: directory.path)
     #expect(ended.status == 1)
-    #expect(ended.lines == ["failing: failed, 0 intents"])
+    #expect(ended.lines == ["failing: failed (error), 0 intents"])
     #expect(ended.errorLines.first == "p/triggers/failing.lua:1: no luck")
     #expect(ended.errors.contains("stack traceback:"))
     #expect(

@@ -32,10 +32,8 @@ import TriggerHost
     defer { try? FileManager.default.removeItem(atPath: path) }
     let gone = try await makeLog(path)[0]
     try Database(path: path + "/log.sqlite").run("DELETE FROM blocks WHERE first = 1")
-    let reason = """
-      begins with seq \(gone.last + 1), and there is no checkpoint of the state before it: seqs 1 to \(gone.last) are \
-      missing
-      """
+    let reason =
+      "begins with seq \(gone.last + 1), and there is no checkpoint of the state before it: \(SeqText.missing(1, gone.last))"
     #expect(try damages(in: path).map(\.description) == ["the log: it \(reason)"])
     #expect(refusal(path).hasSuffix("the log \(reason)"), "\(refusal(path))")
   }

@@ -15,6 +15,14 @@ import TriggerHost
     )
   }
 
+  @Test func oneSeqIsNotSeveral() {
+    let loss = LogLoss(seq: 3, lostSeq: 4, epoch: 1, lostEpoch: 1, witness: "newest")
+    #expect("\(loss)".hasSuffix(": seq 4 is missing"))
+    #expect(SeqText.missing(4, 5) == "seqs 4 to 5 are missing" && SeqText.of(4, 4) == "seq 4")
+    // What a damaged row may say.
+    #expect(SeqText.missing(.max, .min) == "seqs \(Int64.max) to \(Int64.min) are missing")
+  }
+
   @Test func damageIsOneLine() {
     let damage: DirectoryDamage = DirectoryDamage("block 3", "its checksum differs", in: "/data")
     #expect("\(damage)" == "block 3: its checksum differs")

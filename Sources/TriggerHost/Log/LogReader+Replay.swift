@@ -18,7 +18,7 @@ extension LogReader {
   package func fate(before first: Int64) throws -> String {
     let cut = try source.cut()?.seq ?? 0
     if cut &+ 1 >= first { return "what was before is not kept any more (log.retain)" }
-    return "seqs \(cut &+ 1) to \(first &- 1) are missing"
+    return SeqText.missing(cut &+ 1, first &- 1)
   }
 
   /// What is wrong with where a log begins: no host can start on it. Nil when nothing is.

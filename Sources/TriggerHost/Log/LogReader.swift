@@ -140,9 +140,9 @@ package final class LogReader {
   }
 
   private func missing(_ first: Int64, _ last: Int64) throws -> LogError {
-    let reason =
-      try firstSeq() > first ? "were let go while they were read (log.retain)" : "are missing from the log"
-    return LogError("\(path): seqs \(first) to \(last) \(reason)")
+    if try firstSeq() <= first { return LogError("\(path): \(SeqText.missing(first, last)) from the log") }
+    let words = first == last ? "was let go while it was read" : "were let go while they were read"
+    return LogError("\(path): \(SeqText.of(first, last)) \(words) (log.retain)")
   }
 
   /// Checks that the block was written after `end`, as far as the chain tells.

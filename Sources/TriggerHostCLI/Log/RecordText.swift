@@ -58,9 +58,14 @@ extension LogRecord.Intent {
   }
 }
 
+extension FailureCode? {
+  /// Behind an outcome, for people: ` (timeout)`; nothing where there is no code.
+  var inBrackets: String { map { " (\($0.rawValue))" } ?? "" }
+}
+
 extension LogRecord {
   /// The word for why, behind an outcome: ` (timeout)`; nothing where there is none.
-  var codeText: String { code.map { " (\($0.rawValue))" } ?? "" }
+  var codeText: String { code.inBrackets }
 
   var json: Value {
     var fields: Value.Map = [

@@ -103,7 +103,7 @@ public struct LogLoss: Sendable, Hashable, CustomStringConvertible {
     let was = lostSeq > 0 ? "it went to seq \(lostSeq)" : "there was one"
     let gone =
       lostSeq > seq
-      ? "seqs \(seq + 1) to \(lostSeq) are missing" : "commits of epoch \(lostEpoch) may be missing"
+      ? SeqText.missing(seq + 1, lostSeq) : "commits of epoch \(lostEpoch) may be missing"
     return "\(end), and \(witness) says that \(was)\(lostEpoch > 0 ? " in epoch \(lostEpoch)" : ""): \(gone)"
   }
 }
