@@ -16,6 +16,7 @@ let package = Package(
     .library(
       name: "TriggerRuntime", targets: ["TriggerRuntime", "TriggerSQLite", "TriggerStores", "TriggerFiles"]),
     .library(name: "TriggerServer", targets: ["TriggerServer"]),
+    .library(name: "TriggerReview", targets: ["TriggerReview"]),
     .executable(name: "trigger-host", targets: ["trigger-host"]),
   ],
   dependencies: [
@@ -130,10 +131,19 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
+    // Judges scripts that are saved while a host runs: what needs the workshop and replay, which a host does not.
+    .target(
+      name: "TriggerReview",
+      dependencies: [
+        "TriggerRuntime", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerSQLite", "HostConfig",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict),
     .executableTarget(
       name: "trigger-host",
       dependencies: [
-        "TriggerServer", "TriggerRuntime", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerSQLite",
+        "TriggerServer", "TriggerReview", "TriggerRuntime", "TriggerHost", "TriggerReplay", "TriggerWorkshop",
+        "TriggerSQLite",
         "TriggerStores",
         "TriggerFiles", "HostConfig", "TriggerTestKit", .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -180,7 +190,7 @@ let package = Package(
     .testTarget(
       name: "TriggerRuntimeTests",
       dependencies: [
-        "car-park", "TriggerRuntime", "TriggerCore", "TriggerHost", "HostConfig",
+        "car-park", "TriggerReview", "TriggerRuntime", "TriggerCore", "TriggerHost", "HostConfig",
         .product(name: "MetricsTestKit", package: "swift-metrics"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -4,6 +4,7 @@ import HostConfig
 import TriggerCore
 import TriggerFiles
 import TriggerHost
+import TriggerReview
 import TriggerRuntime
 import TriggerWorkshop
 

@@ -1,4 +1,5 @@
 import HostConfig
+import TriggerCore
 import TriggerHost
 import TriggerStores
 
@@ -33,4 +34,9 @@ extension EngineConfiguration {
     keys = config.limits.keys
     rules = config.stores.compactMapValues { $0.files.map { FileStoreRule($0.policy) } }
   }
+}
+
+extension HostConfig {
+  /// The stores that it declares, as they are before the first commit.
+  package var emptyStores: [String: Value.Map] { stores.mapValues { _ in [:] } }
 }

@@ -30,8 +30,9 @@ public struct HostOptions: Sendable {
   public var receivers: [any EffectReceiver] = []
   /// What admission times, schedules and gates go by.
   public var clock: any EngineClock = SystemClock()
-  /// Looks at scripts that are saved while the host runs; nil: nobody does.
-  package var judge: (any ScriptJudge)?
+  /// Looks at scripts that are saved while the host runs, like `.workshop` of the library `TriggerReview`; nil: nobody
+  /// does, and `scripts.verify_last` of the configuration does nothing.
+  public var judge: ScriptJudge?
   /// Told what the host says, one call beside another, on the thread that says it: return soon.
   public var observer: HostObserver?
   /// Where what the host says is logged, too; nil: nowhere.

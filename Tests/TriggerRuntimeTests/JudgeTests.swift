@@ -2,6 +2,7 @@ import HostConfig
 import Logging
 import Testing
 import TriggerHost
+import TriggerReview
 import TriggerRuntime
 
 /// Who judges scripts that are saved is handed in; a host runs without.
@@ -15,7 +16,7 @@ import TriggerRuntime
     "return { on = { event = 'visit' }, execute = function(_, ctx) return { ctx:store('s'):put('k', '\(word)') } end }"
   }
 
-  private struct Judge: ScriptJudge {
+  private struct Judge: ScriptJudging {
     func doubts(about update: ScriptTree.Update, in config: HostConfig) -> [Finding] {
       update.files.modified.map { Finding(.warning, $0, line: 1, "doubtful") }
     }
@@ -29,7 +30,7 @@ import TriggerRuntime
     let project = try ProjectDirectory(Self.files)
     let heard = Heard<HostNotice>()
     var options = HostOptions(heard)
-    options.judge = Judge()
+    options.judge = ScriptJudge(Judge())
     let host = try await OpenedHost(HostPlaces(directory: project.path), options).recover().start()
     try project.write("triggers/visit.lua", Self.visit("second"))
     host.reload()
@@ -43,6 +44,28 @@ import TriggerRuntime
     }
     #expect(places.allSatisfy { $0 != nil } && places.compactMap { $0 } == places.compactMap { $0 }.sorted())
     #expect(!texts.contains { $0.contains("verify_last") })
+  }
+
+  /// What `run` has, for any program: in one line, through the libraries' products.
+  @Test func theWorkshopJudges() async throws {
+    let project = try ProjectDirectory(Self.files)
+    let heard = Heard<HostNotice>()
+    var options = HostOptions(heard)
+    options.judge = .workshop
+    let host = try await OpenedHost(HostPlaces(directory: project.path), options).recover().start()
+    _ = try await host.queue.perform(Event("visit"))
+    try project.write(
+      "triggers/visit.lua",
+      "return { on = { event = 'visit' }, execute = function(_, ctx) return { ctx:store('s'):put('k', word) } end }"
+    )
+    host.reload()
+    _ = try await heard.first { $0.text.hasPrefix("\(project.path)/triggers/visit.lua:1: warning: ") }
+    await host.stop()
+    let texts = heard.all.map(\.text)
+    let rehearsed =
+      "scripts: 1 recent operation executed with the new scripts: 0 would fail that did not, 1 would differ"
+    #expect(texts.contains(rehearsed), "\(texts)")
+    #expect(!texts.contains { $0.contains("verify_last does nothing") })
   }
 
   @Test func withoutAJudgeThatIsSaid() async throws {

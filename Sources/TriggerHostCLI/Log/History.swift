@@ -159,9 +159,4 @@ extension EngineConfiguration {
   }
 }
 
-extension HostConfig {
-  /// The stores that it declares, as they are before the first commit.
-  var emptyStores: [String: Value.Map] { stores.mapValues { _ in [:] } }
-}
-
 extension WhatIfError: ExpectedFailure {}

@@ -3,6 +3,7 @@ import Foundation
 import HostConfig
 import Synchronization
 import TriggerHost
+import TriggerReview
 import TriggerRuntime
 
 struct Run: AsyncParsableCommand {
@@ -122,7 +123,7 @@ struct Run: AsyncParsableCommand {
     var options = data.options
     options.workers = workers
     options.observer = Self.say
-    options.judge = ScriptReview()
+    options.judge = .workshop
     return options
   }
 

@@ -11,7 +11,7 @@ final class HostScripts: Sendable {
   let queue: TriggerQueue
   let schedules: HostSchedules?
   let storage: HostStorage?
-  let judge: (any ScriptJudge)?
+  let judge: (any ScriptJudging)?
   private let triggers: [any Trigger]
   /// What triggers in force are bound to.
   private let bindings = Mutex<[EventPattern]>([])
@@ -19,7 +19,7 @@ final class HostScripts: Sendable {
 
   init(_ parts: HostParts, _ storage: HostStorage?, _ schedules: HostSchedules?) {
     (config, notices, queue) = (parts.config, parts.notices, parts.queue)
-    (triggers, judge) = (parts.options.triggers, parts.options.judge)
+    (triggers, judge) = (parts.options.triggers, parts.options.judge?.judging)
     self.storage = storage
     self.schedules = schedules
   }

@@ -2,8 +2,24 @@ import HostConfig
 import Logging
 import TriggerHost
 
-/// Judges scripts that are saved while a host runs. A host needs none: what a judge says is told, and stops nothing.
-package protocol ScriptJudge: Sendable {
+/// Judges scripts that are saved while a host runs. What it says the host tells, and it stops nothing.
+///
+/// A host needs none, and this library has none: to judge takes lint and the means to execute history again. The library
+/// `TriggerReview` has one:
+///
+/// ```swift
+/// import TriggerReview
+///
+/// options.judge = .workshop
+/// ```
+public struct ScriptJudge: Sendable {
+  let judging: any ScriptJudging
+
+  package init(_ judging: some ScriptJudging) { self.judging = judging }
+}
+
+/// What a judge does.
+package protocol ScriptJudging: Sendable {
   /// Places in the files of an update that may be mistakes. The update is in force by then.
   func doubts(about update: ScriptTree.Update, in config: HostConfig) -> [Finding]
 

@@ -8,7 +8,7 @@ import Testing
   /// Targets that programs can import, with everything that a host can do.
   private static let offered = [
     "TriggerCore", "TriggerHost", "TriggerTestKit", "TriggerRuntime", "TriggerSQLite", "TriggerStores",
-    "TriggerFiles",
+    "TriggerFiles", "TriggerReview",
   ]
 
   private static func texts(below folder: String) throws -> [(path: String, text: String)] {

@@ -4,8 +4,14 @@ import TriggerHost
 import TriggerRuntime
 import TriggerWorkshop
 
-/// What `run` says of scripts that are saved: lint, and what recent operations would come to.
-struct ScriptReview: ScriptJudge {
+extension ScriptJudge {
+  /// Lint of every file that is saved, as warnings of the host (`HostNotice`), and with `scripts.verify_last: N` what the
+  /// newest N operations would come to with scripts that are about to come into force.
+  public static var workshop: ScriptJudge { ScriptJudge(ScriptReview()) }
+}
+
+/// Judges by lint, and by executing history again.
+private struct ScriptReview: ScriptJudging {
   func doubts(about update: ScriptTree.Update, in config: HostConfig) -> [Finding] {
     let lint = ScriptLint(
       update.tree, stores: config.stores.keys.sorted(), isStrict: config.strictStores,
@@ -28,7 +34,7 @@ extension Finding {
   /// - Parameters:
   ///   - directory: what the script's path counts from.
   ///   - severity: nil: as lint has it.
-  init(_ found: ScriptLint.Finding, in directory: String, as severity: Severity? = nil) {
+  package init(_ found: ScriptLint.Finding, in directory: String, as severity: Severity? = nil) {
     self.init(
       severity ?? Severity(rawValue: found.severity.rawValue)!, FilePath.join(directory, found.path),
       line: found.line, found.message)
