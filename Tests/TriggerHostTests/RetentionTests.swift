@@ -122,6 +122,36 @@ import TriggerCore
     }
   }
 
+  /// The same step by step: the watchdog looks in the middle of each attempt, when the commits so far have made more versions
+  /// than may be kept and nobody reads them.
+  @Test func aLookWhileVersionsWaitToBeFreedTakesNoSnapshot() throws {
+    var configuration = EngineConfiguration(workers: 1)
+    configuration.retainedVersions = 8000
+    let coordinator = CommitCoordinator(configuration)
+    let queue = TriggerQueue(coordinator)
+    queue.bind(
+      [],
+      scripts: ScriptTree(files: [
+        "many.lua": Array(
+          "return { on = { event = 'many' }, execute = function(event, ctx) local s, list = ctx:store('s'), {} for i = 1, 200 do list[i] = s:put('k' .. i, event.n) end return list end }"
+            .utf8)
+      ]))
+    let engine = SteppedEngine(queue)
+    defer { engine.end() }
+    for n in 0..<100 {
+      #expect(try queue.offer(Event("many", ["n": .int(Int64(n))])) == 1)
+      while engine.exchange(0) > 0 {
+        while engine.begin(0) {
+          _ = engine.watch()
+          engine.end(0)
+        }
+      }
+    }
+    let stats = coordinator.stats
+    #expect(stats.committed == 100 && stats.failed == 0)
+    #expect(stats.expired == 0, "\(stats.expired) snapshots were taken away")
+  }
+
   /// Versions that could be freed are nobody's fault: 40 of these commits make more of them in a moment than may be kept,
   /// and no script runs for long.
   @Test(arguments: [false, true]) func manyLargeCommitsCostNobodyAnAttempt(besideALongScript: Bool)
