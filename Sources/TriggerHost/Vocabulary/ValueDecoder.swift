@@ -189,14 +189,22 @@ private struct ValueDecoder: Decoder, SingleValueDecodingContainer {
   func decode(_ type: UInt64.Type) throws -> UInt64 { try integer(type) }
 
   func decode<Wanted: Decodable>(_ type: Wanted.Type) throws -> Wanted {
-    if type == Data.self, case .bytes(let bytes) = value { return Data(bytes) as! Wanted }
-    if type == Date.self { return try date() as! Wanted }
-    if type == URL.self {
-      let text = try decode(String.self)
-      guard let url = URL(string: text) else { throw wrong("'\(text)' is no URL", type) }
-      return url as! Wanted
-    }
+    // Types that would ask for another form of themselves than the one that values have.
+    let special: Any? =
+      switch (type, value) {
+      case (is Data.Type, .bytes(let bytes)): Data(bytes)
+      case (is Date.Type, _): try date()
+      case (is URL.Type, _): try url()
+      default: nil
+      }
+    if let special, let wanted = special as? Wanted { return wanted }
     return try Wanted(from: self)
+  }
+
+  private func url() throws -> URL {
+    let text = try decode(String.self)
+    guard let url = URL(string: text) else { throw wrong("'\(text)' is no URL", URL.self) }
+    return url
   }
 
   private func date() throws -> Date {
