@@ -28,7 +28,8 @@ import Testing
     _ = try await host.line(containing: #""outcome":"committed""#)
     for _ in 0..<3 {
       await host.pause()
-      // What is measured is that this time passes, for others.
+      // What is tested is that this time passes for everybody but the process: more than the backstop of a second, which
+      // goes by the system's clocks. No clock set by hand can stand for it in another process.
       try await Task.sleep(for: .milliseconds(1300))
       let rounds = try await host.lines(1, containing: "round").count
       host.signal(SIGCONT)
