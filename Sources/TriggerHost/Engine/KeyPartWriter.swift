@@ -28,7 +28,7 @@ struct KeyPartWriter {
     else { return }
     var rows = fold.takeFinishedKeys()[...]
     while !rows.isEmpty {
-      // Of very many, from a checkpoint of an older format, only the last transaction says that all are written.
+      // Of very many, as a start finds them behind its checkpoint, only the last transaction says that all are written.
       if rows.count <= full { self.through = through }
       try write(rows.prefix(full))
       rows = rows.dropFirst(full)

@@ -22,7 +22,8 @@ package struct KeptCheckpoint: Sendable, Hashable {
   package var time: Int64
   /// The checksum of the bytes of the fold and of the digests.
   package var checksum: Int64
-  /// The number of parts, the number of bytes of the parts and the fold, and the `Seal`. 0 in formats 1 to 3.
+  /// The number of parts, the number of bytes of the parts and the fold, and the `Seal`. A seal of 0 is none: checkpoints of
+  /// early versions have none, and nothing is checked by it.
   package var parts: Int64
   package var bytes: Int64
   package var seal: Int64

@@ -67,12 +67,13 @@ extension LogFold {
     }
     for _ in 0..<(try reader.array()) {
       let (start, count) = (reader.offset, try reader.array())
-      guard count >= 2 else { throw LogDamage("no rows of a feed", offset: start) }
+      guard count >= 2, count % 2 == 0 else { throw LogDamage("no rows of a feed", offset: start) }
       let feed = try reader.text()
-      feeds[feed] = try Self.readRows(&reader, fields: count - 2)
+      feeds[feed] = try Self.readRows(&reader, stretches: count / 2 - 1)
     }
     for _ in 0..<(try reader.array()) {
-      let count = try reader.array()
+      let (start, count) = (reader.offset, try reader.array())
+      guard count >= 2 else { throw LogDamage("no fires of a schedule", offset: start) }
       let (job, newest) = (try reader.text(), try reader.int())
       var runs: [FiredInstants.Run] = []
       if count > 2 {
@@ -80,7 +81,7 @@ extension LogFold {
           runs.append(FiredInstants.Run(after: try reader.int(), last: try reader.int()))
         }
       } else {
-        // Format 3 had no more.
+        // Checkpoints of format 4 may have no more.
         runs = [FiredInstants.Run(after: newest - 1, last: newest)]
       }
       fires[job] = FiredInstants(runs: runs, newest: newest)
@@ -89,14 +90,9 @@ extension LogFold {
     for _ in 0..<(try reader.array()) { failed.append(try reader.int()) }
   }
 
-  /// - Parameter fields: numbers of stretches' ends; one: the list of single rows that formats 1 to 3 have.
-  private static func readRows(_ reader: inout CBORReader, fields: Int) throws(LogDamage) -> FeedRows {
+  private static func readRows(_ reader: inout CBORReader, stretches: Int) throws(LogDamage) -> FeedRows {
     var rows = FeedRows(floor: try reader.int())
-    if fields == 1 {
-      for _ in 0..<(try reader.array()) { rows.insert(try reader.int()) }
-      return rows
-    }
-    for _ in 0..<fields / 2 {
+    for _ in 0..<stretches {
       let start = reader.offset
       let (first, last) = (try reader.int(), try reader.int())
       guard first > 0, first <= last else { throw LogDamage("no rows of a feed", offset: start) }

@@ -108,21 +108,18 @@ extension LogFold {
     }
   }
 
-  /// Before format 4 all keys of the day were here.
   package mutating func readKeys(_ reader: inout CBORReader) throws(LogDamage) {
     for _ in 0..<(try reader.array()) {
+      let start = reader.offset
       _ = try reader.array()
       let place = SenderKey(scope: try reader.text(), key: try reader.text())
       var state = KeyState(
         digest: try reader.uint(), admitted: try reader.int(),
         id: EventID(epoch: try reader.int(), number: try reader.int()), total: Int(try reader.int()))
       for _ in 0..<(try reader.array()) { state.results.append(try KeyRow.Result(&reader)) }
-      if state.results.count < state.total {
-        keys[place] = state
-      } else {
-        finished.rows.append(state.row(of: place))
-      }
+      // One of which everything is decided is a row.
+      guard state.results.count < state.total else { throw LogDamage("no key that waits", offset: start) }
+      keys[place] = state
     }
-    finished.rows.sort { ($0.admitted, $0.id) < ($1.admitted, $1.id) }
   }
 }

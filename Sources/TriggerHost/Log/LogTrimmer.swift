@@ -73,7 +73,7 @@ final class LogTrimmer {
   }
 
   private func size(of checkpoint: KeptCheckpoint) throws -> Int {
-    // Those of older formats do not say it.
+    // Those without a seal do not say it.
     if checkpoint.bytes > 0 { return Int(min(checkpoint.bytes, 1 << 50)) }
     return try source.parts(ofCheckpoint: checkpoint.id).bytes
   }

@@ -134,8 +134,8 @@ enum DataFormat {
       "script_files (path TEXT, tree INTEGER, content INTEGER, PRIMARY KEY (path, tree)) WITHOUT ROWID",
       // Every commit up to `since` is in the chunks; `fold` is what else is to know as of `last`, and `digests` what
       // the stores held then (NULL in older ones). The checksum is that of both.
-      "checkpoints (id INTEGER PRIMARY KEY, since INTEGER NOT NULL, last INTEGER NOT NULL, time INTEGER NOT NULL, checksum INTEGER NOT NULL, fold BLOB NOT NULL)",
-      "chunks (checkpoint INTEGER, number INTEGER, checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (checkpoint, number))",
+      "checkpoints (id INTEGER PRIMARY KEY, since INTEGER NOT NULL, last INTEGER NOT NULL, time INTEGER NOT NULL, checksum INTEGER NOT NULL, fold BLOB NOT NULL, digests BLOB, parts INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, seal INTEGER NOT NULL DEFAULT 0)",
+      "chunks (checkpoint INTEGER, number INTEGER, checksum INTEGER NOT NULL, data BLOB NOT NULL, cuts INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (checkpoint, number))",
       // Since when a schedule is known, so that a restart does not begin its span anew.
       "schedules (name TEXT PRIMARY KEY, rule TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
       // Up to which seq a receiver has taken the effects of commits.
@@ -145,13 +145,9 @@ enum DataFormat {
       KeyParts.table, FoldParts.table, ScriptTrees.waitingTable,
     ] + Contents.tables
 
-  /// Columns that came later.
+  /// Columns that format 4 does not have.
   private static let columns = [
-    ("blocks", "time INTEGER NOT NULL DEFAULT 0"), ("blocks", "cuts INTEGER NOT NULL DEFAULT 0"),
     ("blocks", "epoch INTEGER NOT NULL DEFAULT 0"), ("blocks", "chain INTEGER NOT NULL DEFAULT 0"),
-    ("chunks", "cuts INTEGER NOT NULL DEFAULT 0"), ("checkpoints", "digests BLOB"),
-    ("checkpoints", "parts INTEGER NOT NULL DEFAULT 0"), ("checkpoints", "bytes INTEGER NOT NULL DEFAULT 0"),
-    ("checkpoints", "seal INTEGER NOT NULL DEFAULT 0"),
   ]
 
   private static func makeTables(_ database: Database) throws {
