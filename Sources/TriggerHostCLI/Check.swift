@@ -6,6 +6,7 @@ import TriggerFiles
 import TriggerHost
 import TriggerReview
 import TriggerRuntime
+import TriggerServer
 import TriggerWorkshop
 
 struct Check: ParsableCommand {
@@ -42,7 +43,7 @@ struct Check: ParsableCommand {
     }
     let config = loaded.config
     var found = loaded.report.sorted.map { Finding($0) } + unusableFeeds(config)
-    if loaded.report.isGood { found += unusableTables(config) + unusableFiles(config) }
+    if loaded.report.isGood { found += unusableTables(config) + unusableFiles(config) + unusableTLS(config) }
     let scripts = Scripts(config)
     // A configuration that is wrong about its scripts has said so.
     if loaded.report.isGood || scripts.isComplete {
@@ -102,6 +103,22 @@ struct Check: ParsableCommand {
         return Finding(ConfigProblem(problem, in: files.directory.resolved))
       }
     }
+  }
+
+  /// Files of `tls` that are there, and do not do.
+  private func unusableTLS(_ config: HostConfig) -> [Finding] {
+    do throws(ConfigProblem) {
+      guard
+        let warning = try ServerCertificate.load(config)?.warning(
+          at: Timestamp(nanoseconds: SystemClock().now()))
+      else { return [] }
+      return [
+        Finding(
+          ConfigProblem(
+            file: config.file, line: config.tls?.certificate.line, message: "tls: \(warning)",
+            severity: .warning))
+      ]
+    } catch { return [Finding(error)] }
   }
 
   private func say(_ found: [Finding], _ tree: ScriptTree) throws {

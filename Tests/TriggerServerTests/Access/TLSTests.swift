@@ -1,4 +1,5 @@
 import Foundation
+import HostConfig
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -175,6 +176,25 @@ import TriggerCore
     #expect(try await showing("caller").contains("server"))
     await #expect(throws: (any Error).self) { try await showing("stranger") }
     await #expect(throws: (any Error).self) { try await handshake(with: certificate) }
+  }
+
+  @Test func aConfigurationNamesTheLine() throws {
+    let make = try Makers()
+    for name in ["good", "other"] { try make.pair(name) }
+    func load(_ text: String) throws -> ServerCertificate? {
+      try ServerCertificate.load(HostConfig.parse(text: text, file: make("host.yaml")).config)
+    }
+    let certificate = try #require(try load("tls: { certificate: good.pem, key: good.key }"))
+    #expect(try load("") == nil)
+    #expect(
+      performing: { try load("order: strict\ntls:\n  certificate: good.pem\n  key: other.key") },
+      throws: { "\($0)".hasPrefix("\(make("host.yaml")):3: tls: \(make("other.key")): is not the key of ") })
+    func at(_ days: Int64) -> Timestamp {
+      Timestamp(nanoseconds: certificate.expires.nanoseconds - days * 86_400 * 1_000_000_000)
+    }
+    #expect(certificate.warning(at: at(8)) == nil)
+    #expect(certificate.warning(at: at(6))?.hasPrefix("the certificate ends soon (20") == true)
+    #expect(certificate.warning(at: at(0))?.hasPrefix("the certificate has ended (20") == true)
   }
 
   @Test func whatIsWrongIsSaidWithTheFile() throws {
