@@ -240,6 +240,9 @@ public final class TriggerQueue: Sendable {
     }
   }
 
+  /// Names of the triggers in force, in byte order.
+  package var triggerNames: [String] { engine.triggersInForce.triggers.map(\.name) }
+
   /// An id for an event that is about to be sent: unique for the data directory.
   public func makeEventID() -> EventID { engine.makeEventID() }
 

@@ -16,6 +16,8 @@ final class HostScripts: Sendable {
   /// What triggers in force are bound to.
   private let bindings = Mutex<[EventPattern]>([])
   private let nothingRuns = Atomic<Bool>(false)
+  /// Files that are not in force as they were saved, and why.
+  private let waiting = Mutex<[(path: String, text: String)]>([])
 
   init(_ parts: HostParts, _ storage: HostStorage?, _ schedules: HostSchedules?) {
     (config, notices, queue) = (parts.config, parts.notices, parts.queue)
@@ -26,6 +28,15 @@ final class HostScripts: Sendable {
 
   /// There are scripts, and none of them can run.
   var runsNothing: Bool { nothingRuns.load(ordering: .relaxed) }
+
+  /// Files that are not in force as they were saved, and why. Any thread.
+  var troubles: [(path: String, text: String)] { waiting.withLock { $0 } }
+
+  /// Keeps in mind what waits beside the tree in force.
+  func note(_ reload: ScriptReload) {
+    let held = reload.held.filter { !$0.path.isEmpty }.map { ($0.path, $0.text(of: reload.tree)) }
+    waiting.withLock { $0 = held }
+  }
 
   /// The scripts of a directory: where something does not load, beside what was in force when the last host ended.
   func read(_ directory: FileTree, _ problems: [FileProblem]) throws -> ScriptReload {

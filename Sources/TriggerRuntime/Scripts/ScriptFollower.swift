@@ -58,7 +58,10 @@ final class ScriptFollower: Service {
     state.withLock { state in
       if let identity = tree.identity { state?.reload.identify(identity) }
     }
-    say(state.withLock { $0?.reload.held } ?? [], of: tree)
+    if let reload = state.withLock({ $0?.reload }) {
+      scripts.note(reload)
+      say(reload.held, of: tree)
+    }
     schedules.start { [news] in news.yield(.schedules($0)) }
   }
 
@@ -67,7 +70,10 @@ final class ScriptFollower: Service {
     guard var state = state.withLock({ $0.take() }) else { return }
     await withDiscardingTaskGroup { group in
       if config.reload.watch != .off { group.addTask { [schedules] in await schedules.run() } }
-      for await item in items { await handle(item, &state) }
+      for await item in items {
+        await handle(item, &state)
+        scripts.note(state.reload)
+      }
       group.cancelAll()
     }
   }
