@@ -46,7 +46,8 @@ extension HostConfig {
 
   static let keys = [
     "scripts", "cron", "order", "workers", "strict_stores", "queue", "limits", "data", "durability", "log",
-    "stop_timeout", "stores", "log_level", "feeds", "schedules", "host_names", "cors", "tls", "server_limits",
+    "stop_timeout", "listen", "stores", "log_level", "feeds", "schedules", "host_names", "cors", "tls",
+    "server_limits",
   ]
 
   private mutating func read(_ map: MapReader) {
@@ -65,6 +66,7 @@ extension HostConfig {
     durability = map.choice("durability") ?? durability
     readLog(map)
     stopTimeout = map.timeSpan("stop_timeout", allowZero: true) ?? stopTimeout
+    readListen(map)
     readStores(map)
     logLevel = map.choice("log_level") ?? logLevel
     readFeeds(map)
@@ -141,6 +143,13 @@ extension HostConfig {
         map.reader.fail(
           node, "log.retain: expected all, a time span like 720h or a size like 10gb, got \(node.excerpt)")
       }
+    }
+  }
+
+  private mutating func readListen(_ map: MapReader) {
+    guard let text = map.string("listen") else { return }
+    do throws(ListenAddress.Fault) { listen = try ListenAddress(parsing: text) } catch {
+      map.fail("listen", error.description)
     }
   }
 

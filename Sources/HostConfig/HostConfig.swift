@@ -122,6 +122,8 @@ package struct HostConfig: Sendable {
   package var log = Log()
   /// How long the end of a host waits for what runs.
   package var stopTimeout = Duration.seconds(5)
+  /// Where a server listens; nil: nowhere.
+  package var listen: ListenAddress?
   /// By name.
   package var stores: [String: Store] = [:]
   package var logLevel = LogLevel.info

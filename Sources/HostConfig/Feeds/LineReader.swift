@@ -16,6 +16,8 @@ package final class LineReader {
     package var isCut = false
     /// Of a cut line, the member of a JSON object that was looked for, wherever in the line it stood.
     package var member: [UInt8]?
+
+    package init(number: Int, bytes: [UInt8]) { (self.number, self.bytes) = (number, bytes) }
   }
 
   /// What ends a line.
