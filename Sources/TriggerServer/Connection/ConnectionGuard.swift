@@ -1,0 +1,201 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+
+/// Stands between the HTTP decoder of a connection and who answers: gives what cannot be read, and what does not come in
+/// time, the answer of a problem document, and closes connections that nobody closes.
+///
+/// Whoever answers says of a broken message `400` with an empty body, after the answers to those before it: that answer is
+/// replaced here, where it is known what was broken.
+final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
+  typealias InboundIn = HTTPRequestPart
+  typealias InboundOut = HTTPRequestPart
+  typealias OutboundIn = HTTPResponsePart
+  typealias OutboundOut = HTTPResponsePart
+
+  /// How long a client may take to close its end after ours: an answer that is under way would be lost with it.
+  private static let linger = TimeAmount.seconds(2)
+  /// Bytes of a body that are read after its answer has ended, before the connection is closed.
+  private static let unwanted = 1 << 20
+
+  private let limits: ServerOptions.Limits
+  private var clock: ConnectionClock
+  private var timer: Scheduled<Void>?
+  /// What was wrong with the message that is being read; nothing is read after it.
+  private var fault: Problem?
+  /// The answer that says so is being written in the place of another.
+  private var isReplacing = false
+  /// The answer that is being written is the connection's last.
+  private var isLast = false
+  private var isClosing = false
+  private var unwantedBytes = 0
+
+  init(_ limits: ServerOptions.Limits) {
+    self.limits = limits
+    clock = ConnectionClock(limits, now: .now)
+  }
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    // Before the decoder, which shows no byte of a head before all of it is there.
+    try? context.pipeline.syncOperations.addHandler(ByteWatch(self), position: .first)
+    arm(context)
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    timer?.cancel()
+    context.fireChannelInactive()
+  }
+
+  // MARK: In
+
+  fileprivate func bytesCame() { clock.bytesCame(at: .now) }
+
+  func read(context: ChannelHandlerContext) {
+    clock.readBegins(at: .now)
+    arm(context)
+    context.read()
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if fault != nil { return }
+    switch unwrapInboundIn(data) {
+    case .head(let head):
+      clock.headCame()
+      if let problem = Self.problem(with: head) { return fail(context, problem) }
+      if clock.unanswered == 1, head.headerFields[.expect]?.lowercased() == "100-continue" {
+        // RFC 9110, section 10.1.1. Who is refused learns that after its body, as from any server that does not look.
+        context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+      }
+    case .body(let bytes):
+      if clock.unanswered == 0 {
+        unwantedBytes += bytes.readableBytes
+        if unwantedBytes > Self.unwanted { return context.close(promise: nil) }
+      }
+    case .end:
+      unwantedBytes = 0
+      clock.requestEnded(at: .now)
+    }
+    context.fireChannelRead(data)
+  }
+
+  /// What the decoder lets pass and HTTP does not.
+  private static func problem(with head: HTTPRequest) -> Problem? {
+    // RFC 9112, section 3.2: exactly one.
+    if head.headerFields[values: .host].count > 0 { return Problem(.badRequest, "more than one Host field") }
+    guard let path = head.path, path.hasPrefix("/") || path == "*" else {
+      return Problem(.badRequest, "the request target does not begin with a slash")
+    }
+    return nil
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    switch error {
+    case HTTPParserError.headerOverflow:
+      let most = "\(limits.head >> 10) KiB and \(limits.headFields) fields"
+      fail(context, Problem(.headersTooLarge, "a head has at most \(most)"))
+    case let error as HTTPParserError:
+      fail(context, Problem(.badRequest, "the message breaks the rules of HTTP: \(error.debugDescription)"))
+    // The connection is gone, or about to be.
+    case is IOError, is ChannelError: context.fireErrorCaught(error)
+    default: fail(context, Problem(.badRequest, "the method or the target of the request cannot be read"))
+    }
+  }
+
+  /// Whoever answers learns that the message is broken, in its turn.
+  private func fail(_ context: ChannelHandlerContext, _ problem: Problem) {
+    if fault != nil { return }
+    fault = problem
+    context.fireErrorCaught(HTTPParserError.unknown)
+  }
+
+  // MARK: Out
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    switch unwrapOutboundIn(data) {
+    case .head(let head):
+      if let fault, head.status == .badRequest, head.headerFields[.contentLength] == "0" {
+        isReplacing = true
+        return write(fault, context, promise)
+      }
+      if head.headerFields[.connection] == "close" { isLast = true }
+      context.write(data, promise: promise)
+    case .body:
+      if isReplacing { return context.eventLoop.makeSucceededVoidFuture().cascade(to: promise) }
+      context.write(data, promise: promise)
+    case .end:
+      clock.answerEnded(at: .now)
+      arm(context)
+      context.write(data, promise: promise)
+      if isReplacing || isLast {
+        context.flush()
+        close(context: context, mode: .output, promise: nil)
+      }
+    }
+  }
+
+  private func write(_ problem: Problem, _ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?)
+  {
+    let bytes = ByteBuffer(bytes: problem.document.jsonBytes)
+    var fields = problem.headers
+    fields[.contentType] = Problem.mediaType
+    fields[.contentLength] = "\(bytes.readableBytes)"
+    fields[.connection] = "close"
+    context.write(
+      wrapOutboundOut(.head(HTTPResponse(status: problem.status, headerFields: fields))), promise: nil)
+    context.write(wrapOutboundOut(.body(bytes)), promise: promise)
+  }
+
+  func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    guard mode == .output else { return context.close(mode: mode, promise: promise) }
+    if isClosing { return context.eventLoop.makeSucceededVoidFuture().cascade(to: promise) }
+    isClosing = true
+    context.close(mode: .output, promise: promise)
+    let channel = context.channel
+    context.eventLoop.scheduleTask(in: Self.linger) { channel.close(promise: nil) }
+  }
+
+  // MARK: Time
+
+  /// One timer for all that may be late: it looks again when it has fired too early.
+  private func arm(_ context: ChannelHandlerContext) {
+    guard timer == nil, !isClosing, let deadline = clock.deadline else { return }
+    let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+    timer = context.eventLoop.scheduleTask(in: TimeAmount(max(.zero, deadline - .now))) {
+      let (guardian, context) = bound.value
+      guardian.look(context)
+    }
+  }
+
+  private func look(_ context: ChannelHandlerContext) {
+    timer = nil
+    if isClosing || fault != nil { return }
+    switch clock.lateness(at: .now) {
+    case nil: arm(context)
+    case .idle: context.close(promise: nil)
+    case .request: fail(context, Problem(.requestTimeout, "the request did not come in time"))
+    }
+  }
+}
+
+/// Sees bytes before they are decoded.
+private final class ByteWatch: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias InboundOut = ByteBuffer
+
+  private let guardian: ConnectionGuard
+
+  init(_ guardian: ConnectionGuard) { self.guardian = guardian }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guardian.bytesCame()
+    context.fireChannelRead(data)
+  }
+}
+
+extension HTTPField.Name {
+  static let host = HTTPField.Name("Host")!
+}

@@ -1,0 +1,236 @@
+import Foundation
+import HostConfig
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import ServiceLifecycle
+import Synchronization
+import TriggerHost
+import TriggerRuntime
+
+/// A running host on the network: events come in by HTTP, and everything that is known of the host can be read.
+///
+/// ```swift
+/// let host = try await OpenedHost(HostPlaces(directory: "market")).recover().start()
+/// var options = ServerOptions()
+/// options.port = 8080
+/// let server = try HostServer(host, options) { router in
+///   router.get("hello") { _, context in "hello, \(context.caller.name)" }
+/// }
+/// try await ServiceGroup(services: [host, server], gracefulShutdownSignals: [.sigterm], logger: logger).run()
+/// ```
+///
+/// In a `ServiceGroup` it stands behind its host: services stop in the opposite order, so answers that are under way can
+/// still be given. The page `HTTP.md` describes what it answers.
+public final class HostServer: Service {
+  private enum State {
+    case made
+    case running(ServiceGroup)
+    /// Somebody has stopped it, perhaps before it ran.
+    case over
+  }
+
+  private let options: ServerOptions
+  private let host: RunningHost
+  private let responder: ServerResponder
+  private let connections = Connections()
+  private let waiting: Waiting
+  private let logger: Logger
+  private let state = Mutex(State.made)
+  private let address = Once<Result<ListenAddress, CannotListen>>()
+  private let ended = Once<Void>()
+
+  /// What its routes are, for who describes them.
+  package var routes: [(method: String, path: String)] {
+    responder.endpoints.map { ($0.method.rawValue, $0.path) }
+  }
+
+  /// - Parameters:
+  ///   - host: must run, and be stopped after the server.
+  ///   - routes: adds routes and middleware of the program's own, behind those of the server; middleware is run for the
+  ///     routes of the program alone. A path that the server has stays the server's.
+  /// - Throws: `NotOpenToOthers`.
+  public init(
+    _ host: RunningHost, _ options: ServerOptions = ServerOptions(),
+    routes: (Hummingbird.Router<ServerContext>) -> Void = { _ in }
+  ) throws {
+    try options.check()
+    (self.host, self.options) = (host, options)
+    waiting = Waiting()
+    logger = options.logger ?? Logger(label: "server") { _ in SwiftLogNoOpLogHandler() }
+    let endpoints = HostEndpoints(host, options, waiting).all
+    let router = Hummingbird.Router(context: ServerContext.self, options: [.autoGenerateHeadEndpoints])
+    router.add(middleware: ProblemMiddleware(endpoints: endpoints))
+    for endpoint in endpoints {
+      router.on(endpoint.routerPath, method: endpoint.method, use: endpoint.checked)
+    }
+    routes(router)
+    responder = ServerResponder(
+      routes: router.buildResponder(), gate: HostGate(options), access: options.access, endpoints: endpoints)
+  }
+
+  /// Where it listens, with the port that it got; suspends until it does.
+  ///
+  /// - Throws: `CannotListen`.
+  public func listening() async throws -> String { "\(try await whenListening().get())" }
+
+  /// As above, in parts. Any number may ask.
+  package func whenListening() async -> Result<ListenAddress, CannotListen> { await address.value() }
+
+  private var wanted: String { "\(ListenAddress(host: options.host, port: options.port))" }
+
+  /// Answers requests until the service group shuts down, the task is cancelled, or somebody calls `stop`. Once.
+  ///
+  /// - Throws: `CannotListen`.
+  public func run() async throws {
+    let group = ServiceGroup(configuration: .init(services: [application], logger: logger))
+    let isFirst = state.withLock { state in
+      guard case .made = state else { return false }
+      state = .running(group)
+      return true
+    }
+    defer {
+      address.tell(.failure(CannotListen(address: wanted, reason: "it was stopped")))
+      ended.tell(())
+    }
+    if !isFirst { return }
+    do {
+      try await withGracefulShutdownHandler {
+        try await group.run()
+      } onGracefulShutdown: {
+        self.beginEnd()
+      }
+    } catch {
+      let failure = CannotListen(address: wanted, error)
+      address.tell(.failure(failure))
+      throw failure
+    }
+  }
+
+  private var application: Application<ServerResponder> {
+    let limits = options.limits
+    var configuration = ApplicationConfiguration(
+      address: .hostname(options.host, port: options.port),
+      availableConnectionsDelegate: MaximumAvailableConnections(
+        Connections.most(limits.connections), logger: logger))
+    configuration.serverName = nil
+    return Application(
+      responder: responder, server: .guarded(limits, connections), configuration: configuration,
+      onServerRunning: { [address, options] channel in
+        let port = channel.localAddress?.port ?? options.port
+        address.tell(.success(ListenAddress(host: options.host, port: port)))
+      }, logger: logger)
+  }
+
+  // MARK: The end
+
+  /// Takes no new connections, gives the answers that are under way, for `ServerOptions.stopTimeout` at most, ends those
+  /// that have no end, and closes. Returns when that is done; safe before `run`, and twice.
+  public func stop() async {
+    beginEnd()
+    if isRunning { await ended.value() }
+  }
+
+  /// As above, for a thread of one's own; returns when the time is up, too.
+  package func stopAndWait(within bound: Duration) {
+    let isOver = DispatchSemaphore(value: 0)
+    Task {
+      await stop()
+      isOver.signal()
+    }
+    _ = isOver.wait(timeout: .now() + (bound + .seconds(2)) / .seconds(1))
+  }
+
+  private var isRunning: Bool {
+    state.withLock { if case .running = $0 { true } else { false } }
+  }
+
+  /// As above. Returns at once.
+  package func beginEnd() {
+    let group: ServiceGroup? = state.withLock { state in
+      if case .running(let group) = state { return group }
+      state = .over
+      return nil
+    }
+    guard let group else { return }
+    Task { [self] in
+      await group.triggerGracefulShutdown()
+      await endWaiting()
+      connections.closeAll()
+    }
+  }
+
+  /// Answers that will never come are not waited for: those of events that wait in a queue that has stopped.
+  private func endWaiting() async {
+    let deadline = ContinuousClock.now + options.stopTimeout
+    while connections.count > 0, .now < deadline {
+      if host.queue.isStopped, host.coordinator.stats.undecided == 0 { break }
+      try? await Task.sleep(for: .milliseconds(20))
+    }
+    // What is decided is told by now, or within a moment.
+    try? await Task.sleep(for: .milliseconds(50))
+    waiting.endAll()
+    while connections.count > 0, .now < deadline + .seconds(1) {
+      try? await Task.sleep(for: .milliseconds(20))
+    }
+  }
+}
+
+/// A server cannot listen at its address.
+public struct CannotListen: Error, Sendable, CustomStringConvertible {
+  /// Where it would listen.
+  public let address: String
+  /// Why not.
+  public let reason: String
+  /// `cannot listen on 127.0.0.1:80: permission denied`.
+  public var description: String { "cannot listen on \(address): \(reason)" }
+
+  init(address: String, reason: String) { (self.address, self.reason) = (address, reason) }
+
+  init(address: String, _ error: any Error) {
+    self.init(
+      address: address,
+      reason: (error as? IOError).map { String(cString: strerror($0.errnoCode)).lowercased() } ?? "\(error)")
+  }
+}
+
+extension Endpoint {
+  /// The handler, behind the question whether the caller may.
+  var checked: Handler {
+    { [right, handler] request, context in
+      if case .read = right { try context.caller.require(.read) }
+      return try await handler(request, context)
+    }
+  }
+}
+
+extension HTTPServerBuilder {
+  /// HTTP/1.1, with what guards a connection.
+  static func guarded(_ limits: ServerOptions.Limits, _ connections: Connections) -> HTTPServerBuilder {
+    HTTPServerBuilder { responder in
+      GuardedChannel(
+        http: HTTP1Channel(
+          responder: responder,
+          configuration: .init(
+            additionalChannelHandlers: [ConnectionGuard(limits)],
+            httpDecoderConfiguration: .init(
+              maxHeaderFieldSize: limits.head, maxHeaderListSize: limits.head,
+              maxHeaderFieldCount: limits.headFields))), connections: connections)
+    }
+  }
+}
+
+/// Hummingbird's channel, whose connections are known to the server.
+struct GuardedChannel: ServerChildChannel {
+  typealias Value = HTTP1Channel.Value
+  let http: HTTP1Channel
+  let connections: Connections
+
+  func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+    connections.add(channel)
+    return http.setup(channel: channel, logger: logger)
+  }
+
+  func handle(value: Value, logger: Logger) async { await http.handle(value: value, logger: logger) }
+}

@@ -1,2 +1,0 @@
-/// The media type of problem documents (RFC 9457).
-let problemMediaType = "application/problem+json"

@@ -1,0 +1,18 @@
+import Hummingbird
+import NIOCore
+
+/// What a route of a `HostServer` is told of a request, beside the request.
+public struct ServerContext: RequestContext {
+  /// Hummingbird's own.
+  public var coreContext: CoreRequestContextStorage
+  /// Who asks. Set before any middleware or route runs.
+  public internal(set) var caller = Caller("", scopes: [])
+  /// Where the connection comes from; nil when the system does not know.
+  public let remoteAddress: SocketAddress?
+
+  /// Made for each request.
+  public init(source: ApplicationRequestContextSource) {
+    coreContext = CoreRequestContextStorage(source: source)
+    remoteAddress = source.channel.remoteAddress
+  }
+}

@@ -1,7 +1,0 @@
-import Testing
-
-@testable import TriggerServer
-
-@Suite struct ProblemTests {
-  @Test func hasTheMediaTypeOfTheStandard() { #expect(problemMediaType == "application/problem+json") }
-}
