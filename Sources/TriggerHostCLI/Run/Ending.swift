@@ -3,6 +3,7 @@ import Synchronization
 import TriggerCore
 import TriggerHost
 import TriggerRuntime
+import TriggerServer
 
 /// How a process with a host ends: the host in stages, then what is still to be read of it.
 final class Ending: Sendable {
@@ -44,6 +45,8 @@ final class Ending: Sendable {
   /// - Returns: false when something may be missing on disk that could have been there.
   private func run() -> Bool {
     let (host, answers) = (work.host, work.answers)
+    // Answers that are under way need the host.
+    work.server?.stopAndWait(within: host.config.stopTimeout)
     let end = host.stopAndWait()
     work.status.stop()
     answers?.finish { isUrgent.load(ordering: .acquiring) }

@@ -5,6 +5,7 @@ import Synchronization
 import TriggerHost
 import TriggerReview
 import TriggerRuntime
+import TriggerServer
 
 struct Run: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -15,6 +16,11 @@ struct Run: AsyncParsableCommand {
         trigger-host run examples/market
         trigger-host run --scripts triggers --cron cron.yaml
         echo '{"event": "visit"}' | trigger-host run --stdin --scripts triggers
+
+      With --listen, events come in by HTTP, and the address is printed:
+
+        trigger-host run examples/market --listen 127.0.0.1:8080
+        curl --json '{"page": "home"}' http://127.0.0.1:8080/v1/events/visit
 
       With --stdin, each line is an event, and is answered on standard output:
 
@@ -42,6 +48,7 @@ struct Run: AsyncParsableCommand {
   @Flag(help: "End when the feeds are read and nothing is left to do; with 1 when all of it failed.")
   var exitWhenIdle = false
   @Flag(help: "Go on when standard input has ended, until a signal comes.") var serve = false
+  @OptionGroup var server: ServerArguments
   @OptionGroup var journal: JournalOptions
 
   func validate() throws {
@@ -72,17 +79,19 @@ struct Run: AsyncParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     Output.beginWriters()
     let options = options
+    let serving = try server.options(loaded.config)
     try report(ConfigReport(loaded.config.overlaps(data: options.place(loaded.config)?.path)))
     let recovered = try OpenedHost(loaded.config, options, reading: { places.load() }).recover()
     let host = try await start(recovered, signals, loaded.config.stopTimeout)
     let work = HostWork(host, readsLines: stdin)
+    try await listen(work, serving)
     let ending = Ending(work)
     signals.onFirst { ending.begin() }
     signals.onHangup { host.reload() }
     do {
       work.status.start()
       try await finish(work)
-      if !endsByItself {
+      if !endsByItself(work) {
         if !host.config.feeds.isEmpty {
           for notice in work.summary() { Output.say(notice) }
           Output.say(.info, "All feeds are read.")
@@ -96,7 +105,7 @@ struct Run: AsyncParsableCommand {
       throw error
     }
     await ending.finish()
-    if endsByItself, let failures = work.onlyFailures {
+    if endsByItself(work), let failures = work.onlyFailures {
       Output.problem("Nothing succeeded: \(failures)")
       throw ExitCode(1)
     }
@@ -134,7 +143,18 @@ struct Run: AsyncParsableCommand {
   }
 
   /// A pipe or a file as input is work to do; a terminal is somebody who may have more.
-  private var endsByItself: Bool { exitWhenIdle || stdin && !serve && isatty(STDIN_FILENO) == 0 }
+  private func endsByItself(_ work: HostWork) -> Bool {
+    exitWhenIdle || stdin && !serve && work.server == nil && isatty(STDIN_FILENO) == 0
+  }
+
+  /// - Throws: `CannotListen`; the host has stopped then.
+  private func listen(_ work: HostWork, _ options: ServerOptions?) async throws {
+    guard let options else { return }
+    do { Output.say(.info, "Listening on http://\(try await work.listen(options))") } catch {
+      await work.host.stop()
+      throw error
+    }
+  }
 
   /// Reads the feeds and standard input, and returns when nothing is left to do.
   private func finish(_ work: HostWork) async throws {
@@ -143,7 +163,7 @@ struct Run: AsyncParsableCommand {
     try await host.feeds.run()
     _ = await lines
     // What fires every moment would never let it end.
-    if endsByItself, !exitWhenIdle { host.stopSchedules() }
+    if endsByItself(work), !exitWhenIdle { host.stopSchedules() }
     await host.queue.waitUntilIdle()
     if exitWhenIdle {
       host.stopSchedules()
@@ -159,6 +179,9 @@ final class HostWork: Sendable {
   let lines: EventLines?
   let answers: Answers?
   let status: StatusLine
+  private let serving = Mutex<HostServer?>(nil)
+  /// Requests; nil when nobody said where to listen.
+  var server: HostServer? { serving.withLock { $0 } }
 
   init(_ host: RunningHost, readsLines: Bool) {
     self.host = host
@@ -166,6 +189,18 @@ final class HostWork: Sendable {
     self.answers = answers
     lines = answers.map { EventLines(host, reading: STDIN_FILENO, $0) }
     status = StatusLine(host: host)
+  }
+
+  /// Takes requests from now on.
+  ///
+  /// - Returns: where.
+  /// - Throws: `CannotListen`, `NotOpenToOthers`.
+  func listen(_ options: ServerOptions) async throws -> String {
+    let server = try HostServer(host, options)
+    Task { try? await server.run() }
+    let address = try await server.listening()
+    serving.withLock { $0 = server }
+    return address
   }
 
   /// What failed, when nothing else happened; nil when something did, or nothing failed.
