@@ -8,17 +8,17 @@ import TriggerRuntime
 struct HostEndpoints {
   let all: [Endpoint]
 
-  init(_ host: RunningHost, _ options: ServerOptions, _ waiting: Waiting) {
-    all = Self.events(host, options, waiting) + Self.health(host)
+  init(_ host: RunningHost, _ access: AccessControl, _ waiting: Waiting) {
+    all = Self.events(host, access, waiting) + Self.health(host)
   }
 
   private static func events(
-    _ host: RunningHost, _ options: ServerOptions, _ waiting: Waiting
+    _ host: RunningHost, _ access: AccessControl, _ waiting: Waiting
   ) -> [Endpoint] {
     let routes = EventRoutes(
       sender: EventSender(
         intake: EventIntake(host), waiting: waiting, refusesWhenFull: host.config.queue.whenFull == .refuse),
-      limits: options.limits)
+      limits: access.limits, access: access)
     let wait = EndpointText.Parameter(
       name: "wait",
       text:

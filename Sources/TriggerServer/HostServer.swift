@@ -2,6 +2,7 @@ import Foundation
 import HostConfig
 import Hummingbird
 import HummingbirdCore
+import HummingbirdTLS
 import Logging
 import NIOCore
 import ServiceLifecycle
@@ -34,6 +35,9 @@ public final class HostServer: Service {
   private let options: ServerOptions
   private let host: RunningHost
   private let responder: ServerResponder
+  /// Who may come in, and what was refused.
+  public let access: AccessControl
+  private let tokens: TokenStore?
   private let connections = Connections()
   private let waiting: Waiting
   private let logger: Logger
@@ -50,24 +54,26 @@ public final class HostServer: Service {
   ///   - host: must run, and be stopped after the server.
   ///   - routes: adds routes and middleware of the program's own, behind those of the server; middleware is run for the
   ///     routes of the program alone. A path that the server has stays the server's.
-  /// - Throws: `NotOpenToOthers`.
+  /// - Throws: `AccessError` when others reach the address and nobody would be asked who they are, or the tokens cannot be
+  ///   read. Blocks for the time that the disk takes.
   public init(
     _ host: RunningHost, _ options: ServerOptions = ServerOptions(),
     routes: (Hummingbird.Router<ServerContext>) -> Void = { _ in }
   ) throws {
-    try options.check()
+    (access, tokens) = try options.access()
     (self.host, self.options) = (host, options)
     waiting = Waiting()
     logger = options.logger ?? Logger(label: "server") { _ in SwiftLogNoOpLogHandler() }
-    let endpoints = HostEndpoints(host, options, waiting).all
+    let endpoints = HostEndpoints(host, access, waiting).all
     let router = Hummingbird.Router(context: ServerContext.self, options: [.autoGenerateHeadEndpoints])
     router.add(middleware: ProblemMiddleware(endpoints: endpoints))
     for endpoint in endpoints {
-      router.on(endpoint.routerPath, method: endpoint.method, use: endpoint.checked)
+      router.on(endpoint.routerPath, method: endpoint.method, use: endpoint.checked(access))
     }
     routes(router)
     responder = ServerResponder(
-      routes: router.buildResponder(), gate: HostGate(options), access: options.access, endpoints: endpoints)
+      routes: router.buildResponder(), access: access, isEncrypted: options.certificate != nil,
+      endpoints: endpoints)
   }
 
   /// Where it listens, with the port that it got; suspends until it does.
@@ -84,7 +90,7 @@ public final class HostServer: Service {
   ///
   /// - Throws: `CannotListen`.
   public func run() async throws {
-    let group = ServiceGroup(configuration: .init(services: [application], logger: logger))
+    let group = ServiceGroup(configuration: .init(services: [try application()], logger: logger))
     let isFirst = state.withLock { state in
       guard case .made = state else { return false }
       state = .running(group)
@@ -95,6 +101,11 @@ public final class HostServer: Service {
       ended.tell(())
     }
     if !isFirst { return }
+    followFiles()
+    defer {
+      tokens?.stop()
+      options.certificate?.stop()
+    }
     do {
       try await withGracefulShutdownHandler {
         try await group.run()
@@ -108,15 +119,37 @@ public final class HostServer: Service {
     }
   }
 
-  private var application: Application<ServerResponder> {
-    let limits = options.limits
+  /// A token that is taken back, or a certificate that is renewed, counts at once.
+  private func followFiles() {
+    tokens?.start { [logger] change in
+      if case .problem(let text) = change { logger.error("\(text)") }
+    }
+    options.certificate?.start { [logger] problem in
+      if let problem {
+        logger.error("\(problem)")
+      } else {
+        logger.info("The certificate has changed and is used from now on.")
+      }
+    }
+  }
+
+  private var server: HTTPServerBuilder {
+    get throws {
+      let server = HTTPServerBuilder.guarded(access, connections)
+      guard let certificate = options.certificate else { return server }
+      return try .tls(server, tlsConfiguration: certificate.configuration())
+    }
+  }
+
+  private func application() throws -> Application<ServerResponder> {
+    let limits = access.limits
     var configuration = ApplicationConfiguration(
       address: .hostname(options.host, port: options.port),
       availableConnectionsDelegate: MaximumAvailableConnections(
         Connections.most(limits.connections), logger: logger))
     configuration.serverName = nil
     return Application(
-      responder: responder, server: .guarded(limits, connections), configuration: configuration,
+      responder: responder, server: try server, configuration: configuration,
       onServerRunning: { [address, options] channel in
         let port = channel.localAddress?.port ?? options.port
         address.tell(.success(ListenAddress(host: options.host, port: port)))
@@ -197,9 +230,9 @@ public struct CannotListen: Error, Sendable, CustomStringConvertible {
 
 extension Endpoint {
   /// The handler, behind the question whether the caller may.
-  var checked: Handler {
+  func checked(_ access: AccessControl) -> Handler {
     { [right, handler] request, context in
-      if case .read = right { try context.caller.require(.read) }
+      if case .read = right { try access.check(context.caller, may: .read) }
       return try await handler(request, context)
     }
   }
@@ -207,16 +240,17 @@ extension Endpoint {
 
 extension HTTPServerBuilder {
   /// HTTP/1.1, with what guards a connection.
-  static func guarded(_ limits: ServerOptions.Limits, _ connections: Connections) -> HTTPServerBuilder {
-    HTTPServerBuilder { responder in
+  static func guarded(_ access: AccessControl, _ connections: Connections) -> HTTPServerBuilder {
+    let limits = access.limits
+    return HTTPServerBuilder { responder in
       GuardedChannel(
         http: HTTP1Channel(
           responder: responder,
           configuration: .init(
             additionalChannelHandlers: [ConnectionGuard(limits)],
             httpDecoderConfiguration: .init(
-              maxHeaderFieldSize: limits.head, maxHeaderListSize: limits.head,
-              maxHeaderFieldCount: limits.headFields))), connections: connections)
+              maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
+              maxHeaderFieldCount: limits.headerFields))), access: access, connections: connections)
     }
   }
 }
@@ -225,9 +259,17 @@ extension HTTPServerBuilder {
 struct GuardedChannel: ServerChildChannel {
   typealias Value = HTTP1Channel.Value
   let http: HTTP1Channel
+  let access: AccessControl
   let connections: Connections
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+    let peer = channel.remoteAddress.flatMap { IPAddress($0) }
+    do { try access.opened(from: peer) } catch {
+      // Nothing was asked, so there is nothing to answer.
+      channel.close(promise: nil)
+      return channel.eventLoop.makeFailedFuture(error)
+    }
+    channel.closeFuture.whenComplete { [access] _ in access.closed(from: peer) }
     connections.add(channel)
     return http.setup(channel: channel, logger: logger)
   }

@@ -6,7 +6,7 @@ public struct ServerContext: RequestContext {
   /// Hummingbird's own.
   public var coreContext: CoreRequestContextStorage
   /// Who asks. Set before any middleware or route runs.
-  public internal(set) var caller = Caller("", scopes: [])
+  public internal(set) var caller = Caller.nobody
   /// Where the connection comes from; nil when the system does not know.
   public let remoteAddress: SocketAddress?
 

@@ -10,8 +10,8 @@ struct ServerResponder: HTTPResponder {
   typealias Context = ServerContext
 
   let routes: RouterResponder<ServerContext>
-  let gate: HostGate
-  let access: any AccessControl
+  let access: AccessControl
+  let isEncrypted: Bool
   let endpoints: [Endpoint]
 
   func respond(to request: Request, context: ServerContext) async throws -> Response {
@@ -23,15 +23,20 @@ struct ServerResponder: HTTPResponder {
     // What is JSON is not to be taken for anything else, and is of this moment.
     response.headers[.xContentTypeOptions] = "nosniff"
     if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "no-store" }
+    response.headers.append(contentsOf: access.cors.fields(for: asked(request, context)))
     return response
   }
 
+  private func asked(_ request: Request, _ context: ServerContext) -> AccessRequest {
+    AccessRequest(
+      request.head, peer: context.remoteAddress.flatMap { IPAddress($0) }, isEncrypted: isEncrypted)
+  }
+
   private func answer(_ request: Request, _ context: ServerContext) async throws -> Response {
-    try gate.check(request.head)
+    let asked = asked(request, context)
+    if let fields = access.cors.preflight(asked) { return Response(status: .noContent, headers: fields) }
     var context = context
-    if !isOpen(request) {
-      context.caller = try await access.caller(of: request.head, from: context.remoteAddress)
-    }
+    if isOpen(request) { try access.admitAnybody(asked) } else { context.caller = try access.admit(asked) }
     return try await routes.respond(to: request, context: context)
   }
 
@@ -44,6 +49,7 @@ struct ServerResponder: HTTPResponder {
   private static func problem(with error: any Error, _ logger: Logger) -> Problem {
     switch error {
     case let problem as Problem: return problem
+    case let refusal as Refusal: return Problem(refusal)
     case let error as any HTTPResponseError: return Problem(status: error.status, nil)
     case is CancellationError, is QueueStopped: return Problem(.stopping).retryAfter(5)
     case let error as LogFailed: return Problem(.logFailed, "\(error)")

@@ -62,9 +62,9 @@ import TriggerCore
 
   @Test func slowRequestsEnd() async throws {
     var options = ServerOptions()
-    options.limits.headTime = .milliseconds(100)
-    options.limits.bodyTime = .milliseconds(100)
-    options.limits.idleTime = .milliseconds(100)
+    options.settings.limits.headerTime = .milliseconds(100)
+    options.settings.limits.bodyTime = .milliseconds(100)
+    options.settings.limits.idleTime = .milliseconds(100)
     try await serving(ServedHost.scripts, options) { served in
       let head = try await served.raw("GET /healthz HTTP/1.1\r\nHost: local")
       #expect(try ServedHost.parsed(head).status == 408, "\(head)")

@@ -58,7 +58,7 @@ import TriggerCore
 
   @Test func refusalsAreProblemDocuments() async throws {
     var options = ServerOptions()
-    options.limits.body = 100
+    options.settings.limits.bodyBytes = 100
     try await serving(ServedHost.scripts, options) { served in
       func expect(_ answer: ServedHost.Answer, _ status: Int, _ code: String, line: Int = #line) {
         #expect(answer.status == status && answer["code"] == .string(code), "line \(line): \(answer)")
@@ -114,7 +114,7 @@ import TriggerCore
   /// The client reads nothing before it has sent all, and the server keeps only so much.
   @Test func noMoreIsReadThanCanBeAnswered() async throws {
     var options = ServerOptions()
-    options.limits.unanswered = 8
+    options.settings.limits.unanswered = 8
     try await serving(ServedHost.scripts, options) { served in
       let body = String(repeating: "{\"page\": \"p\"}\n", count: 2000)
       let answer = try await served.ask(

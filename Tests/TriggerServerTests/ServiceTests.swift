@@ -11,15 +11,15 @@ import TriggerHost
     var options = ServerOptions()
     for host in ["0.0.0.0", "::", "example.org", "127.0.0.1.example.org"] {
       options.host = host
-      #expect(throws: NotOpenToOthers.self) { try options.check() }
+      #expect(throws: AccessError.self) { try options.access() }
     }
     for host in ["127.0.0.1", "127.1.2.3", "::1", "localhost"] {
       options.host = host
-      #expect(throws: Never.self) { try options.check() }
+      #expect(throws: Never.self) { try options.access() }
     }
     options.host = "0.0.0.0"
     options.isInsecure = true
-    #expect(throws: Never.self) { try options.check() }
+    #expect(throws: Never.self) { try options.access() }
   }
 
   @Test func aTakenPortIsSaid() async throws {

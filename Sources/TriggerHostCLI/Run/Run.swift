@@ -79,7 +79,7 @@ struct Run: AsyncParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     Output.beginWriters()
     let options = options
-    let serving = try server.options(loaded.config)
+    let serving = try server.options(loaded.config, data: data.data)
     try report(ConfigReport(loaded.config.overlaps(data: options.place(loaded.config)?.path)))
     let recovered = try OpenedHost(loaded.config, options, reading: { places.load() }).recover()
     let host = try await start(recovered, signals, loaded.config.stopTimeout)

@@ -16,7 +16,8 @@ struct ServerArguments: ParsableArguments {
   /// Nil: nobody listens.
   ///
   /// - Throws: `ValidationError` for an address that must not be open.
-  func options(_ config: HostConfig) throws -> ServerOptions? {
+  /// - Parameter data: the data directory that wins over the configuration's.
+  func options(_ config: HostConfig, data: String?) throws -> ServerOptions? {
     guard let address = listen ?? config.listen else {
       if insecure { throw ValidationError("--insecure goes with --listen, or listen in host.yaml") }
       return nil
@@ -24,7 +25,12 @@ struct ServerArguments: ParsableArguments {
     var options = ServerOptions()
     (options.host, options.port, options.isInsecure) = (address.host, address.port, insecure)
     options.stopTimeout = config.stopTimeout
-    do { try options.check() } catch { throw ValidationError("\(error)") }
+    options.settings = AccessSettings(config)
+    options.tokens = TokenFiles(of: config, data: data)
+    do {
+      options.certificate = try ServerCertificate.load(config)
+      if let warning = try options.warning() { Output.say(.warning, "warning: \(warning)") }
+    } catch { throw ValidationError("\(error)") }
     return options
   }
 }

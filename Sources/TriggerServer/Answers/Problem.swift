@@ -84,6 +84,8 @@ extension Problem {
     case forbidden
     /// A page of another site asks.
     case foreignOrigin = "foreign_origin"
+    /// A proxy asks, and the host has no token: it would take everybody for its owner.
+    case proxied
     /// Nothing has this path.
     case notFound = "not_found"
     /// The path is there, with other methods.
@@ -127,7 +129,7 @@ extension Problem {
       switch self {
       case .badRequest, .badQuery, .badJSON, .badEvent, .refused: .badRequest
       case .unauthorized: .unauthorized
-      case .forbidden, .foreignOrigin: .forbidden
+      case .forbidden, .foreignOrigin, .proxied: .forbidden
       case .notFound: .notFound
       case .methodNotAllowed: .methodNotAllowed
       case .requestTimeout: .requestTimeout
@@ -152,6 +154,7 @@ extension Problem {
       case .unauthorized: "Say who you are"
       case .forbidden: "You may not do this"
       case .foreignOrigin: "A page of another site may not do this"
+      case .proxied: "A proxy asks, and there is no token"
       case .notFound: "There is nothing at this path"
       case .methodNotAllowed: "The path does not have this method"
       case .requestTimeout: "The request did not come in time"

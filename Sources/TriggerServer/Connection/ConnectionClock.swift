@@ -16,7 +16,7 @@ struct ConnectionClock {
     case body
   }
 
-  private let limits: ServerOptions.Limits
+  private let limits: ServerLimits
   private var reading = Reading.nothing
   /// Since when it waits for what it waits for.
   private var since: ContinuousClock.Instant
@@ -25,7 +25,7 @@ struct ConnectionClock {
   /// More of a body is wanted, and has not come.
   private var wantsBody = false
 
-  init(_ limits: ServerOptions.Limits, now: ContinuousClock.Instant) {
+  init(_ limits: ServerLimits, now: ContinuousClock.Instant) {
     self.limits = limits
     since = now
   }
@@ -62,7 +62,7 @@ struct ConnectionClock {
   var deadline: ContinuousClock.Instant? {
     switch reading {
     case .nothing: unanswered == 0 ? since + limits.idleTime : nil
-    case .head: since + limits.headTime
+    case .head: since + limits.headerTime
     case .body: wantsBody ? since + limits.bodyTime : nil
     }
   }

@@ -20,7 +20,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   /// Bytes of a body that are read after its answer has ended, before the connection is closed.
   private static let unwanted = 1 << 20
 
-  private let limits: ServerOptions.Limits
+  private let limits: ServerLimits
   private var clock: ConnectionClock
   private var timer: Scheduled<Void>?
   /// What was wrong with the message that is being read; nothing is read after it.
@@ -32,7 +32,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   private var isClosing = false
   private var unwantedBytes = 0
 
-  init(_ limits: ServerOptions.Limits) {
+  init(_ limits: ServerLimits) {
     self.limits = limits
     clock = ConnectionClock(limits, now: .now)
   }
@@ -95,7 +95,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     switch error {
     case HTTPParserError.headerOverflow:
-      let most = "\(limits.head >> 10) KiB and \(limits.headFields) fields"
+      let most = "\(limits.headerBytes >> 10) KiB and \(limits.headerFields) fields"
       fail(context, Problem(.headersTooLarge, "a head has at most \(most)"))
     case let error as HTTPParserError:
       fail(context, Problem(.badRequest, "the message breaks the rules of HTTP: \(error.debugDescription)"))

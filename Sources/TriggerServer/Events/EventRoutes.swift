@@ -8,7 +8,8 @@ import TriggerRuntime
 /// `POST /v1/events/{name}` and `POST /v1/events`.
 struct EventRoutes: Sendable {
   let sender: EventSender
-  let limits: ServerOptions.Limits
+  let limits: ServerLimits
+  let access: AccessControl
 
   /// What of a body's type decides how it is read.
   private enum Form {
@@ -26,7 +27,8 @@ struct EventRoutes: Sendable {
   /// The body is the event, or each of its lines is.
   func sendNamed(_ request: Request, _ context: ServerContext) async throws -> Response {
     let name = try request.rest(after: 2)
-    try context.caller.require(.send(event: name))
+    let caller = context.caller
+    try access.check(caller, may: .send(event: name))
     let wishes = try Wishes(request, context.caller, "kind")
     switch mediaType(of: request) {
     case nil: break
@@ -36,13 +38,16 @@ struct EventRoutes: Sendable {
         throw Problem(
           .badRequest, "an Idempotency-Key goes with one event; POST /v1/events takes lines with keys")
       }
-      return exchange(request) { text, number in
+      return exchange(request) { [access] text, number in
+        do throws(Refusal) { try access.take(1, of: caller) } catch {
+          throw LineExchange.Refused(id: .int(Int64(number)), Problem(error))
+        }
         let value = try Self.value(text, line: number)
         return (.int(Int64(number)), EventSender.Message(event: wishes.event(name, value)))
       }
     case let type?: throw unsupported(type, Self.accepted)
     }
-    let bytes = try await request.collect(upTo: limits.body)
+    let bytes = try await request.collect(upTo: limits.bodyBytes)
     // Nothing is an event without fields.
     let payload = bytes.isEmpty ? .map([:]) : try Self.json(bytes)
     var message = EventSender.Message(event: wishes.event(name, payload))
@@ -68,23 +73,24 @@ struct EventRoutes: Sendable {
     }
     let type = mediaType(of: request)
     if CloudEvent.isBinary(request.head) {
-      let bytes = try await request.collect(upTo: limits.body)
+      let bytes = try await request.collect(upTo: limits.bodyBytes)
       return try await answer(cloud(CloudEvent(request.head, body: bytes), wishes, context.caller))
     }
     switch type {
     case "application/cloudevents+json"?:
-      let value = try Self.json(try await request.collect(upTo: limits.body))
+      let value = try Self.json(try await request.collect(upTo: limits.bodyBytes))
       return try await answer(cloud(CloudEvent(value), wishes, context.caller))
     case "application/cloudevents-batch+json"?:
       return try await sendBatch(request, wishes, context.caller)
     case let type? where Self.lineTypes.contains(type):
       let caller = context.caller
-      return exchange(request) { text, number in
+      return exchange(request) { [access] text, number in
         let line = try EventLine(text, number: number, wishes.defaults, mix: { caller.mix($0) })
         let event = line.event
-        do { try caller.require(.send(event: event.name)) } catch let problem as Problem {
-          throw LineExchange.Refused(id: line.id, problem)
-        }
+        do throws(Refusal) {
+          try access.take(1, of: caller)
+          try access.check(caller, may: .send(event: event.name))
+        } catch { throw LineExchange.Refused(id: line.id, Problem(error)) }
         var message = EventSender.Message(event: event)
         message.key = line.key.map { (caller.scope(of: event.name), $0) }
         return (line.id, message)
@@ -96,17 +102,17 @@ struct EventRoutes: Sendable {
   private func cloud(
     _ cloud: CloudEvent, _ wishes: Wishes, _ caller: Caller
   ) throws -> EventSender.Message {
-    try caller.require(.send(event: cloud.type))
+    try access.check(caller, may: .send(event: cloud.type))
     var event = wishes.event(cloud.type, cloud.payload)
     // Its source is who keeps an order.
     event.source = caller.mix(StableHash.of(cloud.source))
     return EventSender.Message(
-      event: event, key: (scope: "\(caller.name)\u{0}cloudevents\u{0}\(cloud.source)", key: cloud.id))
+      event: event, key: (scope: "\(caller.identity)\u{0}cloudevents\u{0}\(cloud.source)", key: cloud.id))
   }
 
   /// All are looked at before the first is sent.
   private func sendBatch(_ request: Request, _ wishes: Wishes, _ caller: Caller) async throws -> Response {
-    guard case .array(let items) = try Self.json(try await request.collect(upTo: limits.body)) else {
+    guard case .array(let items) = try Self.json(try await request.collect(upTo: limits.bodyBytes)) else {
       throw Problem(.badEvent, "a batch is a JSON array of CloudEvents")
     }
     var messages: [EventSender.Message] = []
@@ -251,8 +257,8 @@ extension HTTPField.Name {
 
 extension Caller {
   /// The caller's keys for events of a name. Lines of standard input have the name alone.
-  func scope(of event: String) -> String { "\(name)\u{0}\(event)" }
+  func scope(of event: String) -> String { "\(identity)\u{0}\(event)" }
 
   /// A number for one of the caller's sources: those of two callers are not the same.
-  func mix(_ source: UInt64) -> UInt64 { (StableHash.of("http \(name)") &* 31) ^ source }
+  func mix(_ source: UInt64) -> UInt64 { (StableHash.of("http \(identity)") &* 31) ^ source }
 }

@@ -29,7 +29,7 @@ struct LineExchange: Sendable {
   typealias Read = @Sendable (_ line: String, _ number: Int) throws -> (Value, EventSender.Message)
 
   let sender: EventSender
-  let limits: ServerOptions.Limits
+  let limits: ServerLimits
   let read: Read
 
   func run(_ body: RequestBody, _ writer: inout any ResponseBodyWriter) async throws {
@@ -53,7 +53,7 @@ struct LineExchange: Sendable {
 
   private func send(_ body: RequestBody, _ answers: LineAnswers) async throws {
     defer { answers.finish() }
-    var splitter = LineSplitter(cap: limits.body)
+    var splitter = LineSplitter(cap: limits.bodyBytes)
     do {
       for try await piece in body {
         for line in piece.withUnsafeReadableBytes({ splitter.take($0) }) { try await send(line, answers) }
@@ -71,7 +71,7 @@ struct LineExchange: Sendable {
       if line.isCut {
         throw Refused(
           id: EventLine.id(line.member) ?? .int(Int64(line.number)), code: EventRefusal.badLine.rawValue,
-          message: "line \(line.number) is longer than \(limits.body) bytes")
+          message: "line \(line.number) is longer than \(limits.bodyBytes) bytes")
       }
       let text: String
       do { text = try String(text: line.bytes) } catch {

@@ -11,8 +11,9 @@ public final class AccessControl: Sendable {
   public let counts = RefusalCounts()
   /// How much may come in.
   public let limits: ServerLimits
-  private let rule: StartRule
-  private let tokens: TokenStore
+  let rule: StartRule
+  /// Nil: there are none.
+  private let tokens: TokenStore?
   private let hosts: HostRule
   private let cookies: PageCookies
   private let gate: Gate
@@ -21,7 +22,7 @@ public final class AccessControl: Sendable {
   /// - Parameter rule: who comes in without a token.
   /// - Parameter settings: names, origins and limits.
   public init(
-    _ rule: StartRule, tokens: TokenStore, settings: AccessSettings = AccessSettings(),
+    _ rule: StartRule, tokens: TokenStore?, settings: AccessSettings = AccessSettings(),
     clock: any EngineClock = SystemClock()
   ) throws(AccessError) {
     self.rule = rule
@@ -64,6 +65,15 @@ public final class AccessControl: Sendable {
     }
   }
 
+  /// Lets in a request for what anybody may see, such as whether the host is well: nobody asks who sends it.
+  public func admitAnybody(_ request: AccessRequest) throws(Refusal) {
+    try counted { () throws(Refusal) in
+      try HeaderRule(limits).check(request)
+      try gate.take(from: request.peer, at: clock.monotonic())
+      try hosts.check(request.host)
+    }
+  }
+
   /// Refuses what a caller may not do.
   public func check(_ caller: Caller, may action: Action) throws(Refusal) {
     if caller.permits(action) { return }
@@ -91,8 +101,8 @@ public final class AccessControl: Sendable {
   public func stillCounts(_ caller: Caller) -> Bool {
     switch caller.kind {
     case .local: isOpenHere
-    case .anybody: !tokens.hasTokens
-    case .token(let id), .page(let id): tokens.token(id, at: Timestamp(nanoseconds: clock.now())) != nil
+    case .anybody: !hasTokens
+    case .token(let id), .page(let id): tokens?.token(id, at: Timestamp(nanoseconds: clock.now())) != nil
     }
   }
 
@@ -129,7 +139,8 @@ public final class AccessControl: Sendable {
 
   // MARK: Deciding
 
-  private var isOpenHere: Bool { rule == .loopback && !tokens.hasTokens }
+  private var hasTokens: Bool { tokens?.hasTokens ?? false }
+  private var isOpenHere: Bool { rule == .loopback && !hasTokens }
 
   private func caller(of request: AccessRequest, at now: MonotonicTime) throws(Refusal) -> Caller {
     let time = Timestamp(nanoseconds: clock.now())
@@ -138,11 +149,11 @@ public final class AccessControl: Sendable {
       return try byToken(request.fields[values: .authorization], time)
     }
     let cookie = cookies.read(request.fields, at: now)
-    if case .good(let content) = cookie, let token = tokens.token(content.token, at: time) {
+    if case .good(let content) = cookie, let token = tokens?.token(content.token, at: time) {
       return .page(token)
     }
     if isOpenHere { return try local(request) }
-    if rule == .insecure, !tokens.hasTokens { return .anybody }
+    if rule == .insecure, !hasTokens { return .anybody }
     throw .unauthorized(cookie == .none ? .noCredentials : .badCookie)
   }
 
@@ -152,7 +163,7 @@ public final class AccessControl: Sendable {
     guard values.count == 1, parts.count == 2, parts[0].lowercased() == "bearer" else {
       throw .unauthorized(.badAuthorization)
     }
-    switch tokens.check(parts[1].drop { $0 == " " }, at: now) {
+    switch tokens?.check(parts[1].drop { $0 == " " }, at: now) ?? .unknown {
     case .good(let token): return .token(token)
     case .malformed: throw .unauthorized(.malformedToken)
     case .unknown: throw .unauthorized(.unknownToken)

@@ -33,6 +33,8 @@ public struct Caller: Hashable, Sendable {
   /// The same for all requests of one caller, and for nobody else: what the keys of senders belong to.
   public var identity: String { token?.description ?? name }
 
+  /// Nobody yet, who may do nothing.
+  static let nobody = Caller(kind: .anybody, name: "", scopes: [])
   static let local = Caller(kind: .local, name: "local", scopes: [.admin])
   static let anybody = Caller(kind: .anybody, name: "anybody", scopes: [.admin])
   static func token(_ token: Token) -> Caller {

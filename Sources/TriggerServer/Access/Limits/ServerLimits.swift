@@ -13,7 +13,7 @@ public struct ServerLimits: Hashable, Sendable {
   public var headerFields = 100
   /// From the first byte of a request to the end of its head.
   public var headerTime = Duration.seconds(10)
-  /// Bytes of the body of a request.
+  /// Bytes of the body of a request, or of one line of a body of lines.
   public var bodyBytes = 16 << 20
   /// How long a body may take that comes at `bodyRate` or less; whoever is quicker has longer.
   public var bodyTime = Duration.seconds(30)
@@ -27,6 +27,8 @@ public struct ServerLimits: Hashable, Sendable {
   public var addressRate: Int? = 2_000
   /// For how many seconds of a rate somebody may send at once who has sent little.
   public var burst = 2
+  /// Lines of one body that are not answered, or whose answers are not read, before no more of it is read.
+  public var unanswered = 10_000
   /// Callers whose rate is remembered at once.
   public var rememberedCallers = 65_536
 
