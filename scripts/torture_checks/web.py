@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,14 @@ from .rounds import Fault, LeftOut, Round, patience
 
 ADDRESS = re.compile(r"http://(127\.0\.0\.1|localhost):(\d+)")
 PROBLEM = "application/problem+json"
+PAGE = Path(__file__).resolve().parents[2] / "Sources/TriggerHost/Documentation.docc/HTTP.md"
+
+
+@cache
+def documented() -> dict[str, int]:
+    """Codes of refusals and their statuses, as the page lists them."""
+    text = PAGE.read_text() if PAGE.exists() else ""
+    return {code: int(status) for code, status in re.findall(r"^\| `([a-z_]+)` \| (\d{3}) \|", text, re.MULTILINE)}
 
 
 def listening(round: Round, root: Path, *arguments: object) -> tuple[Host, int]:
@@ -116,6 +125,8 @@ def problem_fault(answer: Answer) -> str | None:
             return f"a problem document without '{name}': {answer}"
     if document.get("status") != answer.status:
         return f"a problem document whose status is not {answer.status}: {answer}"
+    if documented() and documented().get(document["code"]) != answer.status:
+        return f"a refusal that the page does not list: {answer}"
     return None
 
 
@@ -257,3 +268,9 @@ def request(method: str, target: str, body: bytes = b"", *fields: str, host: str
 def percentile(times: Sequence[float], share: float) -> float:
     """In milliseconds."""
     return 1000 * sorted(times)[min(len(times) - 1, int(share * len(times)))]
+
+
+def peak(host: Host) -> float:
+    """The most memory that it has had, in MB."""
+    line = next(line for line in Path(f"/proc/{host.process.pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1000

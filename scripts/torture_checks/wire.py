@@ -9,11 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from .process import Host, project, state, verify
+from .process import project, state, verify
 from .rounds import Fault, Round, check, patience
-from .web import Answer, Raw, listening, problem_fault, request
+from .web import Answer, Raw, listening, peak, problem_fault, request
 
 MARK = """
 return { on = { event = "mark" }, execute = function(event, ctx) return { ctx:store("marks"):add("n", 1) } end }
@@ -146,6 +145,7 @@ def heads() -> list[Case]:
         *[Case(f"a body of {type}", [post("/v1/events/never", b'{"by":"type"}', f"Content-Type: {type}")], (415,))
           for type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/xml", ";")],
         # Sizes
+        Case("a head of 30,000 bytes", [request("GET", "/healthz", b"", *[f"X{i}: " + "x" * 290 for i in range(98)])], (200,)),
         Case("a field of 100 kB", [request("GET", "/healthz", b"", "X: " + "x" * 100_000)], (431,), closes=True),
         Case("10,000 fields", [request("GET", "/healthz", b"", *[f"X{i}: y" for i in range(10_000)])], (431,), closes=True),
         Case("a target of 100 kB", [request("GET", "/" + "x" * 100_000)], (414, 431), closes=True),
@@ -223,7 +223,9 @@ def bodies() -> list[Case]:
             b"{", b"}", b"{} {}", b"{}x", b'{"a":NaN}', b'{"a":Infinity}', b'{"a":01}', b'{"a":+1}', b'{"a":.5}', b"{'a':1}", b'{"a":1,}',
             b"[1,]", b"// x\n{}", b'{"a":0x1}', b"nul", b'{"a":tru}', b'"', b"\xff\xfe{\0}\0", b"{}\0")],
         told("gzip", gzip.compress(b" " * 50_000_000), (400, 413, 415), "Content-Encoding: gzip"),
+        told("a byte more than 1 MiB", b'"' + b"x" * ((1 << 20) - 1) + b'"', (413,)),
         told("2 MiB", b'"' + b"x" * (2 << 20) + b'"', (413,)),
+        Case("a million bytes", [mark(body=b'"' + b"x" * 1_000_000 + b'"')], OK),
         Case("a length of 64 GB", [head(START, HOST, JSON, "Content-Length: 68719476736"), b"[1,"], (413,), closes=True),
         Case("chunks without end", [head(START, HOST, JSON, "Transfer-Encoding: chunked"), *[b"10000\r\n" + b" " * 65536 + b"\r\n"] * 200],
              (413,), closes=True),
@@ -458,9 +460,3 @@ def wire(round: Round) -> None:
         round.fault(f"requests that must be refused, or were none, ran: {ran}")
     verify(round, root / "data")
     round.note(f"{len(cases)} cases, {mutations} by chance, {memory:.0f} MB at most")
-
-
-def peak(host: Host) -> float:
-    """The most memory that it has had, in MB."""
-    line = next(line for line in Path(f"/proc/{host.process.pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1000
