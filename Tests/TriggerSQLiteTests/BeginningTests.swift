@@ -51,7 +51,8 @@ import TriggerHost
     #expect(refusal(path).contains(letGo))
     try Database(path: path + "/log.sqlite").run(
       "DELETE FROM blocks WHERE first = ?", [.int(blocks[2].first)])
-    let missing = "seqs \(blocks[2].first) to \(blocks[2].last) are missing"
+    let (first, last) = (blocks[2].first, blocks[2].last)
+    let missing = first == last ? "seq \(first) is missing" : "seqs \(first) to \(last) are missing"
     #expect(try damages(in: path).map(\.description).first?.hasSuffix(missing) == true)
     #expect(refusal(path).hasSuffix(missing))
   }
