@@ -15,6 +15,9 @@ struct ServerResponder: HTTPResponder {
   let endpoints: [Endpoint]
 
   func respond(to request: Request, context: ServerContext) async throws -> Response {
+    // A connection whose next request is there already would never let go of its thread: as many of these as there are
+    // cores would hold up all others.
+    await Task.yield()
     var response: Response
     do { response = try await answer(request, context) } catch let error as HTTPParserError {
       // The connection gives the answer, and is closed.

@@ -98,7 +98,7 @@ def timed(into: list[float], ask: Callable[[], Answer]) -> Answer:
         into.append(time.monotonic() - start)
 
 
-@check("crowd", limit=400, quick=True)
+@check("crowd", limit=400)
 def crowd(round: Round) -> None:
     """Connections of a byte a second, floods of low priority, clients that never read: health and others' commits are unmoved."""
     root = project(round.directory / "project", {name: COUNT % (name, name) for name in ("low", "high")}, "durability: group\n")

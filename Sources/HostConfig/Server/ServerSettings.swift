@@ -9,7 +9,7 @@ extension HostConfig {
     package var header = 32 << 10
     package var headerTime = Duration.seconds(10)
     /// Bytes.
-    package var body = 16 << 20
+    package var body = 1 << 20
     package var bodyTime = Duration.seconds(30)
     package var idleTime = Duration.seconds(120)
     /// Requests and messages a second; nil: any number.

@@ -3,6 +3,7 @@ import Hummingbird
 import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
+import NIOHTTPTypesHTTP1
 
 /// Stands between the HTTP decoder of a connection and who answers: gives what cannot be read, and what does not come in
 /// time, the answer of a problem document, and closes connections that nobody closes.
@@ -31,6 +32,12 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   private var isLast = false
   private var isClosing = false
   private var unwantedBytes = 0
+  /// Heads that have come, answers that have begun, and the head after whose answer the connection ends.
+  private var heads = 0
+  private var answers = 0
+  private var lastHead: Int?
+  /// What is wrong with the head that comes next.
+  private var headFault: Problem?
 
   init(_ limits: ServerLimits) {
     self.limits = limits
@@ -39,7 +46,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
   func handlerAdded(context: ChannelHandlerContext) {
     // Before the decoder, which shows no byte of a head before all of it is there.
-    try? context.pipeline.syncOperations.addHandler(ByteWatch(self), position: .first)
+    let pipeline = context.pipeline.syncOperations
+    try? pipeline.addHandler(ByteWatch(self), position: .first)
+    if let codec = try? pipeline.handler(type: HTTP1ToHTTPServerCodec.self) {
+      try? pipeline.addHandler(HeadWatch(self), position: .before(codec))
+    }
     arm(context)
   }
 
@@ -54,6 +65,19 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
   fileprivate func bytesCame() { clock.bytesCame(at: .now) }
 
+  /// A head as it was sent.
+  fileprivate func headCame(_ head: HTTPRequestHead) {
+    heads += 1
+    // RFC 9112, section 9.3. After a request for another protocol the decoder reads nothing, whatever the answer.
+    if !head.isKeepAlive || head.headers.contains(name: "Upgrade") { lastHead = lastHead ?? heads }
+    // RFC 9112, section 3.2.2: the host of the target counts.
+    guard !head.uri.hasPrefix("/"), let start = head.uri.range(of: "://") else { return }
+    let authority = head.uri[start.upperBound...].prefix { $0 != "/" && $0 != "?" }
+    if authority.lowercased() != head.headers.first(name: "Host")?.lowercased() {
+      headFault = Problem(.misdirected, "the target and the Host field name two hosts")
+    }
+  }
+
   func read(context: ChannelHandlerContext) {
     clock.readBegins(at: .now)
     arm(context)
@@ -65,7 +89,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     switch unwrapInboundIn(data) {
     case .head(let head):
       clock.headCame()
-      if let problem = Self.problem(with: head) { return fail(context, problem) }
+      if let problem = headFault ?? Self.problem(with: head) { return fail(context, problem) }
       if clock.unanswered == 1, head.headerFields[.expect]?.lowercased() == "100-continue" {
         // RFC 9110, section 10.1.1. Who is refused learns that after its body, as from any server that does not look.
         context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
@@ -121,8 +145,14 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         isReplacing = true
         return write(fault, context, promise)
       }
+      if head.status.kind == .informational { return context.write(data, promise: promise) }
+      answers += 1
       if head.headerFields[.connection] == "close" { isLast = true }
-      context.write(data, promise: promise)
+      guard answers == lastHead, !isLast else { return context.write(data, promise: promise) }
+      isLast = true
+      var head = head
+      head.headerFields[.connection] = "close"
+      context.write(wrapOutboundOut(.head(head)), promise: promise)
     case .body:
       if isReplacing { return context.eventLoop.makeSucceededVoidFuture().cascade(to: promise) }
       context.write(data, promise: promise)
@@ -178,6 +208,21 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     case .idle: context.close(promise: nil)
     case .request: fail(context, Problem(.requestTimeout, "the request did not come in time"))
     }
+  }
+}
+
+/// Sees heads before they lose what only HTTP/1 knows.
+private final class HeadWatch: ChannelInboundHandler {
+  typealias InboundIn = HTTPServerRequestPart
+  typealias InboundOut = HTTPServerRequestPart
+
+  private let guardian: ConnectionGuard
+
+  init(_ guardian: ConnectionGuard) { self.guardian = guardian }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if case .head(let head) = unwrapInboundIn(data) { guardian.headCame(head) }
+    context.fireChannelRead(data)
   }
 }
 

@@ -244,6 +244,8 @@ struct Wishes: Sendable {
   private static func key(_ text: String) throws -> String {
     var key = text.trimmingSpaces
     if key.count >= 2, key.hasPrefix("\""), key.hasSuffix("\"") { key = String(key.dropFirst().dropLast()) }
+    // What stands there for bytes that are no UTF-8: two keys must not become one.
+    if key.contains("\u{FFFD}") { throw Problem(.badRequest, "an Idempotency-Key is text in UTF-8") }
     guard (1...EventLine.longestKey).contains(key.utf8.count) else {
       throw Problem(.badRequest, "an Idempotency-Key has 1 to \(EventLine.longestKey) bytes")
     }

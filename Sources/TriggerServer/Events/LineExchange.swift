@@ -25,6 +25,9 @@ struct LineExchange: Sendable {
     }
   }
 
+  /// Lines that one body gives before another has its turn.
+  private static let turn = 16
+
   /// Makes an event of a line, and says by what its sender knows the line.
   typealias Read = @Sendable (_ line: String, _ number: Int) throws -> (Value, EventSender.Message)
 
@@ -56,7 +59,11 @@ struct LineExchange: Sendable {
     var splitter = LineSplitter(cap: limits.bodyBytes)
     do {
       for try await piece in body {
-        for line in piece.withUnsafeReadableBytes({ splitter.take($0) }) { try await send(line, answers) }
+        for (place, line) in piece.withUnsafeReadableBytes({ splitter.take($0) }).enumerated() {
+          // Others have their turn, however quickly the lines come.
+          if place % Self.turn == 0 { await Task.yield() }
+          try await send(line, answers)
+        }
       }
       if let line = splitter.finish() { try await send(line, answers) }
     } catch is Over {}

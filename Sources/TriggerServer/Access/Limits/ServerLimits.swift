@@ -14,7 +14,7 @@ public struct ServerLimits: Hashable, Sendable {
   /// From the first byte of a request to the end of its head.
   public var headerTime = Duration.seconds(10)
   /// Bytes of the body of a request, or of one line of a body of lines.
-  public var bodyBytes = 16 << 20
+  public var bodyBytes = 1 << 20
   /// How long a body may take that comes at `bodyRate` or less; whoever is quicker has longer.
   public var bodyTime = Duration.seconds(30)
   /// Bytes a second: each byte of a body gives its sender so much more time.
