@@ -3,6 +3,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 import TriggerRuntime
+import TriggerSQLite
 import TriggerTestKit
 
 /// Effects of commits on their way to receivers.
@@ -116,6 +117,24 @@ import TriggerTestKit
     await both.stop()
     #expect(Self.numbers(old.effects) == Array(1...6))
     #expect(Self.numbers(new.effects) == [5, 6])
+  }
+
+  /// After a loss seqs are given out again: what a receiver had taken under them counts no more.
+  @Test func aLogThatHasLostItsEndIsFollowedFromItsEnd() async throws {
+    let project = try Self.project()
+    let receiver = Patient("r")
+    let first = try await start(project, [])
+    try await send(2, to: first)
+    try first.storage?.log.perform([.confirmed(receiver: "r", seq: 1000)])
+    await first.stop()
+    let second = try await start(project, [receiver])
+    try await send(2, to: second)
+    try await receiver.has(4)
+    await second.stop()
+    #expect(Self.numbers(receiver.effects) == [3, 4])
+    let reader = try LogReader(path: project.path + "/data")
+    defer { reader.close() }
+    #expect(try reader.source.confirmed(receiver: "r") == 4)
   }
 
   private struct Refusal: Error, CustomStringConvertible { let description = "not now" }

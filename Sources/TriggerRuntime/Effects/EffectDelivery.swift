@@ -41,17 +41,17 @@ final class EffectDelivery: Sendable {
   func start() throws {
     let source = try log.openSource()
     let end = try source.end().seq
-    var confirmed = try source.confirmed(receiver: receiver.name)
-    if confirmed == nil {
-      confirmed = end
+    var begin = end
+    if let confirmed = try source.confirmed(receiver: receiver.name), confirmed <= end {
+      begin = confirmed
+    } else {
+      // It is new, or the log has lost its end: what is given out again under these seqs, the receiver has not taken.
       try log.writer.perform([.confirmed(receiver: receiver.name, seq: end)])
     }
-    // A log that was given up after a loss may end before what was confirmed.
-    let (begin, noted) = (min(confirmed!, end), confirmed!)
     // Handed to the thread.
     nonisolated(unsafe) let reader = EffectReader(source, after: begin)
-    Thread.detach(name: "effects") { [self] in
-      run(Progress(reader: reader, end: end, given: begin, confirmed: noted))
+    Thread.detach(name: "effects") { [self, begin] in
+      run(Progress(reader: reader, end: end, given: begin, confirmed: begin))
       hasEnded.signal()
     }
   }
