@@ -165,7 +165,7 @@ import TriggerHost
     #expect(read == last - 1)
     try database.run("DELETE FROM blocks WHERE first = (SELECT min(first) FROM blocks WHERE first > 1)")
     let gap = #expect(throws: LogError.self) { try LogReader(path: path).visit { _ in } }
-    #expect(gap?.description.contains("are missing from the log") == true)
+    #expect(gap?.description.contains("missing from the log") == true)
   }
 
   @Test func oneHostAtATime() throws {

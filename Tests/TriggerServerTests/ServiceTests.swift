@@ -63,7 +63,11 @@ import TriggerHost
       """
     let served = try await ServedHost(["slow": gate])
     async let slow = served.ask("POST", "/v1/events/slow", "{}")
-    try await wait(for: "the execution") { served.host.coordinator.stats.undecided > 0 }
+    // On a busy machine it may be over before anybody looks.
+    try await wait(for: "the execution") {
+      let stats = served.host.coordinator.stats
+      return stats.undecided > 0 || stats.committed > 0
+    }
     try await served.stop()
     let answer = try await slow
     #expect(answer.status == 200 && answer.body.contains("committed"), "\(answer)")
