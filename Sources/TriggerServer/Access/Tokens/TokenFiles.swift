@@ -93,6 +93,7 @@ public struct TokenFiles: Sendable, Hashable {
     var used: Value.Map = [:]
     for (id, time) in uses { used[id.description] = .string("\(time)") }
     // Strings and nothing else: every such value has a JSON form.
+    // Texts and numbers of our own: nothing that JSON cannot say.
     let text = try! JSON.bytes(.map(["format": 1, "used": .map(used)]), style: .pretty)
     try directory.write(text + [UInt8(ascii: "\n")], as: Self.usesName)
   }

@@ -9,6 +9,7 @@ extension TokenTable {
   var json: [UInt8] {
     let file: Value = .map(["format": .int(Self.format), "tokens": .array(sorted.map(\.stored))])
     // Strings, integers and nothing else: every such value has a JSON form.
+    // Texts and numbers of our own: nothing that JSON cannot say.
     return try! JSON.bytes(file, style: .pretty) + [UInt8(ascii: "\n")]
   }
 
