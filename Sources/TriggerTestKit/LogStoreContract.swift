@@ -328,6 +328,7 @@ package struct LogStoreContract {
     try require(try log.source.confirmed(receiver: "r") == 6, "a receiver is where it said last that it is")
     try require(try log.source.confirmed(receiver: "q") == nil, "a receiver that said nothing is nowhere")
 
+    try keepsSessions(&log)
     let file = ScriptReload.Waiting(path: "c.lua", burst: 1, content: FileContent.ID(size: 3, hash: .max))
     let gone = ScriptReload.Waiting(path: "d.lua", burst: 1, content: nil)
     try log.write(.waiting([gone, file]))
@@ -337,6 +338,20 @@ package struct LogStoreContract {
     try require(try log.source.waitingScripts() == [gone], "files that wait are those said last")
     try log.write(.mark(seq: 2, .requeued, time: 3))
     try require(try log.source.deadMarks() == [1: .dropped, 2: .requeued], "marks are kept")
+  }
+
+  private func keepsSessions(_ log: inout Written) throws {
+    let rows = ["b", "é", "a"].map { SessionRow(id: $0, state: [UInt8]("1\($0)".utf8)) }
+    try log.write(.sessions(changed: rows, removed: []))
+    try log.write(.sessions(changed: [SessionRow(id: "b", state: [])], removed: ["a", "none"]))
+    var found: [SessionRow] = []
+    try log.source.visitSessions { id, checksum, state in
+      try require(checksum == LogBlock.checksum(state), "a session has the checksum of its state")
+      found.append(SessionRow(id: id, state: Array(state)))
+    }
+    try require(
+      found == [SessionRow(id: "b", state: []), rows[1]],
+      "sessions are those that were not removed, as they were said last, in byte order of their ids")
   }
 
   /// A row as it is kept: scope, key, digest, admission, id, no failed seq, no results.

@@ -112,6 +112,15 @@ extension KeyRow.Result {
       retryAt: record.retryAt, attempts: record.attempts)
   }
 
+  /// As above, of a record that was not copied.
+  package init?(_ record: RecordView, isAbsorbed: Bool) {
+    guard let outcome = OperationOutcome(record.outcome) else { return nil }
+    self.init(
+      trigger: record.trigger.utf8Text, identity: record.identity, seq: record.seq,
+      outcome: isAbsorbed ? .superseded : outcome, instead: isAbsorbed ? outcome : nil,
+      failure: record.failure, retryAt: record.retryAt == 0 ? nil : record.retryAt, attempts: record.attempts)
+  }
+
   package func write(to buffer: CBORBuffer) {
     // One attempt is the rule, and written by nothing.
     buffer.array(attempts != 1 ? 9 : failure == nil ? 7 : 8)

@@ -83,6 +83,9 @@ package enum LogJob: Sendable {
   case schedule(name: String, rule: String, since: Int64)
   /// Up to which seq a receiver has taken the effects of commits. Takes the place of what it had said before.
   case confirmed(receiver: String, seq: Int64)
+  /// What sessions are, as of the seq that the receiver `SessionRow.receiver` has confirmed in the same group. A changed
+  /// row takes the place of the row with the same id.
+  case sessions(changed: [SessionRow], removed: [String])
   /// That an operation that failed for good is put back or let go, and when, in nanoseconds since 1970.
   case mark(seq: Int64, DeadMark, time: Int64)
 

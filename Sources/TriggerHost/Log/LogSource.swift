@@ -82,6 +82,11 @@ package protocol LogSource: AnyObject {
 
   /// Up to which seq a receiver has taken the effects of commits; nil for one that has said nothing.
   func confirmed(receiver: String) throws -> Int64?
+  /// The sessions, in byte order of their ids.
+  ///
+  /// - Parameter body: called with the state of each, valid during the call, and with its checksum.
+  func visitSessions(
+    _ body: (_ id: String, _ checksum: Int64, _ state: UnsafeRawBufferPointer) throws -> Void) throws
 
   /// Every script tree that was ever kept, oldest first. O(trees and their changes).
   func scriptTrees() throws -> [KeptScriptTree]

@@ -80,6 +80,7 @@ private struct Kept: Sendable {
   var waiting: [ScriptReload.Waiting] = []
   var schedules: [String: (rule: String, since: Int64)] = [:]
   var confirmed: [String: Int64] = [:]
+  var sessions: [String: [UInt8]] = [:]
   var marks: [Int64: DeadMark] = [:]
 
   var epoch: Int64 { epochs.last?.number ?? 0 }
@@ -153,6 +154,9 @@ private struct Kept: Sendable {
     case .waiting(let files): waiting = files.sorted { $0.path < $1.path }
     case .schedule(let name, let rule, let since): schedules[name] = (rule, since)
     case .confirmed(let receiver, let seq): confirmed[receiver] = seq
+    case .sessions(let changed, let removed):
+      for row in changed { sessions[row.id] = row.state }
+      for id in removed { sessions[id] = nil }
     case .mark(let seq, let mark, _):
       try require(marks.updateValue(mark, forKey: seq) == nil, "seq \(seq) has a mark already")
     case .dropBlocks(let seq): while let first = blocks.first, first.last <= seq { dropFirst() }
@@ -265,6 +269,13 @@ private final class MemoryLogSource: LogSource {
   func deadMarks() -> [Int64: DeadMark] { kept.marks }
   func schedule(_ name: String) -> (rule: String, since: Int64)? { kept.schedules[name] }
   func confirmed(receiver: String) -> Int64? { kept.confirmed[receiver] }
+
+  func visitSessions(_ body: (String, Int64, UnsafeRawBufferPointer) throws -> Void) throws {
+    for (id, state) in kept.sessions.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
+      try state.withUnsafeBytes { try body(id, LogBlock.checksum($0), $0) }
+    }
+  }
+
   func scriptTrees() -> [KeptScriptTree] { kept.trees.map(\.tree) }
   func newestTree() -> ScriptTree.Identity? { kept.trees.last?.tree.identity }
 

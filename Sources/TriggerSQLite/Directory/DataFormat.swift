@@ -5,8 +5,9 @@ import TriggerHost
 /// The layout of a data directory's database, and how an older one is brought up to it.
 enum DataFormat {
   /// What this version writes.
-  static let current: Int64 = 5
-  /// What it brings up: blocks of format 4 had neither epoch nor chain. No release has written what was before.
+  static let current: Int64 = 6
+  /// What it brings up: blocks of format 4 had neither epoch nor chain, format 5 had no sessions. No release has written
+  /// what was before.
   static let oldest: Int64 = 4
 
   /// The format that a database has; nil when it is new.
@@ -49,7 +50,7 @@ enum DataFormat {
     if format != current {
       try database.transaction {
         try makeTables(database)
-        if format != nil, try bytes(database) <= most { try chainBlocks(database) }
+        if format == 4, try bytes(database) <= most { try chainBlocks(database) }
         try database.run("INSERT OR REPLACE INTO meta VALUES ('format', ?)", [.int(current)])
         try database.run("INSERT OR IGNORE INTO meta VALUES ('log', ?)", [.int(.random(in: 1 ... .max))])
       }
@@ -140,6 +141,8 @@ enum DataFormat {
       "schedules (name TEXT PRIMARY KEY, rule TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID",
       // Up to which seq a receiver has taken the effects of commits.
       "receivers (name TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID",
+      // Conversations with clients, as of the seq that the receiver '$sessions' has (`SessionRow`).
+      "sessions (id TEXT PRIMARY KEY, checksum INTEGER NOT NULL, state BLOB NOT NULL) WITHOUT ROWID",
       // What became of operations that failed for good: 'requeued' or 'dropped'.
       "dead_marks (seq INTEGER PRIMARY KEY, action TEXT NOT NULL, time INTEGER NOT NULL)",
       KeyParts.table, FoldParts.table, ScriptTrees.waitingTable,

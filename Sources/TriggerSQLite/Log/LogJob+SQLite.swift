@@ -26,6 +26,15 @@ extension LogJob {
         "INSERT OR REPLACE INTO schedules VALUES (?, ?, ?)", [.text(name), .text(rule), .int(since)])
     case .confirmed(let receiver, let seq):
       try database.run("INSERT OR REPLACE INTO receivers VALUES (?, ?)", [.text(receiver), .int(seq)])
+    case .sessions(let changed, let removed):
+      for row in changed {
+        try row.state.withUnsafeBytes { state in
+          try database.run(
+            "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)",
+            [.text(row.id), .int(LogBlock.checksum(state)), .blob(state)])
+        }
+      }
+      for id in removed { try database.run("DELETE FROM sessions WHERE id = ?", [.text(id)]) }
     case .mark(let seq, let mark, let time):
       try database.run(
         "INSERT INTO dead_marks VALUES (?, ?, ?)", [.int(seq), .text(mark.rawValue), .int(time)])

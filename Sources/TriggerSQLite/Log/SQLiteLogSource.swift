@@ -214,6 +214,14 @@ package final class SQLiteLogSource: LogSource {
     return seq
   }
 
+  package func visitSessions(
+    _ body: (_ id: String, _ checksum: Int64, _ state: UnsafeRawBufferPointer) throws -> Void
+  ) throws {
+    try database.run("SELECT id, checksum, state FROM sessions ORDER BY id") { row in
+      try body(row.text(0), row.int(1), row.blob(2))
+    }
+  }
+
   // MARK: Keys of senders
 
   package func visitKeyParts(
