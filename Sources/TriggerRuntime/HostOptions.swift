@@ -28,6 +28,9 @@ public struct HostOptions: Sendable {
   public var triggers: [any Trigger] = []
   /// Where the effects of commits go, by receiver. Each is given all of them, in order.
   public var receivers: [any EffectReceiver] = []
+  /// Whether clients can hold conversations: sessions, which the WebSockets of a server need. Costs nothing while there is
+  /// none; a host in memory keeps the newest records of its log for them.
+  public var keepsSessions = false
   /// What admission times, schedules and gates go by.
   public var clock: any EngineClock = SystemClock()
   /// Looks at scripts that are saved while the host runs, like `.workshop` of the library `TriggerReview`; nil: nobody

@@ -77,9 +77,9 @@ public struct OpenedHost: ~Copyable {
       nil)
   }
 
-  /// What receivers read in a host that keeps nothing.
+  /// What receivers and sessions read in a host that keeps nothing.
   private static func memoryLog(_ options: HostOptions) -> HostLog? {
-    options.receivers.isEmpty ? nil : HostLog(inMemory: options.clock)
+    options.receivers.isEmpty && !options.keepsSessions ? nil : HostLog(inMemory: options.clock)
   }
 
   /// A host that its holder moves on by hand: `RecoveredHost.step` comes after `recover`.

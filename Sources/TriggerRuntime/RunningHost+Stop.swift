@@ -84,6 +84,7 @@ extension RunningHost {
     {
       effects.abandon()
     }
+    stage("the sessions", Bound.written, &end) { [sessions] in sessions?.finish() }
     stage("the metrics", Bound.written, &end) { [self] in stopMeasuring() }
     queue.release()
     stage("a store that follows: it is brought up at the next start", Bound.followed, &end) { [queue] in

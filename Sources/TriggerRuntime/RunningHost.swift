@@ -26,6 +26,8 @@ public final class RunningHost: Sendable {
   let schedules: HostSchedules
   let files: FileStores
   let effects: HostEffects
+  /// Conversations with clients; nil: `HostOptions.keepsSessions` says no.
+  package let sessions: HostSessions?
   let failure: HostFailure
   let ending = OneEnd()
   private let follower = Mutex<ScriptFollower?>(nil)
@@ -45,6 +47,9 @@ public final class RunningHost: Sendable {
     (notices, files, failure) = (parts.notices, parts.files, parts.failure)
     self.storage = storage
     effects = HostEffects(parts, storage)
+    sessions =
+      parts.options.keepsSessions
+      ? parts.log.map { HostSessions(parts, $0, SessionLimits()) } : nil
     schedules = HostSchedules(parts, storage)
     scripts = HostScripts(parts, storage, schedules)
     (reading, clock) = (parts.reading, parts.options.clock)
@@ -62,6 +67,7 @@ public final class RunningHost: Sendable {
     following.withLock { $0 = Task { try? await follower.run() } }
     giveBackFreedMemory()
     try effects.start()
+    try sessions?.start()
     queue.start()
     try await files.start(queue)
     schedules.start()
@@ -94,6 +100,7 @@ public final class RunningHost: Sendable {
     queue.observe(observer)
     _ = try scripts.begin(reload)
     try effects.start()
+    try sessions?.start()
     queue.start()
     try await files.start(queue)
   }
@@ -107,6 +114,7 @@ public final class RunningHost: Sendable {
     try schedules.begin(jobs, tree)
     if let tree { _ = try scripts.begin(tree) } else { scripts.begin(kept: nil) }
     try effects.start()
+    try sessions?.start()
     queue.start()
     schedules.start()
     measure()

@@ -11,6 +11,9 @@ package final class EffectWatch: @unchecked Sendable {  // guarded by `condition
   private var isClosed = false
   /// So that a group without effects costs one load.
   private let isComing = Atomic<Bool>(false)
+  /// Somebody wants to hear of every commit.
+  private let hearsAll = Atomic<Bool>(false)
+  private let newest = Atomic<Int64>(0)
 
   package init() {}
 
@@ -24,12 +27,35 @@ package final class EffectWatch: @unchecked Sendable {  // guarded by `condition
 
   /// Everything up to `seq` is durable, and its outcomes are told.
   func tell(upTo seq: Int64) {
-    guard isComing.load(ordering: .acquiring) else { return }
+    newest.max(seq, ordering: .sequentiallyConsistent)
+    guard isComing.load(ordering: .acquiring) || hearsAll.load(ordering: .sequentiallyConsistent) else {
+      return
+    }
     condition.lock()
     while let next = coming.first, next <= seq { newestDurable = coming.removeFirst() }
     isComing.store(!coming.isEmpty, ordering: .releasing)
     condition.broadcast()
     condition.unlock()
+  }
+
+  /// Everything up to here is durable.
+  package var durable: Int64 { newest.load(ordering: .sequentiallyConsistent) }
+
+  /// The newest durable commit with effects; 0 when there was none since the start.
+  package var durableEffects: Int64 {
+    condition.lock()
+    defer { condition.unlock() }
+    return newestDurable
+  }
+
+  /// Waits, at most for `span`, until a commit after `seq` is durable and has effects, or has none and `all` is true,
+  /// or `isOver` says true. One thread at a time.
+  package func wait(after seq: Int64, all: Bool, for span: Duration, unless isOver: () -> Bool) {
+    hearsAll.store(all, ordering: .sequentiallyConsistent)
+    condition.lock()
+    defer { condition.unlock() }
+    if newestDurable > seq || all && durable > seq || isOver() { return }
+    condition.wait(for: span)
   }
 
   /// Takes effect for who waits: looks again whether there is something else to do.

@@ -1,0 +1,472 @@
+import Synchronization
+import TriggerCore
+import TriggerHost
+
+/// The sessions of a host: a thread reads the log behind the commits, gives their messages tokens (`SessionTable`) and
+/// hands them to the sockets that are there. What the table is as of a seq is kept in the log once in a while, and before
+/// anybody is told of what no record says: so the same messages get the same tokens after a crash.
+///
+/// A socket that takes less than comes is left behind: `SessionCatchUp` gives it the rest from the log when it has room.
+package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, but for what is Sendable itself
+  /// What somebody wants of the thread.
+  private enum Wish: Sendable {
+    case open(SessionLink, SessionOpening)
+    case leave(SessionLink)
+    case subscribe(SessionLink, SessionSubscriptions, isMore: Bool, id: Value?)
+    /// A message that no record makes.
+    case say(session: String, SessionMessage.Content)
+  }
+
+  /// Bytes that may wait in a socket before it is left behind.
+  private static let most = 1 << 20
+  /// How often what has changed is kept.
+  private static let interval = Duration.seconds(1)
+
+  let lock = Condition()
+  private(set) var table: SessionTable
+  private let wishes = Mutex<[Wish]>([])
+  /// The newest record that decided a message of a session. Apart from the rest: whoever tells outcomes waits for nobody.
+  private let decided = Atomic<Int64>(0)
+  private var removed: [String] = []
+  private(set) var isOver = false
+
+  package let limits: SessionLimits
+  private let log: HostLog
+  private let watch: EffectWatch
+  private let coordinator: CommitCoordinator
+  private let clock: any EngineClock
+  private let notices: Notices
+  private let isWanted = Atomic<Bool>(false)
+  private let isEnding = Atomic<Bool>(false)
+  /// Messages of sessions that are not decided.
+  private let inFlight = Atomic<Int>(0)
+  private let ended = Once()
+  private let catchUp = SessionCatchUp()
+
+  init(_ parts: HostParts, _ log: HostLog, _ limits: SessionLimits) {
+    self.log = log
+    self.limits = limits
+    (watch, coordinator) = (parts.coordinator.effects, parts.coordinator)
+    (clock, notices) = (parts.options.clock, parts.notices)
+    table = SessionTable(keeping: limits.messages)
+  }
+
+  // MARK: For sockets
+
+  /// A client has come. The socket is told once it has a session: its first message says which.
+  package func open(_ opening: SessionOpening, _ socket: any SessionSocket) -> SessionLink {
+    let link = SessionLink(socket)
+    wish(.open(link, opening))
+    return link
+  }
+
+  /// The client wants another session than it got.
+  package func reopen(_ opening: SessionOpening, _ link: SessionLink) { wish(.open(link, opening)) }
+
+  /// The socket has ended.
+  package func leave(_ link: SessionLink) { wish(.leave(link)) }
+
+  func subscribe(_ link: SessionLink, _ subscriptions: SessionSubscriptions, isMore: Bool, id: Value?) {
+    wish(.subscribe(link, subscriptions, isMore: isMore, id: id))
+  }
+
+  /// Admits a message of a session; false when there is no room, or nothing more is taken.
+  ///
+  /// - Parameters:
+  ///   - key: its id, as JSON: it is acknowledged, and is not run twice. Nil: neither.
+  ///   - whenDecided: called once when true was returned, where outcomes are told: it must do next to nothing.
+  /// - Throws: as `EventIntake.offer` does.
+  package func offer(
+    _ event: Event, key: String?, session: String, _ intake: EventIntake,
+    whenDecided: @escaping @Sendable () -> Void
+  ) throws -> Bool {
+    var event = event
+    let id = intake.queue.makeEventID()
+    event.id = id
+    inFlight.add(1, ordering: .sequentiallyConsistent)
+    var isTaken = false
+    defer { if !isTaken { inFlight.subtract(1, ordering: .sequentiallyConsistent) } }
+    isTaken = try intake.offer(event, scope: SessionTable.scope + session, key: key) { [self] answer in
+      if let key, case .decided(let told, let results, let hint) = answer {
+        self.tell(session, key, told, results, hint: hint, isRepeated: told != id)
+      }
+      inFlight.subtract(1, ordering: .sequentiallyConsistent)
+      whenDecided()
+    }
+    return isTaken
+  }
+
+  /// The log says what came of a message, unless it was decided before, or no record is about it.
+  private func tell(
+    _ session: String, _ key: String, _ event: EventID, _ results: [OperationResult], hint: String?,
+    isRepeated: Bool
+  ) {
+    let newest = results.map(\.seq).max() ?? 0
+    if isRepeated || newest == 0 {
+      let results = results.map { KeyRow.Result($0) }
+      return wish(.say(session: session, .ack(key: key, event, results, hint: hint)))
+    }
+    decided.max(newest, ordering: .sequentiallyConsistent)
+    poke()
+  }
+
+  private func wish(_ wish: Wish) {
+    wishes.withLock { $0.append(wish) }
+    poke()
+  }
+
+  private func poke() {
+    if !isWanted.exchange(true, ordering: .sequentiallyConsistent) { watch.wake() }
+  }
+
+  // MARK: Start and end
+
+  /// Reads what is kept, and goes on from there. Call before anything is committed.
+  ///
+  /// - Throws: what the log says.
+  func start() throws {
+    let source = try log.openSource()
+    let end = try source.end().seq
+    var position = end
+    if let confirmed = try source.confirmed(receiver: SessionRow.receiver) {
+      position = min(end, confirmed)
+      try load(source)
+      if confirmed > end { table.forgetAll() }
+    }
+    // Handed to the thread.
+    nonisolated(unsafe) let reader = LogReader(source)
+    catchUp.start(self, try log.openSource())
+    Thread.detach(name: "sessions") { [self, position] in
+      run(reader, from: position, until: end)
+      catchUp.stop()
+      ended.come()
+    }
+  }
+
+  private func load(_ source: any LogSource) throws {
+    try source.visitSessions { id, checksum, state in
+      guard LogBlock.checksum(state) == checksum else {
+        notices.problem(
+          "session \(id.prefix(8))… is damaged in the log: its client gets a new one", code: .receiver)
+        removed.append(id)
+        return
+      }
+      let session = try Session(id: id, state)
+      // Its sockets ended with the host.
+      session.left = session.left ?? clock.now()
+      table.add(session)
+    }
+  }
+
+  /// Tells what is durable, keeps what is to be kept, and ends. May take as long as the log does.
+  func finish() {
+    isEnding.store(true, ordering: .sequentiallyConsistent)
+    watch.wake()
+    ended.wait()
+  }
+
+  // MARK: The thread
+
+  private func run(_ reader: LogReader, from start: Int64, until end: Int64) {
+    var (position, keptAt) = (LogPosition(seq: start), ContinuousClock.now)
+    var kept = start
+    defer { reader.close() }
+    do {
+      try read(reader, &position, through: end)
+      while true {
+        let isLast = isEnding.load(ordering: .sequentiallyConsistent)
+        try step(reader, &position)
+        let now = ContinuousClock.now
+        if isLast || now - keptAt >= Self.interval {
+          if try keep(position.seq, unless: kept) { kept = position.seq }
+          keptAt = now
+        }
+        if isLast { break }
+        watch.wait(after: position.seq, all: hearsAll, for: Self.interval) {
+          isWanted.load(ordering: .sequentiallyConsistent) || isEnding.load(ordering: .sequentiallyConsistent)
+        }
+      }
+    } catch { fail(error) }
+    lock.lock()
+    isOver = true
+    lock.unlock()
+  }
+
+  private var hearsAll: Bool {
+    lock.lock()
+    defer { lock.unlock() }
+    return table.hearsOfChanges || table.undecided > 0
+  }
+
+  private func fail(_ error: any Error) {
+    // A log that has failed stops the host, which says so.
+    if !(error is LogFailure) {
+      notices.problem(
+        "sessions get no messages any more: the log cannot be read: \(error)", code: .receiver)
+    }
+    lock.lock()
+    let links = table.byID.values.flatMap(\.links)
+    lock.unlock()
+    for link in links { link.socket.end(.failed) }
+  }
+
+  private func step(_ reader: LogReader, _ position: inout LogPosition) throws {
+    // In this order: what is durable by now was noted before, unless it is a message that is in flight.
+    let durable = watch.durable
+    let isQuiet = inFlight.load(ordering: .sequentiallyConsistent) == 0
+    isWanted.store(false, ordering: .sequentiallyConsistent)
+    let wishes = wishes.withLock { wishes in
+      defer { wishes = [] }
+      return wishes
+    }
+    var wanted = max(decided.load(ordering: .sequentiallyConsistent), watch.durableEffects)
+    if table.hearsOfChanges || table.undecided > 0 { wanted = durable }
+    let mayJump = isQuiet && table.undecided == 0
+    if wanted > position.seq {
+      try read(reader, &position, through: wanted)
+    } else if mayJump, durable > position.seq {
+      position = LogPosition(seq: durable)
+    }
+    if !wishes.isEmpty { try fulfil(wishes, at: position.seq) }
+  }
+
+  // MARK: Records
+
+  private func read(_ reader: LogReader, _ position: inout LogPosition, through last: Int64) throws {
+    while position.seq < last {
+      var touched: [SessionLink] = []
+      lock.lock()
+      defer { flush(touched) }
+      defer { lock.unlock() }
+      let missing = try reader.visitBlock(after: &position, through: last) { record, _ in
+        try table.apply(record) { session, token, message in
+          for link in session.links where link.way == .live { give(message, token, to: link, &touched) }
+        }
+      }
+      guard let missing else { return }
+      if !missing.isEmpty {
+        notices.problem(
+          "sessions: seqs \(missing.lowerBound) to \(missing.upperBound - 1) were let go before they were read; a larger log.retain keeps them longer",
+          code: .receiver)
+        table.forgetAll()
+      }
+    }
+  }
+
+  /// Under the lock.
+  private func give(
+    _ message: SessionMessage, _ token: Int64, to link: SessionLink, _ touched: inout [SessionLink]
+  ) {
+    let frame = SessionMessage.frame(token, message.text(newest))
+    if link.coming.isEmpty {
+      if link.socket.waitingBytes > Self.most { return leaveBehind(link) }
+      touched.append(link)
+    }
+    link.coming.append(frame)
+    link.comingBytes += frame.count
+    link.sent = token
+    if link.comingBytes > Self.most { leaveBehind(link) }
+  }
+
+  private func leaveBehind(_ link: SessionLink) {
+    link.way = .behind
+    link.progress = .now
+    catchUp.add(link)
+  }
+
+  /// Without the lock.
+  private func flush(_ links: [SessionLink]) {
+    for link in links {
+      lock.lock()
+      let coming = link.coming
+      (link.coming, link.comingBytes) = ([], 0)
+      // Nobody else sends before these: who catches up begins after them.
+      link.socket.send(coming)
+      lock.unlock()
+    }
+  }
+
+  /// What a key has now.
+  func newest(_ store: String, _ key: String) -> (seq: Int64, value: Value?)? {
+    guard let store = try? coordinator.store(store), let value = try? store.get(key) else { return nil }
+    return (0, value)
+  }
+
+  // MARK: Wishes
+
+  private func fulfil(_ wishes: [Wish], at seq: Int64) throws {
+    /// What is told once it is kept.
+    var answers: [() -> Void] = []
+    var isNew = false
+    lock.lock()
+    for wish in wishes {
+      switch wish {
+      case .open(let link, let opening): isNew = open(link, opening, &answers) || isNew
+      case .leave(let link): detach(link)
+      case .subscribe(let link, let subscriptions, let isMore, let id):
+        guard let session = link.session else { break }
+        isNew = true
+        answers.append(change(session, link, subscriptions, isMore, id, seq))
+      case .say(let id, let content):
+        guard let session = table.byID[id] else { break }
+        isNew = true
+        let message = SessionMessage(content)
+        let token = table.say(message, to: session, newest)
+        let links = session.links.filter { $0.way == .live }
+        for link in links { link.sent = token }
+        let frame = SessionMessage.frame(token, message.text(newest))
+        answers.append { for link in links { link.socket.send([frame]) } }
+      }
+    }
+    lock.unlock()
+    if isNew { _ = try keep(seq, unless: -1) }
+    for answer in answers { answer() }
+  }
+
+  /// - Returns: whether something must be kept before the client is told.
+  private func open(
+    _ link: SessionLink, _ opening: SessionOpening, _ answers: inout [() -> Void]
+  ) -> Bool {
+    detach(link)
+    var reason: String?
+    if let (id, since) = opening.resumed {
+      if let session = table.byID[id], session.owner == opening.owner {
+        answers.append(resume(session, link, since))
+        return false
+      }
+      reason = "unknown_session"
+    }
+    guard table.byID.count < limits.sessions else {
+      answers.append { link.socket.end(.slow) }
+      return false
+    }
+    let session = Session(id: Self.newID(), owner: opening.owner)
+    table.add(session)
+    link.session = session
+    link.way = .live
+    link.sent = 0
+    session.links.append(link)
+    answers.append { Self.greet(link, session.id, 0, isResumed: false, reason) }
+    return true
+  }
+
+  private func resume(_ session: Session, _ link: SessionLink, _ since: Int64) -> () -> Void {
+    let isThere = session.entries(after: since, atMost: 0) != nil
+    link.session = session
+    link.sent = isThere ? since : session.token
+    session.left = nil
+    session.links.append(link)
+    let (id, sent) = (session.id, link.sent)
+    if sent == session.token {
+      link.way = .live
+    } else {
+      link.way = .behind
+      link.progress = .now
+    }
+    let isBehind = link.way == .behind
+    return { [self] in
+      Self.greet(link, id, sent, isResumed: isThere, isThere ? nil : "away_too_long")
+      if isBehind { catchUp.add(link) }
+    }
+  }
+
+  private static func greet(
+    _ link: SessionLink, _ id: String, _ token: Int64, isResumed: Bool, _ reason: String?
+  ) {
+    link.socket.opened(session: id)
+    var text = "{\"type\":\"$session\",\"session\":\"\(id)\",\"token\":\(token),\"resumed\":\(isResumed)"
+    if let reason { text += ",\"reason\":\"\(reason)\"" }
+    link.socket.send([Array((text + "}").utf8)])
+  }
+
+  private func detach(_ link: SessionLink) {
+    link.way = .closed
+    guard let session = link.session else { return }
+    link.session = nil
+    session.links.removeAll { $0 === link }
+    if session.links.isEmpty {
+      session.left = clock.now()
+      session.isChanged = true
+    }
+  }
+
+  private func change(
+    _ session: Session, _ link: SessionLink, _ subscriptions: SessionSubscriptions, _ isMore: Bool,
+    _ id: Value?, _ seq: Int64
+  ) -> () -> Void {
+    var fields: Value.Map = [:]
+    if let id { fields["id"] = id }
+    if isMore, session.subscriptions.count + subscriptions.count > limits.subscriptions {
+      fields["type"] = "$error"
+      fields["code"] = "too_many_subscriptions"
+      fields["error"] = .string("a session has at most \(limits.subscriptions) subscriptions")
+    } else {
+      if isMore { table.subscribe(session, subscriptions) } else { table.unsubscribe(session, subscriptions) }
+      fields["type"] = isMore ? "$subscribed" : "$unsubscribed"
+      fields["seq"] = .int(seq)
+    }
+    let frame = (try? JSON.bytes(.map(fields))) ?? []
+    return { link.socket.send([frame]) }
+  }
+
+  /// 192 bits of the system's randomness, as letters, digits, `-` and `_`.
+  private static func newID() -> String {
+    var generator = SystemRandomNumberGenerator()
+    let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+    return String((0..<32).map { _ in letters[Int(generator.next() & 63)] })
+  }
+
+  // MARK: What is kept
+
+  /// Keeps what has changed, as of a seq; forgets sessions whose clients are away for too long.
+  ///
+  /// - Returns: false when there was nothing to keep.
+  private func keep(_ seq: Int64, unless kept: Int64) throws(LogFailure) -> Bool {
+    lock.lock()
+    let now = clock.now()
+    var changed: [SessionRow] = []
+    for session in table.byID.values {
+      if let left = session.left, now - left > limits.keep.nanoseconds {
+        table.remove(session)
+        removed.append(session.id)
+      } else if session.isChanged {
+        changed.append(SessionRow(id: session.id, state: session.encoded))
+        session.isChanged = false
+      }
+    }
+    let gone = removed
+    removed = []
+    lock.unlock()
+    if changed.isEmpty, gone.isEmpty, table.byID.isEmpty || seq == kept { return false }
+    try log.writer.perform([
+      .sessions(changed: changed, removed: gone), .confirmed(receiver: SessionRow.receiver, seq: seq),
+    ])
+    return true
+  }
+
+  /// The sessions that there are, for who asks.
+  package var count: Int {
+    lock.lock()
+    defer { lock.unlock() }
+    return table.byID.count
+  }
+}
+
+/// Something that comes once, and that a thread waits for.
+private final class Once: @unchecked Sendable {  // guarded by `condition`
+  private let condition = Condition()
+  private var hasCome = false
+
+  func come() {
+    condition.lock()
+    hasCome = true
+    condition.broadcast()
+    condition.unlock()
+  }
+
+  func wait() {
+    condition.lock()
+    while !hasCome { condition.wait() }
+    condition.unlock()
+  }
+}

@@ -1,0 +1,117 @@
+import TriggerCore
+import TriggerHost
+
+/// What a message of a session says, from where the log has it. Its text is made once, when somebody is there to read it.
+final class SessionMessage {
+  enum Content: Sendable {
+    /// A message of a script, in canonical encoding.
+    case effect([UInt8])
+    /// A key that changed.
+    case change(store: String, key: [UInt8], seq: Int64, NewValue)
+    /// What came of a message of the client. `key`: its id, as JSON.
+    case ack(key: String, EventID, [KeyRow.Result], hint: String?)
+    /// A text without a token.
+    case kept([UInt8])
+  }
+
+  enum NewValue: Sendable {
+    /// In canonical encoding.
+    case put([UInt8])
+    case deleted
+    /// The record has what was added, and not what came of it.
+    case relative
+  }
+
+  /// What a key has now, and as of which seq; for changes whose record does not say what came of them.
+  typealias Newest = (_ store: String, _ key: String) -> (seq: Int64, value: Value?)?
+
+  let content: Content
+
+  init(_ content: Content) { self.content = content }
+
+  private var made: [UInt8]?
+
+  /// The text: JSON of a map, without its first brace, so that a token can be put before. Not empty.
+  func text(_ newest: Newest) -> [UInt8] {
+    if let made { return made }
+    let text = Self.text(of: content, newest)
+    made = text
+    return text
+  }
+
+  /// A whole message.
+  static func frame(_ token: Int64, _ text: [UInt8]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(text.count + 32)
+    bytes += "{\"token\":\(token)".utf8
+    if text.count > 1 { bytes.append(UInt8(ascii: ",")) }
+    bytes += text
+    return bytes
+  }
+
+  private static func text(of content: Content, _ newest: Newest) -> [UInt8] {
+    switch content {
+    case .kept(let text): return text
+    case .effect(let message): return json(value(of: message))
+    case .change(let store, let key, let seq, let new):
+      let name = String(decoding: key, as: UTF8.self)
+      var fields: Value.Map = [
+        "type": "$change", "store": .string(store), "key": .string(name), "seq": .int(seq),
+      ]
+      switch new {
+      case .put(let bytes): fields["value"] = value(of: bytes)
+      case .deleted: fields["deleted"] = true
+      case .relative:
+        if let newest = newest(store, name) {
+          fields["seq"] = .int(max(seq, newest.seq))
+          if let value = newest.value { fields["value"] = value } else { fields["deleted"] = true }
+        }
+      }
+      return json(.map(fields))
+    case .ack(let key, let event, let results, let hint): return ack(key, event, results, hint)
+    }
+  }
+
+  private static func value(of bytes: [UInt8]) -> Value {
+    do { return try bytes.withUnsafeBytes { try CanonicalEncoding.decode($0) } } catch {
+      preconditionFailure("a value of the log cannot be read: \(error)")
+    }
+  }
+
+  /// A value that has no JSON form is told as text: whoever waits for the token must get a message.
+  private static func json(_ value: Value) -> [UInt8] {
+    let bytes = (try? JSON.bytes(value)) ?? Array("{\"text\":\(JSONText.quoted("\(value)"))}".utf8)
+    return Array(bytes.dropFirst())
+  }
+
+  /// Made by hand: there is one for each message of a client.
+  private static func ack(
+    _ key: String, _ event: EventID, _ results: [KeyRow.Result], _ hint: String?
+  ) -> [UInt8] {
+    var text = "\"type\":\"$ack\",\"id\":\(key),\"event_id\":\"\(event)\",\"results\":["
+    for (place, result) in results.enumerated() {
+      if place > 0 { text += "," }
+      text +=
+        "{\"trigger\":\(JSONText.quoted(result.trigger)),\"seq\":\(result.seq),\"outcome\":\"\(result.outcome)\""
+      if let instead = result.instead { text += ",\"instead\":\"\(instead)\"" }
+      if let failure = result.failure {
+        text += ",\"code\":\"\(failure.code.rawValue)\",\"error\":\(JSONText.quoted(failure.message))"
+      }
+      if let time = result.retryAt { text += ",\"retry_at\":\"\(Timestamp(nanoseconds: time))\"" }
+      text += "}"
+    }
+    text += "]"
+    if let hint { text += ",\"hint\":\(JSONText.quoted(hint))" }
+    text += "}"
+    return Array(text.utf8)
+  }
+}
+
+enum JSONText {
+  /// A string as JSON.
+  static func quoted(_ text: String) -> String {
+    let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+    if isPlain { return "\"\(text)\"" }
+    return (try? JSON.text(.string(text))) ?? "\"\""
+  }
+}

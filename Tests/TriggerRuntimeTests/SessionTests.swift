@@ -1,0 +1,230 @@
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+import TriggerCore
+import TriggerHost
+
+@testable import TriggerRuntime
+
+/// Sessions of a whole host, with sockets of the test's own.
+@Suite(.timeLimit(.minutes(10))) struct SessionTests {
+  /// `say` answers its sender and tells the room; `both` reaches two triggers; `bad` fails after it has sent.
+  private static let say = """
+    return { on = { message = { "say", "both" } }, execute = function(event, ctx)
+      local store = ctx:store("s")
+      return { store:add("count", 1), store:put("k", event.text),
+        ctx:send(event.session, { type = "echo", text = event.text }),
+        ctx:broadcast("room", { type = "said", text = event.text }) }
+    end }
+    """
+  private static let other = """
+    return { on = { message = "both" }, execute = function(event, ctx) return {} end }
+    """
+  private static let bad = """
+    return { on = { message = "bad" }, execute = function(event, ctx)
+      ctx:send(event.session, { type = "echo" })
+      error("no")
+    end }
+    """
+
+  private static func start(
+    _ project: ProjectDirectory, data: HostOptions.Data = .configured
+  ) async throws -> RunningHost {
+    var options = HostOptions()
+    options.keepsSessions = true
+    options.data = data
+    options.durability = .async
+    return try await OpenedHost(HostPlaces(directory: project.path), options).recover().start()
+  }
+
+  private static func project() throws -> ProjectDirectory {
+    try ProjectDirectory([
+      "host.yaml": "data: data\n", "triggers/say.lua": say, "triggers/other.lua": other,
+      "triggers/bad.lua": bad,
+    ])
+  }
+
+  /// A client's end of a socket.
+  private final class Client: SessionSocket {
+    let frames = Heard<[String]>()
+    let all = Mutex<[String]>([])
+    let waiting = Atomic<Int>(0)
+    let session = Mutex<String?>(nil)
+    let ends = Heard<SessionEnd>()
+
+    func send(_ frames: [[UInt8]]) {
+      let texts = frames.map { String(decoding: $0, as: UTF8.self) }
+      self.frames.hear(
+        all.withLock { all in
+          all += texts
+          return all
+        })
+    }
+    func opened(session: String) { self.session.withLock { $0 = session } }
+    func end(_ reason: SessionEnd) { ends.hear(reason) }
+    var waitingBytes: Int { waiting.load(ordering: .relaxed) }
+
+    /// All that has come, once it is enough.
+    func has(_ count: Int) async throws -> [Value] {
+      try await frames.first { $0.count >= count }.map { try JSON.parse($0) }
+    }
+    var id: String { session.withLock { $0! } }
+  }
+
+  private struct Talk {
+    let host: RunningHost
+    let intake: EventIntake
+    var sessions: HostSessions { host.sessions! }
+
+    init(_ host: RunningHost) { (self.host, intake) = (host, EventIntake(host)) }
+
+    func say(_ client: Client, _ type: String, _ text: String, id: String?) throws {
+      let fields: Value.Map = ["text": .string(text), "session": .string(client.id)]
+      let event = Event(type, .map(fields), kind: .message)
+      #expect(try sessions.offer(event, key: id.map { "\"\($0)\"" }, session: client.id, intake) {})
+    }
+  }
+
+  private static func tokens(_ messages: [Value]) -> [Int64] { messages.compactMap { $0["token"]?.intValue } }
+
+  @Test(arguments: [HostOptions.Data.configured, .memory])
+  func messagesHaveTokensWithoutAGap(_ data: HostOptions.Data) async throws {
+    let project = try Self.project()
+    let host = try await Self.start(project, data: data)
+    let talk = Talk(host)
+    let client = Client()
+    _ = talk.sessions.open(SessionOpening(owner: "me"), client)
+    let hello = try await client.has(1)[0]
+    #expect(hello["type"] == "$session" && hello["token"] == 0 && hello["resumed"] == false)
+    try talk.say(client, "say", "one", id: "1")
+    try talk.say(client, "both", "two", id: "2")
+    try talk.say(client, "bad", "three", id: "3")
+    try talk.say(client, "nobody", "four", id: "4")
+    // Two echoes and four acknowledgements, one of them of two operations.
+    let messages = try await client.has(7)
+    #expect(Self.tokens(messages) == [0, 1, 2, 3, 4, 5, 6])
+    let acks = messages.filter { $0["type"] == "$ack" }
+    let results = Dictionary(
+      uniqueKeysWithValues: acks.map { ($0["id"]!.stringValue!, $0["results"]!.arrayValue!) })
+    #expect(results["1"]?.count == 1 && results["2"]?.count == 2 && results["4"]?.count == 0)
+    #expect(results["3"]?[0]["outcome"] == "failed" && results["3"]?[0]["code"] == "error")
+    // Whoever comes back gets what comes after what it saw, the same to the letter.
+    for since in 0...6 {
+      let again = Client()
+      _ = talk.sessions.open(SessionOpening(owner: "me", resumed: (client.id, Int64(since))), again)
+      _ = try await again.has(1 + 6 - since)
+      let texts = again.all.withLock { $0 }
+      #expect(Array(texts.dropFirst()) == client.all.withLock { Array($0.dropFirst(1 + since)) })
+      #expect(try JSON.parse(texts[0])["resumed"] == true)
+    }
+    await host.stop()
+  }
+
+  @Test func aSessionOutlivesItsHost() async throws {
+    let project = try Self.project()
+    let first = try await Self.start(project)
+    let client = Client()
+    _ = first.sessions!.open(SessionOpening(owner: "me"), client)
+    _ = try await client.has(1)
+    try Talk(first).say(client, "say", "one", id: "1")
+    _ = try await client.has(3)
+    await first.stop()
+    let second = try await Self.start(project)
+    let again = Client()
+    _ = second.sessions!.open(SessionOpening(owner: "me", resumed: (client.id, 1)), again)
+    let messages = try await again.has(2)
+    #expect(messages[0]["resumed"] == true && messages[1]["type"] == "$ack" && messages[1]["token"] == 2)
+    // Sent again, it is not run again.
+    try Talk(second).say(again, "say", "one", id: "1")
+    try Talk(second).say(again, "say", "two", id: "2")
+    let later = try await again.has(5)
+    #expect(Self.tokens(later) == [1, 2, 3, 4, 5])
+    #expect(try second.coordinator.store("s").get("count") == 2)
+    await second.stop()
+  }
+
+  @Test func aStrangerDoesNotGetIt() async throws {
+    let project = try Self.project()
+    let host = try await Self.start(project)
+    let client = Client()
+    _ = host.sessions!.open(SessionOpening(owner: "me"), client)
+    _ = try await client.has(1)
+    for opening in [
+      SessionOpening(owner: "you", resumed: (client.id, 0)),
+      SessionOpening(owner: "me", resumed: ("none", 0)),
+    ] {
+      let other = Client()
+      _ = host.sessions!.open(opening, other)
+      let hello = try await other.has(1)[0]
+      #expect(hello["resumed"] == false && hello["reason"] == "unknown_session")
+      #expect(other.id != client.id)
+    }
+    let early = Client()
+    _ = host.sessions!.open(SessionOpening(owner: "me", resumed: (client.id, 7)), early)
+    #expect(try await early.has(1)[0]["reason"] == "away_too_long")
+    await host.stop()
+  }
+
+  @Test func subscriptionsAreHeard() async throws {
+    let project = try Self.project()
+    let host = try await Self.start(project)
+    let talk = Talk(host)
+    let (speaker, hearer) = (Client(), Client())
+    _ = talk.sessions.open(SessionOpening(owner: "me"), speaker)
+    let link = talk.sessions.open(SessionOpening(owner: "you"), hearer)
+    _ = try await speaker.has(1)
+    _ = try await hearer.has(1)
+    var wanted = SessionSubscriptions()
+    wanted.topics = [ExactText("room")]
+    wanted.keys = [
+      .init(store: ExactText("s"), key: Array("k".utf8)),
+      .init(store: ExactText("s"), key: Array("count".utf8)),
+    ]
+    wanted.prefixes = [.init(store: ExactText("s"), key: Array("k".utf8))]
+    talk.sessions.subscribe(link, wanted, isMore: true, id: 1)
+    #expect(try await hearer.has(2)[1]["type"] == "$subscribed")
+    try talk.say(speaker, "say", "one", id: nil)
+    let messages = try await hearer.has(5)
+    #expect(Self.tokens(messages) == [0, 1, 2, 3])
+    let changes = messages.filter { $0["type"] == "$change" }
+    #expect(changes.map { $0["key"] } == ["count", "k"] && changes.map { $0["value"] } == [1, "one"])
+    #expect(messages.contains { $0["type"] == "said" })
+    // A subscription counts after a restart, and ends when somebody says so.
+    await host.stop()
+    let second = try await Self.start(project)
+    let (again, other) = (Client(), Client())
+    let back = second.sessions!.open(SessionOpening(owner: "you", resumed: (hearer.id, 3)), again)
+    _ = second.sessions!.open(SessionOpening(owner: "me", resumed: (speaker.id, 1)), other)
+    _ = try await again.has(1)
+    _ = try await other.has(1)
+    try Talk(second).say(other, "say", "two", id: nil)
+    #expect(Self.tokens(try await again.has(4)) == [3, 4, 5, 6])
+    second.sessions!.subscribe(back, wanted, isMore: false, id: nil)
+    #expect(try await again.has(5)[4]["type"] == "$unsubscribed")
+    try Talk(second).say(other, "say", "three", id: "a")
+    _ = try await other.has(4)
+    #expect(again.all.withLock { $0.count } == 5)
+    await second.stop()
+  }
+
+  /// A socket that takes nothing is left behind, gets the rest in order once it has room, and holds up nobody.
+  @Test func aSlowSocketIsLeftBehind() async throws {
+    let project = try Self.project()
+    let host = try await Self.start(project)
+    let talk = Talk(host)
+    let (slow, quick) = (Client(), Client())
+    _ = talk.sessions.open(SessionOpening(owner: "me"), slow)
+    _ = try await slow.has(1)
+    _ = talk.sessions.open(SessionOpening(owner: "me", resumed: (slow.id, 0)), quick)
+    _ = try await quick.has(1)
+    slow.waiting.store(2 << 20, ordering: .relaxed)
+    for number in 0..<400 { try talk.say(quick, "say", "\(number)", id: "\(number)") }
+    _ = try await quick.has(801)
+    #expect(slow.all.withLock { $0.count } == 1)
+    slow.waiting.store(0, ordering: .relaxed)
+    _ = try await slow.has(801)
+    #expect(slow.all.withLock { Array($0.dropFirst()) } == quick.all.withLock { Array($0.dropFirst()) })
+    await host.stop()
+  }
+}
