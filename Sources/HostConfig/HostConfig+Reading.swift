@@ -47,7 +47,7 @@ extension HostConfig {
   static let keys = [
     "scripts", "cron", "order", "workers", "strict_stores", "queue", "limits", "data", "durability", "log",
     "stop_timeout", "listen", "stores", "log_level", "feeds", "schedules", "host_names", "cors", "tls",
-    "server_limits",
+    "server_limits", "sessions",
   ]
 
   private mutating func read(_ map: MapReader) {
@@ -72,6 +72,7 @@ extension HostConfig {
     readFeeds(map)
     schedules = map.schedules("schedules")
     readServer(map)
+    readSessions(map)
   }
 
   /// A directory, or a map with one.
@@ -151,6 +152,13 @@ extension HostConfig {
     do throws(ListenAddress.Fault) { listen = try ListenAddress(parsing: text) } catch {
       map.fail("listen", error.description)
     }
+  }
+
+  private mutating func readSessions(_ map: MapReader) {
+    guard let section = map.map("sessions", keys: ["keep", "messages", "most"]) else { return }
+    sessions.keep = section.timeSpan("keep") ?? sessions.keep
+    sessions.messages = section.integer("messages", in: 1...1_000_000) ?? sessions.messages
+    sessions.most = section.integer("most", in: 1...10_000_000) ?? sessions.most
   }
 
   private mutating func readStores(_ map: MapReader) {

@@ -41,6 +41,18 @@ package struct HostConfig: Sendable {
     package init() {}
   }
 
+  /// How long conversations with clients live, and what they may hold.
+  package struct Sessions: Sendable, Hashable {
+    /// How long a session waits for a client that is away.
+    package var keep = Duration.seconds(600)
+    /// Messages of a session that are kept for a client that is away.
+    package var messages = 2000
+    /// Sessions at a time, with sockets or without.
+    package var most = 100_000
+
+    package init() {}
+  }
+
   /// What one attempt may use, unless its script says otherwise, and what bounds a chain of events.
   package struct Limits: Sendable, Hashable {
     /// CPU time of an attempt; ten times that in wall time is the backstop.
@@ -134,6 +146,7 @@ package struct HostConfig: Sendable {
   /// What a host encrypts with; nil: it does not.
   package var tls: TLS?
   package var serverLimits = ServerLimits()
+  package var sessions = Sessions()
   package var feeds: [FeedSettings] = []
   /// The config's own jobs first, then those of the cron files; names are unique when the report is good.
   package var schedules: [ScheduleEntry] = []

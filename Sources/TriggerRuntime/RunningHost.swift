@@ -49,7 +49,7 @@ public final class RunningHost: Sendable {
     effects = HostEffects(parts, storage)
     sessions =
       parts.options.keepsSessions
-      ? parts.log.map { HostSessions(parts, $0, SessionLimits()) } : nil
+      ? parts.log.map { HostSessions(parts, $0) } : nil
     schedules = HostSchedules(parts, storage)
     scripts = HostScripts(parts, storage, schedules)
     (reading, clock) = (parts.reading, parts.options.clock)

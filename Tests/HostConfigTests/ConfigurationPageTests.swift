@@ -44,7 +44,7 @@ import Testing
 
   @Test func everyKeyIsExplained() throws {
     let explained = try keys("host.yaml")
-    let sections: Set = ["queue", "limits", "log", "server_limits"]
+    let sections: Set = ["queue", "limits", "log", "server_limits", "sessions"]
     #expect(explained.filter { !$0.contains(".") } == Set(HostConfig.keys).subtracting(sections))
     // A key that is not known is refused, so the block of defaults names those there are.
     var (section, nested) = ("", Set<String>())

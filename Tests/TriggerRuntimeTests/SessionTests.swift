@@ -227,4 +227,69 @@ import TriggerHost
     #expect(slow.all.withLock { Array($0.dropFirst()) } == quick.all.withLock { Array($0.dropFirst()) })
     await host.stop()
   }
+
+  /// Whatever is kept in between, as of any seq, the same records give the same messages with the same tokens.
+  @Test func messagesAreWhatTheRecordsSay() async throws {
+    let project = try Self.project()
+    let host = try await Self.start(project)
+    let talk = Talk(host)
+    let clients = [Client(), Client(), Client()]
+    let chance = testSeed()
+    var seed = SplitMix64(seed: chance)
+    var wanted = SessionSubscriptions()
+    (wanted.topics, wanted.prefixes) = ([ExactText("room")], [.init(store: ExactText("s"), key: [])])
+    for (number, client) in clients.enumerated() {
+      let link = talk.sessions.open(SessionOpening(owner: "me"), client)
+      _ = try await client.has(1)
+      if number < 2 { talk.sessions.subscribe(link, wanted, isMore: true, id: nil) }
+    }
+    for number in 0..<200 {
+      let client = clients.randomElement(using: &seed)!
+      let type = ["say", "both", "bad"].randomElement(using: &seed)!
+      try talk.say(client, type, "\(number)", id: Bool.random(using: &seed) ? "\(number)" : nil)
+    }
+    await host.queue.waitUntilIdle()
+    await host.stop()
+    let reader = try LogReader(path: project.path + "/data")
+    defer { reader.close() }
+    let whole = Self.table(clients, wanted)
+    let cut = Int64.random(in: 0...(try reader.lastSeq()), using: &seed)
+    var (table, isCut) = (Self.table(clients, wanted), false)
+    var first = whole
+    try reader.visitViews(from: 1) { record in
+      try first.apply(record) { _, _, _ in }
+      if record.seq > cut, !isCut {
+        table = try Self.reread(table)
+        isCut = true
+      }
+      try table.apply(record) { _, _, _ in }
+    }
+    for client in clients {
+      let (one, other) = (first.byID[client.id]!, table.byID[client.id]!)
+      #expect(one.token > 0 && one.token == other.token, "seed \(chance), cut after \(cut)")
+      #expect(one.entries == other.entries && one.seqs == other.seqs, "seed \(chance), cut after \(cut)")
+      // And these are what the client has got.
+      let got = try client.all.withLock { try JSON.parse($0.last!) }["token"]
+      #expect(got == .int(one.token), "seed \(chance), cut after \(cut)")
+    }
+  }
+
+  private static func table(_ clients: [Client], _ wanted: SessionSubscriptions) -> SessionTable {
+    var table = SessionTable(keeping: 10_000)
+    for (number, client) in clients.enumerated() {
+      let session = Session(id: client.id, owner: "me")
+      table.add(session)
+      if number < 2 { table.subscribe(session, wanted) }
+    }
+    return table
+  }
+
+  /// The same, out of what the log would keep.
+  private static func reread(_ table: SessionTable) throws -> SessionTable {
+    var again = SessionTable(keeping: 10_000)
+    for session in table.byID.values {
+      again.add(try session.encoded.withUnsafeBytes { try Session(id: session.id, $0) })
+    }
+    return again
+  }
 }

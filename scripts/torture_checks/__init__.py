@@ -2,7 +2,7 @@
 
 # Imported for their registrations.
 from . import catchup, cells, chain, clocks, codes, crowd, damage, disk, ends, feeds, fence, keys, kills  # noqa: F401
-from . import hostile, listeners, posts, power, saves, second, snapshots, stages, starts, stops, wire, words  # noqa: F401
+from . import hostile, listeners, posts, power, saves, second, sessions, snapshots, stages, starts, stops, wire, words  # noqa: F401
 from .rounds import CHECKS
 
 __all__ = ["CHECKS"]

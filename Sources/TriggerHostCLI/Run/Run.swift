@@ -78,8 +78,9 @@ struct Run: AsyncParsableCommand {
     // A log reader that goes away does not end the host, and one that does not read does not stop it.
     signal(SIGPIPE, SIG_IGN)
     Output.beginWriters()
-    let options = options
+    var options = options
     let serving = try server.options(loaded.config, data: data.data)
+    options.keepsSessions = serving != nil
     try report(ConfigReport(loaded.config.overlaps(data: options.place(loaded.config)?.path)))
     let recovered = try OpenedHost(loaded.config, options, reading: { places.load() }).recover()
     let host = try await start(recovered, signals, loaded.config.stopTimeout)

@@ -1,3 +1,4 @@
+import HostConfig
 import Synchronization
 import TriggerCore
 import TriggerHost
@@ -19,6 +20,8 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
 
   /// Bytes that may wait in a socket before it is left behind.
   private static let most = 1 << 20
+  /// What a session may subscribe to.
+  private static let mostSubscriptions = 1000
   /// How often what has changed is kept.
   private static let interval = Duration.seconds(1)
 
@@ -30,7 +33,7 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
   private var removed: [String] = []
   private(set) var isOver = false
 
-  package let limits: SessionLimits
+  private let limits: HostConfig.Sessions
   private let log: HostLog
   private let watch: EffectWatch
   private let coordinator: CommitCoordinator
@@ -43,9 +46,9 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
   private let ended = Once()
   private let catchUp = SessionCatchUp()
 
-  init(_ parts: HostParts, _ log: HostLog, _ limits: SessionLimits) {
+  init(_ parts: HostParts, _ log: HostLog) {
     self.log = log
-    self.limits = limits
+    limits = parts.config.sessions
     (watch, coordinator) = (parts.coordinator.effects, parts.coordinator)
     (clock, notices) = (parts.options.clock, parts.notices)
     table = SessionTable(keeping: limits.messages)
@@ -336,7 +339,7 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
       }
       reason = "unknown_session"
     }
-    guard table.byID.count < limits.sessions else {
+    guard table.byID.count < limits.most else {
       answers.append { link.socket.end(.slow) }
       return false
     }
@@ -396,10 +399,10 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
   ) -> () -> Void {
     var fields: Value.Map = [:]
     if let id { fields["id"] = id }
-    if isMore, session.subscriptions.count + subscriptions.count > limits.subscriptions {
+    if isMore, session.subscriptions.count + subscriptions.count > Self.mostSubscriptions {
       fields["type"] = "$error"
       fields["code"] = "too_many_subscriptions"
-      fields["error"] = .string("a session has at most \(limits.subscriptions) subscriptions")
+      fields["error"] = .string("a session has at most \(Self.mostSubscriptions) subscriptions")
     } else {
       if isMore { table.subscribe(session, subscriptions) } else { table.unsubscribe(session, subscriptions) }
       fields["type"] = isMore ? "$subscribed" : "$unsubscribed"

@@ -32,20 +32,6 @@ package struct SessionOpening: Sendable {
   }
 }
 
-/// How long sessions live, and what they may hold.
-package struct SessionLimits: Sendable, Hashable {
-  /// How long a session waits for a client that is away.
-  package var keep = Duration.seconds(600)
-  /// Messages of a session that are kept for a client that is away.
-  package var messages = 2000
-  /// Sessions at a time, with sockets or without.
-  package var sessions = 100_000
-  /// Subscriptions of a session.
-  package var subscriptions = 1000
-
-  package init() {}
-}
-
 /// A socket of a session. Guarded by the lock of `HostSessions`.
 package final class SessionLink: @unchecked Sendable {  // as said
   enum Way {
