@@ -141,8 +141,10 @@ class Talker:
         self.open[self.sent] = message
         return message
 
-    def took(self, message: dict[str, Any]) -> None:
+    def took(self, message: dict[str, Any], ends: bool) -> None:
         """Every message has the token after that of the one before."""
+        if ends and message["type"] == "$error" and message["code"] == "stopping":
+            raise Gone  # The next life gets what was sent.
         if message["type"] in ("$subscribed", "$pong"):
             self.subscribed = self.subscribed or message["type"] == "$subscribed"
             return
@@ -222,10 +224,11 @@ class Room:
         while time.monotonic() < until or talker.open or talker.echoed < talker.sent:
             while time.monotonic() < until and len(talker.open) < rng.choice([1, 5, 50]):
                 socket.send(talker.next(rng))
-            message = socket.receive(0.05 if time.monotonic() < until else 60 * patience())
+            is_last = time.monotonic() >= until
+            message = socket.receive(60 * patience() if is_last else 0.05)
             if message is not None:
-                talker.took(message)
-            elif time.monotonic() >= until:
+                talker.took(message, self.ending.is_set())
+            elif is_last:
                 raise Fault(f"{talker.name} waits for {len(talker.open)} acknowledgements, {talker.echoed} of "
                             f"{talker.sent} echoes came")
             if rng.random() < 0.002:  # A new socket in the middle of it.
@@ -241,12 +244,12 @@ class Room:
         while True:
             message = socket.receive(0.2)
             if message is not None:
-                talker.took(message)
+                talker.took(message, self.ending.is_set())
             elif self.ending.is_set():
                 message = socket.receive(30 * patience())
                 if message is None:
                     raise Fault("a host that ends does not close its sockets")
-                talker.took(message)
+                talker.took(message, self.ending.is_set())
 
 
 def joined(round: Round, threads: list[threading.Thread], why: str) -> None:
