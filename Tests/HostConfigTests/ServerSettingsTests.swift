@@ -22,6 +22,8 @@ import Testing
         body: 1gb
         body_time: 2s
         idle_time: 3s
+        message: 2kb
+        ping_time: 4s
         token_rate: 100
         address_rate: none
       """)
@@ -35,6 +37,7 @@ import Testing
     var limits = HostConfig.ServerLimits()
     (limits.connections, limits.addressConnections, limits.header, limits.body) = (10, 2, 8 << 10, 1 << 30)
     (limits.headerTime, limits.bodyTime, limits.idleTime) = (.seconds(1), .seconds(2), .seconds(3))
+    (limits.message, limits.pingTime) = (2 << 10, .seconds(4))
     (limits.tokenRate, limits.addressRate) = (100, nil)
     #expect(config.serverLimits == limits)
     let changed = config.keysThatDiffer(from: parse("").config)

@@ -12,6 +12,9 @@ extension HostConfig {
     package var body = 1 << 20
     package var bodyTime = Duration.seconds(30)
     package var idleTime = Duration.seconds(120)
+    /// Bytes of a message on a WebSocket.
+    package var message = 1 << 20
+    package var pingTime = Duration.seconds(30)
     /// Requests and messages a second; nil: any number.
     package var tokenRate: Int?
     /// Requests a second; nil: any number.
@@ -67,8 +70,7 @@ extension HostConfig {
   private mutating func readServerLimits(_ map: MapReader) {
     let keys = [
       "connections", "address_connections", "header", "header_time", "body", "body_time", "idle_time",
-      "token_rate",
-      "address_rate",
+      "message", "ping_time", "token_rate", "address_rate",
     ]
     guard let section = map.map("server_limits", keys: keys) else { return }
     var limits = ServerLimits()
@@ -80,6 +82,8 @@ extension HostConfig {
     limits.body = section.size("body", in: 1 << 10...1 << 30) ?? limits.body
     limits.bodyTime = section.timeSpan("body_time") ?? limits.bodyTime
     limits.idleTime = section.timeSpan("idle_time") ?? limits.idleTime
+    limits.message = section.size("message", in: 1 << 10...1 << 30) ?? limits.message
+    limits.pingTime = section.timeSpan("ping_time") ?? limits.pingTime
     if let rate = section.rate("token_rate") { limits.tokenRate = rate.number }
     if let rate = section.rate("address_rate") { limits.addressRate = rate.number }
     serverLimits = limits

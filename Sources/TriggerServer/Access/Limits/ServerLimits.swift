@@ -21,6 +21,10 @@ public struct ServerLimits: Hashable, Sendable {
   public var bodyRate = 1 << 10
   /// How long a connection may be open between two requests.
   public var idleTime = Duration.seconds(120)
+  /// Bytes of one message on a WebSocket, whatever its fragments.
+  public var messageBytes = 1 << 20
+  /// How long nothing may come on a WebSocket before the host asks with a ping, and how long it then waits.
+  public var pingTime = Duration.seconds(30)
   /// Requests and messages a second of one token; nil: any number.
   public var tokenRate: Int?
   /// Requests a second of one address, IPv6 by /64; nil: any number. This machine's own are not bounded.
@@ -44,6 +48,8 @@ public struct ServerLimits: Hashable, Sendable {
     bodyBytes = limits.body
     bodyTime = limits.bodyTime
     idleTime = limits.idleTime
+    messageBytes = limits.message
+    pingTime = limits.pingTime
     tokenRate = limits.tokenRate
     addressRate = limits.addressRate
   }
