@@ -39,6 +39,7 @@ public final class HostServer: Service {
   public let access: AccessControl
   private let tokens: TokenStore?
   private let connections = Connections()
+  private let sockets = OpenSockets()
   private let waiting: Waiting
   private let logger: Logger
   private let state = Mutex(State.made)
@@ -56,15 +57,26 @@ public final class HostServer: Service {
   ///     routes of the program alone. A path that the server has stays the server's.
   /// - Throws: `AccessError` when others reach the address and nobody would be asked who they are, or the tokens cannot be
   ///   read. Blocks for the time that the disk takes.
-  public init(
+  public convenience init(
     _ host: RunningHost, _ options: ServerOptions = ServerOptions(),
     routes: (Hummingbird.Router<ServerContext>) -> Void = { _ in }
+  ) throws {
+    try self.init(host, options, conversations: nil, routes: routes)
+  }
+
+  /// - Parameter conversations: what is said on WebSockets; nil: there are none.
+  init(
+    _ host: RunningHost, _ options: ServerOptions, conversations: MakeConversation?,
+    routes: (Hummingbird.Router<ServerContext>) -> Void
   ) throws {
     (access, tokens) = try options.access()
     (self.host, self.options) = (host, options)
     waiting = Waiting()
     logger = options.logger ?? Logger(label: "server") { _ in SwiftLogNoOpLogHandler() }
-    let endpoints = HostEndpoints(host, access, waiting).all
+    var endpoints = HostEndpoints(host, access, waiting).all
+    if let conversations {
+      endpoints.append(WebSocketRoute(access: access, sockets: sockets, make: conversations).endpoint)
+    }
     let router = Hummingbird.Router(context: ServerContext.self, options: [.autoGenerateHeadEndpoints])
     router.add(middleware: ProblemMiddleware(endpoints: endpoints))
     for endpoint in endpoints {
@@ -121,8 +133,11 @@ public final class HostServer: Service {
 
   /// A token that is taken back, or a certificate that is renewed, counts at once.
   private func followFiles() {
-    tokens?.start { [logger] change in
-      if case .problem(let text) = change { logger.error("\(text)") }
+    tokens?.start { [logger, sockets, access] change in
+      switch change {
+      case .lost: sockets.closeUncounted(access)
+      case .problem(let text): logger.error("\(text)")
+      }
     }
     options.certificate?.start { [logger] problem in
       if let problem {
@@ -241,16 +256,8 @@ extension Endpoint {
 extension HTTPServerBuilder {
   /// HTTP/1.1, with what guards a connection.
   static func guarded(_ access: AccessControl, _ connections: Connections) -> HTTPServerBuilder {
-    let limits = access.limits
-    return HTTPServerBuilder { responder in
-      GuardedChannel(
-        http: HTTP1Channel(
-          responder: responder,
-          configuration: .init(
-            additionalChannelHandlers: [ConnectionGuard(limits)],
-            httpDecoderConfiguration: .init(
-              maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
-              maxHeaderFieldCount: limits.headerFields))), access: access, connections: connections)
+    HTTPServerBuilder { responder in
+      GuardedChannel(http: HTTP1Channel(responder: responder), access: access, connections: connections)
     }
   }
 }
@@ -271,7 +278,11 @@ struct GuardedChannel: ServerChildChannel {
     }
     channel.closeFuture.whenComplete { [access] _ in access.closed(from: peer) }
     connections.add(channel)
-    return http.setup(channel: channel, logger: logger)
+    return channel.eventLoop.makeCompletedFuture {
+      try channel.pipeline.syncOperations.addHTTP(access.limits, logger)
+      return try Value(
+        wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
+    }
   }
 
   func handle(value: Value, logger: Logger) async { await http.handle(value: value, logger: logger) }

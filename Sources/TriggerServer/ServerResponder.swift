@@ -32,7 +32,8 @@ struct ServerResponder: HTTPResponder {
 
   private func asked(_ request: Request, _ context: ServerContext) -> AccessRequest {
     AccessRequest(
-      request.head, peer: context.remoteAddress.flatMap { IPAddress($0) }, isEncrypted: isEncrypted)
+      request.head, peer: context.remoteAddress.flatMap { IPAddress($0) }, isEncrypted: isEncrypted
+    ).asWebSocket(request.head)
   }
 
   private func answer(_ request: Request, _ context: ServerContext) async throws -> Response {

@@ -27,9 +27,10 @@ final class ServedHost: Sendable {
   private let directory: String
   private let running: Task<Void, any Error>
 
-  init(_ scripts: [String: String] = ServedHost.scripts, _ options: ServerOptions = ServerOptions())
-    async throws
-  {
+  init(
+    _ scripts: [String: String] = ServedHost.scripts, _ options: ServerOptions = ServerOptions(),
+    conversations: MakeConversation? = nil
+  ) async throws {
     directory = NSTemporaryDirectory() + "served-\(UUID().uuidString)"
     try FileManager.default.createDirectory(
       atPath: directory + "/triggers", withIntermediateDirectories: true)
@@ -39,7 +40,7 @@ final class ServedHost: Sendable {
     try Data("data: data\nscripts: { directory: triggers, watch: off }\n".utf8)
       .write(to: URL(fileURLWithPath: directory + "/host.yaml"))
     host = try await OpenedHost(HostPlaces(directory: directory)).recover().start()
-    server = try HostServer(host, options) { router in
+    server = try HostServer(host, options, conversations: conversations) { router in
       router.get("hello") { _, _ in "hello" }
     }
     running = Task { [server] in try await server.run() }
@@ -141,9 +142,9 @@ final class ServedHost: Sendable {
 /// Serves a host while `body` runs.
 func serving(
   _ scripts: [String: String] = ServedHost.scripts, _ options: ServerOptions = ServerOptions(),
-  _ body: (ServedHost) async throws -> Void
+  conversations: MakeConversation? = nil, _ body: (ServedHost) async throws -> Void
 ) async throws {
-  let served = try await ServedHost(scripts, options)
+  let served = try await ServedHost(scripts, options, conversations: conversations)
   do { try await body(served) } catch {
     try? await served.stop()
     throw error

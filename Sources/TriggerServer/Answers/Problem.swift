@@ -98,6 +98,8 @@ extension Problem {
     case unsupportedMediaType = "unsupported_media_type"
     /// The `Host` is not this server's.
     case misdirected
+    /// The path is one of WebSockets, and the request asks for none, or for one of another version.
+    case upgradeRequired = "upgrade_required"
     /// The idempotency key came with another event.
     case keyReused = "key_reused"
     /// Who asks has asked too often.
@@ -136,6 +138,7 @@ extension Problem {
       case .tooLarge: .contentTooLarge
       case .unsupportedMediaType: .unsupportedMediaType
       case .misdirected: .misdirectedRequest
+      case .upgradeRequired: .upgradeRequired
       case .keyReused: .unprocessableContent
       case .tooManyRequests: .tooManyRequests
       case .headersTooLarge: .requestHeaderFieldsTooLarge
@@ -161,6 +164,7 @@ extension Problem {
       case .tooLarge: "The body is too large"
       case .unsupportedMediaType: "The body is of a type that is not taken here"
       case .misdirected: "The request is for another host"
+      case .upgradeRequired: "A WebSocket is at this path"
       case .keyReused: "The idempotency key came with another event"
       case .tooManyRequests: "Too many requests"
       case .headersTooLarge: "The head of the request is too large"

@@ -24,6 +24,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   private let limits: ServerLimits
   private var clock: ConnectionClock
   private var timer: Scheduled<Void>?
+  /// What looks for it elsewhere in the pipeline, and goes with it.
+  private var watches: [any RemovableChannelHandler] = []
+  /// The client sends nothing more.
+  private(set) var isHalfClosed = false
   /// What was wrong with the message that is being read; nothing is read after it.
   private var fault: Problem?
   /// The answer that says so is being written in the place of another.
@@ -47,14 +51,23 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   func handlerAdded(context: ChannelHandlerContext) {
     // Before the decoder, which shows no byte of a head before all of it is there.
     let pipeline = context.pipeline.syncOperations
-    try? pipeline.addHandler(ByteWatch(self), position: .first)
+    let bytes = ByteWatch(self)
+    try? pipeline.addHandler(bytes, position: .first)
+    watches = [bytes]
     if let codec = try? pipeline.handler(type: HTTP1ToHTTPServerCodec.self) {
-      try? pipeline.addHandler(HeadWatch(self), position: .before(codec))
+      let heads = HeadWatch(self)
+      try? pipeline.addHandler(heads, position: .before(codec))
+      watches.append(heads)
     }
     arm(context)
   }
 
-  func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
+  /// The connection has ended, or it is a WebSocket from now on.
+  func handlerRemoved(context: ChannelHandlerContext) {
+    timer?.cancel()
+    for watch in watches { context.pipeline.syncOperations.removeHandler(watch, promise: nil) }
+    watches = []
+  }
 
   func channelInactive(context: ChannelHandlerContext) {
     timer?.cancel()
@@ -114,6 +127,11 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
       return Problem(.badRequest, "the request target does not begin with a slash")
     }
     return nil
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case ChannelEvent.inputClosed = event { isHalfClosed = true }
+    context.fireUserInboundEventTriggered(event)
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -212,7 +230,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 }
 
 /// Sees heads before they lose what only HTTP/1 knows.
-private final class HeadWatch: ChannelInboundHandler {
+private final class HeadWatch: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias InboundOut = HTTPServerRequestPart
 
@@ -221,13 +239,16 @@ private final class HeadWatch: ChannelInboundHandler {
   init(_ guardian: ConnectionGuard) { self.guardian = guardian }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    if case .head(let head) = unwrapInboundIn(data) { guardian.headCame(head) }
-    context.fireChannelRead(data)
+    guard case .head(var head) = unwrapInboundIn(data) else { return context.fireChannelRead(data) }
+    guardian.headCame(head)
+    // RFC 9110, section 7.8.
+    if head.version.minor == 0 { head.headers.remove(name: "Upgrade") }
+    context.fireChannelRead(wrapInboundOut(.head(head)))
   }
 }
 
 /// Sees bytes before they are decoded.
-private final class ByteWatch: ChannelInboundHandler {
+private final class ByteWatch: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer
 

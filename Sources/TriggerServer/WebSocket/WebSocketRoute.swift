@@ -1,0 +1,61 @@
+import Hummingbird
+import NIOCore
+import Synchronization
+
+/// `GET /v1/ws`.
+struct WebSocketRoute: Sendable {
+  let access: AccessControl
+  let sockets: OpenSockets
+  let make: MakeConversation
+
+  var endpoint: Endpoint {
+    Endpoint(
+      method: .get, path: WebSocketHandshake.path, right: .send,
+      summary: "A WebSocket: messages in; acknowledgements, replies and what is subscribed to out.",
+      about: EndpointText(
+        parameters: [
+          .init(name: "Upgrade", text: "websocket", isInHead: true),
+          .init(
+            name: "Sec-WebSocket-Protocol",
+            text:
+              "\(WebSocketHandshake.messages); a browser that has no cookie adds \(WebSocketHandshake.token)TOKEN.",
+            isInHead: true),
+        ],
+        answers: [(101, "The connection is a WebSocket from now on.", [])],
+        problems: [.badRequest, .forbidden, .foreignOrigin, .upgradeRequired]),
+      handler: open)
+  }
+
+  /// Called when everything that is asked of every request has been: who asks is known, and may come in.
+  private func open(_ request: Request, _ context: ServerContext) async throws -> Response {
+    let upgrade = WebSocketUpgrade(
+      handshake: try WebSocketHandshake(request.head), limits: access.limits,
+      mayStay: { [access, caller = context.caller] in access.stillCounts(caller) },
+      make: { [make] in try make(request, context) })
+    if let outlet = try await upgrade.begin(on: context.channel) {
+      sockets.add(outlet, context.caller, context.channel.closeFuture)
+    }
+    // The answer has been given. This one cannot be written any more, which ends what HTTP has to do with the connection.
+    return Response(status: .switchingProtocols)
+  }
+}
+
+/// The WebSockets that are open, and whose they are. Any thread.
+final class OpenSockets: Sendable {
+  private let open = Mutex<[ObjectIdentifier: (outlet: WebSocketOutlet, caller: Caller)]>([:])
+
+  /// How many are open.
+  var count: Int { open.withLock { $0.count } }
+
+  func add(_ outlet: WebSocketOutlet, _ caller: Caller, _ closed: EventLoopFuture<Void>) {
+    let id = ObjectIdentifier(outlet)
+    open.withLock { $0[id] = (outlet, caller) }
+    closed.whenComplete { [self] _ in open.withLock { _ = $0.removeValue(forKey: id) } }
+  }
+
+  /// Closes those of callers that would not be let in any more.
+  func closeUncounted(_ access: AccessControl) {
+    let lost = open.withLock { Array($0.values) }.filter { !access.stillCounts($0.caller) }
+    for (outlet, _) in lost { outlet.close(.policyViolation, "the token does not count any more") }
+  }
+}
