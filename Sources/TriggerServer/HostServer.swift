@@ -74,8 +74,11 @@ public final class HostServer: Service {
     waiting = Waiting()
     logger = options.logger ?? Logger(label: "server") { _ in SwiftLogNoOpLogHandler() }
     var endpoints = HostEndpoints(host, access, waiting).all
-    if let conversations {
-      endpoints.append(WebSocketRoute(access: access, sockets: sockets, make: conversations).endpoint)
+    let make =
+      conversations
+      ?? host.sessions.map { [access] in SessionConversation.maker($0, EventIntake(host), access) }
+    if let make {
+      endpoints.append(WebSocketRoute(access: access, sockets: sockets, make: make).endpoint)
     }
     let router = Hummingbird.Router(context: ServerContext.self, options: [.autoGenerateHeadEndpoints])
     router.add(middleware: ProblemMiddleware(endpoints: endpoints))

@@ -69,7 +69,11 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
   /// The socket has ended.
   package func leave(_ link: SessionLink) { wish(.leave(link)) }
 
-  func subscribe(_ link: SessionLink, _ subscriptions: SessionSubscriptions, isMore: Bool, id: Value?) {
+  /// The session hears of more, or of less. The socket is told when that counts.
+  ///
+  /// - Parameter id: given back in the answer.
+  package func subscribe(_ link: SessionLink, _ subscriptions: SessionSubscriptions, isMore: Bool, id: Value?)
+  {
     wish(.subscribe(link, subscriptions, isMore: isMore, id: id))
   }
 

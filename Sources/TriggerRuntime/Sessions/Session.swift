@@ -118,17 +118,21 @@ final class Session {
 }
 
 /// What a session wants to hear of beside what is sent to it.
-struct SessionSubscriptions: Hashable, Sendable {
+package struct SessionSubscriptions: Hashable, Sendable {
   /// A store, and a key in it or the beginning of keys.
-  struct Place: Hashable, Sendable {
-    var store: ExactText
-    var key: [UInt8]
-  }
-  var topics: Set<ExactText> = []
-  var keys: Set<Place> = []
-  var prefixes: Set<Place> = []
+  package struct Place: Hashable, Sendable {
+    package var store: ExactText
+    package var key: [UInt8]
 
-  var count: Int { topics.count + keys.count + prefixes.count }
+    package init(store: ExactText, key: [UInt8]) { (self.store, self.key) = (store, key) }
+  }
+  package var topics: Set<ExactText> = []
+  package var keys: Set<Place> = []
+  package var prefixes: Set<Place> = []
+
+  package init() {}
+
+  package var count: Int { topics.count + keys.count + prefixes.count }
 
   mutating func formUnion(_ other: Self) {
     topics.formUnion(other.topics)

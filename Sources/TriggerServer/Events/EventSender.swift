@@ -63,7 +63,7 @@ struct EventSender: Sendable {
     "the host ended before it was told what became of the event: send it again, with its Idempotency-Key"
   ).retryAfter(5)
 
-  private static func problem(with error: any Error) -> Problem {
+  static func problem(with error: any Error) -> Problem {
     switch error {
     case is KeyReused: Problem(.keyReused, "\(error)")
     case let full as KeysFull:

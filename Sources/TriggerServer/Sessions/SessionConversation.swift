@@ -1,0 +1,290 @@
+import DequeModule
+import HostConfig
+import Hummingbird
+import NIOCore
+import NIOWebSocket
+import Synchronization
+import TriggerCore
+import TriggerHost
+import TriggerRuntime
+
+/// What a client of a session says on a WebSocket: its messages become events, in order, and what it wants of the session
+/// becomes a wish of it. On the socket's event loop.
+///
+/// A client that sends faster than its messages are decided is not read any more, and no other is held up.
+final class SessionConversation: WebSocketConversation {
+  private let sessions: HostSessions
+  private let intake: EventIntake
+  private let access: AccessControl
+  private let caller: Caller
+  private let resumed: (id: String, since: Int64)?
+  private var socket: SessionOutlet?
+  private var link: SessionLink?
+  /// Messages that were read and wait for room.
+  private var waiting: Deque<ByteBuffer> = []
+  private var waitsForRoom = false
+  private var isPaused = false
+
+  init(
+    _ sessions: HostSessions, _ intake: EventIntake, _ access: AccessControl, _ caller: Caller,
+    resumed: (id: String, since: Int64)?
+  ) {
+    (self.sessions, self.intake, self.access, self.caller) = (sessions, intake, access, caller)
+    self.resumed = resumed
+  }
+
+  /// - Throws: `Problem`, `bad_query`.
+  static func maker(_ sessions: HostSessions, _ intake: EventIntake, _ access: AccessControl)
+    -> MakeConversation
+  {
+    { request, context in
+      let query = try request.query("session", "since")
+      let since = try query.integer("since", in: 0...Int64.max)
+      if query["session"] != nil, since == nil {
+        throw Problem(
+          .badQuery, "'session' goes with 'since': the token of the last message that was seen, or 0")
+      }
+      return SessionConversation(
+        sessions, intake, access, context.caller,
+        resumed: query["session"].flatMap { id in since.map { (id, $0) } })
+    }
+  }
+
+  // MARK: The socket
+
+  func opened(_ outlet: WebSocketOutlet) {
+    let bound = NIOLoopBound(self, eventLoop: outlet.eventLoop)
+    let socket = SessionOutlet(outlet) { bound.value.goOn() }
+    self.socket = socket
+    link = sessions.open(SessionOpening(owner: caller.identity, resumed: resumed), socket)
+  }
+
+  func text(_ message: ByteBuffer) {
+    waiting.append(message)
+    goOn()
+  }
+
+  func ended() {
+    waiting = []
+    if let link { sessions.leave(link) }
+    socket?.close()
+    socket = nil
+  }
+
+  /// Takes the messages that there is room for.
+  private func goOn() {
+    guard let socket else { return }
+    while let message = waiting.first, !waitsForRoom, let session = socket.session, socket.mayTake {
+      if take(message, session, socket) { waiting.removeFirst() }
+    }
+    // What was read already may be a little more than there is room for.
+    if waiting.isEmpty == isPaused {
+      isPaused.toggle()
+      if isPaused { socket.outlet.pauseReading() } else { socket.outlet.resumeReading() }
+    }
+  }
+
+  // MARK: Messages
+
+  /// - Returns: false when it must come again, once there is room.
+  private func take(_ message: ByteBuffer, _ session: String, _ socket: SessionOutlet) -> Bool {
+    var id: Value?
+    do {
+      guard
+        case .map(var fields) = try message.withUnsafeReadableBytes({ bytes in
+          try EventRoutes.json(Array(bytes))
+        })
+      else { throw Problem(.badEvent, "a message is a JSON object") }
+      id = fields["id"]
+      guard case .string(let type)? = fields["type"] else {
+        throw Problem(.badEvent, "a message has a 'type', which is text")
+      }
+      try access.take(1, of: caller)
+      if type.hasPrefix("$") {
+        try obey(type, fields, socket)
+        return true
+      }
+      try access.check(caller, may: .send(event: type))
+      fields["type"] = nil
+      fields["session"] = .string(session)
+      fields["user"] = caller.token == nil ? nil : .string(caller.name)
+      let event = Event(type, .map(fields), kind: .message, source: StableHash.of(session))
+      return try send(event, try id.map(Self.key), session, socket)
+    } catch let refusal as Refusal {
+      refuse(Problem(refusal), id, socket)
+    } catch { refuse(EventSender.problem(with: error), id, socket) }
+    return true
+  }
+
+  private func send(
+    _ event: Event, _ key: String?, _ session: String, _ socket: SessionOutlet
+  ) throws -> Bool {
+    if event.name.isEmpty { throw Problem(.badEvent, "a message's 'type' is not empty") }
+    if intake.isOver { throw Problem(.stopping, "the message was not taken, and nothing of it happens") }
+    socket.begin()
+    var isTaken = false
+    defer { if !isTaken { socket.done() } }
+    isTaken = try sessions.offer(event, key: key, session: session, intake) { socket.done() }
+    if isTaken || intake.isOver { return isTaken }
+    waitForRoom(socket)
+    return false
+  }
+
+  private func waitForRoom(_ socket: SessionOutlet) {
+    waitsForRoom = true
+    let bound = NIOLoopBound(self, eventLoop: socket.outlet.eventLoop)
+    let (queue, loop) = (intake.queue, socket.outlet.eventLoop)
+    Task {
+      await queue.waitForRoom()
+      loop.execute {
+        bound.value.waitsForRoom = false
+        bound.value.goOn()
+      }
+    }
+  }
+
+  /// The key by which the log knows a message: its id, as JSON, so that `1` and `"1"` are two.
+  private static func key(_ id: Value) throws -> String {
+    switch id {
+    case .int, .string:
+      let text = try JSON.text(id)
+      if text.utf8.count <= EventLine.longestKey { return text }
+    default: break
+    }
+    throw Problem(
+      .badEvent, "a message's 'id' is text or a whole number, of at most \(EventLine.longestKey) bytes")
+  }
+
+  private func refuse(_ problem: Problem, _ id: Value?, _ socket: SessionOutlet) {
+    var fields: Value.Map = [
+      "type": "$error", "code": .string(problem.code.rawValue),
+      "error": .string(problem.detail ?? problem.code.title),
+    ]
+    if let id { fields["id"] = id }
+    say(fields, socket)
+  }
+
+  private func say(_ fields: Value.Map, _ socket: SessionOutlet) {
+    socket.send([Value.map(fields).jsonBytes])
+  }
+
+  // MARK: The protocol's own
+
+  private func obey(_ type: String, _ fields: Value.Map, _ socket: SessionOutlet) throws {
+    switch type {
+    case "$ping":
+      var fields = fields
+      fields["type"] = "$pong"
+      say(fields, socket)
+    case "$resume":
+      guard case .string(let id)? = fields["session"], case .int(let since)? = fields["since"] else {
+        throw Problem(.badEvent, "$resume has 'session', which is text, and 'since', a token")
+      }
+      socket.reopen()
+      if let link { sessions.reopen(SessionOpening(owner: caller.identity, resumed: (id, since)), link) }
+    case "$subscribe", "$unsubscribe":
+      let wanted = try SessionSubscriptions(fields)
+      if !wanted.keys.isEmpty || !wanted.prefixes.isEmpty { try access.check(caller, may: .read) }
+      if let link { sessions.subscribe(link, wanted, isMore: type == "$subscribe", id: fields["id"]) }
+    default:
+      let known = ["$ping", "$resume", "$subscribe", "$unsubscribe"]
+      throw Problem(
+        .badEvent,
+        "'\(type.prefix(40))' is no message of the protocol; \(Suggestion.hint(for: type, among: known) ?? "there are \(known.joined(separator: ", "))")"
+      )
+    }
+  }
+}
+
+extension SessionSubscriptions {
+  /// `topics` and `stores` are lists of names; `keys` and `prefixes` are lists of a store and a key or a beginning:
+  /// `[{"store": "prices", "key": "EURUSD"}]`.
+  ///
+  /// - Throws: `Problem`, `bad_event`.
+  init(_ fields: Value.Map) throws {
+    self.init()
+    for (name, value) in fields where !["type", "id"].contains(name) {
+      guard case .array(let items) = value, !items.isEmpty else {
+        throw Problem(.badEvent, "'\(name.prefix(40))' is a list that is not empty")
+      }
+      switch name {
+      case "topics": topics = Set(try items.map { ExactText(try Self.text($0, name)) })
+      case "stores":
+        for item in items { prefixes.insert(Place(store: ExactText(try Self.text(item, name)), key: [])) }
+      case "keys": keys = Set(try items.map { try Self.place($0, name, "key") })
+      case "prefixes": prefixes.formUnion(try items.map { try Self.place($0, name, "prefix") })
+      default:
+        let known = ["topics", "stores", "keys", "prefixes"]
+        throw Problem(
+          .badEvent,
+          "unknown field '\(name.prefix(40))'; \(Suggestion.hint(for: name, among: known) ?? "there are \(known.joined(separator: ", "))")"
+        )
+      }
+    }
+    if count == 0 { throw Problem(.badEvent, "say what is wanted: topics, stores, keys or prefixes") }
+  }
+
+  private static func text(_ value: Value, _ name: String) throws -> String {
+    guard case .string(let text) = value, !text.isEmpty else {
+      throw Problem(.badEvent, "'\(name)' is a list of texts that are not empty")
+    }
+    return text
+  }
+
+  private static func place(_ value: Value, _ name: String, _ field: String) throws -> Place {
+    guard case .map(let fields) = value, fields.count == 2, case .string(let store)? = fields["store"],
+      case .string(let key)? = fields[field], !store.isEmpty
+    else { throw Problem(.badEvent, "'\(name)' is a list of {\"store\": ..., \"\(field)\": ...}") }
+    return Place(store: ExactText(store), key: Array(key.utf8))
+  }
+}
+
+/// The host's end of a WebSocket, for a session. Any thread.
+final class SessionOutlet: SessionSocket {
+  /// Messages that may be undecided before no more is read.
+  private static let most = 1024
+
+  let outlet: WebSocketOutlet
+  private let goOn: @Sendable () -> Void
+  private let opened = Mutex<String?>(nil)
+  private let undecided = Atomic<Int>(0)
+
+  /// - Parameter goOn: called on the event loop when more may be taken.
+  init(_ outlet: WebSocketOutlet, goOn: @escaping @Sendable () -> Void) {
+    (self.outlet, self.goOn) = (outlet, goOn)
+  }
+
+  /// In whose name messages come; nil while it is not known.
+  var session: String? { opened.withLock { $0 } }
+  var mayTake: Bool { undecided.load(ordering: .relaxed) < Self.most }
+  var waitingBytes: Int { outlet.waitingBytes }
+
+  func send(_ frames: [[UInt8]]) { outlet.send(frames.map { ByteBuffer(bytes: $0) }) }
+
+  func opened(session: String) {
+    opened.withLock { $0 = session }
+    outlet.eventLoop.execute(goOn)
+  }
+
+  /// Messages wait until it has the other session.
+  func reopen() { opened.withLock { $0 = nil } }
+
+  func close() { opened.withLock { $0 = nil } }
+
+  /// A message is under way.
+  func begin() { undecided.add(1, ordering: .relaxed) }
+
+  /// It is decided, or was not taken.
+  func done() {
+    let left = undecided.subtract(1, ordering: .acquiringAndReleasing).newValue
+    // Half of the room at once.
+    if left == Self.most / 2 { outlet.eventLoop.execute(goOn) }
+  }
+
+  func end(_ reason: SessionEnd) {
+    switch reason {
+    case .slow: outlet.close(.unknown(1013), "too slow: come back with the session and the last token")
+    case .failed: outlet.close(.unexpectedServerError, "the log cannot be read")
+    }
+  }
+}
