@@ -8,6 +8,18 @@ extension Engine {
     queued.load(ordering: .relaxed) < configuration.queueCapacity && takesEvents
   }
 
+  /// When the queue is full, a tenth more waits for what is urgent: a flood keeps nobody out who goes ahead of it anyway.
+  private func hasReserve(for priority: Priority) -> Bool {
+    let capacity = configuration.queueCapacity
+    return priority >= .high && takesEvents && queued.load(ordering: .relaxed) < capacity + capacity / 10
+  }
+
+  private func hasReserve(for arrival: Arrival) -> Bool {
+    if let priority = arrival.priority { return hasReserve(for: priority) }
+    let matching = intakeLock.withLock { router.route(arrival.kind, arrival.name) }
+    return matching.contains { hasReserve(for: $0.options.priority) }
+  }
+
   /// The engine neither stops nor has a log that has failed.
   var takesEvents: Bool { !isEnding && !hasFailed.load(ordering: .relaxed) }
 
@@ -52,7 +64,7 @@ extension Engine {
     _ arrival: Arrival, payload: UnsafeBufferPointer<UInt8>,
     completion: (@Sendable (OperationResult) -> Void)? = nil
   ) -> Int? {
-    if arrival.inside == nil, !hasRoom { return nil }
+    if arrival.inside == nil, !hasRoom, !hasReserve(for: arrival) { return nil }
     let now = clock.now()
     var name = arrival.name
     intakeLock.lock()
@@ -83,7 +95,9 @@ extension Engine {
     to trigger: LoadedTrigger, _ arrival: Arrival, payload: UnsafeBufferPointer<UInt8>,
     completion: (@Sendable (OperationResult) -> Void)? = nil
   ) -> Bool {
-    if arrival.inside == nil, !hasRoom { return false }
+    if arrival.inside == nil, !hasRoom, !hasReserve(for: arrival.priority ?? trigger.options.priority) {
+      return false
+    }
     var name = arrival.name
     let now = clock.now()
     intakeLock.lock()

@@ -14,7 +14,8 @@ public struct EngineConfiguration: Sendable {
   /// General worker threads, 1 to 64. The engine adds reserve workers for higher priorities. They sleep until all
   /// general workers are held up.
   public var workers: Int
-  /// The most operations that wait in the queue. The bound does not hold for events that commits emit.
+  /// The most operations that wait in the queue. A tenth more may wait of priority `high` and `critical`. The bound does
+  /// not hold for events that commits emit.
   public var queueCapacity = 100_000
   /// What `TriggerQueue.enqueue` and `perform` do when the queue is full. `offer` never waits.
   public var whenFull = WhenFull.wait
