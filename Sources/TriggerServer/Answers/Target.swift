@@ -36,12 +36,14 @@ extension Request {
   ///
   /// - Throws: `Problem`, `bad_request`; `not_found` when nothing comes.
   func rest(after segments: Int) throws -> String {
-    var rest = uri.path[...]
+    let (path, slash) = (uri.path, UInt8(ascii: "/"))
+    var rest = path.utf8[...]
     for _ in 0..<segments {
-      rest = rest.drop { $0 == "/" }.drop { $0 != "/" }
+      rest = rest.drop { $0 == slash }.drop { $0 != slash }
     }
-    guard rest.count > 1 else { throw Problem(.notFound) }
-    guard let text = Target.decoded(rest.dropFirst()) else {
+    rest = rest.dropFirst()
+    if rest.isEmpty { throw Problem(.notFound) }
+    guard let text = Target.decoded(Substring(rest)) else {
       throw Problem(.badRequest, "the path has a broken escape, or is not UTF-8")
     }
     return text
@@ -69,11 +71,12 @@ struct Query {
   /// - Parameter known: the names that mean something here: a misspelt one is refused, not passed over.
   /// - Throws: `Problem`, `bad_query`.
   init(_ text: String?, known: [String]) throws {
-    for part in (text ?? "").split(separator: "&") {
-      let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    for part in (text ?? "").utf8.split(separator: UInt8(ascii: "&")) {
+      let name = part.prefix { $0 != UInt8(ascii: "=") }
+      var value = String(Substring(part[name.endIndex...].dropFirst()))
       // As forms and `URLSearchParams` write a space.
-      let value = pair.count > 1 ? pair[1].replacing("+", with: " ") : ""
-      guard let name = Target.decoded(pair[0]), let value = Target.decoded(value) else {
+      if value.utf8.contains(UInt8(ascii: "+")) { value = value.replacing("+", with: " ") }
+      guard let name = Target.decoded(Substring(name)), let value = Target.decoded(value) else {
         throw Problem(.badQuery, "the query has a broken escape, or is not UTF-8")
       }
       guard known.contains(name) else {

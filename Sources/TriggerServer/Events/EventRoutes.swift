@@ -58,8 +58,10 @@ struct EventRoutes: Sendable {
   /// 200 with what came of it, or 202 when that was not waited for.
   private func answer(_ message: EventSender.Message) async throws -> Response {
     let answer = try await sender.send(message)
-    if case .accepted = answer { return Response(status: .accepted, json: .map(answer.fields)) }
-    return Response(status: .ok, json: .map(answer.fields))
+    var bytes: [UInt8] = []
+    answer.write(to: &bytes)
+    let status: HTTPResponse.Status = if case .accepted = answer { .accepted } else { .ok }
+    return Response(status: status, bytes: bytes, type: "application/json")
   }
 
   // MARK: Any name
@@ -175,7 +177,9 @@ struct EventRoutes: Sendable {
   /// What the body is said to be, without its parameters, in small letters; nil when nothing is said.
   private func mediaType(of request: Request) -> String? {
     request.headers[.contentType].map { text in
-      String(text.prefix { $0 != ";" }).trimmingSpaces.lowercased()
+      // As nearly everybody writes it.
+      if Self.jsonTypes[0] == text || Self.lineTypes[0] == text { return text }
+      return String(text.prefix { $0 != ";" }).trimmingSpaces.lowercased()
     }
   }
 
@@ -205,7 +209,12 @@ extension Request {
 
 extension String {
   var trimmingSpaces: String {
-    String(drop { $0 == " " || $0 == "\t" }.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
+    func isSpace(_ character: Character) -> Bool { character == " " || character == "\t" }
+    guard let first = firstIndex(where: { !isSpace($0) }), let last = lastIndex(where: { !isSpace($0) })
+    else {
+      return ""
+    }
+    return String(self[first...last])
   }
 }
 

@@ -7,15 +7,14 @@ enum LineAnswer: Sendable {
   case told(Value, EventAnswer)
   case refused(Value, code: String, String)
 
-  var json: Value {
+  /// Adds the line.
+  func write(to bytes: inout [UInt8]) {
     switch self {
-    case .told(let id, let answer):
-      var fields = answer.fields
-      fields["id"] = id
-      return .map(fields)
+    case .told(let id, let answer): answer.write(to: &bytes, id: id)
     case .refused(let id, let code, let message):
-      return ["id": id, "code": .string(code), "error": .string(message)]
+      bytes += (["id": id, "code": .string(code), "error": .string(message)] as Value).jsonBytes
     }
+    bytes.append(UInt8(ascii: "\n"))
   }
 }
 

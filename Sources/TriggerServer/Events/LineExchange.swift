@@ -44,10 +44,7 @@ struct LineExchange: Sendable {
       while let batch = await answers.next() {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(batch.count * 128)
-        for answer in batch {
-          bytes += answer.json.jsonBytes
-          bytes.append(UInt8(ascii: "\n"))
-        }
+        for answer in batch { answer.write(to: &bytes) }
         try await writer.write(ByteBuffer(bytes: bytes))
       }
     }
