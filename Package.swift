@@ -122,6 +122,8 @@ let package = Package(
       dependencies: [
         "TriggerRuntime", "TriggerHost", "TriggerCore", "TriggerFiles", "HostConfig",
         .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "HeapModule", package: "swift-collections"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),

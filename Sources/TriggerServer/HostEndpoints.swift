@@ -37,6 +37,7 @@ struct HostEndpoints {
         method: .post, path: "/v1/events/{name+}", right: .send,
         summary:
           "Send one event: the body is its payload. As JSON Lines: one event a line, answered line by line.",
+        isBrief: true,
         about: EndpointText(
           parameters: [
             wait, priority, source, .init(name: "kind", text: "event (default), data or message."),
@@ -58,6 +59,7 @@ struct HostEndpoints {
         method: .post, path: "/v1/events", right: .send,
         summary:
           "Send events that name themselves: JSON Lines as standard input takes them, or CloudEvents 1.0.",
+        isBrief: true,
         about: EndpointText(
           parameters: [wait, priority, source],
           bodies: [
@@ -77,7 +79,7 @@ struct HostEndpoints {
     return [
       Endpoint(
         method: .get, path: "/healthz", right: .open,
-        summary: "Whether the process lives and its log can be written.",
+        summary: "Whether the process lives and its log can be written.", isBrief: true,
         about: EndpointText(
           answers: [(200, "It does.", ["application/json"])], problems: [.logFailed]),
         handler: health.live),

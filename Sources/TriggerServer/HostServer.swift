@@ -48,7 +48,7 @@ public final class HostServer: Service {
 
   /// What its routes are, for who describes them.
   package var routes: [(method: String, path: String)] {
-    responder.endpoints.map { ($0.method.rawValue, $0.path) }
+    responder.endpoints.all.map { ($0.method.rawValue, $0.path) }
   }
 
   /// - Parameters:
@@ -73,22 +73,24 @@ public final class HostServer: Service {
     (self.host, self.options) = (host, options)
     waiting = Waiting()
     logger = options.logger ?? Logger(label: "server") { _ in SwiftLogNoOpLogHandler() }
-    var endpoints = HostEndpoints(host, access, waiting).all
+    var all = HostEndpoints(host, access, waiting).all
     let make =
       conversations
       ?? host.sessions.map { [access] in SessionConversation.maker($0, EventIntake(host), access) }
     if let make {
-      endpoints.append(WebSocketRoute(access: access, sockets: sockets, make: make).endpoint)
+      all.append(WebSocketRoute(access: access, sockets: sockets, make: make).endpoint)
     }
+    let endpoints = EndpointTable(all)
     let router = Hummingbird.Router(context: ServerContext.self, options: [.autoGenerateHeadEndpoints])
     router.add(middleware: ProblemMiddleware(endpoints: endpoints))
-    for endpoint in endpoints {
+    // For `HEAD`, and so that nobody else has them.
+    for endpoint in endpoints.all {
       router.on(endpoint.routerPath, method: endpoint.method, use: endpoint.checked(access))
     }
     routes(router)
     responder = ServerResponder(
       routes: router.buildResponder(), access: access, isEncrypted: options.certificate != nil,
-      endpoints: endpoints)
+      endpoints: endpoints, connections: connections)
   }
 
   /// Where it listens, with the port that it got; suspends until it does.
@@ -282,11 +284,15 @@ struct GuardedChannel: ServerChildChannel {
     channel.closeFuture.whenComplete { [access] _ in access.closed(from: peer) }
     connections.add(channel)
     return channel.eventLoop.makeCompletedFuture {
-      try channel.pipeline.syncOperations.addHTTP(access.limits, logger)
+      try channel.pipeline.syncOperations.addHTTP(access.limits, connections, logger)
       return try Value(
         wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
     }
   }
 
-  func handle(value: Value, logger: Logger) async { await http.handle(value: value, logger: logger) }
+  /// On the connection's event loop, in its turn.
+  func handle(value: Value, logger: Logger) async {
+    let turns = connections.turns(of: value.channel)
+    await withTaskExecutorPreference(turns) { await http.handle(value: value, logger: logger) }
+  }
 }

@@ -9,13 +9,13 @@ public struct ServerContext: RequestContext {
   public internal(set) var caller = Caller.nobody
   /// Where the connection comes from; nil when the system does not know.
   public let remoteAddress: SocketAddress?
-  /// The connection.
-  let channel: any Channel
+  /// The connection; nil where no server listens, as in tests of a router.
+  let channel: (any Channel)?
 
   /// Made for each request.
   public init(source: ApplicationRequestContextSource) {
     coreContext = CoreRequestContextStorage(source: source)
     channel = source.channel
-    remoteAddress = channel.remoteAddress
+    remoteAddress = source.channel.remoteAddress
   }
 }

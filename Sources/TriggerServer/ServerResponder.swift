@@ -1,6 +1,7 @@
 import HTTPTypes
 import Hummingbird
 import Logging
+import NIOCore
 import NIOHTTP1
 import TriggerHost
 
@@ -12,42 +13,71 @@ struct ServerResponder: HTTPResponder {
   let routes: RouterResponder<ServerContext>
   let access: AccessControl
   let isEncrypted: Bool
-  let endpoints: [Endpoint]
+  let endpoints: EndpointTable
+  let connections: Connections
 
   func respond(to request: Request, context: ServerContext) async throws -> Response {
-    // A connection whose next request is there already would never let go of its thread: as many of these as there are
-    // cores would hold up all others.
-    await Task.yield()
+    let asked = AccessRequest(
+      request.head, peer: context.remoteAddress.flatMap { IPAddress($0) }, isEncrypted: isEncrypted
+    ).asWebSocket(request.head)
     var response: Response
-    do { response = try await answer(request, context) } catch let error as HTTPParserError {
+    do { response = try await answer(request, asked, context) } catch let error as HTTPParserError {
       // The connection gives the answer, and is closed.
       throw error
-    } catch { response = Self.problem(with: error, context.logger).response }
+    } catch {
+      let problem = Self.problem(with: error, context.logger)
+      response = problem.response
+    }
     // What is JSON is not to be taken for anything else, and is of this moment.
     response.headers[.xContentTypeOptions] = "nosniff"
     if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "no-store" }
-    response.headers.append(contentsOf: access.cors.fields(for: asked(request, context)))
+    response.headers.append(contentsOf: access.cors.fields(for: asked))
     return response
   }
 
-  private func asked(_ request: Request, _ context: ServerContext) -> AccessRequest {
-    AccessRequest(
-      request.head, peer: context.remoteAddress.flatMap { IPAddress($0) }, isEncrypted: isEncrypted
-    ).asWebSocket(request.head)
+  private func answer(
+    _ request: Request, _ asked: AccessRequest, _ context: ServerContext
+  ) async throws -> Response {
+    if let fields = access.cors.preflight(asked) { return Response(status: .noContent, headers: fields) }
+    let path = request.uri.path
+    let endpoint = endpoints.find(request.method, path)
+    var context = context
+    if isOpen(endpoint, path) {
+      try access.admitAnybody(asked)
+    } else {
+      context.caller = try access.admit(asked)
+      note(context.caller, context)
+    }
+    guard let endpoint else {
+      return try await aside { try await routes.respond(to: request, context: context) }
+    }
+    if case .read = endpoint.right { try access.check(context.caller, may: .read) }
+    if endpoint.isBrief { return try await endpoint.handler(request, context) }
+    return try await aside { try await endpoint.handler(request, context) }
   }
 
-  private func answer(_ request: Request, _ context: ServerContext) async throws -> Response {
-    let asked = asked(request, context)
-    if let fields = access.cors.preflight(asked) { return Response(status: .noContent, headers: fields) }
-    var context = context
-    if isOpen(request) { try access.admitAnybody(asked) } else { context.caller = try access.admit(asked) }
-    return try await routes.respond(to: request, context: context)
+  /// What may take long does not hold up the connections that have the same event loop.
+  private func aside(_ body: () async throws -> Response) async throws -> Response {
+    try await withTaskExecutorPreference(globalConcurrentExecutor, operation: body)
   }
 
   /// Whether anyone may ask, without a word about who they are: for the health of the host.
-  private func isOpen(_ request: Request) -> Bool {
-    let path = request.uri.path
-    return endpoints.contains { if case .open = $0.right { $0.matches(path) } else { false } }
+  private func isOpen(_ endpoint: Endpoint?, _ path: String) -> Bool {
+    func isOpen(_ endpoint: Endpoint) -> Bool { if case .open = endpoint.right { true } else { false } }
+    return endpoint.map(isOpen) ?? endpoints.those(at: path).contains(where: isOpen)
+  }
+
+  /// A caller that is not let in any more has no request under way.
+  private func note(_ caller: Caller, _ context: ServerContext) {
+    guard let channel = context.channel, connections.note(caller, on: channel) else { return }
+    closeAtEnd(of: caller, channel)
+  }
+
+  private func closeAtEnd(of caller: Caller, _ channel: any Channel) {
+    guard let time = access.timeLeft(of: caller) else { return }
+    channel.eventLoop.scheduleTask(in: TimeAmount(time)) { [access, connections] in
+      connections.closeThose(on: channel) { !access.stillCounts($0) }
+    }
   }
 
   private static func problem(with error: any Error, _ logger: Logger) -> Problem {
@@ -69,7 +99,7 @@ struct ServerResponder: HTTPResponder {
 /// middleware, so that it sees what the others throw.
 struct ProblemMiddleware: RouterMiddleware {
   typealias Context = ServerContext
-  let endpoints: [Endpoint]
+  let endpoints: EndpointTable
 
   func handle(
     _ request: Request, context: ServerContext, next: (Request, ServerContext) async throws -> Response
@@ -83,7 +113,7 @@ struct ProblemMiddleware: RouterMiddleware {
   /// RFC 9110, section 15.5.6: which methods the path has, when it has others.
   private func notFound(_ request: Request) -> Problem {
     let path = request.uri.path
-    var methods = endpoints.filter { $0.matches(path) }.map(\.method.rawValue)
+    var methods = endpoints.those(at: path).map(\.method.rawValue)
     if methods.isEmpty { return Problem(.notFound, "GET / says what there is") }
     if methods.contains("GET") { methods.append("HEAD") }
     let allowed = methods.joined(separator: ", ")

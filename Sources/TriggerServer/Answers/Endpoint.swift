@@ -20,6 +20,8 @@ struct Endpoint: Sendable {
   let path: String
   let right: Right
   let summary: String
+  /// Neither waits for a disk nor takes long: it runs where its connection is served.
+  var isBrief = false
   var about = EndpointText()
   let handler: Handler
 
@@ -35,12 +37,56 @@ struct Endpoint: Sendable {
             ? "**" : segment.hasPrefix("{") ? ":" + segment.dropFirst().dropLast() : segment
         }.joined(separator: "/"))
   }
+}
 
-  /// Whether a path of a request is one of these.
-  func matches(_ path: String) -> Bool {
-    let (own, given) = (segments, path.split(separator: "/"))
-    if own.last?.hasSuffix("+}") == true ? given.count < own.count : given.count != own.count { return false }
-    return zip(own, given).allSatisfy { $0.hasPrefix("{") || $0 == $1 }
+/// The endpoints of a server, found by method and path.
+struct EndpointTable: Sendable {
+  private enum Segment {
+    case text([UInt8])
+    case any
+    /// One or more.
+    case rest
+  }
+
+  let all: [Endpoint]
+  private let paths: [[Segment]]
+
+  init(_ all: [Endpoint]) {
+    self.all = all
+    paths = all.map { endpoint in
+      endpoint.segments.map { $0.hasSuffix("+}") ? .rest : $0.hasPrefix("{") ? .any : .text(Array($0.utf8)) }
+    }
+  }
+
+  /// The endpoint of a request; nil when there is none, and for `HEAD`.
+  func find(_ method: HTTPRequest.Method, _ path: String) -> Endpoint? {
+    all.indices.first { all[$0].method == method && Self.matches(paths[$0], path) }.map { all[$0] }
+  }
+
+  /// The endpoints of a path, whatever the method.
+  func those(at path: String) -> [Endpoint] {
+    all.indices.filter { Self.matches(paths[$0], path) }.map { all[$0] }
+  }
+
+  private static func matches(_ segments: [Segment], _ path: String) -> Bool {
+    var path = path
+    return path.withUTF8 { bytes in
+      var rest = bytes[...]
+      func drop() { rest = rest.drop { $0 == UInt8(ascii: "/") } }
+      drop()
+      for segment in segments {
+        if rest.isEmpty { return false }
+        let given = rest.prefix { $0 != UInt8(ascii: "/") }
+        switch segment {
+        case .rest: return true
+        case .any: break
+        case .text(let text): if !given.elementsEqual(text) { return false }
+        }
+        rest = rest[given.endIndex...]
+        drop()
+      }
+      return rest.isEmpty
+    }
   }
 }
 

@@ -58,6 +58,12 @@ struct ConnectionClock {
     if reading == .nothing { since = now }
   }
 
+  /// A head has come, and its body has not ended.
+  var isInBody: Bool { reading == .body }
+
+  /// A request is being read, or the next may be: none waits for its answer.
+  var mayReadOn: Bool { reading != .nothing || unanswered == 0 }
+
   /// When it is late unless something happens before; nil: never.
   var deadline: ContinuousClock.Instant? {
     switch reading {

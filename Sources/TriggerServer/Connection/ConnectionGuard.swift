@@ -36,16 +36,13 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   private var isLast = false
   private var isClosing = false
   private var unwantedBytes = 0
-  /// Heads that have come, answers that have begun, and the head after whose answer the connection ends.
-  private var heads = 0
-  private var answers = 0
-  private var lastHead: Int?
-  /// What is wrong with the head that comes next.
-  private var headFault: Problem?
+  private var heads = HeadRules()
+  private let intake: ConnectionIntake
 
-  init(_ limits: ServerLimits) {
+  init(_ limits: ServerLimits, _ connections: Connections) {
     self.limits = limits
     clock = ConnectionClock(limits, now: .now)
+    intake = ConnectionIntake(connections)
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -54,6 +51,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     let bytes = ByteWatch(self)
     try? pipeline.addHandler(bytes, position: .first)
     watches = [bytes]
+    if let decoder = try? pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self) {
+      intake.owner = self
+      try? pipeline.addHandler(intake, position: .before(decoder))
+    }
     if let codec = try? pipeline.handler(type: HTTP1ToHTTPServerCodec.self) {
       let heads = HeadWatch(self)
       try? pipeline.addHandler(heads, position: .before(codec))
@@ -67,6 +68,8 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     timer?.cancel()
     for watch in watches { context.pipeline.syncOperations.removeHandler(watch, promise: nil) }
     watches = []
+    intake.owner = nil
+    intake.readOn()
   }
 
   func channelInactive(context: ChannelHandlerContext) {
@@ -76,20 +79,20 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
   // MARK: In
 
-  fileprivate func bytesCame() { clock.bytesCame(at: .now) }
+  /// Of the next request nothing is read before the answer to the one before has ended: it waits where it costs next to
+  /// nothing.
+  var mayReadOn: Bool { clock.mayReadOn }
+
+  /// No body is being read.
+  var isBetweenRequests: Bool { !clock.isInBody }
+
+  /// Bytes have come, or are read on.
+  func bytesCame() {
+    if mayReadOn { clock.bytesCame(at: .now) }
+  }
 
   /// A head as it was sent.
-  fileprivate func headCame(_ head: HTTPRequestHead) {
-    heads += 1
-    // RFC 9112, section 9.3. After a request for another protocol the decoder reads nothing, whatever the answer.
-    if !head.isKeepAlive || head.headers.contains(name: "Upgrade") { lastHead = lastHead ?? heads }
-    // RFC 9112, section 3.2.2: the host of the target counts.
-    guard !head.uri.hasPrefix("/"), let start = head.uri.range(of: "://") else { return }
-    let authority = head.uri[start.upperBound...].prefix { $0 != "/" && $0 != "?" }
-    if authority.lowercased() != head.headers.first(name: "Host")?.lowercased() {
-      headFault = Problem(.misdirected, "the target and the Host field name two hosts")
-    }
-  }
+  fileprivate func headCame(_ head: HTTPRequestHead) { heads.came(head) }
 
   func read(context: ChannelHandlerContext) {
     clock.readBegins(at: .now)
@@ -102,7 +105,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     switch unwrapInboundIn(data) {
     case .head(let head):
       clock.headCame()
-      if let problem = headFault ?? Self.problem(with: head) { return fail(context, problem) }
+      if let problem = heads.came(head) { return fail(context, problem) }
       if clock.unanswered == 1, head.headerFields[.expect]?.lowercased() == "100-continue" {
         // RFC 9110, section 10.1.1. Who is refused learns that after its body, as from any server that does not look.
         context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
@@ -117,16 +120,6 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
       clock.requestEnded(at: .now)
     }
     context.fireChannelRead(data)
-  }
-
-  /// What the decoder lets pass and HTTP does not.
-  private static func problem(with head: HTTPRequest) -> Problem? {
-    // RFC 9112, section 3.2: exactly one.
-    if head.headerFields[values: .host].count > 0 { return Problem(.badRequest, "more than one Host field") }
-    guard let path = head.path, path.hasPrefix("/") || path == "*" else {
-      return Problem(.badRequest, "the request target does not begin with a slash")
-    }
-    return nil
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -164,9 +157,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         return write(fault, context, promise)
       }
       if head.status.kind == .informational { return context.write(data, promise: promise) }
-      answers += 1
+      let endsConnection = heads.answered()
       if head.headerFields[.connection] == "close" { isLast = true }
-      guard answers == lastHead, !isLast else { return context.write(data, promise: promise) }
+      guard endsConnection, !isLast else { return context.write(data, promise: promise) }
       isLast = true
       var head = head
       head.headerFields[.connection] = "close"
@@ -182,6 +175,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         context.flush()
         close(context: context, mode: .output, promise: nil)
       }
+      intake.readOn()
     }
   }
 
@@ -202,6 +196,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     if isClosing { return context.eventLoop.makeSucceededVoidFuture().cascade(to: promise) }
     isClosing = true
     context.close(mode: .output, promise: promise)
+    intake.drop()
     let channel = context.channel
     context.eventLoop.scheduleTask(in: Self.linger) { channel.close(promise: nil) }
   }

@@ -39,8 +39,15 @@ struct EventSender: Sendable {
     while true {
       try checkTakes()
       do {
-        let key = message.key
-        if try intake.offer(event, scope: key?.scope ?? "", key: key?.key, tell: tell) { return }
+        if let key = message.key {
+          // What came of a first one may have to be read from the disk.
+          let isTaken = try await withTaskExecutorPreference(globalConcurrentExecutor) { [event] in
+            try intake.offer(event, scope: key.scope, key: key.key, tell: tell)
+          }
+          if isTaken { return }
+        } else if try intake.offer(event, scope: "", key: nil, tell: tell) {
+          return
+        }
       } catch { throw Self.problem(with: error) }
       try checkTakes()
       if refusesWhenFull {

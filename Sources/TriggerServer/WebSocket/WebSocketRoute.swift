@@ -28,12 +28,13 @@ struct WebSocketRoute: Sendable {
 
   /// Called when everything that is asked of every request has been: who asks is known, and may come in.
   private func open(_ request: Request, _ context: ServerContext) async throws -> Response {
+    guard let channel = context.channel else { throw Problem(.notFound) }
     let upgrade = WebSocketUpgrade(
       handshake: try WebSocketHandshake(request.head), limits: access.limits,
       mayStay: { [access, caller = context.caller] in access.stillCounts(caller) },
       make: { [make] in try make(request, context) })
-    if let outlet = try await upgrade.begin(on: context.channel) {
-      sockets.add(outlet, context.caller, context.channel.closeFuture)
+    if let outlet = try await upgrade.begin(on: channel) {
+      sockets.add(outlet, context.caller, channel.closeFuture)
     }
     // The answer has been given. This one cannot be written any more, which ends what HTTP has to do with the connection.
     return Response(status: .switchingProtocols)

@@ -106,6 +106,14 @@ public final class AccessControl: Sendable {
     }
   }
 
+  /// How long the caller's token still counts unless it is revoked; nil: without end, or not at all.
+  func timeLeft(of caller: Caller) -> Duration? {
+    let now = Timestamp(nanoseconds: clock.now())
+    guard let id = caller.token, let end = tokens?.token(id, at: now)?.expires else { return nil }
+    return .nanoseconds(
+      Int64(clamping: end.nanoseconds.subtractingReportingOverflow(now.nanoseconds).partialValue))
+  }
+
   /// Notes a refusal that somebody else decided by the limits: of a body, of the time of a head.
   public func note(_ refusal: Refusal) { counts.note(refusal.cause) }
 
