@@ -66,5 +66,10 @@ need_peers() {
   fi
 }
 
+# The client of scripts/bench --http.
+need_wrk() {
+  command -v wrk >/dev/null || install_packages wrk "install wrk with your package manager, or run without --http." wrk
+}
+
 need_swift
 need_libraries
