@@ -262,7 +262,7 @@ def joined(round: Round, threads: list[threading.Thread], why: str) -> None:
 def sessions(round: Round) -> None:
     """WebSockets through kill -9: consecutive tokens, each echo once and in order, acknowledged is durable, rooms hear all."""
     rng = round.rng
-    config = f"log: {{ checkpoint: {rng.choice(['200ms', '1s'])}, retain: all }}\n"
+    config = f"log: {{ checkpoint: {rng.choice(['200ms', '1s'])}, retain: all }}\nsessions: {{ messages: 1000000 }}\n"
     root = project(round.directory / "project", {"say": SAY, "count": COUNT}, config)
     room = Room(round)
     lives = 4 if round.quick else 10
