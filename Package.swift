@@ -136,7 +136,7 @@ let package = Package(
         .product(name: "NIOWebSocket", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
-      swiftSettings: strict),
+      resources: [.embedInCode("Pages")], swiftSettings: strict),
     // Judges scripts that are saved while a host runs: what needs the workshop and replay, which a host does not.
     .target(
       name: "TriggerReview",

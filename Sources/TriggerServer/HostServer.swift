@@ -78,7 +78,7 @@ public final class HostServer: Service {
       conversations
       ?? host.sessions.map { [access] in SessionConversation.maker($0, EventIntake(host), access) }
     if let make {
-      all.append(WebSocketRoute(access: access, sockets: sockets, make: make).endpoint)
+      all += WebSocketRoute(access: access, sockets: sockets, make: make).endpoints
     }
     let endpoints = EndpointTable(all)
     let router = Hummingbird.Router(context: ServerContext.self, options: [.autoGenerateHeadEndpoints])

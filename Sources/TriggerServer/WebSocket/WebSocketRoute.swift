@@ -2,13 +2,26 @@ import Hummingbird
 import NIOCore
 import Synchronization
 
-/// `GET /v1/ws`.
+/// `GET /v1/ws`, and the module that talks with it.
 struct WebSocketRoute: Sendable {
   let access: AccessControl
   let sockets: OpenSockets
   let make: MakeConversation
 
-  var endpoint: Endpoint {
+  var endpoints: [Endpoint] { [socket, module] }
+
+  /// Anyone may see it: it says nothing of the host.
+  private var module: Endpoint {
+    Endpoint(
+      method: .get, path: "/client.js", right: .open,
+      summary: "A module for browsers and Node that talks with this host over a WebSocket.",
+      about: EndpointText(answers: [(200, "An ECMAScript module.", ["text/javascript"])])
+    ) { _, _ in
+      Response(status: .ok, bytes: PackageResources.client_js, type: "text/javascript; charset=utf-8")
+    }
+  }
+
+  private var socket: Endpoint {
     Endpoint(
       method: .get, path: WebSocketHandshake.path, right: .send,
       summary: "A WebSocket: messages in; acknowledgements, replies and what is subscribed to out.",

@@ -85,6 +85,16 @@ import TriggerHost
     }
   }
 
+  /// The module that a browser or Node loads; what it does is tested with a host that is killed, in
+  /// `scripts/test-websocket`.
+  @Test func theModuleIsServed() async throws {
+    try await serving(conversations: Echo.maker()) { served in
+      let answer = try await served.ask("GET", "/client.js")
+      #expect(answer.status == 200 && answer.head.lowercased().contains("content-type: text/javascript"))
+      #expect(answer.body.contains("export function connect("), "\(answer.body.prefix(200))")
+    }
+  }
+
   @Test func whoMayNotIsRefusedBefore() async throws {
     let keys = NSTemporaryDirectory() + "socket-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: keys, withIntermediateDirectories: true)
