@@ -67,7 +67,7 @@ import TriggerCore
     ]
 
   @Test func whatIsRightIsAnswered() async throws {
-    try await serving(conversations: Echo.maker()) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker()) { served in
       for (name, bytes, answer) in Self.good {
         let frames = try await exchange(served, bytes)
         // Answers to control frames need not wait for messages that are said back.
@@ -83,7 +83,7 @@ import TriggerCore
 
   /// However the network cuts it, and right behind the handshake.
   @Test func bytesMayComeInAnyPieces() async throws {
-    try await serving(conversations: Echo.maker()) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker()) { served in
       let text = "Hello-µ@ßöäüàá-\u{1F600}"
       let bytes =
         Probe.frame(0x01, Array(text.utf8)) + Probe.frame(0x89, Array("p".utf8))
@@ -149,7 +149,7 @@ import TriggerCore
 
   @Test func whatBreaksTheRulesEndsIt() async throws {
     let notes = Echo.Notes()
-    try await serving(conversations: Echo.maker(notes)) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker(notes)) { served in
       for (name, bytes, code) in Self.bad {
         let frames = try await exchange(served, Probe.text("before") + bytes + Probe.text("behind"))
         let words = frames.filter { $0.opcode == 8 }
@@ -165,7 +165,7 @@ import TriggerCore
   /// 7.1, 7.7: codes that may be said are said back, and nothing behind them counts.
   @Test func theFarewellIsAnswered() async throws {
     let notes = Echo.Notes()
-    try await serving(conversations: Echo.maker(notes)) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker(notes)) { served in
       for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999] {
         let frames = try await exchange(
           served, Probe.close(code, "bye \u{1F600}") + Probe.text("x") + Probe.frame(0x89, []), closes: false)

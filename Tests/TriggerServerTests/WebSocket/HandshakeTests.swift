@@ -27,7 +27,7 @@ import TriggerHost
   private static let farewell = "\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}"
 
   @Test func theAnswerIsTheStandards() async throws {
-    try await serving(conversations: Echo.maker()) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker()) { served in
       let probe = try Probe(served.port)
       await probe.send(Probe.handshake("Sec-WebSocket-Protocol: other, trigger-host.v1"))
       let head = await probe.head().lowercased()
@@ -45,7 +45,7 @@ import TriggerHost
   }
 
   @Test func brokenHandshakesAreRefused() async throws {
-    try await serving(conversations: Echo.maker()) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker()) { served in
       for (name, changes, status) in [
         ("no key", ["Sec-WebSocket-Key": nil], 400), ("a short key", ["Sec-WebSocket-Key": "c2hvcnQ="], 400),
         ("a key that is no base64", ["Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZ%=="], 400),
@@ -88,7 +88,7 @@ import TriggerHost
   /// The module that a browser or Node loads; what it does is tested with a host that is killed, in
   /// `scripts/test-websocket`.
   @Test func theModuleIsServed() async throws {
-    try await serving(conversations: Echo.maker()) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker()) { served in
       let answer = try await served.ask("GET", "/client.js")
       #expect(answer.status == 200 && answer.head.lowercased().contains("content-type: text/javascript"))
       #expect(answer.body.contains("export function connect("), "\(answer.body.prefix(200))")
@@ -137,7 +137,8 @@ import TriggerHost
 
   /// A refusal of the conversation itself is one of HTTP.
   @Test func aConversationMayRefuse() async throws {
-    try await serving(conversations: { _, _ in throw Problem(.stopping) }) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: { _, _ in throw Problem(.stopping) }) {
+      served in
       let answer = try await ask(served)
       #expect(answer.status == 503 && answer["code"] == "stopping", "\(answer)")
     }
@@ -145,7 +146,7 @@ import TriggerHost
 
   /// Requests before the handshake are answered first, on the same connection.
   @Test func requestsMayComeBefore() async throws {
-    try await serving(conversations: Echo.maker()) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker()) { served in
       let probe = try Probe(served.port)
       let request = Array("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8)
       await probe.send(request + request + Probe.handshake() + Probe.text("at once"))
@@ -161,7 +162,7 @@ import TriggerHost
 
   /// What is no WebSocket goes on as HTTP, whatever it asks for.
   @Test func otherUpgradesAreAnsweredByHTTP() async throws {
-    try await serving(conversations: Echo.maker()) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker()) { served in
       for upgrade in ["h2c", "websocket", "TLS/1.0"] {
         let answer = try await ask(served, ["Upgrade": upgrade], target: "/healthz")
         #expect(answer.status == 200, "\(answer)")

@@ -53,7 +53,7 @@ import TriggerCore
   /// Who breaks off without a word has ended it, whether both ways are closed or one.
   @Test func whoIsGoneIsGone() async throws {
     let notes = Echo.Notes()
-    try await serving(conversations: Echo.maker(notes)) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker(notes)) { served in
       let half = try await open(served)
       shutdown(half.file, Int32(SHUT_WR))
       #expect(await half.frame() == nil)
@@ -78,7 +78,8 @@ import TriggerCore
   /// A conversation that cannot go on makes its client wait, and only that.
   @Test func aPausedSocketReadsNothing() async throws {
     let notes = Echo.Notes()
-    try await serving(conversations: Echo.maker(notes, isPaused: true)) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker(notes, isPaused: true)) {
+      served in
       let probe = try await open(served)
       let message = Probe.text(String(repeating: "x", count: 10_000))
       let sent = await probe.sendUntilFull(message, most: 20_000)
@@ -92,7 +93,7 @@ import TriggerCore
   /// Who does not read the answers is not read: 10,000 pings of 125 bytes cost the host no more than a buffer.
   @Test func whoTakesNoAnswersIsNotRead() async throws {
     let notes = Echo.Notes()
-    try await serving(conversations: Echo.maker(notes)) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker(notes)) { served in
       let probe = try await open(served, receiveBuffer: 4096)
       let ping = Probe.frame(0x89, Array(repeating: 0x70, count: 125))
       let sent = await probe.sendUntilFull(Array(repeatElement(ping, count: 1000).joined()), most: 1000)
@@ -108,7 +109,7 @@ import TriggerCore
 
   @Test func whatWaitsIsCounted() async throws {
     let notes = Echo.Notes()
-    try await serving(conversations: Echo.maker(notes)) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker(notes)) { served in
       let probe = try await open(served, receiveBuffer: 4096)
       try await wait(for: "the conversation") { notes.opened == 1 }
       let outlet = notes.outlets[0]
@@ -131,7 +132,7 @@ import TriggerCore
   /// What waits for a client that is gone waits no more.
   @Test func nothingWaitsForWhoIsGone() async throws {
     let notes = Echo.Notes()
-    try await serving(conversations: Echo.maker(notes)) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker(notes)) { served in
       do {
         let probe = try await open(served, receiveBuffer: 4096)
         try await wait(for: "the conversation") { notes.opened == 1 }
@@ -144,7 +145,7 @@ import TriggerCore
 
   @Test func manyAreToldAtOnce() async throws {
     let notes = Echo.Notes()
-    try await serving(conversations: Echo.maker(notes)) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker(notes)) { served in
       var probes: [Probe] = []
       for _ in 0..<100 { probes.append(try await open(served)) }
       try await wait(for: "all of them") { notes.opened == 100 }
@@ -159,7 +160,7 @@ import TriggerCore
 
   /// Messages that come in one piece are each said back, in their order.
   @Test func messagesKeepTheirOrder() async throws {
-    try await serving(conversations: Echo.maker()) { served in
+    try await serving(ServedHost.scripts, .patient, conversations: Echo.maker()) { served in
       let probe = try await open(served)
       async let sent = probe.send((0..<5000).flatMap { Probe.text("\($0)") })
       #expect(await probe.frames(5000) == (0..<5000).map { .text("\($0)") })

@@ -236,3 +236,12 @@ final class Probe: Sendable {
     }
   }
 }
+
+extension ServerOptions {
+  /// No ping comes between what a test looks for, however busy the machine is.
+  static var patient: ServerOptions {
+    var options = ServerOptions()
+    options.settings.limits.pingTime = .seconds(600)
+    return options
+  }
+}
