@@ -5,7 +5,8 @@ extension Problem {
   init(_ refusal: Refusal) {
     let code: Code =
       switch refusal.cause {
-      case .noCredentials, .badAuthorization, .malformedToken, .unknownToken, .expiredToken, .revokedToken,
+      case .noCredentials, .badAuthorization, .malformedToken, .unknownToken, .expiredToken,
+        .revokedToken,
         .badCookie:
         .unauthorized
       case .forbidden: .forbidden
@@ -15,8 +16,6 @@ extension Problem {
       case .foreignHost: .misdirected
       case .tokenRate, .addressRate, .addressConnections, .connections: .tooManyRequests
       case .headerTooLarge: .headersTooLarge
-      case .bodyTooLarge: .tooLarge
-      case .headerTime, .bodyTime: .requestTimeout
       }
     var headers = refusal.fields
     if refusal.endsConnection { headers[.connection] = "close" }

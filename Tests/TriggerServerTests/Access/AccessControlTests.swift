@@ -26,7 +26,8 @@ import TriggerHost
       files = TokenFiles(in: path)
       for scope in tokens {
         let made = try files.create(
-          name: "the \(scope)", scopes: [try Scope(parsing: scope)], expires: TokenTests.later(86_400 * 7),
+          name: "the \(scope)", scopes: [try Scope(parsing: scope)],
+          expires: TokenTests.later(86_400 * 7),
           now: TokenTests.now)
         texts[scope] = made.text
         ids[scope] = made.token.id
@@ -39,7 +40,9 @@ import TriggerHost
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
-    func fields(_ token: String) -> [(String, String)] { [("Authorization", "Bearer \(texts[token]!)")] }
+    func fields(_ token: String) -> [(String, String)] {
+      [("Authorization", "Bearer \(texts[token]!)")]
+    }
 
     /// Who that is, or the cause of the refusal.
     func ask(_ request: AccessRequest) -> String {
@@ -51,19 +54,25 @@ import TriggerHost
   }
 
   static func request(
-    _ fields: [(String, String)] = [], host: String? = "127.0.0.1:8080", from peer: String = "127.0.0.1",
+    _ fields: [(String, String)] = [], host: String? = "127.0.0.1:8080",
+    from peer: String = "127.0.0.1",
     method: HTTPRequest.Method = .get, isEncrypted: Bool = false, isWebSocket: Bool = false
   ) -> AccessRequest {
     var head = HTTPRequest(method: method, scheme: "http", authority: host, path: "/v1/stores")
-    for (name, value) in fields { head.headerFields.append(HTTPField(name: .init(name)!, value: value)) }
-    return AccessRequest(head, peer: IPAddress(peer), isEncrypted: isEncrypted, isWebSocket: isWebSocket)
+    for (name, value) in fields {
+      head.headerFields.append(HTTPField(name: .init(name)!, value: value))
+    }
+    return AccessRequest(
+      head, peer: IPAddress(peer), isEncrypted: isEncrypted, isWebSocket: isWebSocket)
   }
   private func request(
-    _ fields: [(String, String)] = [], host: String? = "127.0.0.1:8080", from peer: String = "127.0.0.1",
+    _ fields: [(String, String)] = [], host: String? = "127.0.0.1:8080",
+    from peer: String = "127.0.0.1",
     method: HTTPRequest.Method = .get, isEncrypted: Bool = false, isWebSocket: Bool = false
   ) -> AccessRequest {
     Self.request(
-      fields, host: host, from: peer, method: method, isEncrypted: isEncrypted, isWebSocket: isWebSocket)
+      fields, host: host, from: peer, method: method, isEncrypted: isEncrypted,
+      isWebSocket: isWebSocket)
   }
 
   // MARK: Credentials
@@ -84,7 +93,9 @@ import TriggerHost
     #expect(door.ask(request([("Authorization", "Bearer \(unknown)")])) == "unknown_token")
     door.clock.advance(by: .seconds(86_400 * 7))
     #expect(door.ask(request(door.fields("read"))) == "expired_token")
-    #expect(door.control.counts.all[.badAuthorization] == 7 && door.control.counts.all[.expiredToken] == 1)
+    #expect(
+      door.control.counts.all[.badAuthorization] == 7 && door.control.counts.all[.expiredToken] == 1
+    )
   }
 
   /// Whatever was wrong with what somebody showed, the answer is the same.
@@ -99,7 +110,8 @@ import TriggerHost
     }
     #expect(Set(answers).count == 1)
     #expect(
-      answers[0].hasPrefix("401") && answers[0].contains("unauthorized") && answers[0].contains("Bearer"))
+      answers[0].hasPrefix("401") && answers[0].contains("unauthorized")
+        && answers[0].contains("Bearer"))
   }
 
   @Test func callersMayWhatTheirScopesSay() throws {
@@ -137,7 +149,9 @@ import TriggerHost
 
     let closed = try Door(.loopback)
     #expect(closed.ask(request()) == "no_credentials")
-    #expect(closed.ask(request(closed.fields("read") + [("X-Forwarded-For", "1.2.3.4")])) == "token the read")
+    #expect(
+      closed.ask(request(closed.fields("read") + [("X-Forwarded-For", "1.2.3.4")]))
+        == "token the read")
     #expect(!closed.control.stillCounts(caller))
   }
 
@@ -157,7 +171,8 @@ import TriggerHost
     ("127.0.0.1.evil.example", "foreign_host"),
     ("localhost.evil.example", "foreign_host"), ("xlocalhost", "foreign_host"),
     ("2130706433", "foreign_host"),
-    ("127.0.0.1", ""), ("[::1]:8080", ""), ("LocalHost:1", ""), ("a.localhost", ""), ("192.168.0.7", ""),
+    ("127.0.0.1", ""), ("[::1]:8080", ""), ("LocalHost:1", ""), ("a.localhost", ""),
+    ("192.168.0.7", ""),
     ("mine.example:99", ""), ("MINE.example", ""),
   ])
   func whereSomebodyComesInWithoutATokenNamesAreKnown(_ host: String?, _ cause: String) throws {
@@ -192,7 +207,8 @@ import TriggerHost
     ("null", "foreign_origin"),
     ("file://", "foreign_origin"), ("", "foreign_origin"), (own + "/", "foreign_origin"),
     ("https://app.example", "local"),
-    ("https://app.example.evil.example", "foreign_origin"), ("http://app.example", "foreign_origin"),
+    ("https://app.example.evil.example", "foreign_origin"),
+    ("http://app.example", "foreign_origin"),
   ])
   func pagesOfOthers(_ origin: String, _ expected: String) throws {
     let door = try Door(.loopback, tokens: []) { $0.origins = ["https://app.example"] }
@@ -237,7 +253,8 @@ import TriggerHost
     let door = try Door(.tokens)
     let (set, pair) = try cookie(door, "read")
     #expect(
-      set.hasSuffix("; Path=/; Max-Age=900; HttpOnly; SameSite=Strict") && set.hasPrefix("trigger_host="))
+      set.hasSuffix("; Path=/; Max-Age=900; HttpOnly; SameSite=Strict")
+        && set.hasPrefix("trigger_host="))
     #expect(!set.contains(door.texts["read"]!))
     let asked = request([("Cookie", "a=b; \(pair); c=d")])
     #expect(door.ask(asked) == "page the read")
@@ -246,10 +263,14 @@ import TriggerHost
     // What changes something comes from a page of this host, and says so.
     #expect(door.ask(request([("Cookie", pair)], method: .post)) == "foreign_origin")
     #expect(door.ask(request([("Cookie", pair)], isWebSocket: true)) == "foreign_origin")
-    #expect(door.ask(request([("Cookie", pair), ("Origin", Self.own)], method: .post)) == "page the read")
     #expect(
-      door.ask(request([("Cookie", pair), ("Origin", Self.own)], isWebSocket: true)) == "page the read")
-    #expect(door.ask(request([("Cookie", pair), ("Origin", "http://127.0.0.1:3000")])) == "foreign_origin")
+      door.ask(request([("Cookie", pair), ("Origin", Self.own)], method: .post)) == "page the read")
+    #expect(
+      door.ask(request([("Cookie", pair), ("Origin", Self.own)], isWebSocket: true))
+        == "page the read")
+    #expect(
+      door.ask(request([("Cookie", pair), ("Origin", "http://127.0.0.1:3000")])) == "foreign_origin"
+    )
     door.clock.advance(by: .seconds(900))
     #expect(door.ask(asked) == "bad_cookie")
   }
@@ -257,19 +278,25 @@ import TriggerHost
   @Test func aListedOriginMayNotUseACookie() throws {
     let door = try Door(.tokens) { $0.origins = ["http://127.0.0.1:3000"] }
     let pair = try cookie(door, "read").pair
-    #expect(door.ask(request([("Cookie", pair), ("Origin", "http://127.0.0.1:3000")])) == "foreign_origin")
+    #expect(
+      door.ask(request([("Cookie", pair), ("Origin", "http://127.0.0.1:3000")])) == "foreign_origin"
+    )
   }
 
   @Test func overTLSACookieIsOfThisHostAlone() throws {
     let door = try Door(.tokens)
     let (set, pair) = try cookie(door, "read", isEncrypted: true)
-    #expect(set.hasPrefix("__Host-trigger_host=") && set.hasSuffix("; HttpOnly; SameSite=Strict; Secure"))
+    #expect(
+      set.hasPrefix("__Host-trigger_host=") && set.hasSuffix("; HttpOnly; SameSite=Strict; Secure"))
     #expect(door.ask(request([("Cookie", pair)], isEncrypted: true)) == "page the read")
     // A proxy encrypts: the page's own origin tells.
-    let proxied = request(door.fields("read") + [("Origin", "https://127.0.0.1:8080")], method: .post)
+    let proxied = request(
+      door.fields("read") + [("Origin", "https://127.0.0.1:8080")], method: .post)
     #expect(
-      door.control.pageCookie(for: try door.control.admit(proxied), proxied)?.hasSuffix("; Secure") == true)
-    #expect(door.control.forgettingCookie(proxied).hasPrefix("__Host-trigger_host=; Path=/; Max-Age=0;"))
+      door.control.pageCookie(for: try door.control.admit(proxied), proxied)?.hasSuffix("; Secure")
+        == true)
+    #expect(
+      door.control.forgettingCookie(proxied).hasPrefix("__Host-trigger_host=; Path=/; Max-Age=0;"))
   }
 
   @Test func whatTheHostDidNotSignIsNoCookie() throws {
@@ -281,7 +308,8 @@ import TriggerHost
       "", ".", "...", "....", parts[0], parts.dropLast().joined(separator: "."),
       "\(door.ids["admin"]!).\(parts[1]).\(parts[2]).\(parts[3])",
       "\(parts[0]).\(parts[1]).9999999.\(parts[3])",
-      "\(parts[0]).\(parts[1]).\(parts[2]).\(parts[3].dropLast(2))", "\(parts.joined(separator: ".")).x",
+      "\(parts[0]).\(parts[1]).\(parts[2]).\(parts[3].dropLast(2))",
+      "\(parts.joined(separator: ".")).x",
       "\(parts[0]).\(parts[1]).\(parts[2]).\(String(parts[3].reversed()))",
       try cookie(other, "admin").pair.split(separator: "=").map(String.init)[1],
     ]
@@ -292,7 +320,8 @@ import TriggerHost
     #expect(door.ask(request([("Cookie", "trigger_host=x; \(pair)")])) == "page the read")
     #expect(door.ask(request([("Cookie", "trigger_host=x"), ("Cookie", pair)])) == "page the read")
     #expect(
-      door.ask(request([("Cookie", "xtrigger_host=\(parts.joined(separator: "."))")])) == "no_credentials")
+      door.ask(request([("Cookie", "xtrigger_host=\(parts.joined(separator: "."))")]))
+        == "no_credentials")
   }
 
   @Test func aCookieIsRenewedForTwelveHoursAtMost() throws {
@@ -304,7 +333,9 @@ import TriggerHost
       hours += 800 / 3600
       let asked = request([("Cookie", pair), ("Origin", Self.own)], method: .post)
       #expect(door.ask(asked) == "page the read")
-      guard let next = door.control.pageCookie(for: try door.control.admit(asked), asked) else { break }
+      guard let next = door.control.pageCookie(for: try door.control.admit(asked), asked) else {
+        break
+      }
       set = next
       pair = String(set.prefix { $0 != ";" })
       if set.contains("Max-Age=900") { continue }
@@ -328,14 +359,17 @@ import TriggerHost
     door.store.start()
     defer { door.store.stop() }
     #expect(next.token(door.ids["admin"]!, at: TokenTests.now) == nil)
-    #expect(!door.control.stillCounts(caller) && door.ask(request([("Cookie", pair)])) == "bad_cookie")
+    #expect(
+      !door.control.stillCounts(caller) && door.ask(request([("Cookie", pair)])) == "bad_cookie")
   }
 
   // MARK: CORS
 
   @Test func preflightsOfListedOrigins() throws {
     let door = try Door(.tokens) { $0.origins = ["https://app.example"] }
-    func preflight(_ fields: [(String, String)], _ method: HTTPRequest.Method = .options) -> HTTPFields? {
+    func preflight(_ fields: [(String, String)], _ method: HTTPRequest.Method = .options)
+      -> HTTPFields?
+    {
       door.control.cors.preflight(request(fields, method: method))
     }
     let asks = [("Access-Control-Request-Method", "POST")]
@@ -352,7 +386,9 @@ import TriggerHost
     }
     #expect(preflight([("Origin", "https://app.example")]) == nil && preflight(asks, .get) == nil)
     // Without a list nothing is said at all.
-    #expect(try Door(.tokens).control.cors.fields(for: request([("Origin", "https://app.example")])).isEmpty)
+    #expect(
+      try Door(.tokens).control.cors.fields(for: request([("Origin", "https://app.example")]))
+        .isEmpty)
     #expect(throws: AccessError.self) { try CORSPolicy(["*"]) }
     #expect(throws: AccessError.self) { try CORSPolicy(["https://app.example/"]) }
   }
@@ -377,7 +413,9 @@ import TriggerHost
     for _ in 0..<4 { #expect(door.ask(request(door.fields("admin"))) == "token the admin") }
     for _ in 0..<50 { #expect(door.ask(request()) == "no_credentials") }
     // An address is bounded whatever it shows, and IPv6 by its network.
-    for index in 0..<8 { #expect(door.ask(request(from: "2001:db8::\(index)")) == "no_credentials") }
+    for index in 0..<8 {
+      #expect(door.ask(request(from: "2001:db8::\(index)")) == "no_credentials")
+    }
     #expect(door.ask(request(from: "2001:db8::99")) == "address_rate")
     #expect(door.ask(request(from: "2001:db8:0:1::")) == "no_credentials")
     door.clock.advance(by: .milliseconds(500))
@@ -405,16 +443,6 @@ import TriggerHost
     #expect(door.ask(request((0..<11).map { ("X-\($0)", "") })) == "header_too_large")
   }
 
-  @Test func bodiesHaveABound() throws {
-    var limits = ServerLimits()
-    limits.bodyBytes = 100
-    #expect(throws: Refusal.self) { try BodyMeter(limits, declared: 101) }
-    var meter = try BodyMeter(limits, declared: 100)
-    try meter.take(60)
-    try meter.take(40)
-    #expect(performing: { try meter.take(1) }, throws: { ($0 as? Refusal)?.status == .contentTooLarge })
-  }
-
   @Test func everyCauseHasAStatusAndAStableWord() {
     let words = Refusal.Cause.allCases.map {
       "\($0.rawValue) \(Refusal($0, "").status.code) \(Refusal($0, "").code)"
@@ -423,22 +451,23 @@ import TriggerHost
       words == [
         "no_credentials 401 unauthorized", "bad_authorization 401 unauthorized",
         "malformed_token 401 unauthorized",
-        "unknown_token 401 unauthorized", "expired_token 401 unauthorized", "revoked_token 401 unauthorized",
+        "unknown_token 401 unauthorized", "expired_token 401 unauthorized",
+        "revoked_token 401 unauthorized",
         "bad_cookie 401 unauthorized", "forbidden 403 forbidden", "bad_host 400 bad_host",
         "foreign_host 421 foreign_host",
         "foreign_origin 403 foreign_origin", "proxied 403 proxied", "token_rate 429 token_rate",
         "address_rate 429 address_rate", "address_connections 429 address_connections",
         "connections 503 connections",
-        "header_too_large 431 header_too_large", "header_time 408 header_time",
-        "body_too_large 413 body_too_large",
-        "body_time 408 body_time",
+        "header_too_large 431 header_too_large",
       ])
   }
 }
 
 /// Where a host may listen, and who then comes in.
 @Suite struct StartRuleTests {
-  @Test(arguments: ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "LOCALHOST", "::ffff:127.0.0.1"])
+  @Test(arguments: [
+    "127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "LOCALHOST", "::ffff:127.0.0.1",
+  ])
   func loopbackNeedsNothing(_ address: String) throws {
     for hasTokens in [true, false] {
       #expect(try StartRule.decide(address: address, hasTokens: hasTokens) == .loopback)
@@ -447,7 +476,8 @@ import TriggerHost
   }
 
   @Test(arguments: [
-    "0.0.0.0", "::", "[::]", "192.168.0.7", "10.0.0.1", "host.example", "localhost.example", "1270.0.1", "",
+    "0.0.0.0", "::", "[::]", "192.168.0.7", "10.0.0.1", "host.example", "localhost.example",
+    "1270.0.1", "",
     "127.1",
   ])
   func otherAddressesNeedTokensOrAWord(_ address: String) throws {
@@ -461,7 +491,8 @@ import TriggerHost
     #expect(try StartRule.decide(address: address, hasTokens: false, isInsecure: true) == .insecure)
     // A token closes the door whatever was said.
     #expect(try StartRule.decide(address: address, hasTokens: true, isInsecure: true) == .tokens)
-    #expect(StartRule.tokens.warning(address: address, hasTLS: false)?.contains("without TLS") == true)
+    #expect(
+      StartRule.tokens.warning(address: address, hasTLS: false)?.contains("without TLS") == true)
     #expect(StartRule.tokens.warning(address: address, hasTLS: true) == nil)
     #expect(StartRule.insecure.warning(address: address, hasTLS: true) != nil)
   }
@@ -470,7 +501,9 @@ import TriggerHost
     #expect(IPAddress("::ffff:192.0.2.1") == IPAddress("192.0.2.1"))
     #expect(IPAddress("192.0.2.1")?.network == IPAddress("192.0.2.1"))
     #expect(IPAddress("2001:db8:0:1:2:3:4:5")?.network == IPAddress("2001:db8:0:1::"))
-    for wrong in ["", "1", "1.2.3", "256.1.1.1", "[::1]", "::1%lo", "1.2.3.4 ", "localhost", "::1\0"] {
+    for wrong in [
+      "", "1", "1.2.3", "256.1.1.1", "[::1]", "::1%lo", "1.2.3.4 ", "localhost", "::1\0",
+    ] {
       #expect(IPAddress(wrong) == nil, "\(wrong)")
     }
   }

@@ -40,15 +40,18 @@ import TriggerHost
     let seed = testSeed()
     var random = Xorshift(seed)
     for round in 0..<300 {
-      let rate = Int.random(in: 1...50, using: &random), burst = Int.random(in: 1...20, using: &random)
+      let rate = Int.random(in: 1...50, using: &random)
+      let burst = Int.random(in: 1...20, using: &random)
       let capacity = Int.random(in: 1...6, using: &random)
       var table = RateTable<Int>(rate: rate, burst: burst, capacity: capacity)
       var model = PlainBuckets(rate, burst, capacity)
       var now: Int64 = .random(in: -5_000_000_000...5_000_000_000, using: &random)
       for step in 0..<200 {
         now +=
-          [0, 0, 1, .random(in: 0...1_000_000_000, using: &random)][Int.random(in: 0...3, using: &random)]
-        let caller = Int.random(in: 0..<8, using: &random), count = Int.random(in: 1...25, using: &random)
+          [0, 0, 1, .random(in: 0...1_000_000_000, using: &random)][
+            Int.random(in: 0...3, using: &random)]
+        let caller = Int.random(in: 0..<8, using: &random)
+        let count = Int.random(in: 1...25, using: &random)
         let wait = table.take(count, of: caller, at: MonotonicTime(nanoseconds: now))
         let expected = model.take(count, of: caller, at: now)
         guard wait == expected, table.count <= capacity else {
@@ -93,7 +96,9 @@ import TriggerHost
       ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "127.0.0.1"].map {
         IPAddress($0)
       } + [nil]
-    func group(_ peer: IPAddress?) -> String? { peer.flatMap { $0.isLoopback ? nil : "\($0.network)" } }
+    func group(_ peer: IPAddress?) -> String? {
+      peer.flatMap { $0.isLoopback ? nil : "\($0.network)" }
+    }
     var table = ConnectionTable(limits)
     var open: [IPAddress?] = []
     for _ in 0..<5_000 {
@@ -110,7 +115,8 @@ import TriggerHost
         #expect(!isFull && !isMany, "SEED=\(seed)")
       } catch {
         #expect(
-          error.cause == (isFull ? .connections : .addressConnections) && (isFull || isMany), "SEED=\(seed)")
+          error.cause == (isFull ? .connections : .addressConnections) && (isFull || isMany),
+          "SEED=\(seed)")
       }
       #expect(
         table.total == open.count && table.byNetwork.values.allSatisfy { (1...3).contains($0) },
@@ -118,89 +124,5 @@ import TriggerHost
     }
     for peer in open { table.close(peer) }
     #expect(table.total == 0 && table.byNetwork.isEmpty)
-  }
-
-  // MARK: Time
-
-  private static let limits = ServerLimits()
-  private func at(_ seconds: Double) -> MonotonicTime { MonotonicTime(nanoseconds: Int64(seconds * 1e9)) }
-
-  /// The second at which the clock would act, and as what.
-  private func due(_ clock: RequestClock) -> String {
-    guard let (time, due) = clock.deadline else { return "-" }
-    let word = if case .refuse(let refusal) = due { refusal.cause.rawValue } else { "close" }
-    return "\(Double(time.nanoseconds) / 1e9) \(word)"
-  }
-
-  @Test func eachPartOfARequestHasItsTime() {
-    var clock = RequestClock(Self.limits, at: at(5))
-    #expect(due(clock) == "125.0 close")
-    clock.handle(.bytes(1), at: at(100))
-    #expect(due(clock) == "110.0 header_time")
-    // A byte a second is no way to stay.
-    for second in 101...109 { clock.handle(.bytes(1), at: at(Double(second))) }
-    #expect(due(clock) == "110.0 header_time")
-    clock.handle(.head, at: at(109))
-    #expect(due(clock) == "139.0 body_time")
-    clock.handle(.bytes(10 << 10), at: at(110))
-    #expect(due(clock) == "149.0 body_time")
-    clock.handle(.end, at: at(111))
-    #expect(due(clock) == "-")
-    clock.handle(.answered, at: at(500))
-    #expect(due(clock) == "620.0 close")
-  }
-
-  @Test func requestsThatFollowAtOnce() {
-    var clock = RequestClock(Self.limits, at: at(0))
-    for event in [RequestClock.Event.bytes(9), .head, .end, .bytes(3)] { clock.handle(event, at: at(1)) }
-    #expect(due(clock) == "-")
-    // The bytes of the next one came before; its time begins now.
-    clock.handle(.answered, at: at(50))
-    #expect(due(clock) == "60.0 header_time")
-    // Answered before the body is whole.
-    clock.handle(.head, at: at(51))
-    clock.handle(.answered, at: at(52))
-    #expect(due(clock) == "81.0 body_time")
-    clock.handle(.end, at: at(53))
-    #expect(due(clock) == "173.0 close")
-  }
-
-  @Test func whileTheHostDoesNotReadNoTimeCounts() {
-    var clock = RequestClock(Self.limits, at: at(0))
-    clock.handle(.bytes(1), at: at(0))
-    clock.handle(.head, at: at(0))
-    clock.handle(.paused, at: at(20))
-    clock.handle(.paused, at: at(30))
-    #expect(due(clock) == "-")
-    clock.handle(.resumed, at: at(1_000))
-    clock.handle(.resumed, at: at(1_001))
-    #expect(due(clock) == "1010.0 body_time")
-  }
-
-  /// In whatever order things happen: whoever owes the host bytes has a time, and no time ends before it began.
-  @Test func noOrderOfEventsConfusesIt() {
-    let seed = testSeed()
-    var random = Xorshift(seed)
-    for _ in 0..<300 {
-      var now: Int64 = 0
-      var clock = RequestClock(Self.limits, at: at(0))
-      var isPaused = false
-      for _ in 0..<60 {
-        now += .random(in: 0...3_000_000_000, using: &random)
-        let event = [
-          RequestClock.Event.bytes(Int.random(in: 0...5_000, using: &random)), .head, .end, .answered,
-          .paused, .resumed,
-        ].randomElement(using: &random)!
-        clock.handle(event, at: MonotonicTime(nanoseconds: now))
-        if event == .paused { isPaused = true }
-        if event == .resumed { isPaused = false }
-        if isPaused { #expect(clock.deadline == nil, "SEED=\(seed)") }
-        if event == .head, !isPaused { #expect(due(clock).hasSuffix("body_time"), "SEED=\(seed)") }
-      }
-      for event in [RequestClock.Event.resumed, .head, .end, .answered] {
-        clock.handle(event, at: MonotonicTime(nanoseconds: now))
-      }
-      #expect(clock.deadline.map { $0.time.nanoseconds > now } == true, "SEED=\(seed)")
-    }
   }
 }

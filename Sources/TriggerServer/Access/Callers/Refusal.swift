@@ -38,12 +38,6 @@ public struct Refusal: Error, Hashable, Sendable {
     case connections = "connections"
     /// The head of the request is too long or has too many fields.
     case headerTooLarge = "header_too_large"
-    /// The head of the request does not come to an end.
-    case headerTime = "header_time"
-    /// The body of the request is too long.
-    case bodyTooLarge = "body_too_large"
-    /// The body of the request comes too slowly.
-    case bodyTime = "body_time"
   }
 
   /// Why.
@@ -67,7 +61,8 @@ public struct Refusal: Error, Hashable, Sendable {
   /// The status of the answer.
   public var status: HTTPResponse.Status {
     switch cause {
-    case .noCredentials, .badAuthorization, .malformedToken, .unknownToken, .expiredToken, .revokedToken,
+    case .noCredentials, .badAuthorization, .malformedToken, .unknownToken, .expiredToken,
+      .revokedToken,
       .badCookie:
       .unauthorized
     case .forbidden, .foreignOrigin, .proxied: .forbidden
@@ -76,8 +71,6 @@ public struct Refusal: Error, Hashable, Sendable {
     case .tokenRate, .addressRate, .addressConnections: .tooManyRequests
     case .connections: .serviceUnavailable
     case .headerTooLarge: .requestHeaderFieldsTooLarge
-    case .bodyTooLarge: .contentTooLarge
-    case .headerTime, .bodyTime: .requestTimeout
     }
   }
 
@@ -93,13 +86,14 @@ public struct Refusal: Error, Hashable, Sendable {
   /// Whether the connection must end: what comes on it next cannot be told from what was refused.
   public var endsConnection: Bool {
     switch cause {
-    case .headerTooLarge, .headerTime, .bodyTooLarge, .bodyTime, .addressConnections, .connections: true
+    case .headerTooLarge, .addressConnections, .connections: true
     default: false
     }
   }
 
   static func unauthorized(_ cause: Cause) -> Refusal {
     Refusal(
-      cause, "This host needs a token: Authorization: Bearer TOKEN. trigger-host token create makes one.")
+      cause,
+      "This host needs a token: Authorization: Bearer TOKEN. trigger-host token create makes one.")
   }
 }

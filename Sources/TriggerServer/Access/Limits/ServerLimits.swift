@@ -15,10 +15,8 @@ public struct ServerLimits: Hashable, Sendable {
   public var headerTime = Duration.seconds(10)
   /// Bytes of the body of a request, or of one line of a body of lines.
   public var bodyBytes = 1 << 20
-  /// How long a body may take that comes at `bodyRate` or less; whoever is quicker has longer.
+  /// How long the host waits for more of a body.
   public var bodyTime = Duration.seconds(30)
-  /// Bytes a second: each byte of a body gives its sender so much more time.
-  public var bodyRate = 1 << 10
   /// How long a connection may be open between two requests.
   public var idleTime = Duration.seconds(120)
   /// Bytes of one message on a WebSocket, whatever its fragments.
