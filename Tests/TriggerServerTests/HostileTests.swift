@@ -77,6 +77,28 @@ import TriggerCore
     }
   }
 
+  /// A head has its own time, which is shorter than that of a connection on which nothing comes.
+  @Test func aHeadIsLateBeforeTheConnectionIsIdle() async throws {
+    var options = ServerOptions()
+    options.settings.limits.headerTime = .milliseconds(100)
+    options.settings.limits.idleTime = .seconds(3600)
+    try await serving(ServedHost.scripts, options) { served in
+      let head = try await served.raw("GET /healthz HTTP/1.1\r\nHost: local")
+      #expect(try ServedHost.parsed(head).status == 408, "\(head)")
+    }
+  }
+
+  /// What came of a body that breaks off is answered, and the answer is whole.
+  @Test func aBodyOfLinesThatBreaksOffIsAnsweredToItsEnd() async throws {
+    try await serving { served in
+      let text = try await served.raw(
+        "POST /v1/events/visit HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/jsonl\r\n"
+          + "Content-Length: 100\r\n\r\n\(Self.event)\n\(Self.event)", closes: true)
+      #expect(text.contains("committed") && text.hasSuffix("0\r\n\r\n"), "\(text)")
+      #expect(served.host.coordinator.stats.committed == 1)
+    }
+  }
+
   /// Requests that come at once are answered in their order, and what follows a broken one is not read.
   @Test func pipelinedRequestsKeepTheirOrder() async throws {
     try await serving { served in

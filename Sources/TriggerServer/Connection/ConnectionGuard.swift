@@ -23,7 +23,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
   private let limits: ServerLimits
   private var clock: ConnectionClock
-  private var timer: Scheduled<Void>?
+  private var timer: (fires: ContinuousClock.Instant, task: Scheduled<Void>)?
   /// What looks for it elsewhere in the pipeline, and goes with it.
   private var watches: [any RemovableChannelHandler] = []
   /// The client sends nothing more.
@@ -65,7 +65,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
   /// The connection has ended, or it is a WebSocket from now on.
   func handlerRemoved(context: ChannelHandlerContext) {
-    timer?.cancel()
+    timer?.task.cancel()
     for watch in watches { context.pipeline.syncOperations.removeHandler(watch, promise: nil) }
     watches = []
     intake.owner = nil
@@ -73,7 +73,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   func channelInactive(context: ChannelHandlerContext) {
-    timer?.cancel()
+    timer?.task.cancel()
     context.fireChannelInactive()
   }
 
@@ -205,9 +205,13 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
   /// One timer for all that may be late: it looks again when it has fired too early.
   private func arm(_ context: ChannelHandlerContext) {
-    guard timer == nil, !isClosing, let deadline = clock.deadline else { return }
+    guard !isClosing, let deadline = clock.deadline else { return }
+    if let timer {
+      if timer.fires <= deadline { return }
+      timer.task.cancel()
+    }
     let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-    timer = context.eventLoop.scheduleTask(in: TimeAmount(max(.zero, deadline - .now))) {
+    let task = context.eventLoop.scheduleTask(in: TimeAmount(max(.zero, deadline - .now))) {
       let (guardian, context) = bound.value
       guardian.look(context)
     }
@@ -219,6 +223,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     switch clock.lateness(at: .now) {
     case nil: arm(context)
     case .idle: context.close(promise: nil)
+    timer = (deadline, task)
     case .request: fail(context, Problem(.requestTimeout, "the request did not come in time"))
     }
   }

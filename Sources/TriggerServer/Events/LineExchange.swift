@@ -1,6 +1,7 @@
 import HostConfig
 import Hummingbird
 import NIOCore
+import NIOHTTP1
 import TriggerCore
 import TriggerRuntime
 
@@ -63,7 +64,10 @@ struct LineExchange: Sendable {
         }
       }
       if let line = splitter.finish() { try await send(line, answers) }
-    } catch is Over {}
+    } catch is Over {
+    } catch is HTTPParserError {
+      // The body ended early: what came of it is answered, and the answer ends as it should.
+    }
   }
 
   /// Nothing more is taken.
