@@ -14,7 +14,8 @@ let package = Package(
     .library(name: "TriggerHost", targets: ["TriggerHost", "TriggerCore"]),
     .library(name: "TriggerTestKit", targets: ["TriggerTestKit"]),
     .library(
-      name: "TriggerRuntime", targets: ["TriggerRuntime", "TriggerSQLite", "TriggerStores", "TriggerFiles"]),
+      name: "TriggerRuntime",
+      targets: ["TriggerRuntime", "TriggerSQLite", "TriggerStores", "TriggerFiles"]),
     .library(name: "TriggerServer", targets: ["TriggerServer"]),
     .library(name: "TriggerReview", targets: ["TriggerReview"]),
     .executable(name: "trigger-host", targets: ["trigger-host"]),
@@ -39,14 +40,17 @@ let package = Package(
     // Our C beside Lua: sandbox, canonical encoding of Lua values, budgets, the run of one attempt.
     .target(
       name: "CTriggerLua", dependencies: ["CLua"],
-      cSettings: strictC + [.headerSearchPath("."), .define("TH_CHECKS", .when(configuration: .debug))]),
+      cSettings: strictC + [
+        .headerSearchPath("."), .define("TH_CHECKS", .when(configuration: .debug)),
+      ]),
     // Values, stores and the pure machines (queue, order, cron). No threads, no I/O, no Lua.
     .target(
       name: "TriggerCore",
       dependencies: [.product(name: "HashTreeCollections", package: "swift-collections")],
       swiftSettings: strict),
     // The one Swift target that imports Lua.
-    .target(name: "TriggerLua", dependencies: ["TriggerCore", "CTriggerLua"], swiftSettings: strict),
+    .target(
+      name: "TriggerLua", dependencies: ["TriggerCore", "CTriggerLua"], swiftSettings: strict),
     // The engine: workers, coordinator, scheduler. What embedders import.
     .target(
       name: "TriggerHost",
@@ -60,7 +64,8 @@ let package = Package(
       swiftSettings: strict),
     // Runs history again: state at any seq, verification, what-if.
     .target(
-      name: "TriggerReplay", dependencies: ["TriggerHost", "TriggerCore", "TriggerLua"], swiftSettings: strict
+      name: "TriggerReplay", dependencies: ["TriggerHost", "TriggerCore", "TriggerLua"],
+      swiftSettings: strict
     ),
     // For who writes scripts: lint, annotations, pages of the API, a session on a snapshot.
     .target(
@@ -69,15 +74,18 @@ let package = Package(
     // What Swift does not import of glibc: file exchange, leases.
     .target(name: "CTriggerFiles", cSettings: strictC),
     // Directories: what is in them, and what changes. No engine, no database.
-    .target(name: "TriggerFiles", dependencies: ["TriggerCore", "CTriggerFiles"], swiftSettings: strict),
+    .target(
+      name: "TriggerFiles", dependencies: ["TriggerCore", "CTriggerFiles"], swiftSettings: strict),
     // The system's SQLite (Debian: libsqlite3-dev).
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     // The log's ports on SQLite: what a host keeps in its data directory.
     .target(
-      name: "TriggerSQLite", dependencies: ["TriggerHost", "TriggerFiles", "CSQLite"], swiftSettings: strict),
+      name: "TriggerSQLite", dependencies: ["TriggerHost", "TriggerFiles", "CSQLite"],
+      swiftSettings: strict),
     // Stores that others see: as tables of SQLite, as files of a directory.
     .target(
-      name: "TriggerStores", dependencies: ["TriggerHost", "TriggerSQLite", "TriggerFiles", "CSQLite"],
+      name: "TriggerStores",
+      dependencies: ["TriggerHost", "TriggerSQLite", "TriggerFiles", "CSQLite"],
       swiftSettings: strict),
     // A disk in memory that fails: for tests and simulation only.
     .target(
@@ -87,7 +95,8 @@ let package = Package(
     .target(
       name: "TriggerSimulation",
       dependencies: [
-        "TriggerHost", "TriggerReplay", "TriggerRuntime", "TriggerSQLite", "CFaultVFS", "TestSupport",
+        "TriggerHost", "TriggerReplay", "TriggerRuntime", "TriggerSQLite", "CFaultVFS",
+        "TestSupport",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -105,7 +114,8 @@ let package = Package(
       swiftSettings: strict),
     // host.yaml, cron files, feeds: text in, checked values or file:line: messages out.
     .target(
-      name: "HostConfig", dependencies: ["TriggerHost", "TriggerFiles", "Yams"], swiftSettings: strict),
+      name: "HostConfig", dependencies: ["TriggerHost", "TriggerFiles", "Yams"],
+      swiftSettings: strict),
     // A host: configuration, log, engine, feeds, schedules, scripts that are followed.
     .target(
       name: "TriggerRuntime",
@@ -128,6 +138,7 @@ let package = Package(
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
@@ -141,17 +152,20 @@ let package = Package(
     .target(
       name: "TriggerReview",
       dependencies: [
-        "TriggerRuntime", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerSQLite", "HostConfig",
+        "TriggerRuntime", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerSQLite",
+        "HostConfig",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "trigger-host",
       dependencies: [
-        "TriggerServer", "TriggerReview", "TriggerRuntime", "TriggerHost", "TriggerReplay", "TriggerWorkshop",
+        "TriggerServer", "TriggerReview", "TriggerRuntime", "TriggerHost", "TriggerReplay",
+        "TriggerWorkshop",
         "TriggerSQLite",
         "TriggerStores",
-        "TriggerFiles", "HostConfig", "TriggerTestKit", .product(name: "Logging", package: "swift-log"),
+        "TriggerFiles", "HostConfig", "TriggerTestKit",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/TriggerHostCLI", swiftSettings: strict),
@@ -159,31 +173,38 @@ let package = Package(
     .executableTarget(
       name: "car-park",
       dependencies: [
-        "TriggerRuntime", "TriggerHost", "TriggerCore", .product(name: "Logging", package: "swift-log"),
+        "TriggerRuntime", "TriggerHost", "TriggerCore",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       path: "examples/embedder/Sources", swiftSettings: strict),
     // What tests of several targets, and the simulation, share.
     .target(
-      name: "TestSupport", dependencies: ["TriggerCore"], path: "Tests/TestSupport", swiftSettings: strict),
+      name: "TestSupport", dependencies: ["TriggerCore"], path: "Tests/TestSupport",
+      swiftSettings: strict),
     .testTarget(
       name: "TriggerCoreTests", dependencies: ["TriggerCore", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "TriggerLuaTests", dependencies: ["TriggerCore", "TriggerLua"], swiftSettings: strict),
+    .testTarget(
+      name: "TriggerLuaTests", dependencies: ["TriggerCore", "TriggerLua"], swiftSettings: strict),
     .testTarget(
       name: "TriggerHostTests",
       dependencies: [
-        "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerTestKit", "TriggerLua", "TestSupport",
+        "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerTestKit", "TriggerLua",
+        "TestSupport",
       ],
       swiftSettings: strict),
     .testTarget(
-      name: "TriggerFilesTests", dependencies: ["TriggerFiles", "TestSupport"], swiftSettings: strict),
+      name: "TriggerFilesTests", dependencies: ["TriggerFiles", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
       name: "TriggerSQLiteTests",
       dependencies: ["TriggerSQLite", "TriggerReplay", "TriggerTestKit", "TestSupport"],
       exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "TriggerStoresTests",
-      dependencies: ["TriggerStores", "TriggerSQLite", "TriggerTestKit", "TestSupport", "file-probe"],
+      dependencies: [
+        "TriggerStores", "TriggerSQLite", "TriggerTestKit", "TestSupport", "file-probe",
+      ],
       swiftSettings: strict),
     // A program that TriggerStoresTests kill in the middle of a write-out, and that measures directories:
     // `swift run -c release file-probe measure`.
@@ -205,9 +226,13 @@ let package = Package(
     .testTarget(
       name: "TriggerServerTests",
       dependencies: [
-        "TriggerServer", "TriggerRuntime", "TriggerHost", "TriggerCore", "HostConfig", "TestSupport",
+        "TriggerServer", "TriggerRuntime", "TriggerHost", "TriggerCore", "HostConfig",
+        "TestSupport",
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "HummingbirdTesting", package: "hummingbird"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -218,13 +243,16 @@ let package = Package(
     .testTarget(
       name: "CommandLineTests",
       dependencies: [
-        "trigger-host", "HostConfig", "TriggerCore", "TriggerFiles", "TriggerHost", "TriggerRuntime",
+        "trigger-host", "HostConfig", "TriggerCore", "TriggerFiles", "TriggerHost",
+        "TriggerRuntime",
         "TriggerSQLite",
       ],
       swiftSettings: strict),
     .testTarget(
       name: "SimulationTests",
-      dependencies: ["CFaultVFS", "CSQLite", "TriggerCore", "TriggerSimulation", "trigger-simulate"],
+      dependencies: [
+        "CFaultVFS", "CSQLite", "TriggerCore", "TriggerSimulation", "trigger-simulate",
+      ],
       swiftSettings: strict),
   ]
 )

@@ -8,8 +8,10 @@ import TriggerRuntime
 struct HostEndpoints {
   let all: [Endpoint]
 
-  init(_ host: RunningHost, _ access: AccessControl, _ waiting: Waiting) {
-    all = Self.events(host, access, waiting) + Self.health(host)
+  init(_ host: RunningHost, _ access: AccessControl, _ waiting: Waiting, isEncrypted: Bool) {
+    all =
+      Self.events(host, access, waiting) + Self.health(host)
+      + Self.pages(PageRoutes(access: access, isEncrypted: isEncrypted))
   }
 
   private static func events(
@@ -17,7 +19,8 @@ struct HostEndpoints {
   ) -> [Endpoint] {
     let routes = EventRoutes(
       sender: EventSender(
-        intake: EventIntake(host), waiting: waiting, refusesWhenFull: host.config.queue.whenFull == .refuse),
+        intake: EventIntake(host), waiting: waiting,
+        refusesWhenFull: host.config.queue.whenFull == .refuse),
       limits: access.limits, access: access)
     let wait = EndpointText.Parameter(
       name: "wait",
@@ -27,7 +30,8 @@ struct HostEndpoints {
     let priority = EndpointText.Parameter(
       name: "priority", text: "critical, high, normal or low. Default: what each trigger declares.")
     let source = EndpointText.Parameter(
-      name: "source", text: "A name for the sender: events of one source keep their order at each trigger.")
+      name: "source",
+      text: "A name for the sender: events of one source keep their order at each trigger.")
     let problems: [Problem.Code] = [
       .badJSON, .badEvent, .forbidden, .foreignOrigin, .tooLarge, .unsupportedMediaType, .keyReused,
       .queueFull, .keysFull, .storage, .stopping, .logFailed,
@@ -43,7 +47,8 @@ struct HostEndpoints {
             wait, priority, source, .init(name: "kind", text: "event (default), data or message."),
             .init(
               name: "Idempotency-Key",
-              text: "The event is taken once a day for each key; sent again, it gets the first answer.",
+              text:
+                "The event is taken once a day for each key; sent again, it gets the first answer.",
               isInHead: true),
           ],
           bodies: ["application/json", "application/jsonl", "application/x-ndjson"],
@@ -71,6 +76,24 @@ struct HostEndpoints {
             (202, "They are sure to run.", ["application/json"]),
           ], problems: problems),
         handler: routes.sendAny),
+    ]
+  }
+
+  private static func pages(_ pages: PageRoutes) -> [Endpoint] {
+    [
+      Endpoint(
+        method: .post, path: "/v1/page", right: .send,
+        summary:
+          "Exchange a token for a cookie of 15 minutes, or renew it: for pages of this host.",
+        isBrief: true,
+        about: EndpointText(
+          answers: [(204, "The cookie, if a token was shown.", [])], problems: [.foreignOrigin]),
+        handler: pages.begin),
+      Endpoint(
+        method: .delete, path: "/v1/page", right: .send, summary: "Forget the cookie.",
+        isBrief: true,
+        about: EndpointText(answers: [(204, "It is forgotten.", [])], problems: [.foreignOrigin]),
+        handler: pages.end),
     ]
   }
 

@@ -38,8 +38,7 @@ public final class HostServer: Service {
   /// Who may come in, and what was refused.
   public let access: AccessControl
   private let tokens: TokenStore?
-  private let connections = Connections()
-  private let sockets = OpenSockets()
+  let connections = Connections()
   private let waiting: Waiting
   private let logger: Logger
   private let state = Mutex(State.made)
@@ -73,12 +72,12 @@ public final class HostServer: Service {
     (self.host, self.options) = (host, options)
     waiting = Waiting()
     logger = options.logger ?? Logger(label: "server") { _ in SwiftLogNoOpLogHandler() }
-    var all = HostEndpoints(host, access, waiting).all
+    var all = HostEndpoints(host, access, waiting, isEncrypted: options.certificate != nil).all
     let make =
       conversations
       ?? host.sessions.map { [access] in SessionConversation.maker($0, EventIntake(host), access) }
     if let make {
-      all += WebSocketRoute(access: access, sockets: sockets, make: make).endpoints
+      all += WebSocketRoute(access: access, connections: connections, make: make).endpoints
     }
     let endpoints = EndpointTable(all)
     let router = Hummingbird.Router(context: ServerContext.self, options: [.autoGenerateHeadEndpoints])
@@ -99,7 +98,9 @@ public final class HostServer: Service {
   public func listening() async throws -> String { "\(try await whenListening().get())" }
 
   /// As above, in parts. Any number may ask.
-  package func whenListening() async -> Result<ListenAddress, CannotListen> { await address.value() }
+  package func whenListening() async -> Result<ListenAddress, CannotListen> {
+    await address.value()
+  }
 
   private var wanted: String { "\(ListenAddress(host: options.host, port: options.port))" }
 
@@ -119,7 +120,10 @@ public final class HostServer: Service {
     }
     if !isFirst { return }
     followFiles()
+    let metrics = ServerMetrics(access, factory: options.metrics)
+    let writing = Task { await metrics.run() }
     defer {
+      writing.cancel()
       tokens?.stop()
       options.certificate?.stop()
     }
@@ -138,10 +142,10 @@ public final class HostServer: Service {
 
   /// A token that is taken back, or a certificate that is renewed, counts at once.
   private func followFiles() {
-    tokens?.start { [logger, sockets, access] change in
+    tokens?.start { [logger, access, connections] change in
       switch change {
-      case .lost: sockets.closeUncounted(access)
       case .problem(let text): logger.error("\(text)")
+      case .lost, .first: connections.closeThose { !access.stillCounts($0) }
       }
     }
     options.certificate?.start { [logger] problem in
@@ -216,17 +220,26 @@ public final class HostServer: Service {
 
   /// Answers that will never come are not waited for: those of events that wait in a queue that has stopped.
   private func endWaiting() async {
-    let deadline = ContinuousClock.now + options.stopTimeout
-    while connections.count > 0, .now < deadline {
-      if host.queue.isStopped, host.coordinator.stats.undecided == 0 { break }
-      try? await Task.sleep(for: .milliseconds(20))
-    }
+    let isIdle = host.queue.isStopped && host.coordinator.stats.undecided == 0
     // What is decided is told by now, or within a moment.
-    try? await Task.sleep(for: .milliseconds(50))
+    await untilNone(atMost: isIdle ? .milliseconds(50) : options.stopTimeout)
     waiting.endAll()
-    while connections.count > 0, .now < deadline + .seconds(1) {
-      try? await Task.sleep(for: .milliseconds(20))
+    await untilNone(atMost: .seconds(1))
+  }
+
+  /// Until no connection is open, or the time is up.
+  private func untilNone(atMost time: Duration) async {
+    let isOver = Once<Void>()
+    Task { [connections] in
+      await connections.untilNone()
+      isOver.tell(())
     }
+    let end = Task {
+      try? await Task.sleep(for: time)
+      isOver.tell(())
+    }
+    await isOver.value()
+    end.cancel()
   }
 }
 
@@ -244,7 +257,8 @@ public struct CannotListen: Error, Sendable, CustomStringConvertible {
   init(address: String, _ error: any Error) {
     self.init(
       address: address,
-      reason: (error as? IOError).map { String(cString: strerror($0.errnoCode)).lowercased() } ?? "\(error)")
+      reason: (error as? IOError).map { String(cString: strerror($0.errnoCode)).lowercased() }
+        ?? "\(error)")
   }
 }
 
@@ -284,7 +298,7 @@ struct GuardedChannel: ServerChildChannel {
     channel.closeFuture.whenComplete { [access] _ in access.closed(from: peer) }
     connections.add(channel)
     return channel.eventLoop.makeCompletedFuture {
-      try channel.pipeline.syncOperations.addHTTP(access.limits, connections, logger)
+      try channel.pipeline.syncOperations.addHTTP(access, connections, logger)
       return try Value(
         wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
     }

@@ -1,5 +1,6 @@
 import HostConfig
 import Logging
+import Metrics
 import TriggerHost
 
 /// Where a `HostServer` listens, and what it takes.
@@ -20,8 +21,13 @@ public struct ServerOptions: Sendable {
   public var clock: any EngineClock = SystemClock()
   /// How long answers that are under way may take when the server stops.
   public var stopTimeout = Duration.seconds(5)
+  /// Where what the server counts goes (`ServerMetrics` names it); nil: where `MetricsSystem` says when the server is made.
+  public var metrics: (any MetricsFactory)?
   /// What the server itself says: defects, mostly. Nil: nothing.
   public var logger: Logger?
+
+  /// Who comes in, once that is decided.
+  private var decided: (control: AccessControl, tokens: TokenStore?)?
 
   /// Loopback, any free port.
   public init() {}
@@ -30,6 +36,7 @@ public struct ServerOptions: Sendable {
   ///
   /// - Throws: `AccessError` when others reach the address and nobody would be asked who they are.
   func access() throws(AccessError) -> (control: AccessControl, tokens: TokenStore?) {
+    if let decided { return decided }
     var store: TokenStore?
     if let tokens { store = try TokenStore(tokens) }
     let rule = try StartRule.decide(
@@ -37,11 +44,15 @@ public struct ServerOptions: Sendable {
     return (try AccessControl(rule, tokens: store, settings: settings, clock: clock), store)
   }
 
-  /// What its owner should know before it listens; nil when there is nothing.
+  /// Decides who comes in before a host is opened: a server with these options then asks nobody again. Nothing may be
+  /// changed afterwards.
   ///
+  /// - Returns: what its owner should know before it listens; nil when there is nothing.
   /// - Throws: as `HostServer.init` does.
-  package func warning() throws -> String? {
-    try access().control.rule.warning(
+  package mutating func decide() throws -> String? {
+    let access = try access()
+    decided = access
+    return access.control.rule.warning(
       address: "\(ListenAddress(host: host, port: port))", hasTLS: certificate != nil)
   }
 }

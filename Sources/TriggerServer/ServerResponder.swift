@@ -17,6 +17,7 @@ struct ServerResponder: HTTPResponder {
   let connections: Connections
 
   func respond(to request: Request, context: ServerContext) async throws -> Response {
+    access.noteRequest()
     let asked = AccessRequest(
       request.head, peer: context.remoteAddress.flatMap { IPAddress($0) }, isEncrypted: isEncrypted
     ).asWebSocket(request.head)
@@ -26,6 +27,7 @@ struct ServerResponder: HTTPResponder {
       throw error
     } catch {
       let problem = Self.problem(with: error, context.logger)
+      access.note(refused: problem.code)
       response = problem.response
     }
     // What is JSON is not to be taken for anything else, and is of this moment.
@@ -38,7 +40,9 @@ struct ServerResponder: HTTPResponder {
   private func answer(
     _ request: Request, _ asked: AccessRequest, _ context: ServerContext
   ) async throws -> Response {
-    if let fields = access.cors.preflight(asked) { return Response(status: .noContent, headers: fields) }
+    if let fields = access.cors.preflight(asked) {
+      return Response(status: .noContent, headers: fields)
+    }
     let path = request.uri.path
     let endpoint = endpoints.find(request.method, path)
     var context = context
@@ -46,7 +50,7 @@ struct ServerResponder: HTTPResponder {
       try access.admitAnybody(asked)
     } else {
       context.caller = try access.admit(asked)
-      note(context.caller, context)
+      try note(context.caller, context)
     }
     guard let endpoint else {
       return try await aside { try await routes.respond(to: request, context: context) }
@@ -63,13 +67,17 @@ struct ServerResponder: HTTPResponder {
 
   /// Whether anyone may ask, without a word about who they are: for the health of the host.
   private func isOpen(_ endpoint: Endpoint?, _ path: String) -> Bool {
-    func isOpen(_ endpoint: Endpoint) -> Bool { if case .open = endpoint.right { true } else { false } }
+    func isOpen(_ endpoint: Endpoint) -> Bool {
+      if case .open = endpoint.right { true } else { false }
+    }
     return endpoint.map(isOpen) ?? endpoints.those(at: path).contains(where: isOpen)
   }
 
   /// A caller that is not let in any more has no request under way.
-  private func note(_ caller: Caller, _ context: ServerContext) {
+  private func note(_ caller: Caller, _ context: ServerContext) throws {
     guard let channel = context.channel, connections.note(caller, on: channel) else { return }
+    // Who is told of a token that was taken back closes what is noted, and it was not until now.
+    if !access.stillCounts(caller) { throw Refusal.unauthorized(.revokedToken) }
     closeAtEnd(of: caller, channel)
   }
 
@@ -102,7 +110,8 @@ struct ProblemMiddleware: RouterMiddleware {
   let endpoints: EndpointTable
 
   func handle(
-    _ request: Request, context: ServerContext, next: (Request, ServerContext) async throws -> Response
+    _ request: Request, context: ServerContext,
+    next: (Request, ServerContext) async throws -> Response
   ) async throws -> Response {
     do { return try await next(request, context) } catch let error as HTTPError {
       if error.status == .notFound, context.endpointPath == "NotFound" { throw notFound(request) }
@@ -118,6 +127,7 @@ struct ProblemMiddleware: RouterMiddleware {
     if methods.contains("GET") { methods.append("HEAD") }
     let allowed = methods.joined(separator: ", ")
     return Problem(
-      .methodNotAllowed, "\(request.method.rawValue) is not among \(allowed)", headers: [.allow: allowed])
+      .methodNotAllowed, "\(request.method.rawValue) is not among \(allowed)",
+      headers: [.allow: allowed])
   }
 }

@@ -97,6 +97,9 @@ final class ServedHost: Sendable {
 
   struct NotConnected: Error {}
 
+  /// The connection was closed before there was one.
+  struct NoAnswer: Error { let text: String }
+
   struct Answer {
     var status: Int
     var head: String
@@ -118,7 +121,7 @@ final class ServedHost: Sendable {
   }
 
   static func parsed(_ text: String) throws -> Answer {
-    let end = try #require(text.range(of: "\r\n\r\n"), "no head in: \(text.prefix(300))")
+    guard let end = text.range(of: "\r\n\r\n") else { throw NoAnswer(text: text) }
     let head = String(text[..<end.lowerBound])
     let status = try #require(Int(head.split(separator: " ")[1]))
     var body = String(text[end.upperBound...])

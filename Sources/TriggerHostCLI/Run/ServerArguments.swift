@@ -29,7 +29,7 @@ struct ServerArguments: ParsableArguments {
     options.tokens = TokenFiles(of: config, data: data)
     do {
       options.certificate = try ServerCertificate.load(config)
-      if let warning = try options.warning() { Output.say(.warning, "warning: \(warning)") }
+      if let warning = try options.decide() { Output.say(.warning, "warning: \(warning)") }
     } catch { throw ValidationError("\(error)") }
     return options
   }

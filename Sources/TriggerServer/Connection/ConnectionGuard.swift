@@ -22,6 +22,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   private static let unwanted = 1 << 20
 
   private let limits: ServerLimits
+  private let access: AccessControl
   private var clock: ConnectionClock
   private var timer: (fires: ContinuousClock.Instant, task: Scheduled<Void>)?
   /// What looks for it elsewhere in the pipeline, and goes with it.
@@ -39,8 +40,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
   private var heads = HeadRules()
   private let intake: ConnectionIntake
 
-  init(_ limits: ServerLimits, _ connections: Connections) {
-    self.limits = limits
+  init(_ access: AccessControl, _ connections: Connections) {
+    self.access = access
+    limits = access.limits
     clock = ConnectionClock(limits, now: .now)
     intake = ConnectionIntake(connections)
   }
@@ -133,10 +135,13 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
       let most = "\(limits.headerBytes >> 10) KiB and \(limits.headerFields) fields"
       fail(context, Problem(.headersTooLarge, "a head has at most \(most)"))
     case let error as HTTPParserError:
-      fail(context, Problem(.badRequest, "the message breaks the rules of HTTP: \(error.debugDescription)"))
+      fail(
+        context,
+        Problem(.badRequest, "the message breaks the rules of HTTP: \(error.debugDescription)"))
     // The connection is gone, or about to be.
     case is IOError, is ChannelError: context.fireErrorCaught(error)
-    default: fail(context, Problem(.badRequest, "the method or the target of the request cannot be read"))
+    default:
+      fail(context, Problem(.badRequest, "the method or the target of the request cannot be read"))
     }
   }
 
@@ -179,15 +184,18 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
   }
 
-  private func write(_ problem: Problem, _ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?)
-  {
+  private func write(
+    _ problem: Problem, _ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?
+  ) {
+    access.note(refused: problem.code)
     let bytes = ByteBuffer(bytes: problem.document.jsonBytes)
     var fields = problem.headers
     fields[.contentType] = Problem.mediaType
     fields[.contentLength] = "\(bytes.readableBytes)"
     fields[.connection] = "close"
     context.write(
-      wrapOutboundOut(.head(HTTPResponse(status: problem.status, headerFields: fields))), promise: nil)
+      wrapOutboundOut(.head(HTTPResponse(status: problem.status, headerFields: fields))),
+      promise: nil)
     context.write(wrapOutboundOut(.body(bytes)), promise: promise)
   }
 
@@ -215,6 +223,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
       let (guardian, context) = bound.value
       guardian.look(context)
     }
+    timer = (deadline, task)
   }
 
   private func look(_ context: ChannelHandlerContext) {
@@ -223,7 +232,6 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     switch clock.lateness(at: .now) {
     case nil: arm(context)
     case .idle: context.close(promise: nil)
-    timer = (deadline, task)
     case .request: fail(context, Problem(.requestTimeout, "the request did not come in time"))
     }
   }

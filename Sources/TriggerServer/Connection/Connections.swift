@@ -22,7 +22,6 @@ final class Connections: Sendable {
 
   private struct State {
     var open: [ObjectIdentifier: Connection] = [:]
-    var opened = 0
     var isOver = false
     var whenNone: [Once<Void>] = []
   }
@@ -32,16 +31,16 @@ final class Connections: Sendable {
   /// How many are open.
   var count: Int { state.withLock { $0.open.count } }
 
-  /// How many were opened so far.
-  var opened: Int { state.withLock { $0.opened } }
+  /// On how many of them somebody has asked who was let in.
+  var asked: Int { state.withLock { $0.open.values.count { $0.caller != nil } } }
 
   /// Keeps a connection in mind until it is closed.
   func add(_ channel: any Channel) {
     let id = ObjectIdentifier(channel)
     let connection = Connection(
-      channel: channel, turns: turns.join(channel.eventLoop), close: { _ in channel.close(promise: nil) })
+      channel: channel, turns: turns.join(channel.eventLoop),
+      close: { _ in channel.close(promise: nil) })
     let isOver = state.withLock { state in
-      state.opened += 1
       if !state.isOver { state.open[id] = connection }
       return state.isOver
     }

@@ -7,7 +7,8 @@ import NIOHTTPTypesHTTP1
 extension ChannelPipeline.SynchronousOperations {
   /// HTTP/1.1 as Hummingbird sets it up, with what guards a connection; and what comes behind a request for another
   /// protocol is kept for that protocol.
-  func addHTTP(_ limits: ServerLimits, _ connections: Connections, _ logger: Logger) throws {
+  func addHTTP(_ access: AccessControl, _ connections: Connections, _ logger: Logger) throws {
+    let limits = access.limits
     var decoding = NIOHTTPDecoderLimitConfiguration()
     decoding.maxHeaderFieldSize = limits.headerBytes
     decoding.maxHeaderListSize = limits.headerBytes
@@ -17,7 +18,7 @@ extension ChannelPipeline.SynchronousOperations {
       ByteToMessageHandler(
         HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: decoding)),
       HTTP1ToHTTPServerCodec(secure: false),
-      ConnectionGuard(limits, connections),
+      ConnectionGuard(access, connections),
       HTTPConnectionStateHandler(logger: logger),
     ])
   }

@@ -1,11 +1,10 @@
 import Hummingbird
 import NIOCore
-import Synchronization
 
 /// `GET /v1/ws`, and the module that talks with it.
 struct WebSocketRoute: Sendable {
   let access: AccessControl
-  let sockets: OpenSockets
+  let connections: Connections
   let make: MakeConversation
 
   var endpoints: [Endpoint] { [socket, module] }
@@ -47,29 +46,14 @@ struct WebSocketRoute: Sendable {
       mayStay: { [access, caller = context.caller] in access.stillCounts(caller) },
       make: { [make] in try make(request, context) })
     if let outlet = try await upgrade.begin(on: channel) {
-      sockets.add(outlet, context.caller, channel.closeFuture)
+      connections.close(channel) { end in
+        switch end {
+        case .access: outlet.close(.policyViolation, "the token does not count any more")
+        case .stop: outlet.close(.goingAway, "the host ends")
+        }
+      }
     }
     // The answer has been given. This one cannot be written any more, which ends what HTTP has to do with the connection.
     return Response(status: .switchingProtocols)
-  }
-}
-
-/// The WebSockets that are open, and whose they are. Any thread.
-final class OpenSockets: Sendable {
-  private let open = Mutex<[ObjectIdentifier: (outlet: WebSocketOutlet, caller: Caller)]>([:])
-
-  /// How many are open.
-  var count: Int { open.withLock { $0.count } }
-
-  func add(_ outlet: WebSocketOutlet, _ caller: Caller, _ closed: EventLoopFuture<Void>) {
-    let id = ObjectIdentifier(outlet)
-    open.withLock { $0[id] = (outlet, caller) }
-    closed.whenComplete { [self] _ in open.withLock { _ = $0.removeValue(forKey: id) } }
-  }
-
-  /// Closes those of callers that would not be let in any more.
-  func closeUncounted(_ access: AccessControl) {
-    let lost = open.withLock { Array($0.values) }.filter { !access.stillCounts($0.caller) }
-    for (outlet, _) in lost { outlet.close(.policyViolation, "the token does not count any more") }
   }
 }

@@ -102,6 +102,7 @@ import TriggerCore
       let (other, _) = try files.create(scopes: [.admin], now: now)
       _ = try files.revoke(token.id, now: now)
       var next = changes.makeAsyncIterator()
+      guard case .first = await next.next() else { throw WaitedForAnother() }
       guard case .lost(let lost) = await next.next() else { throw WaitedForAnother() }
       #expect(lost == [token.id])
       #expect(store.check(text, at: now) == .revoked(token.id))

@@ -17,6 +17,7 @@ public final class AccessControl: Sendable {
   private let hosts: HostRule
   private let cookies: PageCookies
   private let gate: Gate
+  private let tally = ServerTally()
   private let clock: any EngineClock
 
   /// - Parameter rule: who comes in without a token.
@@ -39,7 +40,13 @@ public final class AccessControl: Sendable {
 
   /// A connection that somebody wants to open. Who gets no refusal says `closed` once it has ended.
   public func opened(from peer: IPAddress?) throws(Refusal) {
-    try counted { () throws(Refusal) in try gate.open(peer) }
+    do throws(Refusal) {
+      try counted { () throws(Refusal) in try gate.open(peer) }
+      tally.noteConnection(isRefused: false)
+    } catch {
+      tally.noteConnection(isRefused: true)
+      throw error
+    }
   }
 
   /// A connection that was let in has ended.
@@ -102,7 +109,8 @@ public final class AccessControl: Sendable {
     switch caller.kind {
     case .local: isOpenHere
     case .anybody: !hasTokens
-    case .token(let id), .page(let id): tokens?.token(id, at: Timestamp(nanoseconds: clock.now())) != nil
+    case .token(let id), .page(let id):
+      tokens?.token(id, at: Timestamp(nanoseconds: clock.now())) != nil
     }
   }
 
@@ -114,8 +122,17 @@ public final class AccessControl: Sendable {
       Int64(clamping: end.nanoseconds.subtractingReportingOverflow(now.nanoseconds).partialValue))
   }
 
-  /// Notes a refusal that somebody else decided by the limits: of a body, of the time of a head.
-  public func note(_ refusal: Refusal) { counts.note(refusal.cause) }
+  // MARK: Counts
+
+  /// What came in, and what was refused, since the server was made.
+  public var totals: ServerTotals {
+    var totals = tally.totals
+    totals.connections = gate.connections
+    return totals
+  }
+
+  func noteRequest() { tally.noteRequest() }
+  func note(refused code: Problem.Code) { tally.note(refused: code) }
 
   // MARK: Pages
 
@@ -126,7 +143,8 @@ public final class AccessControl: Sendable {
     let now = clock.monotonic()
     var old: PageCookies.Content?
     if caller.isPage {
-      guard case .good(let content) = cookies.read(request.fields, at: now), content.token == token else {
+      guard case .good(let content) = cookies.read(request.fields, at: now), content.token == token
+      else {
         return nil
       }
       old = content
@@ -142,7 +160,8 @@ public final class AccessControl: Sendable {
   /// Whether the browser speaks TLS: to this host, or to a proxy before it, which the page's own origin tells.
   private func isSecurePage(_ request: AccessRequest) -> Bool {
     request.isEncrypted
-      || (request.origin == .own && request.fields[.origin]?.lowercased().hasPrefix("https:") == true)
+      || (request.origin == .own
+        && request.fields[.origin]?.lowercased().hasPrefix("https:") == true)
   }
 
   // MARK: Deciding

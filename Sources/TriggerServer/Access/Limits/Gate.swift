@@ -27,11 +27,17 @@ final class Gate: Sendable {
 
   func close(_ peer: IPAddress?) { state.withLock { $0.connections.close(peer) } }
 
+  /// How many are open.
+  var connections: Int { state.withLock { $0.connections.total } }
+
   /// One request of an address. This machine's own are not bounded: a proxy there speaks for many.
   func take(from peer: IPAddress?, at now: MonotonicTime) throws(Refusal) {
     guard let peer, !peer.isLoopback else { return }
-    guard let wait = state.withLock({ $0.addresses?.take(of: peer.network, at: now) }) else { return }
-    throw Refusal(.addressRate, "Your address sends more than it may.", retryAfter: Self.seconds(wait))
+    guard let wait = state.withLock({ $0.addresses?.take(of: peer.network, at: now) }) else {
+      return
+    }
+    throw Refusal(
+      .addressRate, "Your address sends more than it may.", retryAfter: Self.seconds(wait))
   }
 
   /// Requests or messages of a token.
@@ -41,7 +47,9 @@ final class Gate: Sendable {
   }
 
   /// Whole seconds, rounded up (RFC 9110, section 10.2.3): who comes after them is let in.
-  private static func seconds(_ nanoseconds: Int64) -> Int { Int((nanoseconds - 1) / 1_000_000_000) + 1 }
+  private static func seconds(_ nanoseconds: Int64) -> Int {
+    Int((nanoseconds - 1) / 1_000_000_000) + 1
+  }
 }
 
 /// How often each cause was a reason to refuse. Any thread.

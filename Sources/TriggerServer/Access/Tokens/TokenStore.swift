@@ -11,6 +11,8 @@ public final class TokenStore: Sendable {
   public enum Change: Sendable {
     /// These count no more, since they were revoked or are not there: what is open with them should be closed.
     case lost(Set<TokenID>)
+    /// There is a token now, and none was there before: who came without one is not let in any more.
+    case first
     /// The file cannot be read, or the times of use cannot be written; the tokens as last read go on counting.
     case problem(String)
   }
@@ -118,14 +120,17 @@ public final class TokenStore: Sendable {
   private func reload(_ change: @Sendable (Change) -> Void) {
     do throws(AccessError) {
       let table = try files.readTable()
-      let lost = state.withLock { state in
+      let (lost, isFirst) = state.withLock { state in
         let lost = state.table.tokens.keys.filter { id in
-          state.table.tokens[id]?.revoked == nil && (table.tokens[id].map { $0.revoked != nil } ?? true)
+          state.table.tokens[id]?.revoked == nil
+            && (table.tokens[id].map { $0.revoked != nil } ?? true)
         }
         state.table = table
-        state.hadTokens = state.hadTokens || !table.tokens.isEmpty
-        return Set(lost)
+        let isFirst = !state.hadTokens && !table.tokens.isEmpty
+        state.hadTokens = state.hadTokens || isFirst
+        return (Set(lost), isFirst)
       }
+      if isFirst { change(.first) }
       if !lost.isEmpty { change(.lost(lost)) }
     } catch { change(.problem("\(error)")) }
   }
