@@ -29,7 +29,7 @@ final class RecordBatch {
     var count: Int
   }
 
-  private(set) var items: [Item] = []
+  @exclusivity(unchecked) private(set) var items: [Item] = []
   private let buffer = CBORBuffer(capacity: 1 << 14)
 
   /// O(bytes of the record).
@@ -49,11 +49,11 @@ final class RecordBatch {
 
   private func keep(_ bytes: UnsafeRawBufferPointer) -> Part {
     defer { buffer.raw(bytes) }
-    return Part(start: buffer.count, count: bytes.count)
+    return Part(start: buffer.bytes.count, count: bytes.count)
   }
 
   private func bytes(_ part: Part) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(start: buffer.base + part.start, count: part.count)
+    UnsafeRawBufferPointer(start: buffer.bytes.baseAddress! + part.start, count: part.count)
   }
 
   // MARK: What lies in the buffer, until it is filled again

@@ -29,7 +29,9 @@ extension Attempt {
     scratch.removeAll()
     var contents: [Range<Int>] = []
     LogCoding.writeIntents(self, to: scratch, contents: &contents)
-    return scratch.count == intents.count && memcmp(scratch.base, intents.baseAddress!, intents.count) == 0
+    let prepared = scratch.bytes
+    return prepared.count == intents.count
+      && memcmp(prepared.baseAddress!, intents.baseAddress!, intents.count) == 0
   }
 
   /// The intents just prepared, as a record would have them. Before they are committed.

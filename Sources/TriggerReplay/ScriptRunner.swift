@@ -11,10 +11,11 @@ final class ScriptRunner {
   private let stores: StoreDirectory
   private let configuration: EngineConfiguration
   private let guardian: AttemptGuard
-  private var lua: LuaRunner
-  private var watched: AttemptGuard.Watched
+  // One thread: no two accesses overlap (Architecture.md, Targets).
+  @exclusivity(unchecked) private var lua: LuaRunner
+  @exclusivity(unchecked) private var watched: AttemptGuard.Watched
   /// What `lua` has loaded: it looks at their sources for as long as it lives.
-  private var trees: [Int: LoadedTree] = [:]
+  @exclusivity(unchecked) private var trees: [Int: LoadedTree] = [:]
 
   init(stores: StoreDirectory, configuration: EngineConfiguration, guardian: AttemptGuard) {
     self.stores = stores

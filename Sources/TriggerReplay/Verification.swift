@@ -32,7 +32,7 @@ public final class Verification {
     static let size = 64
     let records = RecordBatch()
     /// As they are when all up to the item of the same place are the same.
-    var verdicts: [Verdict] = []
+    @exclusivity(unchecked) var verdicts: [Verdict] = []
     var first: Int64 { records.items[0].seq }
 
     func removeAll() {
@@ -66,11 +66,14 @@ public final class Verification {
   private let hall: Hall
   private let guardian = AttemptGuard()
   private var threads: [pthread_t] = []
-  private var batch = Batch()
-  private var verdict = Verdict()
+  // The caller's thread only: no two accesses overlap (Architecture.md, Targets).
+  @exclusivity(unchecked) private var batch = Batch()
+  @exclusivity(unchecked) private var verdict = Verdict()
   /// Of the newest record.
-  private var tree: RecordedScripts.Tree?
-  private var triggers = NameCache<LoadedTrigger?>()
+  @exclusivity(unchecked) private var tree: RecordedScripts.Tree?
+  @exclusivity(unchecked) private var names = NamePlaces()
+  /// Of the tree, by the places of their names; nil: it has none of the name.
+  @exclusivity(unchecked) private var triggers: [LoadedTrigger?] = []
 
   /// Starts the workers.
   ///
@@ -144,9 +147,14 @@ public final class Verification {
   private func trigger(of record: RecordView) throws -> LoadedTrigger? {
     if tree?.loaded.identity.number != record.tree {
       tree = try scripts.tree(record.tree)
-      triggers = NameCache()
+      names = NamePlaces()
     }
-    return triggers.value(of: record.trigger) { tree!.triggers[$0] }
+    if let place = names.place(of: record.trigger) { return triggers[place] }
+    let trigger = tree!.triggers[record.trigger.utf8Text]
+    let place = names.add(record.trigger)
+    triggers.removeSubrange(place...)
+    triggers.append(trigger)
+    return trigger
   }
 
   private func handOver() {

@@ -10,13 +10,14 @@ package final class ReplayState {
   package let recovery: Recovery
   /// The newest seq applied.
   package var seq: Int64 { max(applied, recovery.lastSeq) }
-  private var applied: Int64 = 0
+  // One thread applies: no two accesses overlap (Architecture.md, Targets).
+  @exclusivity(unchecked) private var applied: Int64 = 0
   private let reclaimer: Reclaimer
   private let committer: Committer
-  private var writes = WriteSet()
-  private var tables = NameCache<StoreTable>()
+  @exclusivity(unchecked) private var writes = WriteSet()
+  @exclusivity(unchecked) private var tables = NameCache<StoreTable>()
   /// It began in the middle of a log, without a checkpoint: the state is not that of any seq.
-  private var isPartial = false
+  @exclusivity(unchecked) private var isPartial = false
 
   package convenience init(configuration: EngineConfiguration) {
     var configuration = configuration
