@@ -9,7 +9,7 @@ import TriggerRuntime
 /// The one way out of every command: results on standard output, all else on standard error. Lines go out at once, also
 /// into a pipe: a host's output is read while it runs. Any thread.
 ///
-/// A host's standard output has acknowledgements alone; what it says is a log with times and levels (`beginJournal`).
+/// A host's standard output has acknowledgements alone; what it says is a log with times and levels (`beginLog`).
 enum Output {
   private struct Writers {
     var output: OutputWriter
@@ -18,7 +18,7 @@ enum Output {
   /// Nil while who prints may wait.
   private static let writers = Mutex<Writers?>(nil)
   /// Nil: lines as they are.
-  private static let journal = Mutex<Journal?>(nil)
+  private static let logLines = Mutex<LogLines?>(nil)
   /// Without writers, one line at a time.
   private static let turn = Mutex(())
 
@@ -42,9 +42,11 @@ enum Output {
 
   /// What is wrong or doubtful, and what a host does.
   static func say(_ entry: HostNotice) {
-    guard let journal = journal.withLock({ $0 }) else { return write(entry.message.shown, to: STDERR_FILENO) }
-    if !journal.wants(entry.level) { return }
-    write(journal.text(of: entry, at: SystemClock().now()), to: STDERR_FILENO)
+    guard let logLines = logLines.withLock({ $0 }) else {
+      return write(entry.message.shown, to: STDERR_FILENO)
+    }
+    if !logLines.wants(entry.level) { return }
+    write(logLines.text(of: entry, at: SystemClock().now()), to: STDERR_FILENO)
   }
 
   static func say(_ level: Logger.Level, _ message: TerminalText, _ fields: Value.Map = [:]) {
@@ -80,7 +82,7 @@ enum Output {
   // MARK: A host's
 
   /// From now on what is said is a log.
-  static func beginJournal(_ new: Journal) { journal.withLock { $0 = new } }
+  static func beginLog(_ new: LogLines) { logLines.withLock { $0 = new } }
 
   /// From now on nobody waits who prints: for a process that has more to do than to print.
   static func beginWriters() {
@@ -95,7 +97,7 @@ enum Output {
     let entry = HostNotice(
       level: .warning, message: "(\(counted(count, "line")) left out here: nobody read them in time)",
       fields: ["left_out": .int(Int64(count))])
-    return journal.withLock { $0 }?.text(of: entry, at: SystemClock().now()) ?? entry.message.shown
+    return logLines.withLock { $0 }?.text(of: entry, at: SystemClock().now()) ?? entry.message.shown
   }
 
   private static var isOneTerminal: Bool {
@@ -105,7 +107,7 @@ enum Output {
   }
 
   /// The log has a line that shows what goes on.
-  static var hasLiveLine: Bool { journal.withLock { $0 }?.hasLiveLine ?? false }
+  static var hasLiveLine: Bool { logLines.withLock { $0 }?.hasLiveLine ?? false }
 
   // MARK: The end
 

@@ -11,7 +11,7 @@ struct HostParts: Sendable {
   let queue: TriggerQueue
   let files: FileStores
   /// Ends what waits for the end of a host, with the reason when the log has failed.
-  let failure: HostFailure
+  let endSignal: EndSignal
   /// Reads the configuration anew, for schedules that are saved while the host runs.
   let reading: @Sendable () -> HostConfig.Loaded?
   /// Nil when nobody could read it: nothing is kept, or a program keeps it.
@@ -23,10 +23,10 @@ struct HostParts: Sendable {
 extension HostParts {
   /// What of the engine is said from the beginning.
   func observe(_ directory: DataDirectory?) {
-    coordinator.whenFailed { [notices, failure] reason in
+    coordinator.whenFailed { [notices, endSignal] reason in
       // Nothing unwritten has been acknowledged; going on would only pile up work that cannot count.
       notices.problem(Self.text(of: reason, directory), code: .logFailed)
-      failure.come(reason)
+      endSignal.logFailed(reason)
     }
     coordinator.whenClockSteps { [notices] in
       notices.warning(

@@ -16,11 +16,11 @@ extension RunningHost: Service {
         }
         return nil
       }
-      group.addTask { [failure] in
+      group.addTask { [endSignal] in
         await withGracefulShutdownHandler {
-          for await _ in failure.isOver {}
+          for await _ in endSignal.isOver {}
         } onGracefulShutdown: {
-          failure.end()
+          endSignal.hostEnds()
         }
         return .success(())
       }
@@ -28,12 +28,12 @@ extension RunningHost: Service {
       while result == nil, let next = await group.next() { result = next }
       // A feed that waits for room goes on when the queue takes nothing more.
       stopTaking()
-      failure.end()
+      endSignal.hostEnds()
       group.cancelAll()
       return result
     }
     await stop()
-    if let reason = failure.reason { throw HostFailed(reason: reason) }
+    if let reason = endSignal.reason { throw HostFailed(reason: reason) }
     try result?.get()
   }
 }

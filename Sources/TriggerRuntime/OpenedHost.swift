@@ -53,7 +53,7 @@ public struct OpenedHost: ~Copyable {
     self.init(
       HostParts(
         config: config, options: options, notices: notices, coordinator: coordinator,
-        queue: TriggerQueue(coordinator), files: files, failure: HostFailure(), reading: reading,
+        queue: TriggerQueue(coordinator), files: files, endSignal: EndSignal(), reading: reading,
         log: log),
       directory)
   }
@@ -73,7 +73,7 @@ public struct OpenedHost: ~Copyable {
       HostParts(
         config: HostConfig(file: HostConfig.ofCommandLine), options: options, notices: notices,
         coordinator: coordinator, queue: TriggerQueue(coordinator), files: FileStores([], notices),
-        failure: HostFailure(), reading: { nil }, log: memory),
+        endSignal: EndSignal(), reading: { nil }, log: memory),
       nil)
   }
 
@@ -97,7 +97,7 @@ public struct OpenedHost: ~Copyable {
     let coordinator = CommitCoordinator(configuration, clock: clock, log: log)
     parts = HostParts(
       config: config, options: options, notices: options.notices, coordinator: coordinator,
-      queue: TriggerQueue(coordinator), files: FileStores([], options.notices), failure: HostFailure(),
+      queue: TriggerQueue(coordinator), files: FileStores([], options.notices), endSignal: EndSignal(),
       reading: { nil }, isStepped: true)
     self.directory = directory
   }

@@ -27,7 +27,7 @@ package struct PastHost {
   /// As a host has recovered that is about to start: with keys of senders, and events that wait.
   ///
   /// - Throws: `LogError`.
-  package init(all log: LogReader) throws {
+  package init(recovering log: LogReader) throws {
     try self.init([:], EngineConfiguration(workers: 1)) { try log.recover($0) }
   }
 

@@ -63,7 +63,7 @@ extension RunningHost {
     // Who waits for the queue goes on when that takes no more, and must find that this is the end.
     stopTaking()
     guard ending.begin() else { return }
-    failure.end()
+    endSignal.hostEnds()
     Self.onThread { [self] in ending.end(with: end(within: bound ?? config.stopTimeout)) }
   }
 

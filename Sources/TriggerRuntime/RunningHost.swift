@@ -28,7 +28,7 @@ public final class RunningHost: Sendable {
   let effects: HostEffects
   /// Conversations with clients; nil: `HostOptions.keepsSessions` says no.
   package let sessions: HostSessions?
-  let failure: HostFailure
+  let endSignal: EndSignal
   let ending = OneEnd()
   private let follower = Mutex<ScriptFollower?>(nil)
   private let reading: @Sendable () -> HostConfig.Loaded?
@@ -44,7 +44,7 @@ public final class RunningHost: Sendable {
 
   init(_ parts: HostParts, _ storage: HostStorage?) {
     (coordinator, queue, config) = (parts.coordinator, parts.queue, parts.config)
-    (notices, files, failure) = (parts.notices, parts.files, parts.failure)
+    (notices, files, endSignal) = (parts.notices, parts.files, parts.endSignal)
     self.storage = storage
     effects = HostEffects(parts, storage)
     sessions =

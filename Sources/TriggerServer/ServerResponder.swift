@@ -94,7 +94,7 @@ struct ServerResponder: HTTPResponder {
     case let refusal as Refusal: return Problem(refusal)
     case let error as any HTTPResponseError: return Problem(status: error.status, nil)
     case is CancellationError, is QueueStopped: return Problem(.stopping).retryAfter(5)
-    case let error as LogFailed: return Problem(.logFailed, "\(error)")
+    case let error as QueueFailed: return Problem(.logFailed, "\(error)")
     case let error as QueueFull: return Problem(.queueFull, "\(error)").retryAfter(1)
     default:
       logger.error("A request could not be answered: \(error)")

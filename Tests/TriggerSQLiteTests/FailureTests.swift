@@ -26,12 +26,12 @@ import TriggerHost
       }
     }
     // Whoever waited for an outcome when the disk refused is told as well as those who come later.
-    #expect(refusal is LogFailed, "\(String(describing: refusal))")
+    #expect(refusal is QueueFailed, "\(String(describing: refusal))")
     guard case .refused(let reason)? = host.queue.failure, reason.contains("full") else {
       Issue.record("\(String(describing: host.queue.failure))")
       return
     }
-    await #expect(throws: LogFailed.self) { try await host.queue.enqueue(Event("n", ["n": 1])) }
+    await #expect(throws: QueueFailed.self) { try await host.queue.enqueue(Event("n", ["n": 1])) }
     #expect(acknowledged.count > 10)
     host.close()
     let again = try DataHost(path)

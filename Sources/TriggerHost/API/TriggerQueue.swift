@@ -107,7 +107,7 @@ public final class TriggerQueue: Sendable {
   /// Admits an event; every trigger bound to it makes an operation. Returns how many did.
   ///
   /// - Throws: `QueueFull` when the queue is full and `whenFull` is `refuse`: otherwise it waits for room. `QueueStopped`
-  ///   when the queue is stopped, before or meanwhile; `LogFailed` when its log can take no more.
+  ///   when the queue is stopped, before or meanwhile; `QueueFailed` when its log can take no more.
   @discardableResult
   public func enqueue(
     _ event: Event, cancellation: Cancellation? = nil,
@@ -137,7 +137,7 @@ public final class TriggerQueue: Sendable {
   ///     another for the events of a source, on a thread for that. One that takes long holds up its source's
   ///     intake, and nothing else.
   ///   - whenKept: see `Event.isKept`; called like `completion`.
-  /// - Throws: `QueueStopped`; `LogFailed` when the log can take no more.
+  /// - Throws: `QueueStopped`; `QueueFailed` when the log can take no more.
   public func offer(
     _ event: Event, cancellation: Cancellation? = nil,
     completion: (@Sendable (OperationResult) -> Void)? = nil, whenKept: (@Sendable () -> Void)? = nil
@@ -155,7 +155,7 @@ public final class TriggerQueue: Sendable {
 
   /// Nobody waits for room that never comes.
   private func checkTakes() throws {
-    if let reason = engine.logFailure { throw LogFailed(reason: reason) }
+    if let reason = engine.logFailure { throw QueueFailed(reason: reason) }
     if engine.isEnding { throw QueueStopped(wasTaken: false) }
   }
 
@@ -203,7 +203,7 @@ public final class TriggerQueue: Sendable {
   /// - Returns: the event's id, for a repeated one that of the first; nil when there is no room: `results` is
   ///   not called then.
   /// - Throws: `KeyReused` when the key came with another event; `KeysFull` when as many are known as may be; what
-  ///   the disk says when the results of a repeated event cannot be read; `QueueStopped`; `LogFailed` when the log can take
+  ///   the disk says when the results of a repeated event cannot be read; `QueueStopped`; `QueueFailed` when the log can take
   ///   no more. Nothing is run then.
   public func offer(
     _ event: Event, scope: String, key: String, whenKept: (@Sendable (EventID) -> Void)? = nil,
@@ -266,7 +266,7 @@ public final class TriggerQueue: Sendable {
 
   /// As above without waiting: 1, 0 when no trigger has the name, nil when there is no room.
   ///
-  /// - Throws: `QueueStopped`; `LogFailed` when the log can take no more.
+  /// - Throws: `QueueStopped`; `QueueFailed` when the log can take no more.
   public func offer(
     _ event: Event, toTrigger name: String, cancellation: Cancellation? = nil,
     completion: (@Sendable (OperationResult) -> Void)? = nil
@@ -368,7 +368,7 @@ public final class TriggerQueue: Sendable {
     try checkTakes()
   }
 
-  /// - Throws: `CancellationError` when the task is cancelled before all are decided; `QueueStopped`, `LogFailed` when the
+  /// - Throws: `CancellationError` when the task is cancelled before all are decided; `QueueStopped`, `QueueFailed` when the
   ///   queue stops before.
   private func collect(
     _ count: Int, from stream: AsyncStream<OperationResult>
@@ -380,7 +380,7 @@ public final class TriggerQueue: Sendable {
       if results.count == count { return results.sorted { $0.seq < $1.seq } }
     }
     try Task.checkCancellation()
-    if let reason = engine.logFailure { throw LogFailed(reason: reason) }
+    if let reason = engine.logFailure { throw QueueFailed(reason: reason) }
     throw QueueStopped(wasTaken: true)
   }
 

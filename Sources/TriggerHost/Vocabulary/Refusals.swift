@@ -1,7 +1,7 @@
 import TriggerCore
 
 /// The log can take no more records, so the queue takes no more events.
-public struct LogFailed: Error, Sendable, CustomStringConvertible {
+public struct QueueFailed: Error, Sendable, CustomStringConvertible {
   /// What the log could not do, for programs.
   public let reason: LogFailure
   /// The error of the disk, for people.

@@ -81,7 +81,7 @@ struct RecoveryBench {
   /// As a host that starts.
   private func recover(_ disk: BenchDisk) throws -> (seconds: Double, recovery: Recovery) {
     let start = ContinuousClock.now
-    let recovery = try PastHost(all: LogReader(path: disk.path)).recovery
+    let recovery = try PastHost(recovering: LogReader(path: disk.path)).recovery
     return ((ContinuousClock.now - start) / .seconds(1), recovery)
   }
 

@@ -49,7 +49,7 @@ struct Run: AsyncParsableCommand {
   var exitWhenIdle = false
   @Flag(help: "Go on when standard input has ended, until a signal comes.") var serve = false
   @OptionGroup var server: ServerArguments
-  @OptionGroup var journal: JournalOptions
+  @OptionGroup var logLines: LogLineOptions
 
   func validate() throws {
     if let directory, let config = project.config {
@@ -62,7 +62,7 @@ struct Run: AsyncParsableCommand {
   }
 
   func run() async throws {
-    Output.beginJournal(journal.journal)
+    Output.beginLog(logLines.logLines)
     let signals = EndSignals()
     signals.onFirst {
       // Whatever it is at: it may be killed at any moment.
@@ -219,12 +219,12 @@ final class HostWork: Sendable {
 }
 
 /// How a host says what it does.
-struct JournalOptions: ParsableArguments {
+struct LogLineOptions: ParsableArguments {
   @Flag(help: "Say warnings and errors only.") var quiet = false
   @Option(help: "What the log on standard error is: text, or json, one object a line.")
-  var logFormat = Journal.Format.text
+  var logFormat = LogLines.Format.text
 
-  var journal: Journal { Journal(format: logFormat, isQuiet: quiet) }
+  var logLines: LogLines { LogLines(format: logFormat, isQuiet: quiet) }
 }
 
-extension Journal.Format: ExpressibleByArgument {}
+extension LogLines.Format: ExpressibleByArgument {}

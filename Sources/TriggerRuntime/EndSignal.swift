@@ -1,8 +1,8 @@
 import Synchronization
 import TriggerHost
 
-/// The log can take no more records, or the host ends: whoever waits for either goes on. Any thread.
-final class HostFailure: Sendable {
+/// Tells whoever waits that a running host is over: its log can take no more records, or it ends. Any thread.
+final class EndSignal: Sendable {
   private let failure = Mutex<LogFailure?>(nil)
   /// Ends with the first of both; one reader.
   let isOver: AsyncStream<Void>
@@ -13,13 +13,13 @@ final class HostFailure: Sendable {
   /// Why the log takes nothing more; nil while it does.
   var reason: LogFailure? { failure.withLock { $0 } }
 
-  func come(_ reason: LogFailure) {
+  func logFailed(_ reason: LogFailure) {
     failure.withLock { $0 = $0 ?? reason }
     over.finish()
   }
 
   /// The host ends: there is nothing to wait for.
-  func end() { over.finish() }
+  func hostEnds() { over.finish() }
 }
 
 /// The log of a running host could take no more records, so the host has stopped.

@@ -32,7 +32,7 @@ extension HostNotice {
 }
 
 /// How a host's log looks on standard error.
-struct Journal: Sendable {
+struct LogLines: Sendable {
   enum Format: String, CaseIterable, Sendable { case text, json }
 
   var format = Format.text
