@@ -198,7 +198,7 @@ import TriggerHost
     let options = HostOptions(Heard<HostNotice>())
     let host = try await OpenedHost(HostPlaces(directory: project.path), options).recover().start()
     let end = Task { try await host.run() }
-    host.failure.come(.refused("the disk is full"))
+    host.endSignal.logFailed(.refused("the disk is full"))
     let failed = await #expect(throws: HostFailed.self) { try await end.value }
     #expect(failed?.reason == .refused("the disk is full") && failed?.description == "the disk is full")
     #expect(host.queue.isStopped)
