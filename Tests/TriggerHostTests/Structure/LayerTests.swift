@@ -25,8 +25,9 @@ import Testing
 
   @Test(arguments: [
     "TriggerCore", "TriggerLua", "TriggerHost", "TriggerReplay", "TriggerWorkshop", "TriggerFiles",
-    "TriggerSQLite", "TriggerStores", "HostConfig", "TriggerRuntime", "TriggerTestKit", "TriggerSimulation",
-    "TriggerHostCLI",
+    "TriggerSQLite", "TriggerStores", "HostConfig", "TriggerRuntime", "TriggerReview", "TriggerServer",
+    "TriggerTestKit",
+    "TriggerSimulation", "TriggerHostCLI",
   ])
   func filesFormNoLargeLoop(target: String) throws {
     let files = try SwiftSource.read(in: Self.sources.appending(path: target))
