@@ -11,14 +11,14 @@ import TriggerCore
   private final class NarrowLog: CommitLog {
     let wantsReads = false
     let left = Atomic<Int>(.max)
-    let looks = Atomic<Int>(0)
+    let looks = Watched(0)
 
     func append(
       seq: Int64, _ record: UnsafeRawBufferPointer, settling events: [EventID], contents: [Range<Int>]
     ) -> Int { left.load(ordering: .acquiring) }
 
     var room: Int {
-      looks.wrappingAdd(1, ordering: .relaxed)
+      looks.update { $0 += 1 }
       return left.load(ordering: .acquiring)
     }
   }
@@ -27,7 +27,7 @@ import TriggerCore
   private final class Held: Trigger {
     let name: String
     let store: VersionedStore<MemoryStoreBackend>
-    let hasBegun = Atomic<Bool>(false)
+    let hasBegun = Watched(false)
     private let (gate, open) = AsyncStream.makeStream(of: Void.self)
 
     init(_ name: String, _ store: VersionedStore<MemoryStoreBackend>) {
@@ -37,7 +37,7 @@ import TriggerCore
     func end() { open.finish() }
 
     func execute() async throws -> [CommitIntent] {
-      hasBegun.store(true, ordering: .releasing)
+      hasBegun.update { $0 = true }
       for await _ in gate {}
       return [store.put(name, true)]
     }
@@ -66,15 +66,16 @@ import TriggerCore
     #expect(result.outcome == .committed)
     second.end()
     async let later = queue.perform(second)
-    try await wait(for: "the second operation to be queued") { coordinator.stats.queued == 1 }
-    let looks = log.looks.load(ordering: .relaxed)
-    try await wait(for: "the watchdog's looks") { log.looks.load(ordering: .relaxed) > looks + 20 }
+    try await wait(for: "the second operation to be queued") {
+      await coordinator.waitUntil { $0.queued == 1 }
+    }
+    let looks = log.looks.value
+    try await log.looks.wait(for: "the watchdog's looks") { $0 > looks + 20 }
     let stats = coordinator.stats
     #expect(stats.isLogBehind && stats.queued == 1 && stats.undecided == 0)
     #expect(coordinator.executionRecord(for: 1)?.state == .decided(.committed))
     #expect(try store.get("first") == true)
-    let hasBegun = second.hasBegun.load(ordering: .acquiring)
-    #expect(!hasBegun)
+    #expect(!second.hasBegun.value)
     log.left.store(.max, ordering: .releasing)
     #expect(try await later.outcome == .committed)
     #expect(!coordinator.stats.isLogBehind)
@@ -88,12 +89,12 @@ import TriggerCore
     async let first = queue.perform(held[0])
     async let second = queue.perform(held[1])
     async let third = queue.perform(held[2])
-    try await wait(for: "all to begin") { held.allSatisfy { $0.hasBegun.load(ordering: .acquiring) } }
+    for trigger in held { try await trigger.hasBegun.wait(for: "all to begin") { $0 } }
     log.left.store(-LogRecorder.overdraft, ordering: .releasing)
     for trigger in held { trigger.end() }
     // The first record says that there is no room for another.
     try await wait(for: "two to wait") {
-      coordinator.stats.pendingCommits == 2 && coordinator.stats.currentSeq == 1
+      await coordinator.waitUntil { $0.pendingCommits == 2 && $0.currentSeq == 1 }
     }
     log.left.store(1 - LogRecorder.overdraft, ordering: .releasing)
     let outcomes = try await [first, second, third].map(\.outcome)

@@ -140,10 +140,10 @@ private let inOrder = {
     let queue = TriggerQueue(coordinator)
     queue.start()
     for n in 1...10 { try await queue.enqueue(Put(store: "a", changes: ["k": .int(Int64(n))])) }
-    try await wait(for: "ten commits") { coordinator.stats.currentSeq == 10 }
+    try await wait(for: "ten commits") { await coordinator.waitUntil { $0.currentSeq == 10 } }
     #expect(coordinator.stats.backends["a"]?.seq == 0)
     log.sync(to: 4)
-    try await wait(for: "the durable ones") { coordinator.stats.backends["a"]!.seq >= 4 }
+    try await poll(for: "the durable ones") { coordinator.stats.backends["a"]!.seq >= 4 }
     #expect(backend.state.withLock { $0.calls.map(\.seq) } == [1, 2, 3, 4])
     log.sync(to: 7)
     await queue.stop()
@@ -161,7 +161,7 @@ private let inOrder = {
     for n in 1...50 {
       _ = try await queue.perform(Put(store: n % 2 == 0 ? "slow" : "quick", changes: ["k": .int(Int64(n))]))
     }
-    try await wait(for: "the quick one") { coordinator.stats.backends["quick"]!.seq >= 50 }
+    try await poll(for: "the quick one") { coordinator.stats.backends["quick"]!.seq >= 50 }
     #expect(slow.state.withLock { $0.calls.count } == 0)
     slow.open()
     await queue.stop()
@@ -296,11 +296,11 @@ private let inOrder = {
     for n in 1...2000 {
       try await queue.enqueue(Bump(n: n))
       if n % 500 == 200 {
-        try await wait(for: "a step") { coordinator.stats.backends["a"]!.seq > n - 100 }
+        try await poll(for: "a step") { coordinator.stats.backends["a"]!.seq > n - 100 }
       }
       if n % 500 == 250 { copy.state.withLock { $0.isStuck = true } }
       if n % 500 == 400 {
-        try await wait(for: "the obstacle") { coordinator.stats.backends["a"]!.stuckSince != nil }
+        try await poll(for: "the obstacle") { coordinator.stats.backends["a"]!.stuckSince != nil }
         copy.state.withLock { $0.isStuck = false }
       }
     }

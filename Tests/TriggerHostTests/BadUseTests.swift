@@ -77,7 +77,7 @@ import TriggerHost
     let queue = TriggerQueue(coordinator)
     queue.start()
     let waiting = Task { try await queue.perform(Endless()) }
-    try await wait(for: "the trigger") { coordinator.stats.undecided > 0 }
+    try await wait(for: "the trigger") { await coordinator.waitUntil { $0.undecided > 0 } }
     await queue.stop()
     await #expect(throws: QueueStopped(wasTaken: true)) { try await waiting.value }
     await #expect(throws: QueueStopped(wasTaken: false)) { try await queue.perform(Endless()) }
@@ -89,7 +89,7 @@ import TriggerHost
     queue.start()
     defer { queue.stop() }
     let waiting = Task { try await queue.perform(Endless()) }
-    try await wait(for: "the trigger") { coordinator.stats.undecided > 0 }
+    try await wait(for: "the trigger") { await coordinator.waitUntil { $0.undecided > 0 } }
     waiting.cancel()
     await #expect(throws: CancellationError.self) { try await waiting.value }
   }

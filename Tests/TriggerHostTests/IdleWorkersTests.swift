@@ -47,8 +47,8 @@ import Testing
     final class Shop: Sendable {
       let idle = IdleWorkers<Member>()
       let work = Mutex<[Int]>([])
-      let done = Atomic<Int>(0)
-      let ended = Atomic<Int>(0)
+      let done = Watched(0)
+      let ended = Watched(0)
       let isClosed = Atomic<Bool>(false)
     }
     let shop = Shop()
@@ -57,13 +57,13 @@ import Testing
       Thread.detach(name: "worker") {
         while !shop.isClosed.load(ordering: .acquiring) {
           if shop.work.withLock({ $0.popLast() }) != nil {
-            shop.done.wrappingAdd(1, ordering: .relaxed)
+            shop.done.update { $0 += 1 }
             continue
           }
           shop.idle.rest(member) { shop.work.withLock { !$0.isEmpty } }?.wakeUp.wake()
           member.wakeUp.sleep()
         }
-        shop.ended.wrappingAdd(1, ordering: .relaxed)
+        shop.ended.update { $0 += 1 }
       }
     }
     for bringer in 0..<bringers {
@@ -74,9 +74,9 @@ import Testing
         }
       }
     }
-    try await wait(for: "all that was brought") { shop.done.load(ordering: .relaxed) == bringers * each }
+    try await shop.done.wait(for: "all that was brought") { $0 == bringers * each }
     shop.isClosed.store(true, ordering: .releasing)
     for member in members { member.wakeUp.wake() }
-    try await wait(for: "the workers' end") { shop.ended.load(ordering: .relaxed) == members.count }
+    try await shop.ended.wait(for: "the workers' end") { $0 == members.count }
   }
 }

@@ -1,4 +1,3 @@
-import Synchronization
 import TestSupport
 import Testing
 import TriggerCore
@@ -10,9 +9,12 @@ import TriggerLua
 @Suite struct QuarantineTests {
   /// Gathers what a host would log.
   private final class Heard: Sendable {
-    private let notices = Mutex<[String]>([])
-    func add(_ notice: StuckNotice) { notices.withLock { $0.append("\(notice)") } }
-    func count(_ words: String) -> Int { notices.withLock { $0.count { $0.contains(words) } } }
+    private let notices = Watched<[String]>([])
+    func add(_ notice: StuckNotice) { notices.update { $0.append("\(notice)") } }
+    func count(_ words: String) -> Int { notices.value.count { $0.contains(words) } }
+    func wait(for words: String) async throws {
+      try await notices.wait(for: words) { $0.contains { $0.contains(words) } }
+    }
   }
 
   private static func script(_ event: String, _ more: String = "", step: Int = 1) -> String {
@@ -74,11 +76,12 @@ import TriggerLua
     #expect(log.all.filter { $0.trigger == "stuck" }.map(\.isKilled) == [true, true, true, true])
     try await lift(queue, heard)
     await trap.letGo()
-    try await wait(for: "the thread to end") { coordinator.stats.stuck == 0 }
+    try await wait(for: "the thread to end") { await coordinator.waitUntil { $0.stuck == 0 } }
   }
 
   private func lift(_ queue: TriggerQueue, _ heard: Heard) async throws {
-    try await wait(for: "a word") { heard.count("quarantined: stuck has not run since") == 1 }
+    try await heard.wait(for: "quarantined: stuck has not run since")
+    #expect(heard.count("quarantined: stuck has not run since") == 1)
     var files = Self.files
     // Neither of them is of it.
     files["other.lua"] = Self.script("other", step: 2)
@@ -88,7 +91,8 @@ import TriggerLua
     #expect(try await queue.perform(Event("first"))[0].error?.hasPrefix("quarantined: ") == true)
     files["lib/one.lua"] = "return { 1 }"
     try await queue.replaceScripts(with: Self.tree(files))
-    try await wait(for: "a word") { heard.count("stuck has changed, and runs again") == 1 }
+    try await heard.wait(for: "stuck has changed, and runs again")
+    #expect(heard.count("stuck has changed, and runs again") == 1)
     #expect(try await queue.perform(Event("first")).map(\.outcome) == [.committed])
   }
 
@@ -117,11 +121,12 @@ import TriggerLua
       coordinator.readiness.reasons.map { $0.contains("1 attempts are stuck and cannot be ended") } == [true])
     // The watchdog says so, once a minute and not at each of its looks.
     for _ in 1...100 { #expect(try await queue.perform(Event("other")).map(\.outcome) == [.committed]) }
-    try await wait(for: "a word") { heard.count("start it again") > 0 }
+    try await heard.wait(for: "start it again")
     let minutes = Int((ContinuousClock.now - start) / .seconds(60))
     #expect(heard.count("start it again") <= 1 + minutes)
     await trap.letGo()
-    try await wait(for: "the thread to end") { coordinator.readiness.isReady }
+    try await wait(for: "the thread to end") { await coordinator.waitUntil { $0.stuck == 0 } }
+    #expect(coordinator.readiness.isReady)
   }
 
   /// Returns when the test says so.
@@ -150,7 +155,7 @@ import TriggerLua
     #expect(second.error?.hasPrefix("quarantined: endless has not run since ") == true)
     #expect(coordinator.stats.stuck == 1)
     endless.end()
-    try await wait(for: "its return") { coordinator.stats.stuck == 0 }
+    try await wait(for: "its return") { await coordinator.waitUntil { $0.stuck == 0 } }
     #expect(coordinator.stats.failed == 2 && coordinator.stats.committed == 0)
   }
 }

@@ -62,8 +62,14 @@ import TriggerCore
       offer(1) { _ in
         goOn.wait()
       } == 1)
-    try await wait(for: "the source to be full") {
-      offer(1) { result in told.withLock { $0.append(result.seq) } } == nil
+    var sent = 1
+    while offer(1, { result in told.withLock { $0.append(result.seq) } }) != nil {
+      sent += 1
+      // What is decided waits for its completion.
+      guard sent % 1000 == 0 else { continue }
+      try await wait(for: "them to be decided") { [sent] in
+        await coordinator.waitUntil { $0.committed >= sent }
+      }
     }
     // Another source is told at once, and so is who only waits for an outcome.
     let (done, end) = AsyncStream.makeStream(of: Int64.self)
@@ -116,10 +122,10 @@ import TriggerCore
   @Test func drainingFinishesWhatRuns() async throws {
     let (coordinator, queue, put) = try host()
     let (gate, open) = AsyncStream.makeStream(of: Void.self)
-    let began = Atomic<Bool>(false)
+    let began = Watched(false)
     async let running = queue.perform(
-      Waiting(store: put.store, began: { began.store(true, ordering: .releasing) }, gate: gate))
-    try await wait(for: "it to begin") { began.load(ordering: .acquiring) }
+      Waiting(store: put.store, began: { began.update { $0 = true } }, gate: gate))
+    try await began.wait(for: "it to begin") { $0 }
     queue.drain()
     await #expect(throws: QueueStopped(wasTaken: false)) { try await queue.enqueue(put) }
     await queue.waitUntilIdle()

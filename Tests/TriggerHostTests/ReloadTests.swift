@@ -1,4 +1,3 @@
-import Synchronization
 import TestSupport
 import Testing
 import TriggerCore
@@ -76,7 +75,7 @@ import TriggerCore
     queue.start()
     // The first is dequeued by the one worker; the second waits behind it, as does the reload.
     async let first = queue.perform(Event("gone", ["n": 1, "loops": 5_000_000]))
-    try await wait(for: "the first") { coordinator.executionRecord(for: 1) != nil }
+    try await wait(for: "the first") { await coordinator.waitUntil { $0.undecided + $0.committed > 0 } }
     async let second = queue.perform(Event("gone", ["n": 2, "loops": 1], priority: .low))
     let reload = try await queue.replaceScripts(with: Self.tree(2))
     #expect(reload.outcome == .committed)
@@ -119,15 +118,15 @@ import TriggerCore
     let trees = (1...5).map { Self.tree($0, also: ["slow.lua": slow, "quick.lua": quick]) }
     let before = MemoryCommitLog()
     // It has its snapshot when it reads: what comes after that it does not see.
-    let isReading = Atomic<Bool>(false)
+    let isReading = Watched(false)
     var configuration = EngineConfiguration(workers: 1)
-    configuration.interruption = { isReading.store(true, ordering: .releasing) }
+    configuration.interruption = { isReading.update { $0 = true } }
     let first = CommitCoordinator(configuration, log: before)
     let firstQueue = TriggerQueue(first)
     firstQueue.bind([], scripts: trees[0])
     firstQueue.start()
     try await firstQueue.enqueue(Event("slow"))
-    try await wait(for: "the slow one") { isReading.load(ordering: .acquiring) }
+    try await isReading.wait(for: "the slow one") { $0 }
     _ = try await firstQueue.perform(Event("quick"))
     await firstQueue.stop()
     #expect(first.executionRecord(for: 1)?.state == .decided(.deferred))

@@ -43,7 +43,9 @@ import TriggerTestKit
       seen = records.count
       guard let due = records.last?.retryAt else { break }
       host.clock.advance(by: .nanoseconds(due - host.clock.now()))
-      try await wait(for: "the next try") { host.log.all.count > seen }
+      try await wait(for: "the next try") { [seen] in
+        await host.coordinator.waitUntil { $0.currentSeq > seen }
+      }
     }
     await host.queue.waitUntilIdle()
     let pauses = host.log.all.compactMap { record in

@@ -65,7 +65,7 @@ import TriggerCore
     five.open()
     if strict {
       // The fast one is finished and waits for the slow one.
-      try await wait(for: "the fast one") { coordinator.stats.pendingCommits > 0 }
+      try await wait(for: "the fast one") { await coordinator.waitUntil { $0.pendingCommits > 0 } }
       #expect(coordinator.stats.currentSeq == 0)
     } else {
       // The slow one is put off and the fast one commits without it.

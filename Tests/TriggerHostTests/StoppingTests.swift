@@ -29,7 +29,7 @@ import TriggerCore
     let store = try coordinator.register(VersionedStore("s", backend: MemoryStoreBackend()))
     let queue = TriggerQueue(coordinator)
     let early = Task { try await queue.perform(Count(store: store)) }
-    try await wait(for: "the event") { queue.engine.queued.load(ordering: .relaxed) > 0 }
+    try await poll(for: "the event") { queue.engine.queued.load(ordering: .relaxed) > 0 }
     await queue.stop()
     await #expect(throws: QueueStopped(wasTaken: true)) { try await early.value }
     queue.start()

@@ -100,16 +100,9 @@ import TriggerTestKit
       }
     }
     for n in 1...2 { try send(n) }
-    let answered = Atomic<Int>(0)
-    Task {
-      while answered.load(ordering: .acquiring) == 0 {
-        host.clock.advance(by: .seconds(1))
-        await Task.yield()
-      }
-    }
+    await host.settle()
     var iterator = stream.makeAsyncIterator()
     for _ in 1...2 { _ = await iterator.next() }
-    answered.store(1, ordering: .releasing)
     try send(1)
     let again = try #require(await iterator.next())
     #expect(again.1.map(\.outcome) == [.superseded])

@@ -52,7 +52,7 @@ import TriggerHost
     queue.start()
     defer { queue.stop() }
     for _ in 0..<3 { try await queue.enqueue(Put(intents: [store.put("n", 1)])) }
-    try await wait(for: "them to be decided") { coordinator.stats.committed == 3 }
+    try await wait(for: "them to be decided") { await coordinator.waitUntil { $0.committed == 3 } }
     #expect(coordinator.stats.logLag == 3)
     #expect(try store.get("n") == nil, "nobody sees what may be lost")
   }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import TriggerCore
 
@@ -30,7 +31,7 @@ import TriggerCore
         continuation.resume()
       }
     }
-    while !engine.isWatchdogAsleep.load(ordering: .sequentiallyConsistent) { await Task.yield() }
+    try await poll(for: "its sleep") { engine.isWatchdogAsleep.load(ordering: .sequentiallyConsistent) }
     #expect(try queue.offer(Event("x")) == 1)
     await awake
   }
@@ -48,7 +49,6 @@ import TriggerCore
     // Any of them may have come first.
     let workers = queue.engine.workers
     func isAsked() -> Bool { workers.contains { $0.endAsked.load(ordering: .relaxed) != 0 } }
-    while !isAsked() || workers.contains(where: { $0.running != 0 }), !Task.isCancelled { await Task.yield() }
-    #expect(isAsked())
+    try await poll(for: "its end") { isAsked() && workers.allSatisfy { $0.running == 0 } }
   }
 }

@@ -78,7 +78,9 @@ import TriggerHost
     for run in 0..<10 {
       let host = try DataHost(path)
       try await host.send(run * 50 + 1...run * 50 + 50)
-      try await wait(for: "commits") { host.coordinator.stats.currentSeq >= 10 + run }
+      try await wait(for: "commits") { [coordinator = host.coordinator] in
+        await coordinator.waitUntil { $0.currentSeq >= 10 + run }
+      }
       host.close()
     }
     let host = try DataHost(path)
@@ -116,7 +118,9 @@ import TriggerHost
     }
     let first = try DataHost(path, scripts: scripts(1))
     try await first.queue.enqueue(Event("slow"))
-    try await wait(for: "the slow one") { first.coordinator.executionRecord(for: 1) != nil }
+    try await wait(for: "the slow one") { [coordinator = first.coordinator] in
+      await coordinator.waitUntil { $0.undecided > 0 }
+    }
     _ = try await first.queue.perform(Event("quick"))
     #expect(first.coordinator.executionRecord(for: 1)?.state == .decided(.deferred))
     first.close()
@@ -242,14 +246,14 @@ import TriggerHost
     let path = temporaryDirectory()
     defer { try? FileManager.default.removeItem(atPath: path) }
     let log = try DurableLog(try DataDirectory(path: path), durability: .async, lastSeq: 0)
-    let (isHeld, goOn) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    let (isHeld, goOn) = (Watched(false), DispatchSemaphore(value: 0))
     let event = AcceptedEvent(
       id: EventID(epoch: 1, number: 1), kind: .event, name: "e", payload: [], admitted: 1, triggers: [])
     log.accept(event) {
-      isHeld.signal()
+      isHeld.update { $0 = true }
       goOn.wait()
     }
-    try await wait(for: "the writer to be held") { isHeld.wait(timeout: .now()) == .success }
+    try await isHeld.wait(for: "the writer to be held") { $0 }
     let record = [UInt8](repeating: 0, count: 1 << 20)
     var room: [Int] = []
     for seq in Int64(1)...40 {

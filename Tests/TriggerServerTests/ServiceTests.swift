@@ -64,9 +64,8 @@ import TriggerHost
     let served = try await ServedHost(["slow": gate])
     async let slow = served.ask("POST", "/v1/events/slow", "{}")
     // On a busy machine it may be over before anybody looks.
-    try await wait(for: "the execution") {
-      let stats = served.host.coordinator.stats
-      return stats.undecided > 0 || stats.committed > 0
+    try await wait(for: "the execution") { [coordinator = served.host.coordinator] in
+      await coordinator.waitUntil { $0.undecided > 0 || $0.committed > 0 }
     }
     try await served.stop()
     let answer = try await slow

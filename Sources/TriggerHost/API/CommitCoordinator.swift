@@ -170,6 +170,14 @@ public final class CommitCoordinator: Sendable {
   /// Counters and gauges, as of now. Any thread.
   public var stats: EngineStats { engine.currentStats() }
 
+  /// Waits until the statistics are so after a turn of a worker or of the watchdog, or the queue is stopped. What backends
+  /// do is no turn: they are counted on their own queues.
+  ///
+  /// - Parameter holds: called under a lock of the engine's: it must do no more than look.
+  package func waitUntil(_ holds: @escaping @Sendable (EngineStats) -> Bool) async {
+    await engine.waitUntil(holds)
+  }
+
   /// What is known of a seq; nil for one not given out yet, or decided too long ago.
   public func executionRecord(for seq: Int64) -> ExecutionRecord? { engine.executionRecord(for: seq) }
 }

@@ -250,13 +250,6 @@ public final class TriggerScheduler: Sendable {
     }
   }
 
-  /// True while something that is due has not reached the queue: for tests that move the clock.
-  package var isFiring: Bool {
-    state.withLock { state in
-      state.firing > 0 || state.isRunning && state.machine.nextDue.map { clock.read().hasReached($0) } == true
-    }
-  }
-
   /// When `fireDue` has something to do next, as the wall clock will show it unless somebody sets it; nil when nothing
   /// comes. For those who move the clock.
   package var nextDue: Timestamp? {

@@ -2,7 +2,8 @@ import HeapModule
 import Synchronization
 import TriggerCore
 
-/// An engine whose clock is moved by hand: when nothing happens any more before it moves, and what waits for it.
+/// When nothing happens any more before a clock that is moved by hand moves, and what waits for it; when statistics are
+/// as somebody wants them.
 extension Engine {
   /// Suspends until nothing happens before the clock moves: everything admitted, and all that came of it, is
   /// decided, durable and seen by readers, or waits for its time. Returns too when the engine stops.
@@ -11,25 +12,64 @@ extension Engine {
       let hasStopped = intakeLock.withLock {
         if isStopping.load(ordering: .acquiring) { return true }
         waitingForQuiet.append(continuation)
-        hasQuietWaiters.store(true, ordering: .sequentiallyConsistent)
+        isWatched.store(true, ordering: .sequentiallyConsistent)
         return false
       }
-      if hasStopped { continuation.resume() } else { tellQuiet() }
+      if hasStopped { continuation.resume() } else { tellWatchers() }
     }
     if isStopping.load(ordering: .acquiring) { return }
     await waitUntilTold()
   }
 
-  /// Lets those go on who wait for the engine to be quiet, when it is. Whoever waits is in the list before it
-  /// looks here, and whoever changes what is counted looks at `hasQuietWaiters` afterwards: one of them sees it.
-  func tellQuiet() {
+  /// Suspends until the statistics are so after some worker's or the watchdog's turn. Returns too when the engine stops.
+  func waitUntil(_ holds: @escaping @Sendable (EngineStats) -> Bool) async {
+    await withCheckedContinuation { continuation in
+      let hasStopped = intakeLock.withLock {
+        if isStopping.load(ordering: .acquiring) { return true }
+        waitingForStats.append((holds, continuation))
+        isWatched.store(true, ordering: .sequentiallyConsistent)
+        return false
+      }
+      if hasStopped { continuation.resume() } else { tellWatchers() }
+    }
+  }
+
+  /// Lets those go on whose time has come. Whoever waits is in a list before it looks here, and whoever changes what is
+  /// counted looks at `isWatched` afterwards: one of them sees it.
+  func tellWatchers() {
+    tellQuiet()
+    tellStats()
+  }
+
+  private func tellStats() {
+    if intakeLock.withLock({ waitingForStats.isEmpty }) { return }
+    let stats = currentStats()
+    let due = intakeLock.withLock {
+      let end = waitingForStats.partition { $0.holds(stats) }
+      defer {
+        waitingForStats.removeSubrange(end...)
+        noteWatchers()
+      }
+      return waitingForStats[end...].map(\.continuation)
+    }
+    for continuation in due { continuation.resume() }
+  }
+
+  /// Intake lock.
+  private func noteWatchers() {
+    isWatched.store(!waitingForQuiet.isEmpty || !waitingForStats.isEmpty, ordering: .sequentiallyConsistent)
+  }
+
+  private func tellQuiet() {
     let now = clock.monotonic()
     let waiting = withState { state in
       intakeLock.withLock { () -> [CheckedContinuation<Void, Never>] in
         let isDue = state.nextDue.map { $0 <= now } ?? false
         guard !isDue, !state.isActive, incoming.isEmpty else { return [] }
-        defer { waitingForQuiet = [] }
-        hasQuietWaiters.store(false, ordering: .sequentiallyConsistent)
+        defer {
+          waitingForQuiet = []
+          noteWatchers()
+        }
         return waitingForQuiet
       }
     }

@@ -101,8 +101,8 @@ extension Engine {
 
   private func resumeWaiting() {
     let resumed = intakeLock.withLock {
-      defer { (waitingForRoom, waitingForIdle, waitingForQuiet) = ([], [], []) }
-      return waitingForRoom + waitingForIdle + waitingForQuiet
+      defer { (waitingForRoom, waitingForIdle, waitingForQuiet, waitingForStats) = ([], [], [], []) }
+      return waitingForRoom + waitingForIdle + waitingForQuiet + waitingForStats.map(\.continuation)
     }
     for continuation in resumed { continuation.resume() }
   }

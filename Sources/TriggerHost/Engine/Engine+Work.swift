@@ -157,7 +157,7 @@ extension Engine {
       }
       for continuation in waiting { continuation.resume() }
     }
-    if hasQuietWaiters.load(ordering: .sequentiallyConsistent) { tellQuiet() }
+    if isWatched.load(ordering: .sequentiallyConsistent) { tellWatchers() }
   }
 
   func resumeWaitingForRoom() {

@@ -26,7 +26,11 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   var waitingForRoom: [CheckedContinuation<Void, Never>] = []  // intake lock
   var waitingForIdle: [CheckedContinuation<Void, Never>] = []  // intake lock
   var waitingForQuiet: [CheckedContinuation<Void, Never>] = []  // intake lock
-  let hasQuietWaiters = Atomic<Bool>(false)
+  var waitingForStats:
+    [(holds: @Sendable (EngineStats) -> Bool, continuation: CheckedContinuation<Void, Never>)] =
+      []  // intake lock
+  /// Somebody waits for quiet or for statistics.
+  let isWatched = Atomic<Bool>(false)
   /// Admitted and not yet dequeued.
   let queued = Atomic<Int>(0)
   /// Admitted and not yet decided.

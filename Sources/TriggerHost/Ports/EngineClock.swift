@@ -88,6 +88,8 @@ public final class ManualClock: EngineClock {
     var time: ClockReading
     var newest = 0
     var waiting: [Int: (due: ClockReading, continuation: CheckedContinuation<Void, any Error>)] = [:]
+    /// Who waits for somebody to sleep.
+    var lookouts: [CheckedContinuation<Void, Never>] = []
     /// Sleepers that were cancelled before they waited.
     var cancelled: Set<Int> = []
 
@@ -130,8 +132,16 @@ public final class ManualClock: EngineClock {
     }
   }
 
-  /// How many tasks sleep on this clock.
-  public var sleeperCount: Int { state.withLock { $0.waiting.count } }
+  /// Suspends until a task sleeps on this clock: it has seen what time it is, and goes on when the clock moves.
+  public func waitForSleeper() async {
+    await withCheckedContinuation { continuation in
+      let isThere = state.withLock { state in
+        if state.waiting.isEmpty { state.lookouts.append(continuation) }
+        return !state.waiting.isEmpty
+      }
+      if isThere { continuation.resume() }
+    }
+  }
 
   /// Until somebody moves it there, or sets it.
   public func sleep(until due: ClockReading) async throws {
@@ -148,6 +158,8 @@ public final class ManualClock: EngineClock {
             continuation.resume()
           } else {
             state.waiting[id] = (due, continuation)
+            for lookout in state.lookouts { lookout.resume() }
+            state.lookouts = []
           }
         }
       }

@@ -159,7 +159,7 @@ import TriggerCore
     defer { queue.stop() }
     let told = AsyncStream.makeStream(of: OperationResult.self)
     for n in 1...5 { _ = try queue.offer(Event("n", ["n": .int(Int64(n))])) { told.continuation.yield($0) } }
-    try await wait(for: "the burst") { coordinator.stats.coalesced >= 4 }
+    try await wait(for: "the burst") { await coordinator.waitUntil { $0.coalesced >= 4 } }
     #expect(coordinator.stats.currentSeq == 0)
     clock.advance(by: .milliseconds(50))
     await queue.waitUntilIdle()

@@ -99,7 +99,7 @@ import TriggerTestKit
       _ = try await host.queue.perform(Event("n", ["n": 1]))
       for failures in 2...3 {
         host.clock.advance(by: .seconds(5))
-        try await wait(for: "the next try") { host.coordinator.stats.failed >= failures }
+        try await wait(for: "the next try") { await host.coordinator.waitUntil { $0.failed >= failures } }
       }
     }
     #expect(recorded.records.map(\.retryOf) == [nil, 1, 2] && recorded.records.map(\.tries) == [0, 1, 2])

@@ -38,9 +38,9 @@ import TriggerHost
   /// Moves the clock on step by step; each time the scheduler sleeps again before the next step.
   private func pass(_ clock: ManualClock, _ queue: TriggerQueue, _ step: Duration, times: Int) async throws {
     for _ in 0..<times {
-      try await wait(for: "the scheduler") { clock.sleeperCount > 0 }
+      try await wait(for: "the scheduler") { await clock.waitForSleeper() }
       clock.advance(by: step)
-      try await wait(for: "the scheduler") { clock.sleeperCount > 0 }
+      try await wait(for: "the scheduler") { await clock.waitForSleeper() }
       await queue.waitUntilIdle()
     }
   }
@@ -63,7 +63,7 @@ import TriggerHost
     for fired in 1...12 {
       try await pass(clock, queue, .seconds(600), times: 3)
       // A task of its own admits the fire: the queue may be idle before.
-      try await wait(for: "fire \(fired)") { try pulses() + dropped.withLock { $0 } >= fired }
+      try await poll(for: "fire \(fired)") { try pulses() + dropped.withLock { $0 } >= fired }
     }
     scheduler.stop()
     #expect(try fires.get("night") == ["2026-03-29T01:00:00Z"])
@@ -88,18 +88,18 @@ import TriggerHost
   @Test func tellsOfFiresThatDidNotRun() async throws {
     let (_, queue, scheduler, clock) = try host()
     defer { queue.stop() }
-    let notices = Mutex<[String]>([])
+    let notices = Watched<[String]>([])
     // The second took the place of the first.
-    scheduler.observe { notice in notices.withLock { $0.append("\(notice)") } }
+    scheduler.observe { notice in notices.update { $0.append("\(notice)") } }
     scheduler.observe { _ in }.cancel()
     scheduler.observe { _ in }
     try scheduler.add(ScheduledJob(name: "lost", rule: .every(.seconds(1)), action: .trigger("nobody")))
     scheduler.start()
-    try await wait(for: "the scheduler") { clock.sleeperCount > 0 }
+    try await wait(for: "the scheduler") { await clock.waitForSleeper() }
     clock.advance(by: .seconds(5))
-    try await wait(for: "both notices") { notices.withLock { $0.count } >= 3 }
+    try await notices.wait(for: "all notices") { $0.count >= 3 }
     #expect(
-      notices.withLock { $0 } == [
+      notices.value == [
         "schedule 'lost': 3 fires from 2026-03-29T00:00:01Z to 2026-03-29T00:00:03Z missed: later than misfire_grace_time allows, raise it to run late ones",
         "schedule 'lost': 1 fire at 2026-03-29T00:00:04Z left out, for newer ones were due too: of several the newest runs, with coalesce: false the newest 100",
         "schedule 'lost': nothing runs at 'nobody'",
@@ -124,12 +124,14 @@ import TriggerHost
     job.mode = .restart
     try scheduler.add(job)
     scheduler.start()
-    try await wait(for: "the scheduler") { clock.sleeperCount > 0 }
+    try await wait(for: "the scheduler") { await clock.waitForSleeper() }
     clock.advance(by: .seconds(1))
-    try await wait(for: "the first fire") { coordinator.stats.undecided > 0 }
-    try await wait(for: "the scheduler") { clock.sleeperCount > 0 }
+    try await wait(for: "the first fire") { await coordinator.waitUntil { $0.undecided > 0 } }
+    try await wait(for: "the scheduler") { await clock.waitForSleeper() }
     clock.advance(by: .seconds(1))
-    try await wait(for: "the second fire") { !scheduler.isFiring }
+    // Before it sleeps again, it has begun the second fire.
+    try await wait(for: "the scheduler") { await clock.waitForSleeper() }
+    await scheduler.waitUntilFired()
     await queue.waitUntilIdle()
     #expect(try coordinator.store("fires").get("job") == ["2026-03-29T00:00:02Z"])
     #expect(coordinator.stats.skipped == 1)

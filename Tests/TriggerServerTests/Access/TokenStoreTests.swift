@@ -97,7 +97,7 @@ import TriggerCore
       defer { store.stop() }
       #expect(!store.hasTokens)
       let (token, text) = try files.create(scopes: [.read], now: now)
-      try await wait(for: "the new token") { store.check(text, at: now) == .good(token) }
+      try await poll(for: "the new token") { store.check(text, at: now) == .good(token) }
       #expect(store.hasTokens)
       let (other, _) = try files.create(scopes: [.admin], now: now)
       _ = try files.revoke(token.id, now: now)

@@ -182,7 +182,7 @@ private let notes = DatabaseTable("notes")
     await host.wait("orders", for: last)
     #expect(try host.backends["orders"]!.read().values == ["a": order(200)])
     #expect(host.notices.count("is written again, after") == 1)
-    try await wait(for: "the table") { host.coordinator.stats.backends["orders"]!.stuckSince == nil }
+    try await poll(for: "the table") { host.coordinator.stats.backends["orders"]!.stuckSince == nil }
 
     try client.run("BEGIN IMMEDIATE")
     try await host.write("orders", ["b": order(2)])
