@@ -131,7 +131,7 @@ import TriggerHost
       }
       // It reads until the server closes.
       async let waiting = served.raw(request(gone))
-      try await wait(for: "the request") { served.server.connections.asked == 1 }
+      try await poll(for: "the request") { served.server.connections.asked == 1 }
       _ = try keys.files.revoke(id, now: Timestamp(nanoseconds: SystemClock().now()))
       _ = try await waiting
       #expect(
@@ -143,7 +143,7 @@ import TriggerHost
     let keys = try Keys()
     try await serving(ServedHost.scripts, options(keys)) { served in
       async let waiting = served.raw("GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n")
-      try await wait(for: "the request") { served.server.connections.asked == 1 }
+      try await poll(for: "the request") { served.server.connections.asked == 1 }
       _ = try keys.token(.admin)
       _ = try await waiting
     }
@@ -162,7 +162,7 @@ import TriggerHost
     try await serving(ServedHost.scripts, options) { served in
       async let waiting = served.raw(
         "GET /hello HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \(text)\r\n\r\n")
-      try await wait(for: "the request") { served.server.connections.asked == 1 }
+      try await poll(for: "the request") { served.server.connections.asked == 1 }
       clock.advance(by: .milliseconds(300))
       _ = try await waiting
     }

@@ -24,14 +24,14 @@ import Testing
         try await exchange(probe)
         probes.append(probe)
       }
-      try await wait(for: "all of them") { notes.opened == count + 100 }
+      try await poll(for: "all of them") { notes.opened == count + 100 }
       let each = (Self.memory - before) / count
       print("\(count) idle WebSockets: \(each) bytes of memory each, client included")
       // One message to all of them.
       let start = ContinuousClock.now
       let outlets = notes.outlets.suffix(count)
       WebSocketOutlet.send(to: outlets.map { ($0, .init(string: "told")) })
-      try await wait(for: "all to be told") { outlets.allSatisfy { $0.waitingBytes == 0 } }
+      try await poll(for: "all to be told") { outlets.allSatisfy { $0.waitingBytes == 0 } }
       print("told in \(ContinuousClock.now - start)")
     }
   }

@@ -62,7 +62,7 @@ import TriggerCore
       var linger = linger(l_onoff: 1, l_linger: 0)
       setsockopt(broken.file, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
       shutdown(broken.file, Int32(SHUT_RDWR))
-      try await wait(for: "the ends") { notes.ended == 3 }
+      try await poll(for: "the ends") { notes.ended == 3 }
       // Closed before the answer to the handshake could be read.
       for _ in 0..<20 {
         let early = try Probe(served.port)
@@ -71,7 +71,7 @@ import TriggerCore
         // To its end: it comes in any case.
         while await !early.head().isEmpty {}
       }
-      try await wait(for: "the ends") { notes.ended == notes.opened && notes.opened <= 23 }
+      try await poll(for: "the ends") { notes.ended == notes.opened && notes.opened <= 23 }
     }
   }
 
@@ -86,7 +86,7 @@ import TriggerCore
       #expect(sent < 20_000)
       #expect(notes.messages == 0)
       notes.outlets[0].resumeReading()
-      try await wait(for: "what was sent") { notes.messages >= sent }
+      try await poll(for: "what was sent") { notes.messages >= sent }
     }
   }
 
@@ -111,13 +111,13 @@ import TriggerCore
     let notes = Echo.Notes()
     try await serving(ServedHost.scripts, .patient, conversations: Echo.maker(notes)) { served in
       let probe = try await open(served, receiveBuffer: 4096)
-      try await wait(for: "the conversation") { notes.opened == 1 }
+      try await poll(for: "the conversation") { notes.opened == 1 }
       let outlet = notes.outlets[0]
       let message = ByteBuffer(repeating: 0x78, count: 1 << 20)
       outlet.send(Array(repeating: message, count: 16))
       #expect(outlet.waitingBytes > 0)
       for _ in 0..<16 { #expect(await probe.frame()?.body.count == 1 << 20) }
-      try await wait(for: "nothing to wait") { outlet.waitingBytes == 0 }
+      try await poll(for: "nothing to wait") { outlet.waitingBytes == 0 }
       // After the last word nothing is accepted.
       outlet.close(.policyViolation, "too slow")
       outlet.send([message])
@@ -135,11 +135,11 @@ import TriggerCore
     try await serving(ServedHost.scripts, .patient, conversations: Echo.maker(notes)) { served in
       do {
         let probe = try await open(served, receiveBuffer: 4096)
-        try await wait(for: "the conversation") { notes.opened == 1 }
+        try await poll(for: "the conversation") { notes.opened == 1 }
         notes.outlets[0].send(Array(repeating: ByteBuffer(repeating: 0x78, count: 1 << 20), count: 16))
         _ = await probe.frame()
       }
-      try await wait(for: "the end") { notes.ended == 1 && notes.outlets[0].waitingBytes == 0 }
+      try await poll(for: "the end") { notes.ended == 1 && notes.outlets[0].waitingBytes == 0 }
     }
   }
 
@@ -148,7 +148,7 @@ import TriggerCore
     try await serving(ServedHost.scripts, .patient, conversations: Echo.maker(notes)) { served in
       var probes: [Probe] = []
       for _ in 0..<100 { probes.append(try await open(served)) }
-      try await wait(for: "all of them") { notes.opened == 100 }
+      try await poll(for: "all of them") { notes.opened == 100 }
       for round in 0..<3 {
         WebSocketOutlet.send(to: notes.outlets.map { ($0, ByteBuffer(string: "round \(round)")) })
       }
