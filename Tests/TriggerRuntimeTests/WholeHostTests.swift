@@ -58,7 +58,7 @@ import TriggerHost
       let said = heard.all.filter { $0.code == .converted }.map(\.text)
       #expect(said.count == (isOld ? 1 : 0), "\(said)")
       if isOld {
-        #expect(said.first?.hasPrefix("\(data) was of format 4 and is of format 5 now: ") == true, "\(said)")
+        #expect(said.first?.hasPrefix("\(data) was of format 4 and is of format 6 now: ") == true, "\(said)")
       }
       await (try host.recover().start()).stop()
     }
