@@ -1,3 +1,4 @@
+import Dispatch
 import HostConfig
 import Synchronization
 import TriggerCore
@@ -43,7 +44,7 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
   private let isEnding = Atomic<Bool>(false)
   /// Messages of sessions that are not decided.
   private let inFlight = Atomic<Int>(0)
-  private let ended = Once()
+  private let ended = DispatchSemaphore(value: 0)
   private let catchUp = SessionCatchUp()
 
   init(_ parts: HostParts, _ log: HostLog) {
@@ -146,7 +147,7 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
     Thread.detach(name: "sessions") { [self, position] in
       run(reader, from: position, until: end)
       catchUp.stop()
-      ended.come()
+      ended.signal()
     }
   }
 
@@ -456,24 +457,5 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
     lock.lock()
     defer { lock.unlock() }
     return table.byID.count
-  }
-}
-
-/// Something that comes once, and that a thread waits for.
-private final class Once: @unchecked Sendable {  // guarded by `condition`
-  private let condition = Condition()
-  private var hasCome = false
-
-  func come() {
-    condition.lock()
-    hasCome = true
-    condition.broadcast()
-    condition.unlock()
-  }
-
-  func wait() {
-    condition.lock()
-    while !hasCome { condition.wait() }
-    condition.unlock()
   }
 }
