@@ -28,6 +28,8 @@ public final class RunningHost: Sendable {
   let effects: HostEffects
   /// Conversations with clients; nil: `HostOptions.keepsSessions` says no.
   package let sessions: HostSessions?
+  /// Opens the log for one more reader; nil when nobody can read it.
+  package let openLog: (@Sendable () throws -> any LogSource)?
   let endSignal: EndSignal
   let ending = OneEnd()
   private let follower = Mutex<ScriptFollower?>(nil)
@@ -50,6 +52,7 @@ public final class RunningHost: Sendable {
     sessions =
       parts.options.keepsSessions
       ? parts.log.map { HostSessions(parts, $0) } : nil
+    openLog = parts.log?.openSource
     schedules = HostSchedules(parts, storage)
     scripts = HostScripts(parts, storage, schedules)
     (reading, clock) = (parts.reading, parts.options.clock)

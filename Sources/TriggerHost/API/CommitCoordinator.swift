@@ -155,6 +155,9 @@ public final class CommitCoordinator: Sendable {
   /// Which commits have effects.
   package var effects: EffectWatch { engine.effects }
 
+  /// Lets tasks wait for a seq.
+  package var seqs: SeqWatch { engine.seqs }
+
   /// What every store holds, in 64 bits each, as of the frontier: of two hosts, or of a host and a copy, that are at
   /// one seq, stores with equal digests are equal (`StoreDigest`). Some of it may not be durable yet. Any thread;
   /// O(stores), under the engine's lock.

@@ -78,12 +78,14 @@ extension Engine {
   func flushLog() {
     log?.flush()
     registry.visible.max(min(withState { $0.order.frontier }, log?.durable ?? .max), ordering: .releasing)
+    seqs.tell()
   }
 
   /// Nobody waits for the engine any more.
   func release() {
     resumeWaiting()
     outbox.close()
+    seqs.close()
     receivers.close()
     let watches = stopWatches.withLock { watches in
       defer { watches.bodies = [:] }

@@ -180,6 +180,7 @@ extension Engine {
   /// The log has moved: everything up to `seq` may be seen.
   func tellDurable(_ seq: Int64) {
     registry.visible.max(seq, ordering: .releasing)
+    seqs.tell()
     backends.wake()
     outbox.tell(upTo: seq, announce)
     effects.tell(upTo: seq)

@@ -60,6 +60,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
   let log: (any CommitLog)?
   let outbox: Outbox
   let effects: EffectWatch
+  let seqs: SeqWatch
   /// The engine is over: it has stopped, or does not start any more. And who is called then.
   let ends = Mutex<(isOver: Bool, bodies: [@Sendable () -> Void])>((false, []))
   let stopWatches = Mutex<(newest: Int, bodies: [Int: @Sendable () -> Void])>((0, [:]))
@@ -103,6 +104,7 @@ final class Engine: @unchecked Sendable {  // each field says what guards it
       clock: clock.read())
     draining = state.draining
     effects = state.effects
+    seqs = state.seqs
     self.log = log
     keys = IdempotencyKeys { configuration.keys(areInLog: $0) }
     outbox = Outbox(durable: log == nil ? .max : 0)

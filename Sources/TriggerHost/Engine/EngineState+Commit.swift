@@ -414,6 +414,7 @@ extension EngineState {
 
   private mutating func publish(_ moved: Int64) {
     showDurable()
+    seqs.tell()
     backends.wake()
     commitsSinceReclaim += Int(moved)
     if commitsSinceReclaim >= configuration.commitsPerReclaim

@@ -20,6 +20,8 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
   let recorder: LogRecorder?
   let backends: BackendFeed
   let effects = EffectWatch()
+  /// Who waits for a seq.
+  let seqs: SeqWatch
 
   var lanes = PriorityLanes<Operation>()
   var order: CommitOrder<Operation>
@@ -122,6 +124,7 @@ struct EngineState: ~Copyable {  // a copy would count references under the lock
     self.clock = ClockWatch(clock)
     self.configuration = configuration
     self.registry = registry
+    seqs = SeqWatch(registry)
     self.backends = backends
     recorder = log.map { LogRecorder($0, stores: stores, digestInterval: configuration.digestInterval) }
     emitRules = EmitRules(configuration)

@@ -54,6 +54,15 @@ package final class StoreDirectory: Sendable {
     }
   }
 
+  /// A store that was declared or written to; nil for another name.
+  func find(_ name: String) -> StoreTable? {
+    contents.withLock { contents in
+      guard let table = contents.tables[ExactText(name)] else { return nil }
+      let isThere = contents.declared.contains(ExactText(name)) || table.changed.load(ordering: .relaxed) > 0
+      return isThere ? table : nil
+    }
+  }
+
   /// The table for a name that an execution mentions: a stand-in when there is no such store, which the execution must
   /// keep. Nothing is left of that unless a commit makes the store: however many names a script tries, the others have
   /// room.
