@@ -130,7 +130,7 @@ let package = Package(
     .target(
       name: "TriggerServer",
       dependencies: [
-        "TriggerRuntime", "TriggerHost", "TriggerCore", "TriggerFiles", "HostConfig",
+        "TriggerRuntime", "TriggerReplay", "TriggerHost", "TriggerCore", "TriggerFiles", "HostConfig",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),

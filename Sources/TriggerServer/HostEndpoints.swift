@@ -4,13 +4,17 @@ import TriggerCore
 import TriggerHost
 import TriggerRuntime
 
-/// All that a server answers: one list, which the routes, `Allow` and `GET /v1/openapi.json` are made of.
+/// What a server answers besides WebSockets: the routes, `Allow` and `GET /v1/openapi.json` are made of these.
 struct HostEndpoints {
   let all: [Endpoint]
 
-  init(_ host: RunningHost, _ access: AccessControl, _ waiting: Waiting, isEncrypted: Bool) {
+  init(
+    _ host: RunningHost, _ access: AccessControl, _ waiting: Waiting, _ reader: HostReader,
+    isEncrypted: Bool
+  ) {
     all =
-      Self.events(host, access, waiting) + Self.health(host)
+      Self.events(host, access, waiting) + Self.stores(reader) + Self.executions(reader)
+      + Self.log(reader, access) + Self.lists(reader) + Self.health(host)
       + Self.pages(PageRoutes(access: access, isEncrypted: isEncrypted))
   }
 

@@ -40,6 +40,7 @@ public final class HostServer: Service {
   private let tokens: TokenStore?
   let connections = Connections()
   private let waiting: Waiting
+  private let reader: HostReader
   private let logger: Logger
   private let state = Mutex(State.made)
   private let address = Once<Result<ListenAddress, CannotListen>>()
@@ -49,6 +50,9 @@ public final class HostServer: Service {
   package var routes: [(method: String, path: String)] {
     responder.endpoints.all.map { ($0.method.rawValue, $0.path) }
   }
+
+  /// Answers that wait for what has not happened yet.
+  var streamCount: Int { reader.streams.count }
 
   /// - Parameters:
   ///   - host: must run, and be stopped after the server.
@@ -71,14 +75,18 @@ public final class HostServer: Service {
     (access, tokens) = try options.access()
     (self.host, self.options) = (host, options)
     waiting = Waiting()
+    reader = HostReader(host)
     logger = options.logger ?? Logger(label: "server") { _ in SwiftLogNoOpLogHandler() }
-    var all = HostEndpoints(host, access, waiting, isEncrypted: options.certificate != nil).all
+    var all = HostEndpoints(
+      host, access, waiting, reader, isEncrypted: options.certificate != nil
+    ).all
     let make =
       conversations
       ?? host.sessions.map { [access] in SessionConversation.maker($0, EventIntake(host), access) }
     if let make {
       all += WebSocketRoute(access: access, connections: connections, make: make).endpoints
     }
+    all.append(OpenAPI.endpoint(of: all))
     let endpoints = EndpointTable(all)
     let router = Hummingbird.Router(context: ServerContext.self, options: [.autoGenerateHeadEndpoints])
     router.add(middleware: ProblemMiddleware(endpoints: endpoints))
@@ -124,6 +132,7 @@ public final class HostServer: Service {
     let writing = Task { await metrics.run() }
     defer {
       writing.cancel()
+      reader.close()
       tokens?.stop()
       options.certificate?.stop()
     }
@@ -211,6 +220,7 @@ public final class HostServer: Service {
       return nil
     }
     guard let group else { return }
+    reader.endStreams()
     Task { [self] in
       await group.triggerGracefulShutdown()
       await endWaiting()
@@ -266,7 +276,11 @@ extension Endpoint {
   /// The handler, behind the question whether the caller may.
   func checked(_ access: AccessControl) -> Handler {
     { [right, handler] request, context in
-      if case .read = right { try access.check(context.caller, may: .read) }
+      switch right {
+      case .read: try access.check(context.caller, may: .read)
+      case .act: try access.check(context.caller, may: .act)
+      case .open, .send: break
+      }
       return try await handler(request, context)
     }
   }

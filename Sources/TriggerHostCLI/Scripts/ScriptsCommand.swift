@@ -4,6 +4,7 @@ import HostConfig
 import TriggerCore
 import TriggerHost
 import TriggerRuntime
+import TriggerServer
 import TriggerSQLite
 
 /// `trigger-host scripts log|show|diff|rollback`.
@@ -195,12 +196,4 @@ private struct KeptTrees {
 
 extension KeptScriptTree {
   fileprivate var time: Timestamp { Timestamp(nanoseconds: identity.time) }
-
-  fileprivate var json: Value {
-    [
-      "tree": .int(Int64(identity.number)), "seq": seq.map { .int($0) } ?? .null,
-      "time": .string("\(time)"), "changed": .array(changed.map { .string($0) }),
-      "removed": .array(removed.map { .string($0) }),
-    ]
-  }
 }

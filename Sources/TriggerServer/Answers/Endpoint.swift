@@ -1,5 +1,6 @@
 import HTTPTypes
 import Hummingbird
+import TriggerCore
 
 /// One method of one path, with what `GET /v1/openapi.json` says of it: there is no route without its description.
 struct Endpoint: Sendable {
@@ -13,6 +14,8 @@ struct Endpoint: Sendable {
     case read
     /// What it needs depends on the event: the handler asks.
     case send
+    /// Who may act on the host.
+    case act
   }
 
   let method: HTTPRequest.Method
@@ -96,6 +99,8 @@ struct EndpointText: Sendable {
     let name: String
     let text: String
     var isInHead = false
+    /// What it may be.
+    var schema = Schema.text
   }
 
   /// Parameters of the query and the head.
@@ -106,4 +111,6 @@ struct EndpointText: Sendable {
   var answers: [(status: Int, text: String, types: [String])] = []
   /// How it refuses, beside what every endpoint may refuse.
   var problems: [Problem.Code] = []
+  /// What the JSON of an answer is, by its status.
+  var schemas: [Int: Value] = [:]
 }

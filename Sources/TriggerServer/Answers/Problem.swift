@@ -120,6 +120,28 @@ extension Problem {
     case logFailed = "log_failed"
     /// Something of the host is not in order.
     case notReady = "not_ready"
+    /// The seq is not there yet.
+    case seqAhead = "seq_ahead"
+    /// No store has this name.
+    case noStore = "no_store"
+    /// Nothing is at this key.
+    case noKey = "no_key"
+    /// No operation has had this seq.
+    case noSeq = "no_seq"
+    /// No script tree has this number.
+    case noTree = "no_tree"
+    /// The operation is not among those that failed for good.
+    case notDead = "not_dead"
+    /// The host keeps no log that can be read.
+    case noLog = "no_log"
+    /// The value is a NaN, an infinity, or has byte strings in it.
+    case noJSONForm = "no_json_form"
+    /// What is asked for was let go (`log.retain`).
+    case seqGone = "seq_gone"
+    /// The seq has not come within the time that a request waits.
+    case notYet = "not_yet"
+    /// Too many requests that take long wait already.
+    case busy
     /// A route or middleware of the program around the server refused.
     case refused
 
@@ -129,10 +151,12 @@ extension Problem {
     /// The status that goes with it.
     public var status: HTTPResponse.Status {
       switch self {
-      case .badRequest, .badQuery, .badJSON, .badEvent, .refused: .badRequest
+      case .badRequest, .badQuery, .badJSON, .badEvent, .seqAhead, .refused: .badRequest
       case .unauthorized: .unauthorized
       case .forbidden, .foreignOrigin, .proxied: .forbidden
-      case .notFound: .notFound
+      case .notFound, .noStore, .noKey, .noSeq, .noTree, .notDead, .noLog: .notFound
+      case .noJSONForm: .notAcceptable
+      case .seqGone: .gone
       case .methodNotAllowed: .methodNotAllowed
       case .requestTimeout: .requestTimeout
       case .tooLarge: .contentTooLarge
@@ -143,7 +167,8 @@ extension Problem {
       case .tooManyRequests: .tooManyRequests
       case .headersTooLarge: .requestHeaderFieldsTooLarge
       case .internal: .internalServerError
-      case .queueFull, .keysFull, .storage, .stopping, .logFailed, .notReady: .serviceUnavailable
+      case .queueFull, .keysFull, .storage, .stopping, .logFailed, .notReady, .notYet, .busy:
+        .serviceUnavailable
       }
     }
 
@@ -175,6 +200,17 @@ extension Problem {
       case .stopping: "The host ends"
       case .logFailed: "The log cannot be written"
       case .notReady: "The host is not ready"
+      case .seqAhead: "The seq is not there yet"
+      case .noStore: "There is no such store"
+      case .noKey: "Nothing is at this key"
+      case .noSeq: "There is no such seq"
+      case .noTree: "There is no such script tree"
+      case .notDead: "The operation is not among those that failed for good"
+      case .noLog: "There is no log to read"
+      case .noJSONForm: "The value has no JSON form"
+      case .seqGone: "This is not kept any more"
+      case .notYet: "The seq has not come in time"
+      case .busy: "Too many requests of this kind wait"
       case .refused: "The request was refused"
       }
     }
