@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import TriggerCore
 import TriggerHost
@@ -109,9 +110,10 @@ import TriggerHost
       #expect(answer.status == 200 && answer.body == "2", "\(answer)")
       // One that never comes ends with the server.
       async let never = served.ask("GET", "/v1/stores/things/n?min_seq=99")
+      try await wait(for: "the reader") { served.server.streamCount > 0 }
       served.server.beginEnd()
-      let refused = try? await never
-      #expect(refused == nil || refused!.status == 503, "\(refused as Any)")
+      let refused = try await never
+      #expect(refused.status == 503 && refused["code"] == "not_yet", "\(refused)")
     }
   }
 }
