@@ -126,7 +126,7 @@ import TriggerHost
       "GET /v1/log?from=1 HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nConnection: close\r\n\r\n"
     )
     // The stream, and its wait for what comes: what was there is written.
-    try await wait(for: "the stream") { served.server.streamCount > 1 }
+    try await poll(for: "the stream") { served.server.streamCount > 1 }
     try await served.stop()
     let text = try await following
     #expect(text.contains("id: 2") && text.hasSuffix("0\r\n\r\n"), "\(text)")

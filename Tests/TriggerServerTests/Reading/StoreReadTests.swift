@@ -110,7 +110,7 @@ import TriggerHost
       #expect(answer.status == 200 && answer.body == "2", "\(answer)")
       // One that never comes ends with the server.
       async let never = served.ask("GET", "/v1/stores/things/n?min_seq=99")
-      try await wait(for: "the reader") { served.server.streamCount > 0 }
+      try await poll(for: "the reader") { served.server.streamCount > 0 }
       served.server.beginEnd()
       let refused = try await never
       #expect(refused.status == 503 && refused["code"] == "not_yet", "\(refused)")
