@@ -184,6 +184,8 @@ public final class HostServer: Service {
     return Application(
       responder: responder, server: try server, configuration: configuration,
       onServerRunning: { [address, options] channel in
+        // Who comes while a crowd comes has been accepted soon, however busy the loops are with that.
+        try? await channel.setOption(.maxMessagesPerRead, value: 128).get()
         let port = channel.localAddress?.port ?? options.port
         address.tell(.success(ListenAddress(host: options.host, port: port)))
       }, logger: logger)

@@ -1,4 +1,5 @@
 import NIOCore
+import TriggerHost
 
 /// Stands before the HTTP decoder of a connection: what has come is decoded when it is the connection's turn, a little at
 /// a time, and of a next request nothing before the one before is answered. So the bytes of who sends many requests at
@@ -71,6 +72,9 @@ final class ConnectionIntake: ChannelDuplexHandler {
   }
 
   // MARK: Turns
+
+  /// A request has come: what it takes is as urgent as it says, until the next.
+  func isAsked(at priority: Priority) { turns?.priority = priority }
 
   /// Decodes what waits, when it may be and in the connection's turn.
   func readOn() {

@@ -11,7 +11,7 @@ import TriggerTestKit
     let file = await run(
       "it('a', function() while true do end end)\nit('b', function() while true do pcall(function() while true do end end) end end)\nit('c', function() end)",
       timeout: .milliseconds(500))
-    #expect(file.results.map(\.status) == [.failed, .failed, .passed])
+    try #require(file.results.map(\.status) == [.failed, .failed, .passed], "\(file)")
     #expect(file.results[1].error?.contains("timeout: it does not end") == true, "\(file)")
     #expect(file.results[0].error?.hasPrefix("a_test.lua:1: timeout: it does not end") == true, "\(file)")
     let whole = await run("\nwhile true do end", timeout: .milliseconds(100))
