@@ -24,7 +24,7 @@ return {
 """
 CLIENTS = Path(__file__).with_name("crowd_clients.py")
 # What others wait for an answer at most (p99), with the crowd's clients on the same cores: seconds.
-BOUND = 1.0
+BOUND = 0.3
 
 
 class Crowd:
