@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import TriggerCore
 
-@testable import TriggerSQLite
+import TriggerSQLite
 
 /// A host that is killed at any moment, with SIGKILL: what it has acknowledged is there, nothing is there twice,
 /// and it goes on where it was.

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import TriggerCore
 
-@testable import TriggerSQLite
+import TriggerSQLite
 
 /// Database stores as their users meet them: declared in host.yaml, read with plain SQL, killed with the host.
 @Suite(.serialized) struct DatabaseTests {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import TriggerRuntime
 
-@testable import trigger_host
+import trigger_host
 
 /// Texts of scripts and events, through every command: none of them reaches the terminal as it is, and none looks like a
 /// line of the host's.

@@ -3,7 +3,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerSQLite
+import TriggerSQLite
 
 /// `log cat|export|verify` and `why`.
 @Suite struct LogTests {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import TriggerSQLite
+import TriggerSQLite
 
 /// `replay`: states, verification, other scripts.
 @Suite struct ReplayTests {

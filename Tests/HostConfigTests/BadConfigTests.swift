@@ -1,6 +1,6 @@
 import Testing
 
-@testable import HostConfig
+import HostConfig
 
 /// What is wrong is said with `file:line: message`, all of it in one pass.
 @Suite struct BadConfigTests {

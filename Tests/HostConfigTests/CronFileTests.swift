@@ -2,7 +2,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import HostConfig
+import HostConfig
 
 @Suite struct CronFileTests {
   static let yaml = "schedules:\n  - { name: a, cron: '@daily', trigger: t }\n"

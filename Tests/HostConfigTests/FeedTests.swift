@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import TriggerCore
 
-@testable import HostConfig
+import HostConfig
 
 @Suite struct FeedTests {
   /// The rows of a feed as text, read from a real file named `data.csv` (or as said).

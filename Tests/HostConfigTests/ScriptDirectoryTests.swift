@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import HostConfig
+import HostConfig
 
 @Suite struct ScriptDirectoryTests {
   @Test func sortsFilesByKind() throws {

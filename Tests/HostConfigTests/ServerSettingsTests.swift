@@ -1,6 +1,6 @@
 import Testing
 
-@testable import HostConfig
+import HostConfig
 
 /// What `host.yaml` says about who may come in over the network.
 @Suite struct ServerSettingsTests {

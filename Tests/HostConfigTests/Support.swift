@@ -1,7 +1,7 @@
 import Foundation
 import TriggerCore
 
-@testable import HostConfig
+import HostConfig
 
 /// A directory that is removed when the value goes away.
 final class TemporaryDirectory {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import TriggerSimulation
+import TriggerSimulation
 
 /// The whole engine under fixed seeds: `scripts/simulate` runs as many more as there is time for.
 @Suite(.serialized) struct SimulationTests {

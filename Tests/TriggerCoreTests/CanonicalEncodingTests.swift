@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TriggerCore
+import TriggerCore
 
 @Suite struct CanonicalEncodingTests {
   /// RFC 8949, appendix A, as far as values have a form here.

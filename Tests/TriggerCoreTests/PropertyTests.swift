@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TriggerCore
+import TriggerCore
 
 @Suite struct PropertyTests {
   @Test func canonicalRoundTrip() throws {

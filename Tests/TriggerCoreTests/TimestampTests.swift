@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TriggerCore
+import TriggerCore
 
 @Suite struct TimestampTests {
   @Test(arguments: [

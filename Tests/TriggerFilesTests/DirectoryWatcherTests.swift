@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import TriggerCore
 
-@testable import TriggerFiles
+import TriggerFiles
 
 /// A real directory, changed as programs change directories; noticed by the system's notification and by
 /// looking from time to time.

@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 import TriggerCore
 
-@testable import TriggerFiles
+import TriggerFiles
 
 /// What the system would not do.
 struct SystemError: Error, CustomStringConvertible {

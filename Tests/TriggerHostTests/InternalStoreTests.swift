@@ -1,7 +1,7 @@
 import Testing
 import TriggerCore
 
-@testable import TriggerHost
+import TriggerHost
 
 /// Stores with a dot first are the host's own: in the log and in snapshots like others, and nobody else's business.
 @Suite struct InternalStoreTests {

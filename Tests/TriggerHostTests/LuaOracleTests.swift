@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 import TriggerCore
 
-@testable import TriggerHost
+import TriggerHost
 
 /// The oracle again, with Lua scripts: the whole way from the event through the sandbox, reads on snapshots
 /// and prepared intents, against an interpreter of the same instructions that runs the logged seqs one by

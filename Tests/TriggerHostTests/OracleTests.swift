@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 import TriggerCore
 
-@testable import TriggerHost
+import TriggerHost
 
 /// The rule all others serve: the result equals running every operation alone, one after another, in seq
 /// order. Random workloads run in parallel; then the model runs the logged seqs one by one.

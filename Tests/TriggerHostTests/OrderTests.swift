@@ -1,7 +1,7 @@
 import Testing
 import TriggerCore
 
-@testable import TriggerHost
+import TriggerHost
 
 /// Reads a counter, writes it back plus one.
 private struct Bump: Trigger {

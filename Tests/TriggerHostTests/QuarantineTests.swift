@@ -3,7 +3,7 @@ import Testing
 import TriggerCore
 import TriggerLua
 
-@testable import TriggerHost
+import TriggerHost
 
 /// A trigger whose attempt cannot be ended runs no more until it is changed.
 @Suite struct QuarantineTests {

@@ -1,7 +1,7 @@
 import TestSupport
 import TriggerCore
 
-@testable import TriggerHost
+import TriggerHost
 
 /// What a random operation may look at: the engine's stores, or the model's dictionaries.
 protocol WorkloadReader {

@@ -3,8 +3,8 @@ import TestSupport
 import Testing
 import TriggerCore
 
-@testable import TriggerHost
-@testable import TriggerReplay
+import TriggerHost
+import TriggerReplay
 
 /// Random edits, broken files, rollbacks and restarts while operations run, checked against the log: whatever
 /// was executed saw the files of one tree, the one in force when it was dequeued, and gives the same again.

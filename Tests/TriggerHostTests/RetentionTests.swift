@@ -2,7 +2,7 @@ import Synchronization
 import Testing
 import TriggerCore
 
-@testable import TriggerHost
+import TriggerHost
 
 /// A snapshot that is held for long costs its holder the attempt, and nobody memory without bound.
 @Suite struct RetentionTests {

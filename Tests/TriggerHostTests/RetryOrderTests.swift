@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 import TriggerCore
 
-@testable import TriggerHost
+import TriggerHost
 
 /// What becomes of later operations of an order key while one that failed is to be tried again.
 @Suite struct RetryOrderTests {

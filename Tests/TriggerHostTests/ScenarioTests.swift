@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import TriggerCore
 
-@testable import TriggerHost
+import TriggerHost
 
 /// The scenario the design grew from: an operation of 30 s and a later one of 5 s reading the same store.
 /// Gates stand for the seconds: the test opens them in the order that time would.

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@testable import TriggerHost
+import TriggerHost
 
 /// What is wrong with the table that a script returns: all of it at once, each with its line.
 @Suite struct ScriptTableTests {

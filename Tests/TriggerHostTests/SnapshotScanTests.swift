@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 import TriggerCore
 
-@testable import TriggerHost
+import TriggerHost
 
 /// Scans and counts see their snapshot while keys come and go right beside theirs. Here scripts say so themselves: no
 /// model, nothing of the engine's.

@@ -1,7 +1,7 @@
 import Testing
 import TriggerCore
 
-@testable import TriggerHost
+import TriggerHost
 
 /// What a walk through the stores says and the records after it are everything.
 @Suite struct WalkTests {

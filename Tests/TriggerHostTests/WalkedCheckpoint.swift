@@ -1,6 +1,6 @@
 import TriggerCore
 
-@testable import TriggerHost
+import TriggerHost
 
 /// A checkpoint that was taken while commits went on, as the walk gives it: what a disk would keep.
 struct WalkedCheckpoint: Sendable {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TriggerLua
+import TriggerLua
 
 /// What `print` and `ctx:log` show, and what a text given to `load` is called.
 @Suite struct PrintTests {

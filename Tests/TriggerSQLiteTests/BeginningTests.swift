@@ -3,7 +3,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerSQLite
+import TriggerSQLite
 
 /// A log whose first records are gone: verification and a start say the same of it, and why.
 @Suite struct BeginningTests {

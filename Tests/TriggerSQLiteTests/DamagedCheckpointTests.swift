@@ -4,7 +4,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerSQLite
+import TriggerSQLite
 
 /// A checkpoint is a copy of what the log says: damage of one costs time, and nothing else.
 @Suite(.serialized) struct DamagedCheckpointTests {

@@ -4,7 +4,7 @@ import TriggerCore
 import TriggerHost
 import TriggerReplay
 
-@testable import TriggerSQLite
+import TriggerSQLite
 
 /// A host on a data directory of its own, which goes with the test.
 final class DataHost {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import TriggerSQLite
+import TriggerSQLite
 
 /// What SQLite answers is looked at, whatever it was asked to do.
 @Suite struct DatabaseCodeTests {

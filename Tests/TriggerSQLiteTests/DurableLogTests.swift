@@ -4,7 +4,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerSQLite
+import TriggerSQLite
 
 @Suite(.serialized) struct DurableLogTests {
   @Test(arguments: [1, 2, 8], [Durability.group, .async])

@@ -4,7 +4,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerSQLite
+import TriggerSQLite
 
 /// A follower has at every seq what the engine had that wrote the log.
 @Suite struct FollowerTests {

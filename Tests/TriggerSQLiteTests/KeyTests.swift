@@ -4,8 +4,8 @@ import TestSupport
 import Testing
 import TriggerCore
 
-@testable import TriggerHost
-@testable import TriggerSQLite
+import TriggerHost
+import TriggerSQLite
 
 /// Keys of senders with a log: a key that comes again within a day gets the first one's results, and runs nothing,
 /// whatever lies between.

@@ -4,7 +4,7 @@ import TriggerCore
 import TriggerHost
 import TriggerTestKit
 
-@testable import TriggerSQLite
+import TriggerSQLite
 
 /// Every place that a log can be written to keeps the same contract.
 @Suite struct LogStoreTests {

@@ -1,7 +1,7 @@
 import Testing
 import TriggerCore
 
-@testable import TriggerServer
+import TriggerServer
 
 /// What a browser, a proxy or an enemy may send, byte by byte.
 @Suite(.timeLimit(.minutes(10))) struct HostileTests {

@@ -1,7 +1,7 @@
 import Testing
 import TriggerCore
 
-@testable import TriggerServer
+import TriggerServer
 
 @Suite(.timeLimit(.minutes(10))) struct SendTests {
   @Test func anEventIsCommittedWhenItIsAnswered() async throws {

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@testable import TriggerCore
+import TriggerCore
 
 @Suite struct CronExpressionTests {
   private func time(_ text: String) -> CivilDateTime {

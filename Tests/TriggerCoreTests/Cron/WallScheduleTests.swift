@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@testable import TriggerCore
+import TriggerCore
 
 @Suite struct WallScheduleTests {
   typealias OnClockChange = WallSchedule.OnClockChange

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@testable import TriggerCore
+import TriggerCore
 
 /// A table against a plain dictionary per version: whatever is held sees its own version, and reclaiming
 /// frees nothing of it.

@@ -3,7 +3,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import TriggerCore
+import TriggerCore
 
 /// Readers on threads of their own beside the writer: each sees the content of its own snapshot, whatever comes and goes
 /// beside its keys. (Under ThreadSanitizer, too: `scripts/test-threads`.)

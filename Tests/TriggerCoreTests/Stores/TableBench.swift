@@ -1,4 +1,4 @@
-@testable import TriggerCore
+import TriggerCore
 
 /// A table with its reclaimer, written one seq after another.
 final class TableBench: @unchecked Sendable {  // one writer; readers use the table alone

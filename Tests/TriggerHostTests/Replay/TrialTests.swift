@@ -1,8 +1,8 @@
 import Testing
 import TriggerCore
 
-@testable import TriggerHost
-@testable import TriggerReplay
+import TriggerHost
+import TriggerReplay
 
 /// Executions that no log has, and their traces.
 @Suite struct TrialTests {

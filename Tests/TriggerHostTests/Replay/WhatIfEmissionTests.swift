@@ -2,8 +2,8 @@ import Testing
 import TriggerCore
 import TriggerTestKit
 
-@testable import TriggerHost
-@testable import TriggerReplay
+import TriggerHost
+import TriggerReplay
 
 /// History with scripts that emit other events.
 @Suite struct WhatIfEmissionTests {

@@ -3,7 +3,7 @@ import Testing
 import TriggerCore
 import TriggerTestKit
 
-@testable import TriggerHost
+import TriggerHost
 
 /// History with scripts that fail where others did not, and the other way round.
 @Suite struct WhatIfFailureTests {

@@ -3,7 +3,7 @@ import Testing
 import TriggerCore
 import TriggerTestKit
 
-@testable import TriggerHost
+import TriggerHost
 
 /// A what-if against a host that really runs the other scripts: events come one after another, so that both
 /// have the same order, and what emitted events do commutes.

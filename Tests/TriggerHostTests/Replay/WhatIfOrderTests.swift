@@ -2,7 +2,7 @@ import Testing
 import TriggerCore
 import TriggerTestKit
 
-@testable import TriggerHost
+import TriggerHost
 
 /// What keeps its place in history when other scripts run in it.
 @Suite struct WhatIfOrderTests {

@@ -2,7 +2,7 @@ import Testing
 import TriggerCore
 import TriggerTestKit
 
-@testable import TriggerHost
+import TriggerHost
 
 /// History with scripts that are bound otherwise, or do something else with the same events; schedules and Swift
 /// triggers keep what they did.

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import TriggerServer
+import TriggerServer
 
 /// What scopes permit, and which texts are scopes.
 @Suite struct ScopeTests {

@@ -4,7 +4,7 @@ import TriggerCore
 import TriggerFiles
 import TriggerHost
 
-@testable import TriggerStores
+import TriggerStores
 
 /// A process that is killed before each step of a write-out: the next one finishes it, all files of a commit or,
 /// when the commit is not in the log, none; and edits of the time between are told.

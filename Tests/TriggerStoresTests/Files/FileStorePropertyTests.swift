@@ -5,7 +5,7 @@ import Testing
 import TriggerCore
 import TriggerFiles
 
-@testable import TriggerStores
+import TriggerStores
 
 /// Random commits, random edits from outside, also in the middle of writes, random crashes: in the end the
 /// directory holds what the store holds, and every edit is in the history.

@@ -5,7 +5,7 @@ import TriggerCore
 import TriggerFiles
 import TriggerHost
 
-@testable import TriggerStores
+import TriggerStores
 
 /// A directory that is removed when the value goes away.
 final class FilesDirectory: Sendable {

@@ -4,8 +4,8 @@ import TriggerCore
 import TriggerHost
 import TriggerTestKit
 
-@testable import TriggerSQLite
-@testable import TriggerStores
+import TriggerSQLite
+import TriggerStores
 
 private let orders = DatabaseTable(
   "orders",

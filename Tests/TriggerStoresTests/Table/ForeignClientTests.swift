@@ -4,7 +4,7 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerSQLite
+import TriggerSQLite
 
 private let orders = DatabaseTable(
   "orders", columns: [.init("symbol", .text), .init("quantity", .integer)], indexes: [["symbol"]])

@@ -4,8 +4,8 @@ import Testing
 import TriggerCore
 import TriggerHost
 
-@testable import TriggerSQLite
-@testable import TriggerStores
+import TriggerSQLite
+import TriggerStores
 
 /// Something that grows, and those who wait for it to be far enough. Any thread.
 final class Signal<State: Sendable>: Sendable {
