@@ -29,13 +29,16 @@ public final class RunningHost: Sendable {
   /// Conversations with clients; nil: `HostOptions.keepsSessions` says no.
   package let sessions: HostSessions?
   /// Opens the log for one more reader; nil when nobody can read it.
-  package let openLog: (@Sendable () throws -> any LogSource)?
+  package var openLog: (@Sendable () throws -> any LogSource)? { log?.openSource }
+  let log: HostLog?
+  /// Whoever settles operations that failed for good: one at a time.
+  let settling = Mutex(())
   let endSignal: EndSignal
   let ending = OneEnd()
   private let follower = Mutex<ScriptFollower?>(nil)
   private let reading: @Sendable () -> HostConfig.Loaded?
   private let operations: OperationNotices
-  private let clock: any EngineClock
+  let clock: any EngineClock
   /// What follows the files of scripts and schedules.
   private let following = Mutex<Task<Void, Never>?>(nil)
   let metrics: EngineMetrics
@@ -52,7 +55,7 @@ public final class RunningHost: Sendable {
     sessions =
       parts.options.keepsSessions
       ? parts.log.map { HostSessions(parts, $0) } : nil
-    openLog = parts.log?.openSource
+    log = parts.log
     schedules = HostSchedules(parts, storage)
     scripts = HostScripts(parts, storage, schedules)
     (reading, clock) = (parts.reading, parts.options.clock)

@@ -14,7 +14,8 @@ struct HostEndpoints {
   ) {
     all =
       Self.events(host, access, waiting) + Self.stores(reader) + Self.executions(reader)
-      + Self.log(reader, access) + Self.lists(reader) + Self.health(host)
+      + Self.log(reader, access) + Self.lists(reader)
+      + Self.actions(reader, access.limits) + Self.health(host)
       + Self.pages(PageRoutes(access: access, isEncrypted: isEncrypted))
   }
 

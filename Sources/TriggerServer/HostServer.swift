@@ -110,7 +110,7 @@ public final class HostServer: Service {
     await address.value()
   }
 
-  private var wanted: String { "\(ListenAddress(host: options.host, port: options.port))" }
+  private var wanted: String { options.address }
 
   /// Answers requests until the service group shuts down, the task is cancelled, or somebody calls `stop`. Once.
   ///
@@ -177,7 +177,8 @@ public final class HostServer: Service {
   private func application() throws -> Application<ServerResponder> {
     let limits = access.limits
     var configuration = ApplicationConfiguration(
-      address: .hostname(options.host, port: options.port),
+      address: options.socket.map { .unixDomainSocket(path: $0) }
+        ?? .hostname(options.host, port: options.port),
       availableConnectionsDelegate: MaximumAvailableConnections(
         Connections.most(limits.connections), logger: logger))
     configuration.serverName = nil

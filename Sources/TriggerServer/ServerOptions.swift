@@ -26,6 +26,13 @@ public struct ServerOptions: Sendable {
   /// What the server itself says: defects, mostly. Nil: nothing.
   public var logger: Logger?
 
+  /// The name of a Unix domain socket on which it listens, in place of host and port; its owner may do everything
+  /// (`OwnerSocket`). For `HostSocket`.
+  var socket: String?
+
+  /// Where it listens, for messages.
+  var address: String { socket.map { String($0.drop { $0 == "\0" }) } ?? "\(ListenAddress(host: host, port: port))" }
+
   /// Who comes in, once that is decided.
   private var decided: (control: AccessControl, tokens: TokenStore?)?
 
@@ -37,6 +44,9 @@ public struct ServerOptions: Sendable {
   /// - Throws: `AccessError` when others reach the address and nobody would be asked who they are.
   func access() throws(AccessError) -> (control: AccessControl, tokens: TokenStore?) {
     if let decided { return decided }
+    if socket != nil {
+      return (try AccessControl(.owner, tokens: nil, settings: settings, clock: clock), nil)
+    }
     var store: TokenStore?
     if let tokens { store = try TokenStore(tokens) }
     let rule = try StartRule.decide(
@@ -53,6 +63,6 @@ public struct ServerOptions: Sendable {
     let access = try access()
     decided = access
     return access.control.rule.warning(
-      address: "\(ListenAddress(host: host, port: port))", hasTLS: certificate != nil)
+      address: address, hasTLS: certificate != nil)
   }
 }

@@ -40,6 +40,7 @@ struct ServerResponder: HTTPResponder {
   private func answer(
     _ request: Request, _ asked: AccessRequest, _ context: ServerContext
   ) async throws -> Response {
+    try await access.admitOwner(on: context.channel)
     if let fields = access.cors.preflight(asked) {
       return Response(status: .noContent, headers: fields)
     }
@@ -55,7 +56,11 @@ struct ServerResponder: HTTPResponder {
     guard let endpoint else {
       return try await aside { try await routes.respond(to: request, context: context) }
     }
-    if case .read = endpoint.right { try access.check(context.caller, may: .read) }
+    switch endpoint.right {
+    case .read: try access.check(context.caller, may: .read)
+    case .act: try access.check(context.caller, may: .act)
+    case .open, .send: break
+    }
     if endpoint.isBrief { return try await endpoint.handler(request, context) }
     return try await aside { try await endpoint.handler(request, context) }
   }

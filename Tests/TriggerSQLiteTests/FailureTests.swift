@@ -56,8 +56,10 @@ import TriggerHost
     #expect(records[0].error?.contains("no 1") == true)
     do {
       let directory = try DataDirectory(path: path)
-      try directory.mark(dead: [records[0]], as: .dropped)
-      try directory.mark(dead: [records[1]], as: .requeued)
+      // All or none.
+      #expect(throws: NotDead.self) { try directory.settle(.seqs([1, 4]), as: .dropped) }
+      #expect(try directory.settle(.seqs([1]), as: .dropped).map(\.seq) == [1])
+      #expect(try directory.settle(.seqs([2]), as: .requeued).map(\.seq) == [2])
     }
     #expect(try letters.seqs() == [3])
     let mended = [

@@ -320,7 +320,7 @@ import TriggerSQLite
       #expect(try dead.seqs() == [retry.isEmpty ? 1 : 2])
       do {
         let directory = try DataDirectory(path: path)
-        try directory.mark(dead: try dead.seqs().map { try #require(try dead.record($0)) }, as: .requeued)
+        _ = try directory.settle(.all(trigger: nil), as: .requeued)
         directory.close()
       }
       #expect(try dead.seqs() == [])

@@ -24,7 +24,7 @@ final class ServedHost: Sendable {
   let host: RunningHost
   let server: HostServer
   let port: Int
-  private let directory: String
+  let directory: String
   private let running: Task<Void, any Error>
 
   init(

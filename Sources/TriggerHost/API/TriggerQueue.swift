@@ -338,6 +338,18 @@ public final class TriggerQueue: Sendable {
     return admit(loaded, event, cancellation, completion) ? 1 : nil
   }
 
+  /// Runs operations that failed for good and were put back, once the log has that.
+  ///
+  /// - Parameter group: what `DeadLetters.settle` had written.
+  package func admit(requeuedBy group: LogGroup) {
+    let events = group.accepted.sorted { $0.key < $1.key }.map { _, bytes in
+      do { return try bytes.withUnsafeBytes { try AcceptedEvent(decoding: $0) } } catch {
+        preconditionFailure("an event of our own cannot be read: \(error)")
+      }
+    }
+    if !events.isEmpty { engine.admit(requeued: events) }
+  }
+
   /// True once `stop` or `drain` was called, or the log has failed.
   package var isStopped: Bool { !engine.takesEvents }
 

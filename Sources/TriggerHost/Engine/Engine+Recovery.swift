@@ -32,6 +32,17 @@ extension Engine {
   func admitRecovered() {
     let records = recovered.unfinished
     recovered = LogFold()
+    admit(unfinished: records, accepted: accepted)
+  }
+
+  /// Admits operations that failed for good and were put back: the log keeps their events. Any thread, at any time.
+  func admit(requeued events: [AcceptedEvent]) {
+    var fold = LogFold()
+    for event in events { fold.accept(event) }
+    admit(unfinished: fold.unfinished, accepted: Set(events.map(\.id)))
+  }
+
+  private func admit(unfinished records: [LogRecord], accepted: Set<EventID>) {
     let events = Self.outsideEvents(of: records, accepted: accepted)
     let earlier = earlierSets(records)
     let now = clock.read()
@@ -49,7 +60,8 @@ extension Engine {
       past.retry = record.retryOf.map {
         Operation.Retry(of: $0, tries: record.tries, sender: record.sender)
       }
-      past.takesTurn = past.retry != nil && trigger.options.retry?.order == .keep
+      // Others have passed one that was put back long ago.
+      past.takesTurn = record.tries > 0 && trigger.options.retry?.order == .keep
       past.due = record.retryAt.map { Self.due($0, pause: record.retryPause, at: now) }
       past.outside = record.outside.flatMap { events[$0.id] }
       past.absorbed = record.absorbed.map { item in

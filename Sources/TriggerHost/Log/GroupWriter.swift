@@ -133,10 +133,15 @@ package final class GroupWriter: CommitLog {
   /// Does jobs with the next group. Returns when the group, and with it everything that came before, is written.
   ///
   /// - Throws: why the log has failed.
-  package func perform(_ jobs: [LogJob]) throws(LogFailure) {
+  package func perform(_ jobs: [LogJob]) throws(LogFailure) { try perform(LogGroup(jobs: jobs)) }
+
+  /// Writes accepted events and jobs with the next group, as above.
+  ///
+  /// - Parameter group: has no records.
+  package func perform(_ group: LogGroup) throws(LogFailure) {
     let end = GroupEnd()
     change { gathered in
-      gathered.group.jobs += jobs
+      gathered.group.add(group)
       gathered.waiting.append(end.come)
     }
     while let stepper = stepper.body, !end.hasCome { stepper(()) }

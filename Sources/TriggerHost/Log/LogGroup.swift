@@ -41,6 +41,13 @@ package struct LogGroup: Sendable {
   /// - Parameter event: `AcceptedEvent.encoded`.
   package mutating func accept(_ id: EventID, _ event: [UInt8]) { accepted[id] = event }
 
+  /// Adds accepted events and jobs of a group without records.
+  mutating func add(_ group: LogGroup) {
+    precondition(group.records.isEmpty && group.settled.isEmpty, "records come by `append`")
+    accepted.merge(group.accepted) { $1 }
+    jobs += group.jobs
+  }
+
   private mutating func settle(_ event: EventID) {
     // An event that is decided before it is written needs no keeping: the record is enough.
     if accepted.removeValue(forKey: event) == nil { settled.append(event) }

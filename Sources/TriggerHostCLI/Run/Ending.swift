@@ -47,6 +47,7 @@ final class Ending: Sendable {
     let (host, answers) = (work.host, work.answers)
     // Answers that are under way need the host.
     work.server?.stopAndWait(within: host.config.stopTimeout)
+    work.socket?.stopAndWait()
     let end = host.stopAndWait()
     work.status.stop()
     answers?.finish { isUrgent.load(ordering: .acquiring) }

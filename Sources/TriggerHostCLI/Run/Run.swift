@@ -86,6 +86,7 @@ struct Run: AsyncParsableCommand {
     let host = try await start(recovered, signals, loaded.config.stopTimeout)
     let work = HostWork(host, readsLines: stdin)
     try await listen(work, serving)
+    await work.listenToOwner()
     let ending = Ending(work)
     signals.onFirst { ending.begin() }
     signals.onHangup { host.reload() }
@@ -181,8 +182,11 @@ final class HostWork: Sendable {
   let answers: Answers?
   let status: StatusLine
   private let serving = Mutex<HostServer?>(nil)
+  private let owner = Mutex<HostSocket?>(nil)
   /// Requests; nil when nobody said where to listen.
   var server: HostServer? { serving.withLock { $0 } }
+  /// Commands of the owner's; nil when nothing is kept.
+  var socket: HostSocket? { owner.withLock { $0 } }
 
   init(_ host: RunningHost, readsLines: Bool) {
     self.host = host
@@ -202,6 +206,16 @@ final class HostWork: Sendable {
     let address = try await server.listening()
     serving.withLock { $0 = server }
     return address
+  }
+
+  /// Takes commands such as `dead requeue` from now on. A host runs without, too.
+  func listenToOwner() async {
+    do {
+      guard let socket = try HostSocket(host) else { return }
+      Task { try? await socket.run() }
+      try await socket.listening()
+      owner.withLock { $0 = socket }
+    } catch { Output.say(.warning, "warning: commands like dead requeue cannot reach this host: \(error)") }
   }
 
   /// What failed, when nothing else happened; nil when something did, or nothing failed.

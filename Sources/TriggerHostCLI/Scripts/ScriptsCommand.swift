@@ -8,7 +8,7 @@ import TriggerServer
 import TriggerSQLite
 
 /// `trigger-host scripts log|show|diff|rollback`.
-struct ScriptsCommand: ParsableCommand {
+struct ScriptsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "scripts",
     abstract: "Look at every script tree that was ever in force, and go back to one.",
@@ -107,47 +107,66 @@ struct ScriptsCommand: ParsableCommand {
     }
   }
 
-  struct Rollback: ParsableCommand {
+  struct Rollback: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Write the files of a tree back into the scripts directory.",
       discussion: """
         A running host takes them up like any save, as a new operation; one that is started later begins with \
-        them. Files that were edited and never ran are not overwritten, unless --force says so.
+        them. When nothing here says where the scripts are, the host that runs with the data directory does it in \
+        its own. Files that were edited and never ran are not overwritten, unless --force says so.
         """)
     @Option(help: "The tree: a seq at which it was in force, or tree:NUMBER.") var to: String
     @OptionGroup var kept: KeptData
     @OptionGroup var project: ProjectOptions
     @Flag(help: "Overwrite edits that are in no tree.") var force = false
 
-    func run() throws {
-      guard let loaded = project.load() else {
+    func run() async throws {
+      let data = try kept.path()
+      let tree = try KeptTrees(data).number(to)
+      if let loaded = project.load() { return try write(tree, data, loaded.config.scripts.resolved) }
+      guard let host = await HostClient(data: data) else {
         throw ValidationError("Say where the scripts are: --config host.yaml or --scripts DIR.")
       }
-      let directory = loaded.config.scripts.resolved
-      let trees = try KeptTrees(kept.path())
-      let (identity, wanted) = try trees.tree(to)
-      let current = ScriptDirectory.read(directory)
-      try report(current.report)
-      let files = Dictionary(uniqueKeysWithValues: current.files.map { ($0.path, $0.bytes) })
-      let edited = try files.keys.filter { path in
-        if files[path] == wanted[path] { return false }
-        return try !trees.have(files[path]!, at: path)
+      let answer = try await host.send("POST", "/v1/scripts/\(tree)/rollback?force=\(force)")
+      switch (answer.status, answer.json["directory"], answer.code) {
+      case (200, .string(let directory)?, _):
+        say(tree, directory, written: answer.json.count("written"), removed: answer.json.count("removed"))
+      case (_, .string(let directory)?, "scripts_edited"):
+        throw refusal(answer.json.texts("files"), in: directory)
+      default: throw answer.refusal
       }
-      guard force || edited.isEmpty else {
-        for path in edited.sorted() {
-          Output.problem("\(FilePath.join(directory, path)): edited, and in no tree")
-        }
-        Output.problem("Nothing was changed. Keep these files elsewhere, or give --force to overwrite them.")
-        throw ExitCode(1)
+    }
+
+    private func write(_ tree: Int, _ data: String, _ directory: String) throws {
+      guard let rollback = try ScriptRollback(to: tree, of: LogReader(path: data), in: directory) else {
+        throw ConfigProblem(file: to, message: "no such script tree: see trigger-host scripts log")
       }
-      let changed = wanted.filter { files[$0.key] != $0.value }
-      let removed = files.keys.filter { wanted[$0] == nil }.sorted()
-      try DirectoryChange(root: directory, written: changed, removed: removed).make()
+      try report(rollback.report)
+      guard force || rollback.edited.isEmpty else { throw refusal(rollback.edited, in: directory) }
+      try rollback.make()
+      say(tree, directory, written: rollback.written.count, removed: rollback.removed.count)
+    }
+
+    private func refusal(_ edited: [String], in directory: String) -> any Error {
+      for path in edited { Output.problem("\(FilePath.join(directory, path)): edited, and in no tree") }
+      Output.problem("Nothing was changed. Keep these files elsewhere, or give --force to overwrite them.")
+      return ExitCode(1)
+    }
+
+    private func say(_ tree: Int, _ directory: String, written: Int, removed: Int) {
       Output.result(
-        "\(counted(changed.count, "file")) written, \(removed.count) removed: \(directory) is tree \(identity.number) again."
-      )
+        "\(counted(written, "file")) written, \(removed) removed: \(directory) is tree \(tree) again.")
     }
   }
+}
+
+extension Value {
+  fileprivate func texts(_ name: String) -> [String] {
+    guard case .array(let items)? = self[name] else { return [] }
+    return items.compactMap { if case .string(let text) = $0 { text } else { nil } }
+  }
+
+  fileprivate func count(_ name: String) -> Int { texts(name).count }
 }
 
 /// Finds trees by what a user calls them.
@@ -161,11 +180,21 @@ private struct KeptTrees {
   }
 
   func tree(_ name: String) throws -> (identity: ScriptTree.Identity, files: [String: [UInt8]]) {
-    guard let number = try number(name), let tree = try reader.tree(number) else {
-      let known = all.last.map { "the newest is tree:\($0.identity.number)" } ?? "there is no script tree yet"
-      throw ConfigProblem(file: name, message: "no such script tree: \(known), see trigger-host scripts log")
-    }
+    guard let tree = try reader.tree(number(name)) else { throw problem(name) }
     return tree
+  }
+
+  /// The number of a tree that is there.
+  func number(_ name: String) throws -> Int {
+    guard let number = try look(for: name), all.contains(where: { $0.identity.number == number }) else {
+      throw problem(name)
+    }
+    return number
+  }
+
+  private func problem(_ name: String) -> ConfigProblem {
+    let known = all.last.map { "the newest is tree:\($0.identity.number)" } ?? "there is no script tree yet"
+    return ConfigProblem(file: name, message: "no such script tree: \(known), see trigger-host scripts log")
   }
 
   /// The files of the newest tree; none when there is no tree.
@@ -173,7 +202,7 @@ private struct KeptTrees {
     try all.last.flatMap { try reader.tree($0.identity.number)?.files } ?? [:]
   }
 
-  private func number(_ name: String) throws -> Int? {
+  private func look(for name: String) throws -> Int? {
     if name.hasPrefix("tree:"), let number = Int(name.dropFirst(5)) { return number }
     guard let seq = Int64(name) else {
       throw ValidationError("'\(name)' names no script tree; give a seq, or a number as in tree:3")
@@ -183,14 +212,6 @@ private struct KeptTrees {
       throw ConfigProblem(file: "seq \(seq)", message: "is not there: the log ends at seq \(last)")
     }
     return all.last { ($0.seq ?? .max) <= seq }?.identity.number
-  }
-
-  /// True when some tree had the file with this content.
-  func have(_ bytes: [UInt8], at path: String) throws -> Bool {
-    for tree in all where tree.changed.contains(path) {
-      if try reader.tree(tree.identity.number)?.files[path] == bytes { return true }
-    }
-    return false
   }
 }
 

@@ -272,11 +272,14 @@ extension DataDirectory {
   /// Puts operations that failed for good back, for the next start of the host, or lets them go. All or none; durable
   /// when this returns. Without a log that writes.
   ///
-  /// - Throws: `StorageError`.
-  package func mark(dead records: [LogRecord], as action: DeadMark) throws {
-    try database.run("PRAGMA synchronous = FULL")
-    try SQLiteLogStore.write(
-      LogGroup(settling: records, action, time: clock.now()), after: LogPosition(), to: database, epoch: epoch
-    )
+  /// - Returns: their records.
+  /// - Throws: `NotDead`; `LogError`; `StorageError`.
+  package func settle(_ selection: DeadSelection, as action: DeadMark) throws -> [LogRecord] {
+    let reader = LogReader(try openSource())
+    defer { reader.close() }
+    return try DeadLetters(reader).settle(selection, as: action, time: clock.now()) { group in
+      try database.run("PRAGMA synchronous = FULL")
+      try SQLiteLogStore.write(group, after: LogPosition(), to: database, epoch: epoch)
+    }
   }
 }

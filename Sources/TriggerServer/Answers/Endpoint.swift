@@ -113,4 +113,6 @@ struct EndpointText: Sendable {
   var problems: [Problem.Code] = []
   /// What the JSON of an answer is, by its status.
   var schemas: [Int: Value] = [:]
+  /// What the JSON of a body is, when that is not any; a body must come then.
+  var bodySchema: Value?
 }

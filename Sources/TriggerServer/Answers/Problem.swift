@@ -78,6 +78,8 @@ extension Problem {
     case badJSON = "bad_json"
     /// The body is JSON, and no event.
     case badEvent = "bad_event"
+    /// The body is JSON, and not what this path takes.
+    case badBody = "bad_body"
     /// Who asks is not known.
     case unauthorized
     /// Who asks may not do this.
@@ -132,6 +134,8 @@ extension Problem {
     case noTree = "no_tree"
     /// The operation is not among those that failed for good.
     case notDead = "not_dead"
+    /// Files of the scripts directory were edited, and are in no script tree.
+    case scriptsEdited = "scripts_edited"
     /// The host keeps no log that can be read.
     case noLog = "no_log"
     /// The value is a NaN, an infinity, or has byte strings in it.
@@ -151,11 +155,12 @@ extension Problem {
     /// The status that goes with it.
     public var status: HTTPResponse.Status {
       switch self {
-      case .badRequest, .badQuery, .badJSON, .badEvent, .seqAhead, .refused: .badRequest
+      case .badRequest, .badQuery, .badJSON, .badEvent, .badBody, .seqAhead, .refused: .badRequest
       case .unauthorized: .unauthorized
       case .forbidden, .foreignOrigin, .proxied: .forbidden
       case .notFound, .noStore, .noKey, .noSeq, .noTree, .notDead, .noLog: .notFound
       case .noJSONForm: .notAcceptable
+      case .scriptsEdited: .conflict
       case .seqGone: .gone
       case .methodNotAllowed: .methodNotAllowed
       case .requestTimeout: .requestTimeout
@@ -179,6 +184,7 @@ extension Problem {
       case .badQuery: "A parameter of the query is wrong"
       case .badJSON: "The body is not good JSON"
       case .badEvent: "The body is no event"
+      case .badBody: "The body is not what this path takes"
       case .unauthorized: "Say who you are"
       case .forbidden: "You may not do this"
       case .foreignOrigin: "A page of another site may not do this"
@@ -206,6 +212,7 @@ extension Problem {
       case .noSeq: "There is no such seq"
       case .noTree: "There is no such script tree"
       case .notDead: "The operation is not among those that failed for good"
+      case .scriptsEdited: "Files were edited that are in no script tree"
       case .noLog: "There is no log to read"
       case .noJSONForm: "The value has no JSON form"
       case .seqGone: "This is not kept any more"

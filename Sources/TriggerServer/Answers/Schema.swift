@@ -42,4 +42,14 @@ enum Schema {
       "type": "object", "properties": .map(members), "required": .array(required.map { .string($0) }),
     ]
   }
+
+  /// As above, with these members alone.
+  static func closed(_ members: Value.Map, optional: Set<String> = []) -> Value {
+    guard case .map(var fields) = object(members, optional: optional) else { return any }
+    fields["additionalProperties"] = false
+    return .map(fields)
+  }
+
+  /// One of these.
+  static func either(_ shapes: Value...) -> Value { ["oneOf": .array(shapes)] }
 }

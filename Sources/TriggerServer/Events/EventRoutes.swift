@@ -16,8 +16,8 @@ struct EventRoutes: Sendable {
     case one, lines, cloudEvent, cloudEvents
   }
 
-  private static let jsonTypes = ["application/json", "text/json"]
-  private static let lineTypes = ["application/jsonl", "application/x-ndjson", "application/jsonlines"]
+  fileprivate static let jsonTypes = ["application/json", "text/json"]
+  fileprivate static let lineTypes = ["application/jsonl", "application/x-ndjson", "application/jsonlines"]
   private static let accepted = "application/json, application/jsonl, application/x-ndjson"
   private static let acceptedOfMany =
     "application/jsonl, application/x-ndjson, application/cloudevents+json, application/cloudevents-batch+json"
@@ -30,7 +30,7 @@ struct EventRoutes: Sendable {
     let caller = context.caller
     try access.check(caller, may: .send(event: name))
     let wishes = try Wishes(request, context.caller, "kind")
-    switch mediaType(of: request) {
+    switch request.mediaType {
     case nil: break
     case let type? where Self.jsonTypes.contains(type): break
     case let type? where Self.lineTypes.contains(type):
@@ -45,7 +45,7 @@ struct EventRoutes: Sendable {
         let value = try Self.value(text, line: number)
         return (.int(Int64(number)), EventSender.Message(event: wishes.event(name, value)))
       }
-    case let type?: throw unsupported(type, Self.accepted)
+    case let type?: throw Problem(type: type, accepted: Self.accepted)
     }
     let bytes = try await request.collect(upTo: limits.bodyBytes)
     // Nothing is an event without fields.
@@ -73,7 +73,7 @@ struct EventRoutes: Sendable {
       throw Problem(
         .badRequest, "an Idempotency-Key goes with POST /v1/events/{name}; here each event has its own")
     }
-    let type = mediaType(of: request)
+    let type = request.mediaType
     if CloudEvent.isBinary(request.head) {
       let bytes = try await request.collect(upTo: limits.bodyBytes)
       return try await answer(cloud(CloudEvent(request.head, body: bytes), wishes, context.caller))
@@ -97,7 +97,7 @@ struct EventRoutes: Sendable {
         message.key = line.key.map { (caller.scope(of: event.name), $0) }
         return (line.id, message)
       }
-    default: throw unsupported(type ?? "", Self.acceptedOfMany)
+    default: throw Problem(type: type ?? "", accepted: Self.acceptedOfMany)
     }
   }
 
@@ -173,25 +173,38 @@ struct EventRoutes: Sendable {
       throw Problem(.badJSON, "\(error)", fields: ["reason": .string(error.code.rawValue)])
     }
   }
+}
 
-  /// What the body is said to be, without its parameters, in small letters; nil when nothing is said.
-  private func mediaType(of request: Request) -> String? {
-    request.headers[.contentType].map { text in
-      // As nearly everybody writes it.
-      if Self.jsonTypes[0] == text || Self.lineTypes[0] == text { return text }
-      return String(text.prefix { $0 != ";" }).trimmingSpaces.lowercased()
-    }
-  }
-
-  private func unsupported(_ type: String, _ accepted: String) -> Problem {
+extension Problem {
+  /// `unsupported_media_type`
+  fileprivate init(type: String, accepted: String) {
     let given = type.isEmpty ? "say what the body is" : "'\(type.prefix(80))' is not taken here"
-    return Problem(
+    self.init(
       .unsupportedMediaType, "\(given): Content-Type is one of \(accepted)",
       headers: [HTTPField.Name("Accept-Post")!: accepted, .connection: "close"])
   }
 }
 
 extension Request {
+  /// What the body is said to be, without its parameters, in small letters; nil when nothing is said.
+  fileprivate var mediaType: String? {
+    headers[.contentType].map { text in
+      // As nearly everybody writes it.
+      if EventRoutes.jsonTypes[0] == text || EventRoutes.lineTypes[0] == text { return text }
+      return String(text.prefix { $0 != ";" }).trimmingSpaces.lowercased()
+    }
+  }
+
+  /// The whole body, which is said to be JSON, or nothing.
+  ///
+  /// - Throws: `Problem`: `unsupported_media_type`, `too_large`.
+  func collectJSON(upTo limit: Int) async throws -> [UInt8] {
+    if let mediaType, !EventRoutes.jsonTypes.contains(mediaType) {
+      throw Problem(type: mediaType, accepted: EventRoutes.jsonTypes[0])
+    }
+    return try await collect(upTo: limit)
+  }
+
   /// The whole body.
   ///
   /// - Throws: `Problem`, `too_large`.

@@ -66,9 +66,11 @@ enum OpenAPI {
     if !about.bodies.isEmpty {
       var content: Value.Map = [:]
       for type in about.bodies {
-        content[type] = ["schema": type.hasSuffix("json") ? Schema.any : Schema.text]
+        content[type] = ["schema": about.bodySchema ?? (type.hasSuffix("json") ? Schema.any : Schema.text)]
       }
-      fields["requestBody"] = ["content": .map(content)]
+      fields["requestBody"] = [
+        "content": .map(content), "required": .bool(about.bodySchema != nil),
+      ]
     }
     if case .open = endpoint.right {
       fields["security"] = .array([])

@@ -167,7 +167,7 @@ public final class AccessControl: Sendable {
   // MARK: Deciding
 
   private var hasTokens: Bool { tokens?.hasTokens ?? false }
-  private var isOpenHere: Bool { rule == .loopback && !hasTokens }
+  private var isOpenHere: Bool { rule == .owner || rule == .loopback && !hasTokens }
 
   private func caller(of request: AccessRequest, at now: MonotonicTime) throws(Refusal) -> Caller {
     let time = Timestamp(nanoseconds: clock.now())
@@ -179,6 +179,7 @@ public final class AccessControl: Sendable {
     if case .good(let content) = cookie, let token = tokens?.token(content.token, at: time) {
       return .page(token)
     }
+    if rule == .owner { return .local }
     if isOpenHere { return try local(request) }
     if rule == .insecure, !hasTokens { return .anybody }
     throw .unauthorized(cookie == .none ? .noCredentials : .badCookie)

@@ -2,6 +2,8 @@
 public enum StartRule: Hashable, Sendable {
   /// Everybody on this machine may do everything, until the first token exists.
   case loopback
+  /// The user whom the host runs as may do everything, and nobody else anything: a `HostSocket`.
+  case owner
   /// Nobody.
   case tokens
   /// Everybody may do everything: `--insecure`.
@@ -38,7 +40,7 @@ public enum StartRule: Hashable, Sendable {
   /// - Parameter hasTLS: whether the host itself encrypts.
   public func warning(address: String, hasTLS: Bool) -> String? {
     switch self {
-    case .loopback: nil
+    case .loopback, .owner: nil
     case .insecure: "--insecure: anybody who reaches \(address) may do anything"
     case .tokens where hasTLS: nil
     case .tokens:

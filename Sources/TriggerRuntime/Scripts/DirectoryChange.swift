@@ -1,7 +1,6 @@
 import Foundation
 import HostConfig
 import TriggerFiles
-import TriggerRuntime
 
 /// Files of a directory that are to be written or removed: all of them, or none when one cannot be.
 struct DirectoryChange {
