@@ -114,7 +114,12 @@ extension HostEndpoints {
               "seq": Schema.count, "durable_seq": Schema.count, "committed": Schema.count,
               "failed": Schema.count, "conflicts": Schema.count, "queued": Schema.count,
               "uptime_seconds": Schema.number, "latency": Schema.anyMap, "rates": Schema.anyMap,
-              "triggers": Schema.anyMap, "refusals": Schema.anyMap,
+              "triggers": Schema.anyMap, "refusals": Schema.map(of: Schema.count),
+              "server": Schema.object([
+                "requests": Schema.count, "refused": Schema.map(of: Schema.count),
+                "connections": Schema.count, "connections_opened": Schema.count,
+                "connections_refused": Schema.count,
+              ]),
             ])
           ]),
         handler: stats.stats),

@@ -25,7 +25,20 @@ struct StatsRoutes: Sendable {
     var refusals: Value.Map = [:]
     for (cause, count) in access.counts.all where count > 0 { refusals[cause.rawValue] = .int(Int64(count)) }
     fields["refusals"] = .map(refusals)
+    fields["server"] = access.totals.json
     return Response(status: .ok, json: .map(fields))
+  }
+}
+
+extension ServerTotals {
+  fileprivate var json: Value {
+    func count(_ number: Int) -> Value { .int(Int64(number)) }
+    var refused: Value.Map = [:]
+    for (code, number) in self.refused { refused[code.rawValue] = count(number) }
+    return [
+      "requests": count(requests), "refused": .map(refused), "connections": count(connections),
+      "connections_opened": count(connectionsOpened), "connections_refused": count(connectionsRefused),
+    ]
   }
 }
 
