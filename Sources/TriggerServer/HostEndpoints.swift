@@ -30,10 +30,11 @@ struct HostEndpoints {
     let wait = EndpointText.Parameter(
       name: "wait",
       text:
-        "accepted: the answer comes when the event is sure to run. committed (default): when all is decided and durable."
-    )
+        "accepted: the answer comes when the event is sure to run. committed (default): when all is decided and durable.",
+      schema: Schema.words("accepted", "committed"))
     let priority = EndpointText.Parameter(
-      name: "priority", text: "critical, high, normal or low. Default: what each trigger declares.")
+      name: "priority", text: "Default: what each trigger declares.",
+      schema: Schema.words("critical", "high", "normal", "low"))
     let source = EndpointText.Parameter(
       name: "source",
       text: "A name for the sender: events of one source keep their order at each trigger.")
@@ -49,14 +50,19 @@ struct HostEndpoints {
         isBrief: true,
         about: EndpointText(
           parameters: [
-            wait, priority, source, .init(name: "kind", text: "event (default), data or message."),
+            wait, priority, source,
+            .init(
+              name: "kind", text: "Default: event.", schema: Schema.words("event", "data", "message")),
             .init(
               name: "Idempotency-Key",
               text:
                 "The event is taken once a day for each key; sent again, it gets the first answer.",
-              isInHead: true),
+              isInHead: true, schema: Schema.name),
           ],
-          bodies: ["application/json", "application/jsonl", "application/x-ndjson"],
+          bodies: [
+            "application/json": Schema.value, "application/jsonl": Schema.text,
+            "application/x-ndjson": Schema.text,
+          ],
           answers: [
             (
               200, "What came of it, durable; or a line for each line.",
@@ -73,9 +79,10 @@ struct HostEndpoints {
         about: EndpointText(
           parameters: [wait, priority, source],
           bodies: [
-            "application/jsonl", "application/x-ndjson", "application/cloudevents+json",
-            "application/cloudevents-batch+json",
-          ],
+            "application/jsonl": Schema.text, "application/x-ndjson": Schema.text,
+            "application/cloudevents+json": CloudEvent.schema,
+            "application/cloudevents-batch+json": Schema.array(CloudEvent.schema),
+          ], needsBody: true,
           answers: [
             (200, "What came of them, durable.", ["application/json", "application/jsonl"]),
             (202, "They are sure to run.", ["application/json"]),

@@ -31,7 +31,9 @@ public struct ServerOptions: Sendable {
   var socket: String?
 
   /// Where it listens, for messages.
-  var address: String { socket.map { String($0.drop { $0 == "\0" }) } ?? "\(ListenAddress(host: host, port: port))" }
+  var address: String {
+    socket.map { String($0.drop { $0 == "\0" }) } ?? "\(ListenAddress(host: host, port: port))"
+  }
 
   /// Who comes in, once that is decided.
   private var decided: (control: AccessControl, tokens: TokenStore?)?

@@ -93,15 +93,24 @@ extension DeadSelection {
       self = .seqs(
         Set(
           try items.map { item in
-            guard case .int(let seq) = item, seq > 0 else {
-              throw Self.problem("a seq is a whole number from 1")
-            }
+            guard let seq = Self.seq(item) else { throw Self.problem("a seq is a whole number from 1") }
             return seq
           }))
     case (nil, .bool(true)?, nil): self = .all(trigger: nil)
     case (nil, .bool(true)?, .string(let trigger)?): self = .all(trigger: trigger)
     default: throw Self.problem("it has seqs, or all")
     }
+  }
+
+  /// `17.0` is the same number in JSON.
+  private static func seq(_ value: Value) -> Int64? {
+    let seq: Int64? =
+      switch value {
+      case .int(let number): number
+      case .double(let number): Int64(exactly: number)
+      default: nil
+      }
+    return seq.flatMap { $0 > 0 ? $0 : nil }
   }
 
   /// What `init(json:)` takes.

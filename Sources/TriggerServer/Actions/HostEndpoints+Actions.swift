@@ -56,9 +56,9 @@ extension HostEndpoints {
         method: .post, path: "/v1/dead/\(name)", right: .act,
         summary: "\(words) operations that failed for good: all that the body names, or none.",
         about: EndpointText(
-          bodies: ["application/json"], answers: answers,
+          bodies: ["application/json": selection], needsBody: true, answers: answers,
           problems: problems + [.badJSON, .badBody, .tooLarge, .unsupportedMediaType],
-          schemas: [200: schema], bodySchema: selection),
+          schemas: [200: schema]),
         handler: routes.settleMany(as: action)),
     ]
   }

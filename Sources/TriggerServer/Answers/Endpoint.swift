@@ -105,14 +105,14 @@ struct EndpointText: Sendable {
 
   /// Parameters of the query and the head.
   var parameters: [Parameter] = []
-  /// Media types of the body.
-  var bodies: [String] = []
+  /// Media types of the body, and what the JSON of each is: what has no JSON is text.
+  var bodies: KeyValuePairs<String, Value> = [:]
+  /// A body must come.
+  var needsBody = false
   /// What it answers, by status, when it does not refuse.
   var answers: [(status: Int, text: String, types: [String])] = []
   /// How it refuses, beside what every endpoint may refuse.
   var problems: [Problem.Code] = []
   /// What the JSON of an answer is, by its status.
   var schemas: [Int: Value] = [:]
-  /// What the JSON of a body is, when that is not any; a body must come then.
-  var bodySchema: Value?
 }

@@ -7,6 +7,17 @@ enum Schema {
   static let number: Value = ["type": "number"]
   /// Anything.
   static let any: Value = true
+  /// Any JSON that can be stored: integers have 64 bits.
+  static let value: Value = ["$ref": "#/components/schemas/Value"]
+  /// What `value` refers to.
+  static let storable: Value = [
+    "anyOf": [
+      ["type": ["null", "boolean", "string"]], integer(.min, .max),
+      ["type": "number", "not": ["type": "integer"]], array(value), map(of: value),
+    ]
+  ]
+  /// Text that is there.
+  static let name: Value = ["type": "string", "minLength": 1]
   static let anyMap: Value = ["type": "object"]
   static let time: Value = ["type": "string", "format": "date-time"]
   /// A seq, from 1.

@@ -73,9 +73,34 @@ struct CloudEvent {
     switch value {
     case .string, .bool: return
     case .int(let number) where Int32(exactly: number) != nil: return
+    // The same number in JSON.
+    case .double(let number) where Int32(exactly: number) != nil: return
     default: throw bad("the attribute '\(name)' must be text, a boolean or an integer of 32 bits")
     }
   }
+
+  /// The JSON format, as OpenAPI has it.
+  static let schema: Value = {
+    let text: Value = ["type": ["string", "null"], "minLength": 1]
+    let attribute: Value = [
+      "anyOf": [["type": ["string", "boolean", "null"]], Schema.integer(Int64(Int32.min), Int64(Int32.max))]
+    ]
+    return [
+      "type": "object", "required": ["specversion", "type", "source", "id"],
+      "properties": [
+        "specversion": ["const": "1.0"], "type": Schema.name, "source": Schema.name,
+        "id": ["type": "string", "minLength": 1, "maxLength": 256], "datacontenttype": text,
+        "dataschema": text, "subject": text, "time": ["type": ["string", "null"], "format": "date-time"],
+        "data": Schema.value,
+        "data_base64": [
+          "type": "string", "contentEncoding": "base64",
+          "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+        ],
+      ],
+      "propertyNames": ["pattern": "^([a-z0-9]+|data_base64)$"], "additionalProperties": attribute,
+      "not": ["required": ["data", "data_base64"]],
+    ]
+  }()
 
   private static func bad(_ message: String) -> Problem { Problem(.badEvent, message) }
 

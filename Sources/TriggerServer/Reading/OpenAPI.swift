@@ -40,7 +40,7 @@ enum OpenAPI {
       ],
       "paths": .map(paths),
       "components": [
-        "schemas": ["Problem": Schema.problem],
+        "schemas": ["Problem": Schema.problem, "Value": Schema.storable],
         "securitySchemes": [
           "token": [
             "type": "http", "scheme": "bearer",
@@ -65,12 +65,8 @@ enum OpenAPI {
     if !parameters.isEmpty { fields["parameters"] = .array(parameters) }
     if !about.bodies.isEmpty {
       var content: Value.Map = [:]
-      for type in about.bodies {
-        content[type] = ["schema": about.bodySchema ?? (type.hasSuffix("json") ? Schema.any : Schema.text)]
-      }
-      fields["requestBody"] = [
-        "content": .map(content), "required": .bool(about.bodySchema != nil),
-      ]
+      for (type, schema) in about.bodies { content[type] = ["schema": schema] }
+      fields["requestBody"] = ["content": .map(content), "required": .bool(about.needsBody)]
     }
     if case .open = endpoint.right {
       fields["security"] = .array([])

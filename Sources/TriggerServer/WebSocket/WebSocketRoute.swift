@@ -26,7 +26,12 @@ struct WebSocketRoute: Sendable {
       summary: "A WebSocket: messages in; acknowledgements, replies and what is subscribed to out.",
       about: EndpointText(
         parameters: [
-          .init(name: "Upgrade", text: "websocket", isInHead: true),
+          .init(
+            name: "session", text: "Goes on with this session. With since.", schema: Schema.name),
+          .init(
+            name: "since", text: "The token of the last message that was seen, or 0.", schema: Schema.count),
+          .init(
+            name: "Upgrade", text: "websocket", isInHead: true, schema: ["const": "websocket"]),
           .init(
             name: "Sec-WebSocket-Protocol",
             text:
@@ -34,7 +39,7 @@ struct WebSocketRoute: Sendable {
             isInHead: true),
         ],
         answers: [(101, "The connection is a WebSocket from now on.", [])],
-        problems: [.badRequest, .forbidden, .foreignOrigin, .upgradeRequired]),
+        problems: [.badRequest, .badQuery, .forbidden, .foreignOrigin, .upgradeRequired]),
       handler: open)
   }
 
