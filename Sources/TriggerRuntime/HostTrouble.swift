@@ -14,6 +14,8 @@ package struct HostTrouble: Sendable, Hashable {
     case quarantined
     /// A table or directory does not follow its store.
     case store
+    /// Clients of sessions get no messages: the log cannot be read.
+    case sessions
   }
 
   package var code: Code
@@ -44,6 +46,7 @@ extension RunningHost {
       troubles.append(
         HostTrouble(code: .store, name: name, text: "store \(name) is not followed: \(obstacle)"))
     }
+    if let text = sessions?.failure { troubles.append(HostTrouble(code: .sessions, text: text)) }
     return troubles
   }
 

@@ -3,7 +3,8 @@ import TriggerHost
 
 /// A host whose state is there and can be read. Nothing runs yet: `start` comes next.
 public struct RecoveredHost: ~Copyable, Sendable {
-  private let parts: HostParts
+  /// Tests put others in their place.
+  var parts: HostParts
   private let storage: HostStorage?
 
   init(_ parts: HostParts, _ storage: HostStorage?) {

@@ -21,6 +21,9 @@ import TriggerHost
   private static let other = """
     return { on = { message = "both" }, execute = function(event, ctx) return {} end }
     """
+  private typealias Client = SessionClient
+  private typealias Talk = SessionTalk
+
   private static let bad = """
     return { on = { message = "bad" }, execute = function(event, ctx)
       ctx:send(event.session, { type = "echo" })
@@ -43,47 +46,6 @@ import TriggerHost
       "host.yaml": "data: data\n", "triggers/say.lua": say, "triggers/other.lua": other,
       "triggers/bad.lua": bad,
     ])
-  }
-
-  /// A client's end of a socket.
-  private final class Client: SessionSocket {
-    let frames = Heard<[String]>()
-    let all = Mutex<[String]>([])
-    let waiting = Atomic<Int>(0)
-    let session = Mutex<String?>(nil)
-    let ends = Heard<SessionEnd>()
-
-    func send(_ frames: [[UInt8]]) {
-      let texts = frames.map { String(decoding: $0, as: UTF8.self) }
-      self.frames.hear(
-        all.withLock { all in
-          all += texts
-          return all
-        })
-    }
-    func opened(session: String) { self.session.withLock { $0 = session } }
-    func end(_ reason: SessionEnd) { ends.hear(reason) }
-    var waitingBytes: Int { waiting.load(ordering: .relaxed) }
-
-    /// All that has come, once it is enough.
-    func has(_ count: Int) async throws -> [Value] {
-      try await frames.first { $0.count >= count }.map { try JSON.parse($0) }
-    }
-    var id: String { session.withLock { $0! } }
-  }
-
-  private struct Talk {
-    let host: RunningHost
-    let intake: EventIntake
-    var sessions: HostSessions { host.sessions! }
-
-    init(_ host: RunningHost) { (self.host, intake) = (host, EventIntake(host)) }
-
-    func say(_ client: Client, _ type: String, _ text: String, id: String?) throws {
-      let fields: Value.Map = ["text": .string(text), "session": .string(client.id)]
-      let event = Event(type, .map(fields), kind: .message)
-      #expect(try sessions.offer(event, key: id.map { "\"\($0)\"" }, session: client.id, intake) {})
-    }
   }
 
   private static func tokens(_ messages: [Value]) -> [Int64] { messages.compactMap { $0["token"]?.intValue } }

@@ -35,6 +35,9 @@ package struct LogBlock: Sendable, Equatable {
   /// Where the log ends when this is its last block.
   package var end: LogPosition { LogPosition(seq: last, chain: chain, epoch: epoch) }
 
+  /// The seqs between a position and this block: they are not kept any more.
+  package func missing(after end: LogPosition) -> Range<Int64> { min(end.seq + 1, first)..<first }
+
   /// The chain of this block, when the block before it has the given chain. The function is part of the format: never
   /// change it.
   ///

@@ -122,13 +122,33 @@ package final class LogReader {
   package func visitBlock(
     after end: inout LogPosition, through last: Int64, _ body: (RecordView, _ epoch: Int64) throws -> Void
   ) throws -> Range<Int64>? {
+    guard let block = try nextBlock(after: end, through: last) else { return nil }
+    try visitRecords(of: block, after: end) { try body($0, block.epoch) }
+    defer { end = block.end }
+    return block.missing(after: end)
+  }
+
+  /// The next block after a position, checked; nil when there is none.
+  ///
+  /// - Parameters:
+  ///   - end: without a chain the block before is not checked.
+  ///   - last: leaves out a block that begins after this seq.
+  /// - Throws: `LogError` for damage, what the source says.
+  package func nextBlock(after end: LogPosition, through last: Int64) throws -> LogBlock? {
     guard let block = try source.blocks(after: end.seq, through: last, bytes: 1).first else { return nil }
     let isNext = block.first == end.seq + 1 && (end.chain != 0 || end.seq == 0)
     try check(block, after: isNext ? end : nil)
-    try visit(block) { record in if record.seq > end.seq { try body(record, block.epoch) } }
-    let missing = min(end.seq + 1, block.first)..<block.first
-    end = block.end
-    return missing
+    _ = try contents(of: block)
+    return block
+  }
+
+  /// Calls `body` with the records of a block of `nextBlock` that come after its position. Reads nothing.
+  ///
+  /// - Throws: `LogError` for damage; every error of `body`.
+  package func visitRecords(
+    of block: LogBlock, after end: LogPosition, _ body: (RecordView) throws -> Void
+  ) throws {
+    try visitRecords(of: block, block.bytes ?? []) { record in if record.seq > end.seq { try body(record) } }
   }
 
   private func require(_ block: LogBlock, beginsWith seq: Int64) throws {
@@ -165,10 +185,23 @@ package final class LogReader {
   }
 
   private func visit(_ block: LogBlock, _ body: (RecordView) throws -> Void) throws {
+    try visitRecords(of: block, contents(of: block), body)
+  }
+
+  /// What was written, to the letter.
+  private func contents(of block: LogBlock) throws -> [UInt8] {
+    guard let bytes = block.bytes else { throw damage(block, "a content of it is not there") }
+    guard bytes.withUnsafeBytes({ LogBlock.checksum($0) }) == block.checksum else {
+      throw damage(block, "its checksum does not fit")
+    }
+    return bytes
+  }
+
+  private func visitRecords(
+    of block: LogBlock, _ bytes: [UInt8], _ body: (RecordView) throws -> Void
+  ) throws {
     func damage(_ what: String) -> LogError { self.damage(block, what) }
-    guard let bytes = block.bytes else { throw damage("a content of it is not there") }
     try bytes.withUnsafeBytes { bytes in
-      guard LogBlock.checksum(bytes) == block.checksum else { throw damage("its checksum does not fit") }
       var next = block.first
       do {
         try RecordView.visit(in: bytes) { record in

@@ -6,6 +6,10 @@ struct HostLog: Sendable {
   let writer: GroupWriter
   let openSource: @Sendable () throws -> any LogSource
 
+  init(writer: GroupWriter, openSource: @escaping @Sendable () throws -> any LogSource) {
+    (self.writer, self.openSource) = (writer, openSource)
+  }
+
   /// The log of a data directory.
   init(_ directory: OpenDirectory) {
     writer = directory.log.writer

@@ -12,11 +12,26 @@ import TriggerHost
 package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, but for what is Sendable itself
   /// What somebody wants of the thread.
   private enum Wish: Sendable {
-    case open(SessionLink, SessionOpening)
+    case open(SessionLink, SessionOpening, isUnused: Bool = false)
     case leave(SessionLink)
     case subscribe(SessionLink, SessionSubscriptions, isMore: Bool, id: Value?)
     /// A message that no record makes.
     case say(session: String, SessionMessage.Content)
+
+    /// The socket that waits for it.
+    var link: SessionLink? {
+      switch self {
+      case .open(let link, _, _), .subscribe(let link, _, _, _): link
+      case .leave, .say: nil
+      }
+    }
+  }
+
+  /// What the thread has not begun with.
+  private struct Wishes {
+    var waiting: [Wish] = []
+    /// Nobody fulfils one any more: what a socket that comes is told.
+    var end: SessionEnd?
   }
 
   /// Bytes that may wait in a socket before it is left behind.
@@ -28,11 +43,12 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
 
   let lock = Condition()
   private(set) var table: SessionTable
-  private let wishes = Mutex<[Wish]>([])
+  private let wishes = Mutex(Wishes())
+  /// Wishes that the thread fulfils; only that uses them.
+  private var underWay: [Wish] = []
   /// The newest record that decided a message of a session. Apart from the rest: whoever tells outcomes waits for nobody.
   private let decided = Atomic<Int64>(0)
   private var removed: [String] = []
-  private(set) var isOver = false
 
   private let limits: HostConfig.Sessions
   private let log: HostLog
@@ -46,6 +62,7 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
   private let inFlight = Atomic<Int>(0)
   private let ended = DispatchSemaphore(value: 0)
   private let catchUp = SessionCatchUp()
+  private let failed = Mutex<String?>(nil)
 
   init(_ parts: HostParts, _ log: HostLog) {
     self.log = log
@@ -65,7 +82,11 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
   }
 
   /// The client wants another session than it got.
-  package func reopen(_ opening: SessionOpening, _ link: SessionLink) { wish(.open(link, opening)) }
+  ///
+  /// - Parameter isUnused: it has said nothing in that one: nobody will come back to it.
+  package func reopen(_ opening: SessionOpening, _ link: SessionLink, isUnused: Bool) {
+    wish(.open(link, opening, isUnused: isUnused))
+  }
 
   /// The socket has ended.
   package func leave(_ link: SessionLink) { wish(.leave(link)) }
@@ -119,8 +140,12 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
   }
 
   private func wish(_ wish: Wish) {
-    wishes.withLock { $0.append(wish) }
-    poke()
+    let end = wishes.withLock { wishes in
+      if wishes.end == nil { wishes.waiting.append(wish) }
+      return wishes.end
+    }
+    guard let end else { return poke() }
+    wish.link?.socket.end(end)
   }
 
   private func poke() {
@@ -189,15 +214,12 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
           if try keep(position.seq, unless: kept) { kept = position.seq }
           keptAt = now
         }
-        if isLast { break }
+        if isLast { return self.end(.stopping) }
         watch.wait(after: position.seq, all: hearsAll, for: Self.interval) {
           isWanted.load(ordering: .sequentiallyConsistent) || isEnding.load(ordering: .sequentiallyConsistent)
         }
       }
     } catch { fail(error) }
-    lock.lock()
-    isOver = true
-    lock.unlock()
   }
 
   private var hearsAll: Bool {
@@ -208,14 +230,36 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
 
   private func fail(_ error: any Error) {
     // A log that has failed stops the host, which says so.
-    if !(error is LogFailure) {
-      notices.problem(
-        "sessions get no messages any more: the log cannot be read: \(error)", code: .receiver)
-    }
+    if !(error is LogFailure) { report("\(error)") }
     lock.lock()
     let links = table.byID.values.flatMap(\.links)
     lock.unlock()
     for link in links { link.socket.end(.failed) }
+    end(.failed)
+  }
+
+  /// Sockets get no messages any more. Said once.
+  func report(_ reason: String) {
+    let text = "sessions get no messages any more: the log cannot be read: \(reason)"
+    let isFirst = failed.withLock { failed in
+      defer { failed = failed ?? text }
+      return failed == nil
+    }
+    if isFirst { notices.problem("\(text)", code: .receiver) }
+  }
+
+  /// What is wrong, for people; nil when nothing is. Any thread.
+  package var failure: String? { failed.withLock { $0 } }
+
+  /// Whoever waits for the thread is told that it has ended, and so is whoever comes.
+  private func end(_ reason: SessionEnd) {
+    let waiting = wishes.withLock { wishes in
+      wishes.end = reason
+      defer { wishes.waiting = [] }
+      return wishes.waiting
+    }
+    for wish in underWay + waiting { wish.link?.socket.end(reason) }
+    underWay = []
   }
 
   private func step(_ reader: LogReader, _ position: inout LogPosition) throws {
@@ -223,9 +267,9 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
     let durable = watch.durable
     let isQuiet = inFlight.load(ordering: .sequentiallyConsistent) == 0
     isWanted.store(false, ordering: .sequentiallyConsistent)
-    let wishes = wishes.withLock { wishes in
-      defer { wishes = [] }
-      return wishes
+    underWay = wishes.withLock { wishes in
+      defer { wishes.waiting = [] }
+      return wishes.waiting
     }
     var wanted = max(decided.load(ordering: .sequentiallyConsistent), watch.durableEffects)
     if table.hearsOfChanges || table.undecided > 0 { wanted = durable }
@@ -235,36 +279,57 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
     } else if mayJump, durable > position.seq {
       position = LogPosition(seq: durable)
     }
-    if !wishes.isEmpty { try fulfil(wishes, at: position.seq) }
+    if !underWay.isEmpty { try fulfil(underWay, at: position.seq) }
+    underWay = []
   }
 
   // MARK: Records
 
   private func read(_ reader: LogReader, _ position: inout LogPosition, through last: Int64) throws {
     while position.seq < last {
-      var touched: [SessionLink] = []
-      lock.lock()
-      defer { flush(touched) }
-      defer { lock.unlock() }
-      let missing = try reader.visitBlock(after: &position, through: last) { record, _ in
-        try table.apply(record) { session, token, message in
-          for link in session.links where link.way == .live { give(message, token, to: link, &touched) }
-        }
-      }
-      guard let missing else { return }
-      if !missing.isEmpty {
-        notices.problem(
-          "sessions: seqs \(missing.lowerBound) to \(missing.upperBound - 1) were let go before they were read; a larger log.retain keeps them longer",
-          code: .receiver)
-        table.forgetAll()
-      }
+      // Without the lock: who has nothing to do with the disk does not wait for it.
+      guard let block = try reader.nextBlock(after: position, through: last) else { return }
+      let missing = block.missing(after: position)
+      if !missing.isEmpty { forget(missing) }
+      try apply(block, reader, after: position)
+      position = block.end
     }
+  }
+
+  private func apply(_ block: LogBlock, _ reader: LogReader, after position: LogPosition) throws {
+    var touched: [SessionLink] = []
+    lock.lock()
+    defer { flush(touched) }
+    defer { lock.unlock() }
+    try reader.visitRecords(of: block, after: position) { record in
+      try table.apply(record) { session, token, message in give(message, token, to: session, &touched) }
+    }
+  }
+
+  private func forget(_ missing: Range<Int64>) {
+    notices.problem(
+      "sessions: seqs \(missing.lowerBound) to \(missing.upperBound - 1) were let go before they were read; a larger log.retain keeps them longer",
+      code: .receiver)
+    lock.lock()
+    let links = table.byID.values.flatMap(\.links)
+    table.forgetAll()
+    lock.unlock()
+    // Its client comes back, and is told that messages are missing.
+    for link in links { link.socket.end(.lost) }
+  }
+
+  /// Under the lock.
+  private func give(
+    _ message: SessionMessage, _ token: Int64, to session: Session, _ touched: inout [SessionLink]
+  ) {
+    for link in session.links where link.way == .live { give(message, token, to: link, &touched) }
   }
 
   /// Under the lock.
   private func give(
     _ message: SessionMessage, _ token: Int64, to link: SessionLink, _ touched: inout [SessionLink]
   ) {
+    if token <= link.sent { return }
     let frame = SessionMessage.frame(token, message.text(newest))
     if link.coming.isEmpty {
       if link.socket.waitingBytes > Self.most { return leaveBehind(link) }
@@ -309,7 +374,10 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
     lock.lock()
     for wish in wishes {
       switch wish {
-      case .open(let link, let opening): isNew = open(link, opening, &answers) || isNew
+      case .open(let link, let opening, let isUnused):
+        let before = detach(link)
+        if let before, isUnused { drop(before) }
+        isNew = open(link, opening, &answers) || isNew
       case .leave(let link): detach(link)
       case .subscribe(let link, let subscriptions, let isMore, let id):
         guard let session = link.session else { break }
@@ -320,10 +388,7 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
         isNew = true
         let message = SessionMessage(content)
         let token = table.say(message, to: session, newest)
-        let links = session.links.filter { $0.way == .live }
-        for link in links { link.sent = token }
-        let frame = SessionMessage.frame(token, message.text(newest))
-        answers.append { for link in links { link.socket.send([frame]) } }
+        answers.append { [self] in show(message, token, to: session) }
       }
     }
     lock.unlock()
@@ -331,11 +396,20 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
     for answer in answers { answer() }
   }
 
+  /// What is said is kept now.
+  private func show(_ message: SessionMessage, _ token: Int64, to session: Session) {
+    var touched: [SessionLink] = []
+    lock.lock()
+    session.shown = token
+    give(message, token, to: session, &touched)
+    lock.unlock()
+    flush(touched)
+  }
+
   /// - Returns: whether something must be kept before the client is told.
   private func open(
     _ link: SessionLink, _ opening: SessionOpening, _ answers: inout [() -> Void]
   ) -> Bool {
-    detach(link)
     var reason: String?
     if let (id, since) = opening.resumed {
       if let session = table.byID[id], session.owner == opening.owner {
@@ -345,7 +419,7 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
       reason = "unknown_session"
     }
     guard table.byID.count < limits.most else {
-      answers.append { link.socket.end(.slow) }
+      answers.append { link.socket.end(.full) }
       return false
     }
     let session = Session(id: Self.newID(), owner: opening.owner)
@@ -387,15 +461,23 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
     link.socket.send([Array((text + "}").utf8)])
   }
 
-  private func detach(_ link: SessionLink) {
+  @discardableResult private func detach(_ link: SessionLink) -> Session? {
     link.way = .closed
-    guard let session = link.session else { return }
+    guard let session = link.session else { return nil }
     link.session = nil
     session.links.removeAll { $0 === link }
     if session.links.isEmpty {
       session.left = clock.now()
       session.isChanged = true
     }
+    return session
+  }
+
+  /// Lets go of a session that nobody has used, or clients that begin with `$resume` would leave one each time.
+  private func drop(_ session: Session) {
+    guard session.links.isEmpty, session.token == 0 else { return }
+    table.remove(session)
+    removed.append(session.id)
   }
 
   private func change(

@@ -63,6 +63,8 @@ final class Session {
   let owner: String
   /// The token of the newest message; 0 before the first one.
   private(set) var token: Int64 = 0
+  /// That of the newest message that clients may get: later ones are not kept yet, and no record makes them again.
+  var shown: Int64 = 0
   /// The newest messages; the last one has `token`.
   private(set) var entries: Deque<Entry> = []
   /// What the log does not have, by token: texts of messages, without their tokens.
@@ -90,7 +92,7 @@ final class Session {
   func add(_ entry: Entry, text: [UInt8]? = nil, seqs: [Int64]? = nil, keeping most: Int) -> Int64 {
     token += 1
     entries.append(entry)
-    if let text { texts[token] = text }
+    if let text { texts[token] = text } else { shown = token }
     if let seqs { self.seqs[token] = seqs }
     isChanged = true
     while entries.count > most {
@@ -102,16 +104,19 @@ final class Session {
     return token
   }
 
-  /// The messages after a token, oldest first; nil when some of them are not kept any more, or there never was such a
+  /// The messages after a token that clients may get, oldest first; nil when some of them are not kept any more, or there never was such a
   /// token.
   func entries(after seen: Int64, atMost most: Int) -> [Entry]? {
     guard seen >= floor, seen <= token else { return nil }
     let start = entries.count - Int(token - seen)
-    return Array(entries[start..<min(entries.count, start + most)])
+    let end = max(start, entries.count - Int(token - shown))
+    return Array(entries[start..<min(end, start + most)])
   }
 
-  /// What was said before is gone: its messages go on after a gap.
+  /// What was said before is gone: its messages go on after a token that none of them has.
   func forget() {
+    token += 1
+    shown = token
     (entries, texts, seqs, undecided) = ([], [:], [:], [:])
     isChanged = true
   }
@@ -214,6 +219,7 @@ extension Session {
     _ = try reader.array()
     self.init(id: id, owner: try reader.text())
     token = try reader.int()
+    shown = token
     let time = try reader.int()
     left = time == 0 ? nil : time
     var last: Int64 = 0

@@ -97,7 +97,7 @@ final class SessionCatchUp: @unchecked Sendable {  // guarded by `condition`
       link.progress = .now
       return .goesOn
     } catch {
-      // Those who read what comes say why.
+      sessions.report("\(error)")
       return .ended(.failed)
     }
   }
@@ -109,7 +109,7 @@ final class SessionCatchUp: @unchecked Sendable {  // guarded by `condition`
     if link.socket.waitingBytes > Self.room {
       return (nil, ContinuousClock.now - link.progress > Self.patience ? .ended(.slow) : .isFull)
     }
-    if link.sent == session.token {
+    if link.sent == session.shown {
       link.way = .live
       return (nil, .done)
     }

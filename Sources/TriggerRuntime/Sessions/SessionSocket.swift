@@ -16,8 +16,14 @@ package protocol SessionSocket: AnyObject, Sendable {
 package enum SessionEnd: Sendable, Hashable {
   /// Its client takes too little: what it has not got waits in its session, as long as that is kept.
   case slow
+  /// The host has as many sessions as it takes (`sessions.most`).
+  case full
+  /// Records were let go before its session has read them: what they say to it is missing.
+  case lost
   /// The log cannot be read.
   case failed
+  /// The host ends.
+  case stopping
 }
 
 /// Who comes, and for what.

@@ -14,7 +14,7 @@ extension Problem {
       case .proxied: .proxied
       case .badHost: .badRequest
       case .foreignHost: .misdirected
-      case .tokenRate, .addressRate, .addressConnections, .connections: .tooManyRequests
+      case .tokenRate, .addressRate, .addressConnections, .connections, .sessions: .tooManyRequests
       case .headerTooLarge: .headersTooLarge
       }
     var headers = refusal.fields

@@ -24,6 +24,8 @@ final class SessionConversation: WebSocketConversation {
   private var waiting: Deque<ByteBuffer> = []
   private var waitsForRoom = false
   private var isPaused = false
+  /// The client has done something in its session, or has asked for another.
+  private var hasSpoken = false
 
   init(
     _ sessions: HostSessions, _ intake: EventIntake, _ access: AccessControl, _ caller: Caller,
@@ -54,7 +56,7 @@ final class SessionConversation: WebSocketConversation {
 
   func opened(_ outlet: WebSocketOutlet) {
     let bound = NIOLoopBound(self, eventLoop: outlet.eventLoop)
-    let socket = SessionOutlet(outlet) { bound.value.goOn() }
+    let socket = SessionOutlet(outlet, access.counts) { bound.value.goOn() }
     self.socket = socket
     link = sessions.open(SessionOpening(owner: caller.identity, resumed: resumed), socket)
   }
@@ -121,6 +123,7 @@ final class SessionConversation: WebSocketConversation {
   ) throws -> Bool {
     if event.name.isEmpty { throw Problem(.badEvent, "a message's 'type' is not empty") }
     if intake.isOver { throw Problem(.stopping, "the message was not taken, and nothing of it happens") }
+    hasSpoken = true
     socket.begin()
     var isTaken = false
     defer { if !isTaken { socket.done() } }
@@ -181,10 +184,13 @@ final class SessionConversation: WebSocketConversation {
         throw Problem(.badEvent, "$resume has 'session', which is text, and 'since', a token")
       }
       socket.reopen()
-      if let link { sessions.reopen(SessionOpening(owner: caller.identity, resumed: (id, since)), link) }
+      let opening = SessionOpening(owner: caller.identity, resumed: (id, since))
+      if let link { sessions.reopen(opening, link, isUnused: !hasSpoken) }
+      hasSpoken = true
     case "$subscribe", "$unsubscribe":
       let wanted = try SessionSubscriptions(fields)
       if !wanted.keys.isEmpty || !wanted.prefixes.isEmpty { try access.check(caller, may: .read) }
+      hasSpoken = true
       if let link { sessions.subscribe(link, wanted, isMore: type == "$subscribe", id: fields["id"]) }
     default:
       let known = ["$ping", "$resume", "$subscribe", "$unsubscribe"]
@@ -245,13 +251,14 @@ final class SessionOutlet: SessionSocket {
   private static let most = 1024
 
   let outlet: WebSocketOutlet
+  private let counts: RefusalCounts
   private let goOn: @Sendable () -> Void
   private let opened = Mutex<String?>(nil)
   private let undecided = Atomic<Int>(0)
 
   /// - Parameter goOn: called on the event loop when more may be taken.
-  init(_ outlet: WebSocketOutlet, goOn: @escaping @Sendable () -> Void) {
-    (self.outlet, self.goOn) = (outlet, goOn)
+  init(_ outlet: WebSocketOutlet, _ counts: RefusalCounts, goOn: @escaping @Sendable () -> Void) {
+    (self.outlet, self.counts, self.goOn) = (outlet, counts, goOn)
   }
 
   /// In whose name messages come; nil while it is not known.
@@ -283,8 +290,19 @@ final class SessionOutlet: SessionSocket {
 
   func end(_ reason: SessionEnd) {
     switch reason {
-    case .slow: outlet.close(.unknown(1013), "too slow: come back with the session and the last token")
+    case .slow: outlet.close(Self.tryAgainLater, "too slow: come back with the session and the last token")
+    case .full:
+      counts.note(.sessions)
+      outlet.close(Self.tryAgainLater, "the host has as many sessions as it takes (sessions.most)")
+    case .lost:
+      outlet.close(
+        Self.tryAgainLater,
+        "records were let go before they were read (log.retain): come back with the last token")
     case .failed: outlet.close(.unexpectedServerError, "the log cannot be read")
+    case .stopping: outlet.close(.goingAway, "the host ends")
     }
   }
+
+  /// IANA's registry of close codes for WebSockets; RFC 6455 does not have it yet.
+  private static let tryAgainLater = WebSocketErrorCode.unknown(1013)
 }

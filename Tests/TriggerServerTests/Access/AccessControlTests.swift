@@ -457,7 +457,7 @@ import TriggerHost
         "foreign_host 421 foreign_host",
         "foreign_origin 403 foreign_origin", "proxied 403 proxied", "token_rate 429 token_rate",
         "address_rate 429 address_rate", "address_connections 429 address_connections",
-        "connections 503 connections",
+        "connections 503 connections", "sessions 503 sessions",
         "header_too_large 431 header_too_large",
       ])
   }

@@ -52,8 +52,8 @@ class Client:
                 async with websockets.connect(
                     self._target(), subprotocols=["trigger-host.v1"], additional_headers=self.headers
                 ) as socket:
-                    delay = 0.1
                     async for text in socket:
+                        delay = 0.1  # A host that is full says nothing, and closes.
                         await self._take(json.loads(text), socket)
             except (OSError, websockets.InvalidHandshake, websockets.ConnectionClosed):
                 pass

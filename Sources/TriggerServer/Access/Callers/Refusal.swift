@@ -36,6 +36,8 @@ public struct Refusal: Error, Hashable, Sendable {
     case addressConnections = "address_connections"
     /// The host has too many connections.
     case connections = "connections"
+    /// The host has too many sessions: a WebSocket is closed with 1013.
+    case sessions = "sessions"
     /// The head of the request is too long or has too many fields.
     case headerTooLarge = "header_too_large"
   }
@@ -69,7 +71,7 @@ public struct Refusal: Error, Hashable, Sendable {
     case .badHost: .badRequest
     case .foreignHost: .misdirectedRequest
     case .tokenRate, .addressRate, .addressConnections: .tooManyRequests
-    case .connections: .serviceUnavailable
+    case .connections, .sessions: .serviceUnavailable
     case .headerTooLarge: .requestHeaderFieldsTooLarge
     }
   }
