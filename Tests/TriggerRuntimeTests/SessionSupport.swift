@@ -33,6 +33,15 @@ final class SessionClient: SessionSocket {
   var id: String { session.withLock { $0! } }
 }
 
+extension HostSessions {
+  /// That of the newest message.
+  func token(of session: String) -> Int64 {
+    lock.lock()
+    defer { lock.unlock() }
+    return table.byID[session]!.token
+  }
+}
+
 /// What clients say to a host.
 struct SessionTalk {
   let host: RunningHost

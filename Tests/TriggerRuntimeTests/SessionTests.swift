@@ -170,6 +170,102 @@ import TriggerHost
     await second.stop()
   }
 
+  private static func filter(_ set: (inout RecordFilter) -> Void) -> RecordFilter {
+    var filter = RecordFilter()
+    set(&filter)
+    return filter
+  }
+
+  /// Records come whole, each once in each form, as `GET /v1/log` writes them; also to who comes back.
+  @Test func recordsAreHeard() async throws {
+    let project = try Self.project()
+    let host = try await Self.start(project)
+    let talk = Talk(host)
+    let (client, link) = try await talk.open()
+    var wanted = SessionSubscriptions()
+    wanted.records = [
+      .init(.log, RecordFilter()), .init(.log, Self.filter { $0.trigger = "say" }),
+      .init(.executions, Self.filter { $0.outcome = .failed }),
+      .init(.executions, Self.filter { ($0.store, $0.prefix) = ("s", "c") }),
+    ]
+    talk.sessions.subscribe(link, wanted, isMore: true, id: 1)
+    _ = try await client.has(2)
+    try talk.say(client, "both", "one", id: nil)
+    try talk.say(client, "bad", "two", id: nil)
+    // Of `both`: an echo, and two records, of which one changed the store. Of `bad`: a record, which failed.
+    let messages = try await client.has(8).dropFirst(2)
+    #expect(Self.tokens(Array(messages)) == [1, 2, 3, 4, 5, 6])
+    let (records, executions) = (
+      messages.filter { $0["type"] == "$record" }.map { $0["record"]! },
+      messages.filter { $0["type"] == "$execution" }.map { $0["execution"]! }
+    )
+    let log = try await Self.log(of: project)
+    let first = records[0]["seq"]!.intValue!
+    #expect(records == log.filter { $0.seq >= first }.map(\.json) && records.count == 3)
+    #expect(executions.map { $0["trigger"] } == ["say", "bad"])
+    await host.stop()
+    let second = try await Self.start(project)
+    let again = Client()
+    let back = second.sessions!.open(SessionOpening(owner: "me", resumed: (client.id, 0)), again)
+    _ = try await again.has(7)
+    #expect(again.all.withLock { Array($0.dropFirst()) } == client.all.withLock { Array($0.dropFirst(2)) })
+    // They go on, until somebody says that they end.
+    try Talk(second).say(again, "bad", "three", id: nil)
+    #expect(try await again.has(9)[8]["execution"]?["trigger"] == "bad")
+    second.sessions!.subscribe(back, wanted, isMore: false, id: nil)
+    _ = try await again.has(10)
+    try Talk(second).say(again, "bad", "four", id: "4")
+    #expect(try await again.has(11)[10]["type"] == "$ack")
+    await second.stop()
+  }
+
+  private static func log(of project: ProjectDirectory) async throws -> [LogRecord] {
+    let reader = try LogReader(path: project.path + "/data")
+    defer { reader.close() }
+    var records: [LogRecord] = []
+    try reader.visit { records.append($0) }
+    return records
+  }
+
+  /// More records at once than are told as they come: all of them come, in order.
+  @Test func manyRecordsComeInOrder() async throws {
+    let project = try Self.project()
+    let host = try await Self.start(project)
+    let talk = Talk(host)
+    let (watcher, link) = try await talk.open()
+    let (speaker, _) = try await talk.open()
+    var wanted = SessionSubscriptions()
+    wanted.records = [.init(.log, RecordFilter())]
+    talk.sessions.subscribe(link, wanted, isMore: true, id: nil)
+    _ = try await watcher.has(2)
+    for number in 0..<500 { try talk.say(speaker, "bad", "\(number)", id: nil) }
+    let messages = try await watcher.has(502).dropFirst(2)
+    #expect(Self.tokens(Array(messages)) == Array(1...500))
+    let texts = messages.map { $0["record"]?["payload"]?["text"]?.stringValue }
+    #expect(texts == (0..<500).map { "\($0)" })
+    await host.stop()
+  }
+
+  @Test func tooManySubscriptionsAreRefused() async throws {
+    let project = try Self.project()
+    let host = try await Self.start(project)
+    let talk = Talk(host)
+    let (client, link) = try await talk.open()
+    var wanted = SessionSubscriptions()
+    for number in 0..<16 { wanted.records.insert(.init(.log, Self.filter { $0.trigger = "\(number)" })) }
+    talk.sessions.subscribe(link, wanted, isMore: true, id: 1)
+    talk.sessions.subscribe(link, wanted, isMore: true, id: 2)
+    wanted.records = [.init(.log, RecordFilter())]
+    talk.sessions.subscribe(link, wanted, isMore: true, id: 3)
+    wanted.records = []
+    wanted.topics = Set((0..<985).map { ExactText("\($0)") })
+    talk.sessions.subscribe(link, wanted, isMore: true, id: 4)
+    let messages = try await client.has(5)
+    #expect(messages.dropFirst().map { $0["type"] } == ["$subscribed", "$subscribed", "$error", "$error"])
+    #expect(messages[3]["code"] == "too_many_subscriptions")
+    await host.stop()
+  }
+
   /// A socket that takes nothing is left behind, gets the rest in order once it has room, and holds up nobody.
   @Test func aSlowSocketIsLeftBehind() async throws {
     let project = try Self.project()
@@ -200,6 +296,9 @@ import TriggerHost
     var seed = SplitMix64(seed: chance)
     var wanted = SessionSubscriptions()
     (wanted.topics, wanted.prefixes) = ([ExactText("room")], [.init(store: ExactText("s"), key: [])])
+    var failed = RecordFilter()
+    failed.outcome = .failed
+    wanted.records = [.init(.log, RecordFilter()), .init(.executions, failed), .init(.log, failed)]
     for (number, client) in clients.enumerated() {
       let link = talk.sessions.open(SessionOpening(owner: "me"), client)
       _ = try await client.has(1)
@@ -210,7 +309,15 @@ import TriggerHost
       let type = ["say", "both", "bad"].randomElement(using: &seed)!
       try talk.say(client, type, "\(number)", id: Bool.random(using: &seed) ? "\(number)" : nil)
     }
-    await host.queue.waitUntilIdle()
+    // All of it is told when what came last is; a client that was left behind has to get it.
+    for client in clients {
+      try talk.say(client, "say", "last", id: "last")
+      _ = try await client.frames.first { $0.contains { $0.contains("\"id\":\"last\"") } }
+    }
+    for client in clients {
+      let last = talk.sessions.token(of: client.id)
+      _ = try await client.frames.first { try! JSON.parse($0.last!)["token"] == .int(last) }
+    }
     await host.stop()
     let reader = try LogReader(path: project.path + "/data")
     defer { reader.close() }
@@ -225,6 +332,17 @@ import TriggerHost
         isCut = true
       }
       try table.apply(record) { _, _, _ in }
+    }
+    let filters =
+      wanted.records.map(\.filter) + [
+        Self.filter { $0.trigger = "say" }, Self.filter { ($0.store, $0.key) = ("s", "k") },
+        Self.filter { ($0.store, $0.prefix) = ("s", "c") }, Self.filter { ($0.store, $0.key) = ("s", "x") },
+        Self.filter { $0.topic = "room" }, Self.filter { ($0.store, $0.topic) = ("s", "r") },
+        Self.filter { ($0.store, $0.topic) = ("s", "room") }, Self.filter { $0.kind = .message },
+      ]
+    try reader.visitViews(from: 1) { view in
+      let record = try LogRecord(view)
+      for filter in filters { #expect(try filter.passes(view) == filter.passes(record), "\(filter)") }
     }
     for client in clients {
       let (one, other) = (first.byID[client.id]!, table.byID[client.id]!)

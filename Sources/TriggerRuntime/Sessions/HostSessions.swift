@@ -36,8 +36,10 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
 
   /// Bytes that may wait in a socket before it is left behind.
   private static let most = 1 << 20
-  /// What a session may subscribe to.
-  private static let mostSubscriptions = 1000
+  /// What a session may subscribe to, and filters of records among that: each is asked of each record.
+  private static let (mostSubscriptions, mostFilters) = (1000, 16)
+  /// Whole records of one block that are told as they come: others do not wait for what is made for who watches a busy host.
+  private static let mostRecords = 64
   /// How often what has changed is kept.
   private static let interval = Duration.seconds(1)
 
@@ -225,7 +227,7 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
   private var hearsAll: Bool {
     lock.lock()
     defer { lock.unlock() }
-    return table.hearsOfChanges || table.undecided > 0
+    return table.hearsOfAll || table.undecided > 0
   }
 
   private func fail(_ error: any Error) {
@@ -272,7 +274,7 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
       return wishes.waiting
     }
     var wanted = max(decided.load(ordering: .sequentiallyConsistent), watch.durableEffects)
-    if table.hearsOfChanges || table.undecided > 0 { wanted = durable }
+    if table.hearsOfAll || table.undecided > 0 { wanted = durable }
     let mayJump = isQuiet && table.undecided == 0
     if wanted > position.seq {
       try read(reader, &position, through: wanted)
@@ -298,11 +300,16 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
 
   private func apply(_ block: LogBlock, _ reader: LogReader, after position: LogPosition) throws {
     var touched: [SessionLink] = []
+    var records = 0
     lock.lock()
     defer { flush(touched) }
     defer { lock.unlock() }
     try reader.visitRecords(of: block, after: position) { record in
-      try table.apply(record) { session, token, message in give(message, token, to: session, &touched) }
+      try table.apply(record) { session, token, message in
+        if message.isRecord, !message.isMade { records += 1 }
+        if records > Self.mostRecords, message.isRecord { return leaveBehind(session) }
+        give(message, token, to: session, &touched)
+      }
     }
   }
 
@@ -339,6 +346,10 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
     link.comingBytes += frame.count
     link.sent = token
     if link.comingBytes > Self.most { leaveBehind(link) }
+  }
+
+  private func leaveBehind(_ session: Session) {
+    for link in session.links where link.way == .live { leaveBehind(link) }
   }
 
   private func leaveBehind(_ link: SessionLink) {
@@ -486,10 +497,16 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
   ) -> () -> Void {
     var fields: Value.Map = [:]
     if let id { fields["id"] = id }
-    if isMore, session.subscriptions.count + subscriptions.count > Self.mostSubscriptions {
+    let before = session.subscriptions
+    if isMore,
+      before.count + subscriptions.count > Self.mostSubscriptions
+        || before.records.union(subscriptions.records).count > Self.mostFilters
+    {
       fields["type"] = "$error"
       fields["code"] = "too_many_subscriptions"
-      fields["error"] = .string("a session has at most \(Self.mostSubscriptions) subscriptions")
+      fields["error"] = .string(
+        "a session has at most \(Self.mostSubscriptions) subscriptions, of which \(Self.mostFilters) are to records"
+      )
     } else {
       if isMore { table.subscribe(session, subscriptions) } else { table.unsubscribe(session, subscriptions) }
       fields["type"] = isMore ? "$subscribed" : "$unsubscribed"

@@ -15,6 +15,8 @@ final class Session {
     /// The record that decided the last operation of a message with an id. 0: the record's own event; from 1 on the
     /// events that its operation superseded.
     case ack(place: Int)
+    /// A record that the session wants to hear of, whole.
+    case record(SessionSubscriptions.Records.Form)
     /// Nothing in the log: the session keeps the text itself.
     case kept
   }
@@ -33,6 +35,8 @@ final class Session {
         case .change(let index): UInt32(clamping: index) << 2 | 1
         case .ack(let place): UInt32(clamping: place) << 2 | 2
         case .kept: 3
+        case .record(.log): 1 << 2 | 3
+        case .record(.executions): 2 << 2 | 3
         }
     }
 
@@ -46,7 +50,7 @@ final class Session {
       case 0: .effect(index: number)
       case 1: .change(index: number)
       case 2: .ack(place: number)
-      default: .kept
+      default: number == 0 ? .kept : .record(number == 1 ? .log : .executions)
       }
     }
   }
@@ -131,24 +135,41 @@ package struct SessionSubscriptions: Hashable, Sendable {
 
     package init(store: ExactText, key: [UInt8]) { (self.store, self.key) = (store, key) }
   }
+  /// Records, as the log has them.
+  package struct Records: Hashable, Sendable {
+    /// Under which name they were asked for, and come.
+    package enum Form: UInt64, Hashable, Sendable, CaseIterable {
+      case log
+      case executions
+    }
+
+    package var form: Form
+    package var filter: RecordFilter
+
+    package init(_ form: Form, _ filter: RecordFilter) { (self.form, self.filter) = (form, filter) }
+  }
+
   package var topics: Set<ExactText> = []
   package var keys: Set<Place> = []
   package var prefixes: Set<Place> = []
+  package var records: Set<Records> = []
 
   package init() {}
 
-  package var count: Int { topics.count + keys.count + prefixes.count }
+  package var count: Int { topics.count + keys.count + prefixes.count + records.count }
 
   mutating func formUnion(_ other: Self) {
     topics.formUnion(other.topics)
     keys.formUnion(other.keys)
     prefixes.formUnion(other.prefixes)
+    records.formUnion(other.records)
   }
 
   mutating func subtract(_ other: Self) {
     topics.subtract(other.topics)
     keys.subtract(other.keys)
     prefixes.subtract(other.prefixes)
+    records.subtract(other.records)
   }
 }
 
@@ -158,7 +179,7 @@ extension Session {
   /// What the log keeps of it: one CBOR array.
   var encoded: [UInt8] {
     let buffer = CBORBuffer(capacity: 256 + 8 * entries.count)
-    buffer.array(10)
+    buffer.array(11)
     buffer.text(owner)
     buffer.int(token)
     buffer.int(left ?? 0)
@@ -186,6 +207,8 @@ extension Session {
         buffer.blob(place.key)
       }
     }
+    buffer.array(subscriptions.records.count)
+    for records in subscriptions.records { records.write(to: buffer) }
     return Array(buffer.bytes)
   }
 
@@ -216,7 +239,7 @@ extension Session {
   /// Reads `encoded`.
   convenience init(id: String, _ bytes: UnsafeRawBufferPointer) throws(LogDamage) {
     var reader = CBORReader(bytes)
-    _ = try reader.array()
+    let fields = try reader.array()
     self.init(id: id, owner: try reader.text())
     token = try reader.int()
     shown = token
@@ -250,6 +273,11 @@ extension Session {
     for _ in 0..<(try reader.array()) { subscriptions.topics.insert(ExactText(try reader.text())) }
     subscriptions.keys = try Self.places(&reader)
     subscriptions.prefixes = try Self.places(&reader)
+    if fields > 10 {
+      for _ in 0..<(try reader.array()) {
+        subscriptions.records.insert(try SessionSubscriptions.Records(&reader))
+      }
+    }
     isChanged = false
   }
 
@@ -263,5 +291,36 @@ extension Session {
         SessionSubscriptions.Place(store: ExactText(try reader.text()), key: Array(try reader.blob())))
     }
     return places
+  }
+}
+
+extension SessionSubscriptions.Records {
+  /// One CBOR array.
+  fileprivate func write(to buffer: CBORBuffer) {
+    buffer.array(8)
+    buffer.uint(form.rawValue)
+    if let outcome = filter.outcome { buffer.uint(UInt64(outcome.rawValue)) } else { buffer.null() }
+    if let kind = filter.kind { buffer.uint(UInt64(kind.index)) } else { buffer.null() }
+    for text in [filter.trigger, filter.store, filter.key, filter.prefix, filter.topic] {
+      if let text { buffer.text(text) } else { buffer.null() }
+    }
+  }
+
+  fileprivate init(_ reader: inout CBORReader) throws(LogDamage) {
+    _ = try reader.array()
+    let number = try reader.uint()
+    var filter = RecordFilter()
+    if !reader.null() { filter.outcome = Outcome(rawValue: UInt8(clamping: try reader.uint())) }
+    if !reader.null() { filter.kind = try LogCoding.eventKind(&reader) }
+    filter.trigger = try Self.text(&reader)
+    filter.store = try Self.text(&reader)
+    filter.key = try Self.text(&reader)
+    filter.prefix = try Self.text(&reader)
+    filter.topic = try Self.text(&reader)
+    self.init(number == Form.log.rawValue ? .log : .executions, filter)
+  }
+
+  private static func text(_ reader: inout CBORReader) throws(LogDamage) -> String? {
+    reader.null() ? nil : try reader.text()
   }
 }

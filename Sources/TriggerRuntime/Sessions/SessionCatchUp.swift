@@ -106,6 +106,8 @@ final class SessionCatchUp: @unchecked Sendable {  // guarded by `condition`
     sessions.lock.lock()
     defer { sessions.lock.unlock() }
     guard link.way == .behind, let session = link.session else { return (nil, .done) }
+    // What it was given while it was not behind is not on its way yet.
+    if !link.coming.isEmpty { return (nil, .isFull) }
     if link.socket.waitingBytes > Self.room {
       return (nil, ContinuousClock.now - link.progress > Self.patience ? .ended(.slow) : .isFull)
     }
@@ -166,6 +168,7 @@ final class SessionCatchUp: @unchecked Sendable {  // guarded by `condition`
         place += 1
       }
       return found
+    case .record(let form): return SessionMessage(.record(try LogRecord(record), form))
     case .ack(let place):
       guard let (event, key) = try event(place, of: record) else { return nil }
       var results: [KeyRow.Result] = []

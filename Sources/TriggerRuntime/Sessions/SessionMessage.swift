@@ -10,6 +10,8 @@ final class SessionMessage {
     case change(store: String, key: [UInt8], seq: Int64, NewValue)
     /// What came of a message of the client. `key`: its id, as JSON.
     case ack(key: String, EventID, [KeyRow.Result], hint: String?)
+    /// A record, whole.
+    case record(LogRecord, SessionSubscriptions.Records.Form)
     /// A text without a token.
     case kept([UInt8])
   }
@@ -30,6 +32,7 @@ final class SessionMessage {
   init(_ content: Content) { self.content = content }
 
   private var made: [UInt8]?
+  var isMade: Bool { made != nil }
 
   /// The text: JSON of a map, without its first brace, so that a token can be put before. Not empty.
   func text(_ newest: Newest) -> [UInt8] {
@@ -69,8 +72,14 @@ final class SessionMessage {
       }
       return json(.map(fields))
     case .ack(let key, let event, let results, let hint): return ack(key, event, results, hint)
+    case .record(let record, .log): return json(.map(["type": "$record", "record": record.json]))
+    case .record(let record, .executions):
+      return json(.map(["type": "$execution", "execution": record.json]))
     }
   }
+
+  /// Its text takes long to make, and nobody needs it at once.
+  var isRecord: Bool { if case .record = content { true } else { false } }
 
   private static func value(of bytes: [UInt8]) -> Value {
     do { return try bytes.withUnsafeBytes { try CanonicalEncoding.decode($0) } } catch {

@@ -12,6 +12,7 @@ struct SessionTable {
   private(set) var byID: [String: Session] = [:]
   private var topics: [ExactText: [String: Session]] = [:]
   private var stores: [ExactText: Subscribers] = [:]
+  private var records: [SessionSubscriptions.Records: [String: Session]] = [:]
   /// Messages of clients whose operations are not all decided.
   private(set) var undecided = 0
 
@@ -35,8 +36,8 @@ struct SessionTable {
 
   init(keeping kept: Int) { self.kept = kept }
 
-  /// Some session hears of changes of stores.
-  var hearsOfChanges: Bool { !stores.isEmpty }
+  /// Some session hears of what says nothing of being heard: changes of stores, records.
+  var hearsOfAll: Bool { !stores.isEmpty || !records.isEmpty }
 
   // MARK: Sessions
 
@@ -65,6 +66,7 @@ struct SessionTable {
     for place in more.prefixes {
       stores[place.store, default: Subscribers()].prefixes[place.key, default: [:]][session.id] = session
     }
+    for wish in more.records { records[wish, default: [:]][session.id] = session }
     session.isChanged = true
   }
 
@@ -79,6 +81,7 @@ struct SessionTable {
       Self.remove(session, &stores[place.store, default: Subscribers()].prefixes[place.key])
       if stores[place.store]?.isEmpty == true { stores[place.store] = nil }
     }
+    for wish in less.records { Self.remove(session, &records[wish]) }
     session.isChanged = true
   }
 
@@ -100,11 +103,13 @@ struct SessionTable {
 
   // MARK: Records
 
-  /// Gives messages of the next record their tokens. O(1) for a record that concerns no session, beside its intents.
+  /// Gives messages of the next record their tokens. O(1) for a record that concerns no session, beside its intents and the
+  /// filters of those who hear of records.
   mutating func apply(_ record: RecordView, _ deliver: Deliver) throws(LogDamage) {
     if byID.isEmpty { return }
     // One byte is an empty array.
     if record.outcome == .committed, record.intents.count > 1 { try applyIntents(of: record, deliver) }
+    if !records.isEmpty { try applyWhole(record, deliver) }
     if record.outside.count > 1 {
       var reader = CBORReader(record.outside)
       if let event = try LogCoding.outside(&reader) { note(event, 0, record, deliver) }
@@ -136,6 +141,23 @@ struct SessionTable {
           give(
             record, intent, .change(index: index), to: subscribers.sessions(of: intent.key).values, deliver)
         }
+      }
+    }
+  }
+
+  /// Each session gets a record once in each form, always in the same order.
+  private func applyWhole(_ record: RecordView, _ deliver: Deliver) throws(LogDamage) {
+    for form in SessionSubscriptions.Records.Form.allCases {
+      var wanting: [String: Session] = [:]
+      for (wish, sessions) in records where wish.form == form {
+        if try wish.filter.passes(record) { wanting.merge(sessions) { $1 } }
+      }
+      var message: SessionMessage?
+      for session in wanting.values {
+        let token = session.add(Session.Entry(record.seq, .record(form)), keeping: kept)
+        if session.links.isEmpty { continue }
+        if message == nil { message = SessionMessage(.record(try LogRecord(record), form)) }
+        deliver(session, token, message!)
       }
     }
   }

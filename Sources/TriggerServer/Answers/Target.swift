@@ -85,6 +85,9 @@ extension Request {
 struct Query {
   private var values: [String: String] = [:]
 
+  /// What something else says in the same words.
+  init(_ values: [String: String]) { self.values = values }
+
   /// - Parameter known: the names that mean something here: a misspelt one is refused, not passed over.
   /// - Throws: `Problem`, `bad_query`.
   init(_ text: String?, known: [String]) throws {

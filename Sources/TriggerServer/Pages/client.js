@@ -76,7 +76,7 @@ class Client {
 
   /**
    * Calls `handler(message)` for messages of a type; `*` stands for all that have no handler. Beside types of scripts:
-   * `$change` (a key that is subscribed to), and of this client `open`, `close` (`{code, reason}`) and `away` (messages
+   * `$change`, `$record` and `$execution` (what is subscribed to), and of this client `open`, `close` (`{code, reason}`) and `away` (messages
    * were missed, or the session is a new one: `{reason, session}`; read anew what you show).
    *
    * @returns {() => void} takes the handler away
@@ -100,7 +100,10 @@ class Client {
     return this.#ask({ ...fields, type });
   }
 
-  /** `{topics: [T], stores: [S], keys: [{store, key}], prefixes: [{store, prefix}]}`: kept over breaks. */
+  /**
+   * `{topics: [T], stores: [S], keys: [{store, key}], prefixes: [{store, prefix}], log: [filter], executions: [filter]}`:
+   * kept over breaks.
+   */
   subscribe(wish) {
     this.#wishes.push(JSON.stringify(wish));
     return this.#ask({ ...wish, type: "$subscribe" });

@@ -91,9 +91,7 @@ struct ExecutionRoutes: Sendable {
   ) throws -> [LogRecord] {
     var records: [LogRecord] = []
     try log.visitViews(from: from, to: to) { view in
-      guard filter.mayPass(view) else { return }
-      let record = try LogRecord(view)
-      if filter.passes(record) { records.append(record) }
+      if try filter.passes(view) { records.append(try LogRecord(view)) }
     }
     return records
   }

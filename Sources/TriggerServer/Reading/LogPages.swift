@@ -70,23 +70,12 @@ final class LogPages: Sendable {
   }
 }
 
-/// Which records somebody wants.
-struct RecordFilter: Sendable {
-  var trigger: String?
-  var outcome: Outcome?
-  var kind: EventKind?
-  /// Those that changed it.
-  var store: String?
-  var key: String?
-  /// Those that changed a key that begins so.
-  var prefix: String?
-  /// Those that said something to it.
-  var topic: String?
-
+extension RecordFilter {
   static let names = ["trigger", "outcome", "kind", "store", "key", "prefix", "topic"]
 
   /// - Throws: `Problem`, `bad_query`.
   init(_ query: Query) throws {
+    self.init()
     trigger = query["trigger"]
     outcome = try query.word(
       "outcome",
@@ -100,33 +89,5 @@ struct RecordFilter: Sendable {
     if store == nil, key != nil || prefix != nil {
       throw Problem(.badQuery, "'key' and 'prefix' go with 'store'")
     }
-  }
-
-  var isEmpty: Bool {
-    trigger == nil && outcome == nil && kind == nil && store == nil && topic == nil
-  }
-
-  /// A look at what needs no copy.
-  func mayPass(_ view: RecordView) -> Bool {
-    if let outcome, view.outcome != outcome { return false }
-    if let kind, view.kind != kind { return false }
-    if let trigger, !view.trigger.elementsEqual(trigger.utf8) { return false }
-    return true
-  }
-
-  func passes(_ record: LogRecord) -> Bool {
-    if let outcome, record.outcome != outcome { return false }
-    if let kind, record.kind != kind { return false }
-    if let trigger, record.trigger != trigger { return false }
-    if store != nil, !record.intents.contains(where: changes) { return false }
-    if let topic {
-      return record.intents.contains { $0.kind == "broadcast" && $0.key.elementsEqual(topic.utf8) }
-    }
-    return true
-  }
-
-  private func changes(_ intent: LogRecord.Intent) -> Bool {
-    guard intent.changes(store: store, key: key) else { return false }
-    return prefix.map { intent.kind == "replace" || intent.key.starts(with: $0.utf8) } ?? true
   }
 }

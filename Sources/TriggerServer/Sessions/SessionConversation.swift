@@ -189,7 +189,7 @@ final class SessionConversation: WebSocketConversation {
       hasSpoken = true
     case "$subscribe", "$unsubscribe":
       let wanted = try SessionSubscriptions(fields)
-      if !wanted.keys.isEmpty || !wanted.prefixes.isEmpty { try access.check(caller, may: .read) }
+      if wanted.count > wanted.topics.count { try access.check(caller, may: .read) }
       hasSpoken = true
       if let link { sessions.subscribe(link, wanted, isMore: type == "$subscribe", id: fields["id"]) }
     default:
@@ -204,7 +204,7 @@ final class SessionConversation: WebSocketConversation {
 
 extension SessionSubscriptions {
   /// `topics` and `stores` are lists of names; `keys` and `prefixes` are lists of a store and a key or a beginning:
-  /// `[{"store": "prices", "key": "EURUSD"}]`.
+  /// `[{"store": "prices", "key": "EURUSD"}]`. `log` and `executions` are lists of filters: `[{"trigger": "order"}]`.
   ///
   /// - Throws: `Problem`, `bad_event`.
   init(_ fields: Value.Map) throws {
@@ -219,15 +219,38 @@ extension SessionSubscriptions {
         for item in items { prefixes.insert(Place(store: ExactText(try Self.text(item, name)), key: [])) }
       case "keys": keys = Set(try items.map { try Self.place($0, name, "key") })
       case "prefixes": prefixes.formUnion(try items.map { try Self.place($0, name, "prefix") })
+      case "log": records.formUnion(try items.map { Records(.log, try Self.filter($0, name)) })
+      case "executions": records.formUnion(try items.map { Records(.executions, try Self.filter($0, name)) })
       default:
-        let known = ["topics", "stores", "keys", "prefixes"]
-        throw Problem(
-          .badEvent,
-          "unknown field '\(name.prefix(40))'; \(Suggestion.hint(for: name, among: known) ?? "there are \(known.joined(separator: ", "))")"
-        )
+        throw Self.unknown(name, among: ["topics", "stores", "keys", "prefixes", "log", "executions"])
       }
     }
-    if count == 0 { throw Problem(.badEvent, "say what is wanted: topics, stores, keys or prefixes") }
+    if count == 0 {
+      throw Problem(.badEvent, "say what is wanted: topics, stores, keys, prefixes, log or executions")
+    }
+  }
+
+  private static func unknown(_ name: String, among known: [String]) -> Problem {
+    Problem(
+      .badEvent,
+      "unknown field '\(name.prefix(40))'; \(Suggestion.hint(for: name, among: known) ?? "there are \(known.joined(separator: ", "))")"
+    )
+  }
+
+  /// As the query of `GET /v1/log` says it.
+  private static func filter(_ value: Value, _ name: String) throws -> RecordFilter {
+    guard case .map(let fields) = value else {
+      throw Problem(.badEvent, "'\(name)' is a list of filters, like [{}] for all")
+    }
+    var texts: [String: String] = [:]
+    for (field, value) in fields {
+      guard RecordFilter.names.contains(field) else { throw unknown(field, among: RecordFilter.names) }
+      guard case .string(let text) = value else { throw Problem(.badEvent, "'\(field)' is text") }
+      texts[field] = text
+    }
+    do { return try RecordFilter(Query(texts)) } catch let problem as Problem {
+      throw Problem(.badEvent, problem.detail)
+    }
   }
 
   private static func text(_ value: Value, _ name: String) throws -> String {

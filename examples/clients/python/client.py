@@ -41,7 +41,8 @@ class Client:
         return await future
 
     async def subscribe(self, **wish):
-        """`topics=[...]`, `stores=[...]`, `keys=[{"store": ..., "key": ...}]`, `prefixes=[...]`."""
+        """`topics=[...]`, `stores=[...]`, `keys=[{"store": ..., "key": ...}]`, `prefixes=[...]`, `log=[filter]`,
+        `executions=[filter]`."""
         return await self.send("$subscribe", **wish)
 
     async def run(self):
