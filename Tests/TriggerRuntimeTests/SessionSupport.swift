@@ -57,9 +57,11 @@ struct SessionTalk {
     return (client, link)
   }
 
-  func say(_ client: SessionClient, _ type: String, _ text: String, id: String?) throws {
+  func say(_ client: SessionClient, _ type: String, _ text: String, id: String?, isKept: Bool = false) throws
+  {
     let fields: Value.Map = ["text": .string(text), "session": .string(client.id)]
-    let event = Event(type, .map(fields), kind: .message)
+    var event = Event(type, .map(fields), kind: .message)
+    event.isKept = isKept
     #expect(try sessions.offer(event, key: id.map { "\"\($0)\"" }, session: client.id, intake) {})
   }
 }

@@ -106,6 +106,39 @@ import TriggerHost
     await second.stop()
   }
 
+  /// Who asks so is told at once that a message is sure to run, and later what came of it, by the next host if need be.
+  @Test func whatIsAcceptedIsAnsweredTwice() async throws {
+    let project = try Self.project()
+    let late = """
+      return { on = { message = "late" }, debounce = "1h", execute = function(event, ctx)
+        return { ctx:store("s"):put("late", event.text) }
+      end }
+      """
+    try project.write("triggers/late.lua", late)
+    let first = try await Self.start(project)
+    let (client, _) = try await Talk(first).open()
+    try Talk(first).say(client, "say", "one", id: "1", isKept: true)
+    let acks = try await client.has(4).dropFirst().filter { $0["type"] == "$ack" && $0["id"] == "1" }
+    #expect(acks.contains { $0["accepted"] == true && $0["results"] == nil })
+    #expect(acks.contains { $0["accepted"] == nil && $0["results"]?[0]?["outcome"] == "committed" })
+    try Talk(first).say(client, "late", "two", id: "2", isKept: true)
+    let accepted = try await client.has(5)[4]
+    #expect(accepted["id"] == "2" && accepted["accepted"] == true && accepted["token"] == 4)
+    await first.stop()
+    try project.write("triggers/late.lua", late.replacing(" debounce = \"1h\",", with: ""))
+    let second = try await Self.start(project)
+    let again = Client()
+    _ = second.sessions!.open(SessionOpening(owner: "me", resumed: (client.id, 4)), again)
+    let decided = try await again.has(2)[1]
+    #expect(decided["id"] == "2" && decided["token"] == 5 && decided["results"]?[0]?["trigger"] == "late")
+    // Sent again, it is answered again, twice.
+    try Talk(second).say(again, "late", "two", id: "2", isKept: true)
+    let more = try await again.has(4).dropFirst(2)
+    #expect(more.allSatisfy { $0["id"] == "2" } && more.filter { $0["accepted"] == true }.count == 1)
+    #expect(try second.coordinator.store("s").get("late") == "two")
+    await second.stop()
+  }
+
   @Test func aStrangerDoesNotGetIt() async throws {
     let project = try Self.project()
     let host = try await Self.start(project)

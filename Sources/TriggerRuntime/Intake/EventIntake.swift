@@ -54,20 +54,22 @@ package struct EventIntake: Sendable {
   ///   - event: `isKept` says that its sender waits for that, and not for what it comes to.
   ///   - key: the sender's; nil: it does not send the event again.
   ///   - scope: whose keys these are.
+  ///   - tellsAll: of an event that `isKept` both is told: that it is sure to run, and what it comes to.
   ///   - tell: called once when true was returned, where outcomes are told: it must do next to nothing. Never, when the
   ///     host ends before the event is decided.
   /// - Throws: `KeyReused`, `KeysFull`, what the disk says. Nothing is run then.
   package func offer(
-    _ event: Event, scope: String, key: String?, tell: @escaping @Sendable (EventAnswer) -> Void
+    _ event: Event, scope: String, key: String?, tellsAll: Bool = false,
+    tell: @escaping @Sendable (EventAnswer) -> Void
   ) throws -> Bool {
     var event = event
     let id = event.id ?? queue.makeEventID()
     event.id = id
-    // One answer: when it is accepted, or when it is decided.
+    // One answer, or two: when it is accepted, and when it is decided.
     let (isAccepted, kind, name) = (event.isKept, event.kind, event.name)
     let whenKept: @Sendable (EventID) -> Void = { if isAccepted { tell(.accepted($0)) } }
     let whenDecided: @Sendable (EventID, [OperationResult]) -> Void = { [scripts] id, results in
-      if isAccepted { return }
+      if isAccepted, !tellsAll { return }
       tell(.decided(id, results, hint: results.isEmpty ? scripts.hint(for: kind, name) : nil))
     }
     if let key {

@@ -117,9 +117,15 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
     inFlight.add(1, ordering: .sequentiallyConsistent)
     var isTaken = false
     defer { if !isTaken { inFlight.subtract(1, ordering: .sequentiallyConsistent) } }
-    isTaken = try intake.offer(event, scope: SessionTable.scope + session, key: key) { [self] answer in
-      if let key, case .decided(let told, let results, let hint) = answer {
-        self.tell(session, key, told, results, hint: hint, isRepeated: told != id)
+    isTaken = try intake.offer(event, scope: SessionTable.scope + session, key: key, tellsAll: true) {
+      [self] answer in
+      switch answer {
+      case .accepted(let told):
+        if let key { wish(.say(session: session, .accepted(key: key, told))) }
+        // What it comes to is told as well.
+        return
+      case .decided(let told, let results, let hint):
+        if let key { tell(session, key, told, results, hint: hint, isRepeated: told != id) }
       }
       inFlight.subtract(1, ordering: .sequentiallyConsistent)
       whenDecided()
@@ -162,14 +168,16 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
   func start() throws {
     let source = try log.openSource()
     let end = try source.end().seq
+    // Handed to the thread.
+    nonisolated(unsafe) let reader = LogReader(source)
     var position = end
     if let confirmed = try source.confirmed(receiver: SessionRow.receiver) {
       position = min(end, confirmed)
       try load(source)
+      // Of messages that were sure to run when the last host ended nobody else says that an answer comes.
+      try reader.visitInbox { table.expect($0) }
       if confirmed > end { table.forgetAll() }
     }
-    // Handed to the thread.
-    nonisolated(unsafe) let reader = LogReader(source)
     catchUp.start(self, try log.openSource())
     Thread.detach(name: "sessions") { [self, position] in
       run(reader, from: position, until: end)

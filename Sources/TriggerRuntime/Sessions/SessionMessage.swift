@@ -10,6 +10,8 @@ final class SessionMessage {
     case change(store: String, key: [UInt8], seq: Int64, NewValue)
     /// What came of a message of the client. `key`: its id, as JSON.
     case ack(key: String, EventID, [KeyRow.Result], hint: String?)
+    /// A message of the client is sure to run.
+    case accepted(key: String, EventID)
     /// A record, whole.
     case record(LogRecord, SessionSubscriptions.Records.Form)
     /// A text without a token.
@@ -72,6 +74,8 @@ final class SessionMessage {
       }
       return json(.map(fields))
     case .ack(let key, let event, let results, let hint): return ack(key, event, results, hint)
+    case .accepted(let key, let event):
+      return Array("\"type\":\"$ack\",\"id\":\(key),\"event_id\":\"\(event)\",\"accepted\":true}".utf8)
     case .record(let record, .log): return json(.map(["type": "$record", "record": record.json]))
     case .record(let record, .executions):
       return json(.map(["type": "$execution", "execution": record.json]))

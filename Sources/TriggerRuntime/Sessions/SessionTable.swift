@@ -95,6 +95,21 @@ struct SessionTable {
     session.add(Session.Entry(0, .kept), text: message.text(newest), keeping: kept)
   }
 
+  /// Records will say what comes of an event, of a session's message perhaps.
+  mutating func expect(_ event: AcceptedEvent) {
+    guard case .client(let scope, let key, _)? = event.key, let session = session(of: scope),
+      session.undecided[key] == nil
+    else { return }
+    session.undecided[key] = Session.Undecided(event: event.id, total: max(1, event.triggers.count))
+    session.isChanged = true
+    undecided += 1
+  }
+
+  /// Whose keys these are.
+  private func session(of scope: String) -> Session? {
+    scope.hasPrefix(Self.scope) ? byID[String(scope.dropFirst(Self.scope.count))] : nil
+  }
+
   /// What is told of was not read to its end: what is missing is missing for everybody.
   mutating func forgetAll() {
     for session in byID.values { session.forget() }
@@ -179,9 +194,7 @@ struct SessionTable {
   private mutating func note(
     _ event: LogRecord.Outside, _ place: Int, _ record: RecordView, _ deliver: Deliver
   ) {
-    guard case .client(let scope, let key, _)? = event.key, scope.hasPrefix(Self.scope),
-      let session = byID[String(scope.dropFirst(Self.scope.count))]
-    else { return }
+    guard case .client(let scope, let key, _)? = event.key, let session = session(of: scope) else { return }
     let result = KeyRow.Result(record, isAbsorbed: place > 0)
     let total = max(1, event.triggers.count)
     if total == 1, let result, session.undecided.isEmpty {

@@ -88,7 +88,9 @@ class Client {
   }
 
   /**
-   * Sends an event; sends it again, with the same id, until the host has said what came of it.
+   * Sends an event; sends it again, with the same id, until the host has said what came of it. With the field
+   * `$wait: "accepted"` the answer comes when the event is sure to run (`{accepted: true}`), or with its results when it is
+   * decided by then.
    *
    * @returns {Promise<{event_id: string, results: object[], hint?: string}>} what came of it, durable. Rejects with
    *   `HostError`: the host's refusal, `unknown_outcome` when the session was lost while it was under way, `closed`.

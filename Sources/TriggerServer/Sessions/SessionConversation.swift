@@ -108,14 +108,29 @@ final class SessionConversation: WebSocketConversation {
       }
       try access.check(caller, may: .send(event: type))
       fields["type"] = nil
+      let isAccepted = try Self.waitsForAcceptance(&fields)
       fields["session"] = .string(session)
       fields["user"] = caller.token == nil ? nil : .string(caller.name)
-      let event = Event(type, .map(fields), kind: .message, source: StableHash.of(session))
+      var event = Event(type, .map(fields), kind: .message, source: StableHash.of(session))
+      event.isKept = isAccepted
       return try send(event, try id.map(Self.key), session, socket)
     } catch let refusal as Refusal {
       refuse(Problem(refusal), id, socket)
     } catch { refuse(EventSender.problem(with: error), id, socket) }
     return true
+  }
+
+  /// `$wait` is no part of the payload: its names are the sender's.
+  private static func waitsForAcceptance(_ fields: inout Value.Map) throws -> Bool {
+    guard let wait = fields.removeValue(forKey: "$wait") else { return false }
+    guard fields["id"] != nil else {
+      throw Problem(.badEvent, "'$wait' goes with 'id': who has none gets no answer")
+    }
+    switch wait {
+    case "accepted": return true
+    case "committed": return false
+    default: throw Problem(.badEvent, "'$wait' is accepted or committed")
+    }
   }
 
   private func send(
