@@ -51,6 +51,16 @@ need_test_tools() {
     say "Without ${missing[*]} the tests that need them are left out."
 }
 
+# A real browser for /client.js.
+need_browser() {
+  local name
+  for name in chromium-headless-shell chromium chromium-browser google-chrome; do
+    command -v "$name" >/dev/null && return
+  done
+  (install_packages "Chromium (chromium-headless-shell)" "install Chromium with your package manager." chromium-headless-shell) ||
+    say "Without a browser the test of /client.js in one is left out."
+}
+
 # The peers that scripts/bench compares with.
 need_peers() {
   local missing=()

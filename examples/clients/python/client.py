@@ -22,18 +22,23 @@ class HostError(Exception):
 
 
 class Client:
-    """One session. `on_message` is called with each message that is no answer, in order, each once."""
+    """One session. `on_message` is called with each message that is no answer, in order, each once.
 
-    def __init__(self, url, token=None, on_message=lambda message: None, on_away=lambda reason: None):
+    `tls`: an `ssl.SSLContext` for `wss` with a certificate that the system does not know."""
+
+    def __init__(self, url, token=None, on_message=lambda message: None, on_away=lambda reason: None, tls=None):
         self.url, self.headers = url.rstrip("/") + "/v1/ws", {"Authorization": f"Bearer {token}"} if token else {}
         self.on_message, self.on_away = on_message, on_away
+        self.options = {"ssl": tls} if tls else {}
         self.session, self.token = None, 0
         self.ids = itertools.count(1)
         self.waiting = {}  # id -> [text, future, whether it was sent], in the order of sending
         self.socket = None
 
     async def send(self, type, **fields):
-        """Sends an event, again with the same id until there is an answer; returns what came of it, durable."""
+        """Sends an event, again with the same id until there is an answer; returns what came of it, durable.
+
+        With `**{"$wait": "accepted"}` it returns when the event is sure to run."""
         id = next(self.ids)
         future = asyncio.get_running_loop().create_future()
         entry = self.waiting[id] = [json.dumps({**fields, "type": type, "id": id}), future, False]
@@ -51,7 +56,7 @@ class Client:
         while True:
             try:
                 async with websockets.connect(
-                    self._target(), subprotocols=["trigger-host.v1"], additional_headers=self.headers
+                    self._target(), subprotocols=["trigger-host.v1"], additional_headers=self.headers, **self.options
                 ) as socket:
                     async for text in socket:
                         delay = 0.1  # A host that is full says nothing, and closes.
@@ -91,7 +96,7 @@ class Client:
                 future.set_exception(HostError(message["code"], message["error"]))
             else:
                 future.set_result(message)
-        else:
+        elif kind != "$ack":  # One that nobody waits for answers what was sent twice.
             self.on_message(message)
 
     async def _begin(self, message, socket):
