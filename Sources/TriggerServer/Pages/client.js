@@ -174,9 +174,9 @@ class Client {
     const socket = new this.#options.WebSocket(url.href, protocols);
     this.#socket = socket;
     socket.onmessage = (event) => { if (socket === this.#socket) this.#take(JSON.parse(event.data)); };
-    // A break is told by `close`, which comes behind it.
-    socket.onerror = () => {};
     socket.onclose = (event) => { if (socket === this.#socket) this.#lost(event); };
+    // A break is told by `close`, which comes behind it; not by every class, when there was no connection yet.
+    socket.onerror = () => setTimeout(() => socket.onclose({ code: 1006, reason: "" }), 100);
     this.#listen();
   }
 
