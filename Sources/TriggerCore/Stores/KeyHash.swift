@@ -21,6 +21,12 @@ package struct KeyHash: Sendable {
     return fold(hash ^ tail, 0xe703_7ed1_a0b4_28db)
   }
 
+  /// Of the text's bytes.
+  package static func of(_ text: String) -> UInt64 {
+    var text = text
+    return text.withUTF8 { $0.isEmpty ? 0 : of($0.baseAddress!, count: $0.count) }
+  }
+
   @inline(__always)
   private static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
     let product = a.multipliedFullWidth(by: b)

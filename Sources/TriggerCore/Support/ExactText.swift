@@ -18,7 +18,6 @@ package struct ExactText: Hashable, Sendable {
   }
 
   package func hash(into hasher: inout Hasher) {
-    var text = text
-    text.withUTF8 { hasher.combine($0.isEmpty ? 0 : KeyHash.of($0.baseAddress!, count: $0.count)) }
+    hasher.combine(KeyHash.of(text))
   }
 }

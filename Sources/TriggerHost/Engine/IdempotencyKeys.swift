@@ -114,12 +114,12 @@ final class IdempotencyKeys: Sendable {
     first: @escaping Results, again: @escaping Results, in state: inout State
   ) -> Look {
     forget(&state, before: now - lifetime)
-    if let flight = state.flights[key] {
-      guard flight.digest == digest else { return .verdict(.reused, nil, later: []) }
-      state.flights[key]!.waiting.append(again)
-      return .verdict(.repeated(flight.id), nil, later: [])
+    if let place = state.flights.index(forKey: key) {
+      guard state.flights.values[place].digest == digest else { return .verdict(.reused, nil, later: []) }
+      state.flights.values[place].waiting.append(again)
+      return .verdict(.repeated(state.flights.values[place].id), nil, later: [])
     }
-    let later = state.amendments[key] ?? []
+    let later = state.amendments.isEmpty ? [] : state.amendments[key] ?? []
     if let row = state.recent[key] {
       if now - row.admitted <= lifetime {
         guard row.digest == digest else { return .verdict(.reused, nil, later: []) }
@@ -186,11 +186,10 @@ final class IdempotencyKeys: Sendable {
 
   private func change(_ key: SenderKey, _ body: (inout EventOutcomes) -> Void) {
     let complete: (flight: Flight, results: [OperationResult])? = state.withLock { state in
-      guard state.flights[key] != nil else { return nil }
-      body(&state.flights[key]!.outcomes)
-      guard let results = state.flights[key]!.outcomes.complete,
-        let flight = state.flights.removeValue(forKey: key)
-      else { return nil }
+      guard let place = state.flights.index(forKey: key) else { return nil }
+      body(&state.flights.values[place].outcomes)
+      guard let results = state.flights.values[place].outcomes.complete else { return nil }
+      let flight = state.flights.remove(at: place).value
       if !results.isEmpty, !flight.isKept {
         let row = KeyRow(
           key: key, id: flight.id, digest: flight.digest, admitted: flight.admitted,

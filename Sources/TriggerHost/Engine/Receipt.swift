@@ -17,7 +17,8 @@ struct EventOutcomes {
 
   /// All of them, in seq order; nil while some are missing.
   var complete: [OperationResult]? {
-    results.count == expected ? results.sorted { ($0.seq, $0.trigger) < ($1.seq, $1.trigger) } : nil
+    guard results.count == expected else { return nil }
+    return results.count < 2 ? results : results.sorted { ($0.seq, $0.trigger) < ($1.seq, $1.trigger) }
   }
 }
 

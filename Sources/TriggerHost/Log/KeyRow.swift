@@ -3,17 +3,22 @@ import TriggerCore
 /// A key that a sender chose, and the scope that says whose key it is. Equal keys have equal bytes: two spellings of
 /// one character make two keys.
 package struct SenderKey: Hashable, Sendable {
-  package var scope: String
-  package var key: String
+  package let scope: String
+  package let key: String
+  /// Of both. Known once, as a key is looked up in several tables on its way.
+  private let hash: UInt64
+
+  package init(scope: String, key: String) {
+    (self.scope, self.key) = (scope, key)
+    hash = KeyHash.of(scope) &* 31 ^ KeyHash.of(key)
+  }
 
   package static func == (left: SenderKey, right: SenderKey) -> Bool {
-    ExactText(left.key) == ExactText(right.key) && ExactText(left.scope) == ExactText(right.scope)
+    left.hash == right.hash && ExactText(left.key) == ExactText(right.key)
+      && ExactText(left.scope) == ExactText(right.scope)
   }
 
-  package func hash(into hasher: inout Hasher) {
-    ExactText(scope).hash(into: &hasher)
-    ExactText(key).hash(into: &hasher)
-  }
+  package func hash(into hasher: inout Hasher) { hasher.combine(hash) }
 
   /// The hash for `KeyIndex`: always the same for the same seed. Two keys may have the same hash.
   package func hash(seed: UInt64) -> UInt64 {

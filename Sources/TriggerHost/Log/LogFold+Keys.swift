@@ -68,12 +68,12 @@ extension LogFold {
   package mutating func noteResult(_ record: LogRecord, _ event: LogRecord.Outside, isAbsorbed: Bool) {
     guard case .client(let scope, let key, _)? = event.key else { return }
     let place = SenderKey(scope: scope, key: key)
-    guard keys[place]?.id == event.id, let result = KeyRow.Result(record, isAbsorbed: isAbsorbed) else {
-      return
-    }
-    keys[place]!.results.append(result)
-    if keys[place]!.results.count >= keys[place]!.total {
-      finish(keys.removeValue(forKey: place)!.row(of: place))
+    guard let index = keys.index(forKey: place), keys.values[index].id == event.id,
+      let result = KeyRow.Result(record, isAbsorbed: isAbsorbed)
+    else { return }
+    keys.values[index].results.append(result)
+    if keys.values[index].results.count >= keys.values[index].total {
+      finish(keys.remove(at: index).value.row(of: place))
     }
   }
 
