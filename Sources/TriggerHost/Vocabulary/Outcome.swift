@@ -1,7 +1,7 @@
 import TriggerCore
 
 /// How a seq ended.
-public enum Outcome: UInt8, Sendable, CaseIterable {
+public enum Outcome: UInt8, Sendable, CaseIterable, CustomStringConvertible {
   /// The operation's intents are applied. With every other outcome none of them is.
   case committed
   /// The execution raised an error or reached a limit, or an intent could not apply.
@@ -11,10 +11,20 @@ public enum Outcome: UInt8, Sendable, CaseIterable {
   /// The operation was cancelled, its trigger is gone, or the trigger's gate dropped it. A dropped operation gets a seq
   /// only when there is a log, and the operation's event has an id or a commit emitted the event.
   case skipped
+
+  /// The name as records, answers and logs write it.
+  public var description: String {
+    switch self {
+    case .committed: "committed"
+    case .failed: "failed"
+    case .deferred: "deferred"
+    case .skipped: "skipped"
+    }
+  }
 }
 
 /// How an event ended for one trigger. Not the `Outcome` of a seq: an event may have had no seq of its own.
-public enum OperationOutcome: UInt8, Sendable, CaseIterable {
+public enum OperationOutcome: UInt8, Sendable, CaseIterable, CustomStringConvertible {
   /// The seq of the operation ended `committed`.
   case committed = 0
   /// The seq of the operation ended `failed`.
@@ -32,6 +42,16 @@ public enum OperationOutcome: UInt8, Sendable, CaseIterable {
     case .failed: self = .failed
     case .skipped: self = .skipped
     case .deferred: return nil
+    }
+  }
+
+  /// The name as answers and logs write it.
+  public var description: String {
+    switch self {
+    case .committed: "committed"
+    case .failed: "failed"
+    case .skipped: "skipped"
+    case .superseded: "superseded"
     }
   }
 }

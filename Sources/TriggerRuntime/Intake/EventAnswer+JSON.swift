@@ -27,16 +27,3 @@ extension EventAnswer {
     bytes.add("]}")
   }
 }
-
-extension [UInt8] {
-  /// Text that needs no escapes.
-  fileprivate mutating func add(_ texts: String...) {
-    for text in texts { append(contentsOf: text.utf8) }
-  }
-
-  fileprivate mutating func add(_ value: Value) {
-    if case .int(let number) = value { return add(String(number)) }
-    // What has no JSON form shows as people see it.
-    append(contentsOf: (try? JSON.bytes(value)) ?? Array("\(Value.string("\(value)"))".utf8))
-  }
-}

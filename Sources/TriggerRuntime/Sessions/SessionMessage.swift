@@ -48,7 +48,8 @@ final class SessionMessage {
   static func frame(_ token: Int64, _ text: [UInt8]) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.count + 32)
-    bytes += "{\"token\":\(token)".utf8
+    bytes.add("{\"token\":")
+    bytes.add(token)
     if text.count > 1 { bytes.append(UInt8(ascii: ",")) }
     bytes += text
     return bytes
@@ -93,38 +94,41 @@ final class SessionMessage {
 
   /// A value that has no JSON form is told as text: whoever waits for the token must get a message.
   private static func json(_ value: Value) -> [UInt8] {
-    let bytes = (try? JSON.bytes(value)) ?? Array("{\"text\":\(JSONText.quoted("\(value)"))}".utf8)
-    return Array(bytes.dropFirst())
+    if let bytes = try? JSON.bytes(value) { return Array(bytes.dropFirst()) }
+    var bytes: [UInt8] = []
+    bytes.add("\"text\":")
+    bytes.add(quoted: "\(value)")
+    bytes.add("}")
+    return bytes
   }
 
-  /// Made by hand: there is one for each message of a client.
+  /// There is one for each message of a client.
   private static func ack(
     _ key: String, _ event: EventID, _ results: [KeyRow.Result], _ hint: String?
   ) -> [UInt8] {
-    var text = "\"type\":\"$ack\",\"id\":\(key),\"event_id\":\"\(event)\",\"results\":["
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(96 + 96 * results.count)
+    bytes.add("\"type\":\"$ack\",\"id\":", key, ",\"event_id\":\"", event.description, "\",\"results\":[")
     for (place, result) in results.enumerated() {
-      if place > 0 { text += "," }
-      text +=
-        "{\"trigger\":\(JSONText.quoted(result.trigger)),\"seq\":\(result.seq),\"outcome\":\"\(result.outcome)\""
-      if let instead = result.instead { text += ",\"instead\":\"\(instead)\"" }
+      bytes.add(place > 0 ? "," : "", "{\"trigger\":")
+      bytes.add(quoted: result.trigger)
+      bytes.add(",\"seq\":")
+      bytes.add(result.seq)
+      bytes.add(",\"outcome\":\"", result.outcome.description, "\"")
+      if let instead = result.instead { bytes.add(",\"instead\":\"\(instead)\"") }
       if let failure = result.failure {
-        text += ",\"code\":\"\(failure.code.rawValue)\",\"error\":\(JSONText.quoted(failure.message))"
+        bytes.add(",\"code\":\"", failure.code.rawValue, "\",\"error\":")
+        bytes.add(quoted: failure.message)
       }
-      if let time = result.retryAt { text += ",\"retry_at\":\"\(Timestamp(nanoseconds: time))\"" }
-      text += "}"
+      if let time = result.retryAt { bytes.add(",\"retry_at\":\"\(Timestamp(nanoseconds: time))\"") }
+      bytes.add("}")
     }
-    text += "]"
-    if let hint { text += ",\"hint\":\(JSONText.quoted(hint))" }
-    text += "}"
-    return Array(text.utf8)
-  }
-}
-
-enum JSONText {
-  /// A string as JSON.
-  static func quoted(_ text: String) -> String {
-    let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
-    if isPlain { return "\"\(text)\"" }
-    return (try? JSON.text(.string(text))) ?? "\"\""
+    bytes.add("]")
+    if let hint {
+      bytes.add(",\"hint\":")
+      bytes.add(quoted: hint)
+    }
+    bytes.add("}")
+    return bytes
   }
 }
