@@ -51,6 +51,9 @@ public final class HostServer: Service {
     responder.endpoints.all.map { ($0.method.rawValue, $0.path) }
   }
 
+  /// What its routes read with, for tests.
+  var logReader: HostReader { reader }
+
   /// Answers that wait for what has not happened yet.
   var streamCount: Int { reader.streams.count }
 
@@ -75,7 +78,7 @@ public final class HostServer: Service {
     (access, tokens) = try options.access()
     (self.host, self.options) = (host, options)
     waiting = Waiting()
-    reader = HostReader(host)
+    reader = HostReader(host, heartbeat: options.heartbeat)
     logger = options.logger ?? Logger(label: "server") { _ in SwiftLogNoOpLogHandler() }
     var all = HostEndpoints(
       host, access, waiting, reader, isEncrypted: options.certificate != nil

@@ -30,6 +30,9 @@ public struct ServerOptions: Sendable {
   /// (`OwnerSocket`). For `HostSocket`.
   var socket: String?
 
+  /// How often a stream of events says that it is still there.
+  var heartbeat = Duration.seconds(15)
+
   /// Where it listens, for messages.
   var address: String {
     socket.map { String($0.drop { $0 == "\0" }) } ?? "\(ListenAddress(host: host, port: port))"

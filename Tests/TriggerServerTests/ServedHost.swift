@@ -55,16 +55,18 @@ final class ServedHost: Sendable {
     await host.stop()
   }
 
-  /// Sends bytes as they are, and reads until the server closes the connection.
-  func raw(_ text: String, closes: Bool = false) async throws -> String {
+  /// Sends bytes as they are, and reads until the server closes the connection, or the answer has the text.
+  func raw(_ text: String, closes: Bool = false, until: String? = nil) async throws -> String {
     try await withCheckedThrowingContinuation { continuation in
       Thread { [port] in
-        continuation.resume(with: Result { try Self.exchange(text, port, closes: closes) })
+        continuation.resume(with: Result { try Self.exchange(text, port, closes: closes, until: until) })
       }.start()
     }
   }
 
-  private static func exchange(_ text: String, _ port: Int, closes: Bool) throws -> String {
+  private static func exchange(
+    _ text: String, _ port: Int, closes: Bool, until: String?
+  ) throws -> String {
     let client = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(client) }
     var address = sockaddr_in()
@@ -91,6 +93,7 @@ final class ServedHost: Sendable {
       let count = recv(client, &block, block.count, 0)
       if count <= 0 { break }
       answer += block[..<count]
+      if let until, String(decoding: answer, as: UTF8.self).contains(until) { break }
     }
     return String(decoding: answer, as: UTF8.self)
   }

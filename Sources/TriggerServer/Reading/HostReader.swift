@@ -16,8 +16,12 @@ final class HostReader: Sendable {
   /// How long a request waits for a seq (`min_seq`).
   static let longestWait = Duration.seconds(30)
 
-  init(_ host: RunningHost) {
+  /// A stream without anything to say says this often that it is still there.
+  let heartbeat: Duration
+
+  init(_ host: RunningHost, heartbeat: Duration) {
     self.host = host
+    self.heartbeat = heartbeat
     short = host.openLog.map { ReadingThreads("read", count: 2, waiting: 20_000, open: $0) }
     long = host.openLog.map { ReadingThreads("history", count: 2, waiting: 16, open: $0) }
     past = PastStates(host.config)

@@ -11,9 +11,6 @@ struct LogRoutes: Sendable {
   let access: AccessControl
   private let pages = LogPages()
 
-  /// Without anything to say, it says this often that it is still there.
-  private static let heartbeat = Duration.seconds(15)
-
   init(reader: HostReader, access: AccessControl) { (self.reader, self.access) = (reader, access) }
 
   func log(_ request: Request, _ context: ServerContext) async throws -> Response {
@@ -124,7 +121,7 @@ struct LogRoutes: Sendable {
         let newest = reader.newest
         if end >= newest {
           let hasCome = await reader.streams.during(
-            reader.host.coordinator.seqs, end + 1, atMost: Self.heartbeat)
+            reader.host.coordinator.seqs, end + 1, atMost: reader.heartbeat)
           if hasCome { continue }
           if isOver.isSet || reader.host.queue.isStopped { break }
           // The id, too: who comes back need not look again at what was left out.
@@ -136,21 +133,32 @@ struct LogRoutes: Sendable {
         if page.end == end { break }
         end = page.end
         var buffer = ByteBuffer()
-        if !page.lost.isEmpty {
-          buffer.writeString(
-            "event: gap\ndata: {\"first\":\(page.lost.lowerBound),\"last\":\(page.lost.upperBound - 1)}\n\n")
-        }
-        for entry in page.entries where left > 0 && filter.passes(entry.record) {
-          buffer.writeString("id: \(entry.record.seq)\ndata: ")
-          buffer.writeBytes(entry.json)
-          buffer.writeString("\n\n")
-          told = entry.record.seq
-          left -= 1
-        }
+        if let last = page.write(to: &buffer, filter, &left) { told = last }
         if buffer.readableBytes > 0 { try await writer.write(buffer) }
         await Task.yield()
       }
     }
+  }
+}
+
+extension LogPage {
+  /// As server-sent events (the HTML standard, section 9.2): what was lost, then what passes, as far as some are left.
+  ///
+  /// - Returns: the last seq that was written; nil: none.
+  func write(to buffer: inout ByteBuffer, _ filter: RecordFilter, _ left: inout Int64) -> Int64? {
+    if !lost.isEmpty {
+      buffer.writeString(
+        "event: gap\ndata: {\"first\":\(lost.lowerBound),\"last\":\(lost.upperBound - 1)}\n\n")
+    }
+    var told: Int64?
+    for entry in entries where left > 0 && filter.passes(entry.record) {
+      buffer.writeString("id: \(entry.record.seq)\ndata: ")
+      buffer.writeBytes(entry.json)
+      buffer.writeString("\n\n")
+      told = entry.record.seq
+      left -= 1
+    }
+    return told
   }
 }
 
