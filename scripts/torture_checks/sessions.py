@@ -124,13 +124,17 @@ class Talker:
     """A client that keeps its session over all lives of the host."""
 
     name: str
-    hears: bool  # the room
+    hears: bool  # the room, changes of `count`, records and executions
+    waits: bool  # for the word that a message is sure to run
     session: str = ""
     token: int = 0
     sent: int = 0
     open: dict[int, dict[str, Any]] = field(default_factory=dict)  # messages without an acknowledgement, by id
     echoed: int = 0
     rooms: dict[str, int] = field(default_factory=dict)  # the last message heard of each speaker
+    records: dict[tuple[str, str], int] = field(default_factory=dict)  # the same of records, by what they came as
+    changed: int = 0  # the last seq of a change
+    history: dict[int, Any] = field(default_factory=dict)  # what came, by token
     subscribed: bool = False
     lives: int = 0
     ended: int | None = None
@@ -138,6 +142,9 @@ class Talker:
     def next(self, rng: random.Random) -> dict[str, Any]:
         self.sent += 1
         message = {"type": "say", "id": self.sent, "who": self.name}
+        # All or none: after a kill what was accepted runs, and may overtake what was not and is sent again.
+        if self.waits:
+            message["$wait"] = "accepted"
         self.open[self.sent] = message
         return message
 
@@ -153,7 +160,10 @@ class Talker:
         if message.get("token") != self.token + 1:
             raise Fault(f"{self.name} has token {self.token}, and gets {message}")
         self.token += 1
-        if message["type"] == "$ack":
+        self.history[self.token] = message
+        if message["type"] == "$ack" and message.get("accepted"):
+            pass  # What came of it is told as well.
+        elif message["type"] == "$ack":
             if len(message["results"]) != 2 or any(each["outcome"] != "committed" for each in message["results"]):
                 raise Fault(f"{self.name} was told {message}")
             if self.open.pop(message["id"], None) is None and message["id"] not in self.again:
@@ -167,6 +177,16 @@ class Talker:
             if before is not None and message["of"] != before + 1:
                 raise Fault(f"{self.name} heard {before} of {message['who']}, and hears {message}")
             self.rooms[message["who"]] = message["of"]
+        elif message["type"] in ("$record", "$execution"):
+            record = message[message["type"][1:]]
+            kind = (message["type"], record["payload"]["who"])
+            if self.records.get(kind, record["payload"]["id"] - 1) != record["payload"]["id"] - 1:
+                raise Fault(f"{self.name} heard {self.records[kind]} of {kind}, and hears {message}")
+            self.records[kind] = record["payload"]["id"]
+        elif message["type"] == "$change":
+            if message["seq"] < self.changed or not isinstance(message["value"], int):
+                raise Fault(f"{self.name} heard of a change of seq {self.changed}, and hears {message}")
+            self.changed = message["seq"]
 
     again: set[int] = field(default_factory=set)  # sent again: a second acknowledgement may come
 
@@ -176,8 +196,18 @@ class Room:
 
     def __init__(self, round: Round) -> None:
         self.round = round
-        self.talkers = [Talker(f"t{i}", hears=i < 2) for i in range(6)]
+        # Each such word makes the host keep what its sessions are: without one, more is made again of records.
+        waits = round.rng.random() < 0.5
+        self.talkers = [Talker(f"t{i}", hears=i < 2, waits=waits and i % 3 == 1) for i in range(6)]
         self.ending = threading.Event()
+
+    def has_heard(self, talker: Talker) -> bool:
+        """What every talker has said, in all forms."""
+        sent = [other for other in self.talkers if other.sent] if talker.hears else []
+        return all(
+            talker.rooms.get(other.name) == other.sent
+            and all(talker.records.get((kind, other.name)) == other.sent for kind in ("$record", "$execution"))
+            for other in sent)
 
     def life(self, port: int, until: float) -> list[threading.Thread]:
         self.ending.clear()
@@ -202,10 +232,14 @@ class Room:
         except Exception as error:  # A mistake of the check's own must not pass.
             self.round.fault(f"{talker.name}: {error!r}")
 
-    def _open(self, talker: Talker, port: int) -> WebSocket:
-        resume = f"?session={talker.session}&since={talker.token}" if talker.session else ""
+    def _open(self, talker: Talker, port: int, rng: random.Random) -> WebSocket:
+        says = talker.session and rng.random() < 0.3  # with its first message what others say in the path
+        resume = f"?session={talker.session}&since={talker.token}" if talker.session and not says else ""
         socket = WebSocket(port, "/v1/ws" + resume)
         hello = socket.receive(60 * patience())
+        if says:
+            socket.send({"type": "$resume", "session": talker.session, "since": talker.token})
+            hello = socket.receive(60 * patience())
         if hello is None or hello["type"] != "$session":
             raise Fault(f"the first message to {talker.name} is {hello}")
         if talker.session and (hello["session"], hello["token"]) != (talker.session, talker.token):
@@ -214,16 +248,37 @@ class Room:
         talker.lives += 1
         return socket
 
+    def _look_back(self, talker: Talker, port: int, rng: random.Random) -> None:
+        """A second socket of the session, from an old token on, gets the same to the letter; the first is not read meanwhile."""
+        since = rng.randint(max(0, talker.token - 300), talker.token)
+        socket = WebSocket(port, f"/v1/ws?session={talker.session}&since={since}")
+        hello = socket.receive(60 * patience())
+        if hello is None or (hello["type"], hello["token"], hello["resumed"]) != ("$session", since, True):
+            raise Fault(f"{talker.name} looks back from token {since}, and gets {hello}")
+        for token in range(since + 1, talker.token + 1):
+            message = socket.receive(60 * patience())
+            if message != talker.history[token] and message.get("type") != "$change":
+                raise Fault(f"{talker.name} looks back and gets {message}, and got {talker.history[token]}")
+            if message["token"] != token:
+                raise Fault(f"{talker.name} looks back and gets {message} for token {token}")
+        socket.close()
+
     def _talk(self, talker: Talker, port: int, until: float, rng: random.Random) -> None:
-        socket = self._open(talker, port)
+        socket = self._open(talker, port, rng)
+        if talker.token and rng.random() < 0.5:
+            self._look_back(talker, port, rng)
         if talker.hears and not talker.subscribed:
-            socket.send({"type": "$subscribe", "topics": ["room"], "id": "s"})
+            wanted = {"outcome": "committed"}
+            socket.send({"type": "$subscribe", "id": "s", "topics": ["room"], "keys": [{"store": "count", "key": "all"}],
+                         "log": [{"trigger": "say", **wanted}], "executions": [{"trigger": "say", **wanted}]})
         for message in list(talker.open.values()):
             talker.again.add(message["id"])
             socket.send(message)
         while time.monotonic() < until or talker.open or talker.echoed < talker.sent:
             while time.monotonic() < until and len(talker.open) < rng.choice([1, 5, 50]):
                 socket.send(talker.next(rng))
+            if rng.random() < 0.002:
+                self._look_back(talker, port, rng)
             is_last = time.monotonic() >= until
             message = socket.receive(60 * patience() if is_last else 0.05)
             if message is not None:
@@ -233,7 +288,7 @@ class Room:
                             f"{talker.sent} echoes came")
             if rng.random() < 0.002:  # A new socket in the middle of it.
                 socket.close()
-                socket = self._open(talker, port)
+                socket = self._open(talker, port, rng)
                 for message in list(talker.open.values()):
                     talker.again.add(message["id"])
                     socket.send(message)
@@ -282,7 +337,7 @@ def sessions(round: Round) -> None:
     host, port = listening(round, root)
     threads = room.life(port, time.monotonic() + 0.3)
     deadline = time.monotonic() + 120 * patience()
-    while any(t.open or t.echoed < t.sent for t in room.talkers) and time.monotonic() < deadline and not round.faults:
+    while any(t.open or t.echoed < t.sent or not room.has_heard(t) for t in room.talkers) and time.monotonic() < deadline and not round.faults:
         time.sleep(0.05)
     time.sleep(0.3)
     room.ending.set()
@@ -291,8 +346,8 @@ def sessions(round: Round) -> None:
     for talker in room.talkers:
         if talker.ended != 1001 and not round.faults:
             round.fault(f"the socket of {talker.name} ended with {talker.ended} when the host stopped")
-        if talker.hears and any(talker.rooms.get(other.name) != other.sent for other in room.talkers if other.sent):
-            round.fault(f"{talker.name} heard {talker.rooms}, sent were "
+        if not room.has_heard(talker):
+            round.fault(f"{talker.name} heard {talker.rooms} and {talker.records}, sent were "
                         f"{ {other.name: other.sent for other in room.talkers} }")
     content = state(round, root / "data")
     wanted = {f"{t.name}-{n}": 1 for t in room.talkers for n in range(1, t.sent + 1)}
