@@ -152,14 +152,14 @@ final class Probe: Sendable {
     }
   }
 
-  /// Sends as often as the socket takes it within a moment; how often, at most `most` times.
+  /// Sends as often as the socket takes it within a while, which is more than a busy host needs to read on; how often, at most `most` times.
   func sendUntilFull(_ bytes: [UInt8], most: Int) async -> Int {
     await onThread { [self] in
       for count in 0..<most {
         var rest = bytes[...]
         while !rest.isEmpty {
           var wanted = pollfd(fd: file, events: Int16(POLLOUT), revents: 0)
-          if poll(&wanted, 1, 500) == 0 { return count }
+          if poll(&wanted, 1, 1500) == 0 { return count }
           let sent = rest.withUnsafeBytes {
             Foundation.send(file, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
           }
