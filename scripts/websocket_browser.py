@@ -8,6 +8,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -138,7 +139,9 @@ async def opened(program, directory):
 
     arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0",
                  "--no-first-run", f"--user-data-dir={directory}", "about:blank"]
-    process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    # With a group of its own, so that its helpers end with it.
+    process = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               start_new_session=True)
     said = []
     while line := await asyncio.to_thread(process.stderr.readline):
         said.append(line)
@@ -154,6 +157,17 @@ async def opened(program, directory):
     for domain in ("Page", "Runtime", "Log"):
         await tab.call(f"{domain}.enable")
     return process, tab
+
+
+async def close(process, tab):
+    """Asks it to end, which its helpers do as well: they write nothing then into a directory that goes."""
+    try:
+        tab.session = None
+        await tab.call("Browser.close")
+        await asyncio.to_thread(process.wait, 10)
+    except Exception:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 async def talk(program, host, mine, foreign):
@@ -179,8 +193,7 @@ async def talk(program, host, mine, foreign):
                 assert await tab.run(f"begin({url!r})"), "the session did not outlive the reload"
         seen = await tab.run("end()")
     finally:
-        process.kill()
-        process.wait()
+        await close(process, tab)
         shutil.rmtree(directory, ignore_errors=True)
     expected = [f"b-{number}" for number in range(seen["count"])]
     assert seen["placed"] == expected, f"placed: {seen['placed']}, sent {seen['count']}; {tab.said[-3:]}"
