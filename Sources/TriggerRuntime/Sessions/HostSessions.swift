@@ -14,14 +14,15 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
   private enum Wish: Sendable {
     case open(SessionLink, SessionOpening, isUnused: Bool = false)
     case leave(SessionLink)
-    case subscribe(SessionLink, SessionSubscriptions, isMore: Bool, id: Value?)
+    case subscribe(
+      SessionLink, SessionSubscriptions, isMore: Bool, id: Value?, whenDone: @Sendable () -> Void)
     /// A message that no record makes.
     case say(session: String, SessionMessage.Content)
 
     /// The socket that waits for it.
     var link: SessionLink? {
       switch self {
-      case .open(let link, _, _), .subscribe(let link, _, _, _): link
+      case .open(let link, _, _), .subscribe(let link, _, _, _, _): link
       case .leave, .say: nil
       }
     }
@@ -95,10 +96,14 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
 
   /// The session hears of more, or of less. The socket is told when that counts.
   ///
-  /// - Parameter id: given back in the answer.
-  package func subscribe(_ link: SessionLink, _ subscriptions: SessionSubscriptions, isMore: Bool, id: Value?)
-  {
-    wish(.subscribe(link, subscriptions, isMore: isMore, id: id))
+  /// - Parameters:
+  ///   - id: given back in the answer.
+  ///   - whenDone: called when that counts, unless the host ends before.
+  package func subscribe(
+    _ link: SessionLink, _ subscriptions: SessionSubscriptions, isMore: Bool, id: Value?,
+    whenDone: @escaping @Sendable () -> Void = {}
+  ) {
+    wish(.subscribe(link, subscriptions, isMore: isMore, id: id, whenDone: whenDone))
   }
 
   /// Admits a message of a session; false when there is no room, or nothing more is taken.
@@ -398,10 +403,12 @@ package final class HostSessions: @unchecked Sendable {  // guarded by `lock`, b
         if let before, isUnused { drop(before) }
         isNew = open(link, opening, &answers) || isNew
       case .leave(let link): detach(link)
-      case .subscribe(let link, let subscriptions, let isMore, let id):
-        guard let session = link.session else { break }
-        isNew = true
-        answers.append(change(session, link, subscriptions, isMore, id, seq))
+      case .subscribe(let link, let subscriptions, let isMore, let id, let whenDone):
+        if let session = link.session {
+          isNew = true
+          answers.append(change(session, link, subscriptions, isMore, id, seq))
+        }
+        answers.append(whenDone)
       case .say(let id, let content):
         guard let session = table.byID[id] else { break }
         isNew = true

@@ -103,7 +103,7 @@ final class SessionConversation: WebSocketConversation {
       }
       try access.take(1, of: caller)
       if type.hasPrefix("$") {
-        try obey(type, fields, socket)
+        try obey(type, fields, message.readableBytes, socket)
         return true
       }
       try access.check(caller, may: .send(event: type))
@@ -113,7 +113,7 @@ final class SessionConversation: WebSocketConversation {
       fields["user"] = caller.token == nil ? nil : .string(caller.name)
       var event = Event(type, .map(fields), kind: .message, source: StableHash.of(session))
       event.isKept = isAccepted
-      return try send(event, try id.map(Self.key), session, socket)
+      return try send(event, try id.map(Self.key), message.readableBytes, session, socket)
     } catch let refusal as Refusal {
       refuse(Problem(refusal), id, socket)
     } catch { refuse(EventSender.problem(with: error), id, socket) }
@@ -134,15 +134,15 @@ final class SessionConversation: WebSocketConversation {
   }
 
   private func send(
-    _ event: Event, _ key: String?, _ session: String, _ socket: SessionOutlet
+    _ event: Event, _ key: String?, _ bytes: Int, _ session: String, _ socket: SessionOutlet
   ) throws -> Bool {
     if event.name.isEmpty { throw Problem(.badEvent, "a message's 'type' is not empty") }
     if intake.isOver { throw Problem(.stopping, "the message was not taken, and nothing of it happens") }
     hasSpoken = true
-    socket.begin()
+    socket.begin(bytes)
     var isTaken = false
-    defer { if !isTaken { socket.done() } }
-    isTaken = try sessions.offer(event, key: key, session: session, intake) { socket.done() }
+    defer { if !isTaken { socket.done(bytes) } }
+    isTaken = try sessions.offer(event, key: key, session: session, intake) { socket.done(bytes) }
     if isTaken || intake.isOver { return isTaken }
     waitForRoom(socket)
     return false
@@ -188,7 +188,9 @@ final class SessionConversation: WebSocketConversation {
 
   // MARK: The protocol's own
 
-  private func obey(_ type: String, _ fields: Value.Map, _ socket: SessionOutlet) throws {
+  private func obey(
+    _ type: String, _ fields: Value.Map, _ bytes: Int, _ socket: SessionOutlet
+  ) throws {
     switch type {
     case "$ping":
       var fields = fields
@@ -206,7 +208,9 @@ final class SessionConversation: WebSocketConversation {
       let wanted = try SessionSubscriptions(fields)
       if wanted.count > wanted.topics.count { try access.check(caller, may: .read) }
       hasSpoken = true
-      if let link { sessions.subscribe(link, wanted, isMore: type == "$subscribe", id: fields["id"]) }
+      guard let link else { return }
+      socket.begin(bytes)
+      sessions.subscribe(link, wanted, isMore: type == "$subscribe", id: fields["id"]) { socket.done(bytes) }
     default:
       let known = ["$ping", "$resume", "$subscribe", "$unsubscribe"]
       throw Problem(
@@ -285,8 +289,9 @@ extension SessionSubscriptions {
 
 /// The host's end of a WebSocket, for a session. Any thread.
 final class SessionOutlet: SessionSocket {
-  /// Messages that may be undecided before no more is read.
-  private static let most = 1024
+  /// How much may be undecided before no more is read: bytes, where each message counts as some more than it has.
+  private static let most = 2 << 20
+  private static let each = 512
 
   let outlet: WebSocketOutlet
   private let counts: RefusalCounts
@@ -316,14 +321,14 @@ final class SessionOutlet: SessionSocket {
 
   func close() { opened.withLock { $0 = nil } }
 
-  /// A message is under way.
-  func begin() { undecided.add(1, ordering: .relaxed) }
+  /// A message of so many bytes is under way.
+  func begin(_ bytes: Int) { undecided.add(bytes + Self.each, ordering: .relaxed) }
 
   /// It is decided, or was not taken.
-  func done() {
-    let left = undecided.subtract(1, ordering: .acquiringAndReleasing).newValue
+  func done(_ bytes: Int) {
+    let left = undecided.subtract(bytes + Self.each, ordering: .acquiringAndReleasing).newValue
     // Half of the room at once.
-    if left == Self.most / 2 { outlet.eventLoop.execute(goOn) }
+    if left <= Self.most / 2, left + bytes + Self.each > Self.most / 2 { outlet.eventLoop.execute(goOn) }
   }
 
   func end(_ reason: SessionEnd) {
