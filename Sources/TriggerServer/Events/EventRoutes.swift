@@ -39,7 +39,7 @@ struct EventRoutes: Sendable {
           .badRequest, "an Idempotency-Key goes with one event; POST /v1/events takes lines with keys")
       }
       return exchange(request) { [access] text, number in
-        do throws(Refusal) { try access.take(1, of: caller) } catch {
+        do throws(Refusal) { try access.spend(1, of: caller) } catch {
           throw LineExchange.Refused(id: .int(Int64(number)), Problem(error))
         }
         let value = try Self.value(text, line: number)
@@ -90,7 +90,7 @@ struct EventRoutes: Sendable {
         let line = try EventLine(text, number: number, wishes.defaults, mix: { caller.mix($0) })
         let event = line.event
         do throws(Refusal) {
-          try access.take(1, of: caller)
+          try access.spend(1, of: caller)
           try access.check(caller, may: .send(event: event.name))
         } catch { throw LineExchange.Refused(id: line.id, Problem(error)) }
         var message = EventSender.Message(event: event)

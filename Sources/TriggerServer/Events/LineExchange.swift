@@ -57,7 +57,7 @@ struct LineExchange: Sendable {
     var splitter = LineSplitter(cap: limits.bodyBytes)
     do {
       for try await piece in body {
-        for (place, line) in piece.withUnsafeReadableBytes({ splitter.take($0) }).enumerated() {
+        for (place, line) in piece.withUnsafeReadableBytes({ splitter.split($0) }).enumerated() {
           // Others have their turn, however quickly the lines come.
           if place % Self.turn == 0 { await Task.yield() }
           try await send(line, answers)

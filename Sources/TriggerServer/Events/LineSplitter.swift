@@ -16,7 +16,7 @@ struct LineSplitter {
   }
 
   /// The lines that end within the piece. O(piece).
-  mutating func take(_ piece: UnsafeRawBufferPointer) -> [LineReader.Line] {
+  mutating func split(_ piece: UnsafeRawBufferPointer) -> [LineReader.Line] {
     var lines: [LineReader.Line] = []
     var rest = piece[...]
     while !rest.isEmpty {

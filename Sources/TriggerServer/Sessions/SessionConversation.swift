@@ -77,7 +77,7 @@ final class SessionConversation: WebSocketConversation {
   private func goOn() {
     guard let socket else { return }
     while let message = waiting.first, !waitsForRoom, let session = socket.session, socket.mayTake {
-      if take(message, session, socket) { waiting.removeFirst() }
+      if handle(message, session, socket) { waiting.removeFirst() }
     }
     // What was read already may be a little more than there is room for.
     if waiting.isEmpty == isPaused {
@@ -89,7 +89,7 @@ final class SessionConversation: WebSocketConversation {
   // MARK: Messages
 
   /// - Returns: false when it must come again, once there is room.
-  private func take(_ message: ByteBuffer, _ session: String, _ socket: SessionOutlet) -> Bool {
+  private func handle(_ message: ByteBuffer, _ session: String, _ socket: SessionOutlet) -> Bool {
     var id: Value?
     do {
       guard
@@ -101,7 +101,7 @@ final class SessionConversation: WebSocketConversation {
       guard case .string(let type)? = fields["type"] else {
         throw Problem(.badEvent, "a message has a 'type', which is text")
       }
-      try access.take(1, of: caller)
+      try access.spend(1, of: caller)
       if type.hasPrefix("$") {
         try obey(type, fields, message.readableBytes, socket)
         return true

@@ -44,7 +44,7 @@ struct FrameReader {
 
   /// Frames longer than `limit` and control frames that are longer than 125 bytes or fragmented have been refused before,
   /// by their heads. Throws what the connection is to be closed with: nothing may be taken after it.
-  mutating func take(_ frame: WebSocketFrame) throws(ClosingWord) -> Meaning {
+  mutating func read(_ frame: WebSocketFrame) throws(ClosingWord) -> Meaning {
     // Sections 5.1 and 5.2.
     guard frame.maskKey != nil else {
       throw ClosingWord(.protocolError, "a frame of a client must be masked")
@@ -57,10 +57,10 @@ struct FrameReader {
       guard message == nil else {
         throw ClosingWord(.protocolError, "a new message begins inside of a fragmented one")
       }
-      return try take(frame.unmaskedData, isLast: frame.fin)
+      return try read(frame.unmaskedData, isLast: frame.fin)
     case .continuation:
       guard message != nil else { throw ClosingWord(.protocolError, "nothing is there to be continued") }
-      return try take(frame.unmaskedData, isLast: frame.fin)
+      return try read(frame.unmaskedData, isLast: frame.fin)
     case .binary: throw ClosingWord(.unacceptableData, "messages are text")
     case .ping: return .ping(frame.unmaskedData)
     case .pong: return .nothing
@@ -69,11 +69,11 @@ struct FrameReader {
     }
   }
 
-  private mutating func take(_ bytes: ByteBuffer, isLast: Bool) throws(ClosingWord) -> Meaning {
+  private mutating func read(_ bytes: ByteBuffer, isLast: Bool) throws(ClosingWord) -> Meaning {
     guard (message?.readableBytes ?? 0) + bytes.readableBytes <= limit else {
       throw ClosingWord(.messageTooLarge, "a message has at most \(limit) bytes")
     }
-    guard bytes.withUnsafeReadableBytes({ check.take($0) }), check.isWhole || !isLast else {
+    guard bytes.withUnsafeReadableBytes({ check.accept($0) }), check.isWhole || !isLast else {
       throw ClosingWord(.dataInconsistentWithMessage, "the text is not UTF-8")
     }
     let whole = joined(with: bytes)
@@ -98,7 +98,7 @@ struct FrameReader {
     }
     guard maySay(number) else { throw ClosingWord(.protocolError, "\(number) is no code to close with") }
     var check = UTF8Check()
-    guard body.withUnsafeReadableBytes({ check.take($0) }), check.isWhole else {
+    guard body.withUnsafeReadableBytes({ check.accept($0) }), check.isWhole else {
       throw ClosingWord(.dataInconsistentWithMessage, "the reason of a Close frame is not UTF-8")
     }
     return WebSocketErrorCode(codeNumber: Int(number))

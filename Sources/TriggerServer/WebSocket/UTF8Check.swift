@@ -11,12 +11,12 @@ struct UTF8Check {
   var isWhole: Bool { missing == 0 }
 
   /// Some more bytes; false: this is no UTF-8. Linear in their number.
-  mutating func take(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  mutating func accept(_ bytes: UnsafeRawBufferPointer) -> Bool {
     var index = 0
     while index < bytes.count {
       if missing == 0 { index = Self.endOfASCII(bytes, from: index) }
       guard index < bytes.count else { break }
-      guard take(bytes[index]) else { return false }
+      guard accept(bytes[index]) else { return false }
       index += 1
     }
     return true
@@ -33,7 +33,7 @@ struct UTF8Check {
     return index
   }
 
-  private mutating func take(_ byte: UInt8) -> Bool {
+  private mutating func accept(_ byte: UInt8) -> Bool {
     if missing > 0 {
       guard bounds.contains(byte) else { return false }
       (missing, bounds) = (missing - 1, Self.any)

@@ -72,10 +72,10 @@ final class WebSocketHandler: ChannelDuplexHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let frame = unwrapInboundIn(data)
     guard phase == .open || phase == .closing else { return }
-    do throws(ClosingWord) { try take(reader.take(frame), context) } catch { fail(error, context) }
+    do throws(ClosingWord) { try handle(reader.read(frame), context) } catch { fail(error, context) }
   }
 
-  private func take(_ meaning: FrameReader.Meaning, _ context: ChannelHandlerContext) {
+  private func handle(_ meaning: FrameReader.Meaning, _ context: ChannelHandlerContext) {
     switch meaning {
     case .nothing: break
     case .text(let message): if phase == .open { conversation?.text(message) }

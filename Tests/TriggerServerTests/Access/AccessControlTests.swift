@@ -423,9 +423,9 @@ import TriggerHost
     #expect(door.ask(request(door.fields("read"))) == "token_rate")
     // Messages of a WebSocket count as well.
     let caller = Caller.token(try #require(door.store.token(door.ids["read"]!, at: TokenTests.now)))
-    #expect(throws: Refusal.self) { try door.control.take(2, of: caller) }
+    #expect(throws: Refusal.self) { try door.control.spend(2, of: caller) }
     door.clock.advance(by: .seconds(1))
-    try door.control.take(2, of: caller)
+    try door.control.spend(2, of: caller)
   }
 
   @Test func headsHaveABound() throws {

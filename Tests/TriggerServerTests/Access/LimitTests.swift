@@ -18,7 +18,7 @@ import TriggerHost
       (self.rate, self.burst, self.capacity) = (rate, burst, capacity)
     }
 
-    mutating func take(_ count: Int, of caller: Int, at now: Int64) -> Int64? {
+    mutating func spend(_ count: Int, of caller: Int, at now: Int64) -> Int64? {
       let full = price * Int64(burst)
       var bucket = (caller: caller, level: full, at: now)
       if let index = buckets.firstIndex(where: { $0.caller == caller }) {
@@ -52,8 +52,8 @@ import TriggerHost
             Int.random(in: 0...3, using: &random)]
         let caller = Int.random(in: 0..<8, using: &random)
         let count = Int.random(in: 1...25, using: &random)
-        let wait = table.take(count, of: caller, at: MonotonicTime(nanoseconds: now))
-        let expected = model.take(count, of: caller, at: now)
+        let wait = table.spend(count, of: caller, at: MonotonicTime(nanoseconds: now))
+        let expected = model.spend(count, of: caller, at: now)
         guard wait == expected, table.count <= capacity else {
           Issue.record(
             "SEED=\(seed) round \(round) step \(step): \(String(describing: wait)) is not \(String(describing: expected))"
@@ -70,10 +70,10 @@ import TriggerHost
     var now = MonotonicTime(nanoseconds: 7)
     var passed = 0
     while now.nanoseconds < 10_000_000_000 {
-      if let wait = table.take(of: "a", at: now) {
-        #expect(table.take(of: "a", at: now + (wait - 1)) != nil)
+      if let wait = table.spend(of: "a", at: now) {
+        #expect(table.spend(of: "a", at: now + (wait - 1)) != nil)
         now = now + wait
-        #expect(table.take(of: "a", at: now) == nil)
+        #expect(table.spend(of: "a", at: now) == nil)
       }
       passed += 1
     }
@@ -82,9 +82,9 @@ import TriggerHost
 
   @Test func extremesOfCountAndTime() {
     var table = RateTable<Int>(rate: 1, burst: 1, capacity: 1)
-    #expect(table.take(.max, of: 1, at: MonotonicTime(nanoseconds: 0)) == nil)
-    #expect(table.take(of: 1, at: MonotonicTime(nanoseconds: 1))! > 1_000_000_000)
-    #expect(table.take(of: 2, at: MonotonicTime(nanoseconds: .max / 2)) == nil)
+    #expect(table.spend(.max, of: 1, at: MonotonicTime(nanoseconds: 0)) == nil)
+    #expect(table.spend(of: 1, at: MonotonicTime(nanoseconds: 1))! > 1_000_000_000)
+    #expect(table.spend(of: 2, at: MonotonicTime(nanoseconds: .max / 2)) == nil)
   }
 
   @Test func connectionsAreCountedByNetwork() throws {

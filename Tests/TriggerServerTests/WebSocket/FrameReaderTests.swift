@@ -34,7 +34,7 @@ import Testing
     // As one piece, as pieces of one byte, and behind eight bytes of ASCII that are looked at together.
     for pieces in [[bytes], bytes.map { [$0] }, [Array("01234567".utf8) + bytes]] {
       var check = UTF8Check()
-      let isGood = pieces.allSatisfy { piece in piece.withUnsafeBytes { check.take($0) } } && check.isWhole
+      let isGood = pieces.allSatisfy { piece in piece.withUnsafeBytes { check.accept($0) } } && check.isWhole
       if isGood != expected { Issue.record("\(bytes): expected \(expected), got \(isGood)") }
     }
   }
@@ -48,7 +48,7 @@ import Testing
   func theFirstWrongByteIsRefused(_ bytes: [UInt8], _ wrong: Int) {
     var check = UTF8Check()
     for (index, byte) in bytes.enumerated() {
-      let isGood = withUnsafeBytes(of: byte) { check.take($0) }
+      let isGood = withUnsafeBytes(of: byte) { check.accept($0) }
       #expect(isGood == (index < wrong), "byte \(index) of \(bytes)")
       if !isGood { return }
     }
@@ -63,10 +63,10 @@ import Testing
         let end = min(start + size, bytes.count)
         let part = Self.frame(
           start == 0 ? .text : .continuation, bytes[start..<end], fin: end == bytes.count)
-        let meaning = try reader.take(part)
+        let meaning = try reader.read(part)
         #expect(meaning == (end == bytes.count ? .text(ByteBuffer(string: text)) : .nothing))
         // Control frames may come between fragments, and have no part in the message.
-        #expect(try reader.take(Self.frame(.ping, [7])) == .ping(ByteBuffer(bytes: [7])))
+        #expect(try reader.read(Self.frame(.ping, [7])) == .ping(ByteBuffer(bytes: [7])))
       }
     }
   }
@@ -74,11 +74,11 @@ import Testing
   /// A message counts with all its fragments, empty ones included, and is refused before it is whole.
   @Test func aMessageIsBounded() throws {
     var reader = FrameReader(limit: 10)
-    #expect(try reader.take(Self.frame(.text, [], fin: false)) == .nothing)
-    for _ in 0..<10 { #expect(try reader.take(Self.frame(.continuation, [0x61], fin: false)) == .nothing) }
-    #expect(try reader.take(Self.frame(.continuation, [], fin: false)) == .nothing)
+    #expect(try reader.read(Self.frame(.text, [], fin: false)) == .nothing)
+    for _ in 0..<10 { #expect(try reader.read(Self.frame(.continuation, [0x61], fin: false)) == .nothing) }
+    #expect(try reader.read(Self.frame(.continuation, [], fin: false)) == .nothing)
     let failure = #expect(throws: ClosingWord.self) {
-      try reader.take(Self.frame(.continuation, [0x61], fin: false))
+      try reader.read(Self.frame(.continuation, [0x61], fin: false))
     }
     #expect(failure?.code == .messageTooLarge)
   }
@@ -89,11 +89,11 @@ import Testing
       var reader = FrameReader(limit: 10)
       let frame = Self.frame(.connectionClose, [UInt8(code >> 8), UInt8(code & 0xFF)])
       if good.contains(code) {
-        let meaning = try reader.take(frame)
+        let meaning = try reader.read(frame)
         if meaning != .close(WebSocketErrorCode(codeNumber: code)) { Issue.record("\(code): \(meaning)") }
       } else {
         do {
-          let meaning = try reader.take(frame)
+          let meaning = try reader.read(frame)
           Issue.record("\(code): \(meaning)")
         } catch let word {
           if word.code != .protocolError { Issue.record("\(code): \(word)") }

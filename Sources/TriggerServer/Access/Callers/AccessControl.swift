@@ -63,11 +63,11 @@ public final class AccessControl: Sendable {
       try HeaderRule(limits).check(request)
       let now = clock.monotonic()
       // First of all, so that what somebody sends in floods costs least.
-      try gate.take(from: request.peer, at: now)
+      try gate.spend(from: request.peer, at: now)
       try hosts.check(request.host)
       let caller = try caller(of: request, at: now)
       try checkOrigin(of: request, caller)
-      if let token = caller.token { try gate.take(of: token, at: now) }
+      if let token = caller.token { try gate.spend(of: token, at: now) }
       return caller
     }
   }
@@ -76,7 +76,7 @@ public final class AccessControl: Sendable {
   public func admitAnybody(_ request: AccessRequest) throws(Refusal) {
     try counted { () throws(Refusal) in
       try HeaderRule(limits).check(request)
-      try gate.take(from: request.peer, at: clock.monotonic())
+      try gate.spend(from: request.peer, at: clock.monotonic())
       try hosts.check(request.host)
     }
   }
@@ -98,9 +98,9 @@ public final class AccessControl: Sendable {
 
   /// Counts so many further messages of a caller, such as those on a WebSocket or the lines of one request, against the
   /// rate of its token.
-  public func take(_ count: Int, of caller: Caller) throws(Refusal) {
+  public func spend(_ count: Int, of caller: Caller) throws(Refusal) {
     guard let token = caller.token else { return }
-    try counted { () throws(Refusal) in try gate.take(count, of: token, at: clock.monotonic()) }
+    try counted { () throws(Refusal) in try gate.spend(count, of: token, at: clock.monotonic()) }
   }
 
   /// Whether a caller that was let in would be let in now: its token was not revoked and has not expired, and nobody has

@@ -31,9 +31,9 @@ final class Gate: Sendable {
   var connections: Int { state.withLock { $0.connections.total } }
 
   /// One request of an address. This machine's own are not bounded: a proxy there speaks for many.
-  func take(from peer: IPAddress?, at now: MonotonicTime) throws(Refusal) {
+  func spend(from peer: IPAddress?, at now: MonotonicTime) throws(Refusal) {
     guard let peer, !peer.isLoopback else { return }
-    guard let wait = state.withLock({ $0.addresses?.take(of: peer.network, at: now) }) else {
+    guard let wait = state.withLock({ $0.addresses?.spend(of: peer.network, at: now) }) else {
       return
     }
     throw Refusal(
@@ -41,8 +41,8 @@ final class Gate: Sendable {
   }
 
   /// Requests or messages of a token.
-  func take(_ count: Int = 1, of token: TokenID, at now: MonotonicTime) throws(Refusal) {
-    guard let wait = state.withLock({ $0.tokens?.take(count, of: token, at: now) }) else { return }
+  func spend(_ count: Int = 1, of token: TokenID, at now: MonotonicTime) throws(Refusal) {
+    guard let wait = state.withLock({ $0.tokens?.spend(count, of: token, at: now) }) else { return }
     throw Refusal(.tokenRate, "The token sends more than it may.", retryAfter: Self.seconds(wait))
   }
 

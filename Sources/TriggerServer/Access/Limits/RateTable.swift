@@ -42,7 +42,7 @@ struct RateTable<Caller: Hashable & Sendable>: Sendable {
   /// full, and paid for afterwards: otherwise they would never be.
   ///
   /// - Returns: nil, or the nanoseconds after which the same may pass.
-  mutating func take(_ count: Int = 1, of caller: Caller, at now: MonotonicTime) -> Int64? {
+  mutating func spend(_ count: Int = 1, of caller: Caller, at now: MonotonicTime) -> Int64? {
     let price = interval.multipliedReportingOverflow(by: Int64(count))
     // More than 292 years: nobody sends so much.
     let cost = price.overflow ? Int64.max / 4 : min(price.partialValue, .max / 4)
