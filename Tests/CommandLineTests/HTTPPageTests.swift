@@ -82,7 +82,8 @@ import Testing
         #expect(ended.lines.sorted() == example.answers.sorted(), "\(example.command)")
       }
     }
-    let ended = try await host.insist(SIGTERM)
+    host.signal(SIGTERM)
+    let ended = try await host.end()
     #expect(ended.status == 0, "\(ended)")
   }
 }

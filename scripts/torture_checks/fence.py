@@ -65,11 +65,12 @@ class Told:
 
 
 def refused(round: Round, root: Path, failed: int | None) -> None:
-    """A second host says whose the directory is, and leaves the first alone. So does what writes without a host."""
-    for command in (["run", "--exit-when-idle"], ["dead", "requeue", failed, "--data", "data"],
-                    ["dead", "drop", failed, "--data", "data"]):
+    """A second host says whose the directory is, and leaves the first alone. What a command changes, the first does for it."""
+    for command, code, words in ((["run", "--exit-when-idle"], 1, "in use"),
+                                 (["dead", "drop", failed, "--data", "data"], 0, "1 operation dropped"),
+                                 (["dead", "drop", failed, "--data", "data"], 1, "is not among those")):
         ended = tool(round, *command, cwd=root, within=20)
-        if ended.code != 1 or "in use" not in ended.err:
+        if ended.code != code or words not in ended.out + ended.err:
             round.fault(f"while a host runs, `{ended.command}` ends with {ended.code}: {ended.words}")
 
 
