@@ -157,8 +157,10 @@ struct History {
   ) throws -> String {
     let payload = try record.payload.withUnsafeBytes { try CanonicalEncoding.decode($0) }
     if record.trigger == Scripts.reload { return "reload at \(record.identity)" }
-    let name =
+    var name =
       "\(record.trigger) of \(Self.name(of: record))\(record.tries > 0 ? ", try \(record.tries)" : "")"
+    // Of two starts between which the clock stood still, each has its own.
+    if payload["job"] == "start", let event = record.outside { name += " (\(event.id))" }
     // One that absorbed another keeps its own place and time, and has the content of that.
     guard record.kind != .commit, payload["fire_time"] == nil, record.cause == nil, record.retryOf == nil,
       !Scripts.byName[record.trigger]!.isMerging
