@@ -47,5 +47,7 @@ import TriggerReplay
     checkpointer.close()
     await queue.stop()
     writer.close()
+    // Who comes too late is told, and does not wait for ever.
+    #expect(throws: LogFailure.closed) { try writer.perform([]) }
   }
 }

@@ -82,8 +82,12 @@ package final class GroupWriter: CommitLog {
       while writeGroup(waits: true) {}
       shared.condition.lock()
       shared.hasEnded = true
+      // Whoever came between the last look and now.
+      let late = shared.gathered.waiting
+      shared.gathered.waiting = []
       shared.condition.broadcast()
       shared.condition.unlock()
+      for body in late { body(.closed) }
     }
   }
 
@@ -160,8 +164,9 @@ package final class GroupWriter: CommitLog {
   private func change(_ body: (inout Gathered) -> Void) {
     shared.condition.lock()
     var refused = Gathered()
-    if shared.failure == nil { body(&shared.gathered) } else { body(&refused) }
-    let failure = shared.failure
+    // Nobody writes what comes after the end.
+    let failure = shared.failure ?? (shared.isClosing && shared.hasEnded ? .closed : nil)
+    if failure == nil { body(&shared.gathered) } else { body(&refused) }
     if shared.isIdle { shared.condition.broadcast() }
     shared.condition.unlock()
     for body in refused.waiting { body(failure) }

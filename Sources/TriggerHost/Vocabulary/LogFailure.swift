@@ -8,11 +8,14 @@ public enum LogFailure: Error, Sendable, Hashable, CustomStringConvertible {
   case lostTail(String)
   /// The group was not written, for example because the disk is full or the file was replaced.
   case refused(String)
+  /// The log was closed before.
+  case closed
 
   /// The reason, for people.
   public var description: String {
     switch self {
     case .fenced: "another writer has begun a newer epoch, and this one writes no more"
+    case .closed: "the log is closed: its host has ended"
     case .unknown(let reason), .lostTail(let reason), .refused(let reason): reason
     }
   }

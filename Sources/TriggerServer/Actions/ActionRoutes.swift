@@ -37,6 +37,8 @@ struct ActionRoutes: Sendable {
     let records = try await reader.replay { [host = reader.host] log in
       do { return try host.settle(selection, as: action, log) } catch let error as NotDead {
         throw Problem(.notDead, "\(error); GET /v1/dead lists them", fields: ["seq": .int(error.seq)])
+      } catch LogFailure.closed {
+        throw Problem(.stopping).retryAfter(5)
       } catch let error as LogFailure { throw Problem(.logFailed, "\(error)") }
     }
     return Response(
