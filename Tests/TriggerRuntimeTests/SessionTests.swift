@@ -349,7 +349,7 @@ import TriggerHost
     }
     for client in clients {
       let last = talk.sessions.token(of: client.id)
-      _ = try await client.frames.first { try! JSON.parse($0.last!)["token"] == .int(last) }
+      _ = try await client.frames.first { (try? JSON.parse($0.last!))?["token"] == .int(last) }
     }
     await host.stop()
     let reader = try LogReader(path: project.path + "/data")
