@@ -40,7 +40,7 @@ struct ServerResponder: HTTPResponder {
   private func answer(
     _ request: Request, _ asked: AccessRequest, _ context: ServerContext
   ) async throws -> Response {
-    try await access.admitOwner(on: context.channel)
+    if access.rule == .owner { try await access.admitOwner(on: context.channel) }
     if let fields = access.cors.preflight(asked) {
       return Response(status: .noContent, headers: fields)
     }

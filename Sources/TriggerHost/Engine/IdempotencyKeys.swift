@@ -119,7 +119,7 @@ final class IdempotencyKeys: Sendable {
       state.flights.values[place].waiting.append(again)
       return .verdict(.repeated(state.flights.values[place].id), nil, later: [])
     }
-    let later = state.amendments.isEmpty ? [] : state.amendments[key] ?? []
+    let later = state.amendments[key] ?? []
     if let row = state.recent[key] {
       if now - row.admitted <= lifetime {
         guard row.digest == digest else { return .verdict(.reused, nil, later: []) }

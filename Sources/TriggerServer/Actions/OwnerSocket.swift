@@ -44,7 +44,6 @@ extension AccessControl {
   ///
   /// - Throws: `Problem`, `forbidden`.
   func admitOwner(on channel: (any Channel)?) async throws {
-    guard rule == .owner else { return }
     guard let channel, let user = try? await OwnerSocket.user(of: channel), OwnerSocket.serves(user) else {
       throw Problem(.forbidden, "this socket is for the user whom the host runs as")
     }

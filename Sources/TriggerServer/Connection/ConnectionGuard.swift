@@ -108,7 +108,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     case .head(let head):
       clock.headCame()
       if let problem = heads.came(head) { return fail(context, problem) }
-      intake.isAsked(at: RequestPriority.of(head))
+      intake.requestCame(RequestPriority.of(head))
       if clock.unanswered == 1, head.headerFields[.expect]?.lowercased() == "100-continue" {
         // RFC 9110, section 10.1.1. Who is refused learns that after its body, as from any server that does not look.
         context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)

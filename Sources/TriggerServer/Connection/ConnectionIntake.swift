@@ -74,7 +74,7 @@ final class ConnectionIntake: ChannelDuplexHandler {
   // MARK: Turns
 
   /// A request has come: what it takes is as urgent as it says, until the next.
-  func isAsked(at priority: Priority) { turns?.priority = priority }
+  func requestCame(_ priority: Priority) { turns?.priority = priority }
 
   /// Decodes what waits, when it may be and in the connection's turn.
   func readOn() {

@@ -289,15 +289,11 @@ extension SessionSubscriptions {
 
 /// The host's end of a WebSocket, for a session. Any thread.
 final class SessionOutlet: SessionSocket {
-  /// How much may be undecided before no more is read: bytes, where each message counts as some more than it has.
-  private static let most = 2 << 20
-  private static let each = 512
-
   let outlet: WebSocketOutlet
   private let counts: RefusalCounts
   private let goOn: @Sendable () -> Void
   private let opened = Mutex<String?>(nil)
-  private let undecided = Atomic<Int>(0)
+  private let underWay = UnderWay()
 
   /// - Parameter goOn: called on the event loop when more may be taken.
   init(_ outlet: WebSocketOutlet, _ counts: RefusalCounts, goOn: @escaping @Sendable () -> Void) {
@@ -306,7 +302,7 @@ final class SessionOutlet: SessionSocket {
 
   /// In whose name messages come; nil while it is not known.
   var session: String? { opened.withLock { $0 } }
-  var mayTake: Bool { undecided.load(ordering: .relaxed) < Self.most }
+  var mayTake: Bool { underWay.hasRoom }
   var waitingBytes: Int { outlet.waitingBytes }
 
   func send(_ frames: [[UInt8]]) { outlet.send(frames.map { ByteBuffer(bytes: $0) }) }
@@ -322,13 +318,11 @@ final class SessionOutlet: SessionSocket {
   func close() { opened.withLock { $0 = nil } }
 
   /// A message of so many bytes is under way.
-  func begin(_ bytes: Int) { undecided.add(bytes + Self.each, ordering: .relaxed) }
+  func begin(_ bytes: Int) { underWay.begin(bytes) }
 
   /// It is decided, or was not taken.
   func done(_ bytes: Int) {
-    let left = undecided.subtract(bytes + Self.each, ordering: .acquiringAndReleasing).newValue
-    // Half of the room at once.
-    if left <= Self.most / 2, left + bytes + Self.each > Self.most / 2 { outlet.eventLoop.execute(goOn) }
+    if underWay.done(bytes) { outlet.eventLoop.execute(goOn) }
   }
 
   func end(_ reason: SessionEnd) {
